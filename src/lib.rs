@@ -1,0 +1,6 @@
+//! Turns a prompt into a vector drawing: strokes on a canvas are moved by gradient descent through
+//! a CLIP model until CLIP reads the prompt in the picture (CLIPDraw, Frans et al. 2021).
+//!
+//! Map of the house: a module may use only the modules listed above it.
+
+pub mod scene;

@@ -1,0 +1,3 @@
+//! The `clipdraw` command.
+
+fn main() {}

@@ -1,0 +1,41 @@
+//! The sheet that is drawn on.
+
+use super::Rgb;
+
+/// The side of CLIPDraw's canvas in pixels. Lengths given for it are scaled for other canvases,
+/// so that a larger canvas holds the same drawing, larger.
+pub const REFERENCE_SIDE: f32 = 224.0;
+
+/// The sheet that is drawn on: its size in pixels and the colour of the paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canvas {
+    /// Width in pixels, at least 1.
+    pub width: u32,
+    /// Height in pixels, at least 1.
+    pub height: u32,
+    /// The paper under the strokes.
+    pub background: Rgb,
+}
+
+impl Canvas {
+    /// Canvas pixels for one pixel of the 224 x 224 canvas that defaults are written for:
+    /// the shorter side over 224.
+    pub fn scale(&self) -> f32 {
+        self.width.min(self.height) as f32 / REFERENCE_SIDE
+    }
+
+    /// The number of pixels of one channel, `H * W`.
+    pub fn area(&self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
+impl Default for Canvas {
+    fn default() -> Self {
+        Self {
+            width: 224,
+            height: 224,
+            background: Rgb::WHITE,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The strokes of a drawing, stored flat: what the optimiser moves is three long arrays.
+
+/// A position in canvas pixels: x to the right, y down, the origin at the top left corner of the
+/// top left pixel. Points may lie outside the canvas.
+pub type Point = [f32; 2];
+
+/// Red, green, blue and opacity, each 0 to 1, straight (not premultiplied).
+pub type Rgba = [f32; 4];
+
+/// Control points of one cubic segment beyond the point that it starts from.
+pub const POINTS_PER_SEGMENT: usize = 3;
+
+/// Open cubic Bézier strokes in painter's order (the first lies lowest), with round caps and
+/// joins. Stroke `i` has 4, 7 or 10 control points for 1, 2 or 3 segments.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Strokes {
+    /// `points[first_points[i]..first_points[i + 1]]` are the control points of stroke `i`.
+    first_points: Vec<usize>,
+    /// The control points of all strokes, in canvas pixels.
+    pub points: Vec<Point>,
+    /// Half of each stroke's width in canvas pixels (diffvg's `stroke_width`).
+    pub half_widths: Vec<f32>,
+    /// The colour of each stroke.
+    pub colors: Vec<Rgba>,
+}
+
+impl Strokes {
+    /// No strokes.
+    pub fn new() -> Self {
+        Self {
+            first_points: vec![0],
+            ..Self::default()
+        }
+    }
+
+    /// Lays one stroke on top of the others.
+    ///
+    /// # Panics
+    /// When the number of points is not `1 + 3 n` with at least one segment.
+    pub fn push(&mut self, points: &[Point], half_width: f32, color: Rgba) {
+        assert!(
+            points.len() > POINTS_PER_SEGMENT && points.len() % POINTS_PER_SEGMENT == 1,
+            "a stroke has 1 + 3 n control points, not {}",
+            points.len()
+        );
+        self.points.extend_from_slice(points);
+        self.first_points.push(self.points.len());
+        self.half_widths.push(half_width);
+        self.colors.push(color);
+    }
+
+    /// The number of strokes.
+    pub fn len(&self) -> usize {
+        self.half_widths.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.half_widths.is_empty()
+    }
+
+    /// Where the control points of one stroke lie in `points`.
+    pub fn point_range(&self, stroke: usize) -> std::ops::Range<usize> {
+        self.first_points[stroke]..self.first_points[stroke + 1]
+    }
+
+    /// The control points of one stroke.
+    pub fn points_of(&self, stroke: usize) -> &[Point] {
+        &self.points[self.point_range(stroke)]
+    }
+
+    /// The same strokes with every number zero: the shape of a gradient.
+    pub fn zeros_like(&self) -> Self {
+        Self {
+            first_points: self.first_points.clone(),
+            points: vec![[0.0; 2]; self.points.len()],
+            half_widths: vec![0.0; self.half_widths.len()],
+            colors: vec![[0.0; 4]; self.colors.len()],
+        }
+    }
+}
