@@ -4,3 +4,7 @@
 //! Map of the house: a module may use only the modules listed above it.
 
 pub mod scene;
+pub mod encode;
+pub mod augment;
+pub mod draw;
+pub mod prediction;

@@ -1,0 +1,117 @@
+//! The projective map of four corners, and torchvision's `RandomPerspective`.
+
+use rand::Rng;
+
+/// The part of half a side by which a corner moves inward at most (`CLIPDraw`: 0.5).
+const DISTORTION: f64 = 0.5;
+
+/// A projective map of the plane, `(x, y) -> ((a x + b y + c) / w, (d x + e y + f) / w)` with
+/// `w = g x + h y + 1`; the array is `a` to `h`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Homography(pub [f64; 8]);
+
+impl Homography {
+    /// The map that takes each of four points to its partner.
+    ///
+    /// Solves torchvision's eight equations (`functional._get_perspective_coeffs`), which have one
+    /// solution as long as no three of the points lie on a line.
+    pub fn between(from: [[f64; 2]; 4], to: [[f64; 2]; 4]) -> Self {
+        let mut rows = [[0.0; 9]; 8];
+        for corner in 0..4 {
+            let ([x, y], [u, v]) = (from[corner], to[corner]);
+            rows[2 * corner] = [x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, u];
+            rows[2 * corner + 1] = [0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y, v];
+        }
+        Self(solve(rows))
+    }
+
+    /// Where a point goes.
+    pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        let depth = g * x + h * y + 1.0;
+        [(a * x + b * y + c) / depth, (d * x + e * y + f) / depth]
+    }
+}
+
+/// Gauss-Jordan elimination with partial pivoting.
+fn solve(mut rows: [[f64; 9]; 8]) -> [f64; 8] {
+    for column in 0..8 {
+        let pivot = (column..8)
+            .max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs()))
+            .expect("the range is not empty");
+        rows.swap(column, pivot);
+        let pivot_row = rows[column].map(|value| value / rows[column][column]);
+        rows[column] = pivot_row;
+        for (index, row) in rows.iter_mut().enumerate() {
+            let factor = row[column];
+            if index != column {
+                row.iter_mut()
+                    .zip(pivot_row)
+                    .for_each(|(value, pivot)| *value -= factor * pivot);
+            }
+        }
+    }
+    rows.map(|row| row[8])
+}
+
+/// A random perspective of a square of `side` pixels: the map from the warped picture back to the
+/// source. Each corner moves inward by whole pixels, uniform from 0 to a quarter of the side in
+/// each direction (torchvision `RandomPerspective.get_params` with distortion 0.5, probability 1).
+///
+/// The corners are counted in pixel indices (0 to side - 1) as torchvision does.
+pub fn random_perspective(random: &mut impl Rng, side: u32) -> Homography {
+    let reach = (DISTORTION * f64::from(side / 2)) as u32;
+    let last = f64::from(side - 1);
+    let corners = [[0.0, 0.0], [last, 0.0], [last, last], [0.0, last]];
+    let moved = corners.map(|corner| {
+        corner.map(|coordinate| {
+            let inward = f64::from(random.random_range(0..=reach));
+            if coordinate == 0.0 {
+                inward
+            } else {
+                coordinate - inward
+            }
+        })
+    });
+    Homography::between(moved, corners)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn four_corners_go_where_they_were_sent() {
+        let from = [[3.0, 5.0], [200.0, 0.0], [180.0, 223.0], [20.0, 190.0]];
+        let to = [[0.0, 0.0], [223.0, 0.0], [223.0, 223.0], [0.0, 223.0]];
+        let map = Homography::between(from, to);
+        for (start, end) in from.into_iter().zip(to) {
+            let [x, y] = map.map(start);
+            assert!((x - end[0]).abs() < 1e-9 && (y - end[1]).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn the_warped_canvas_covers_as_much_as_torchvisions() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let cells = 40;
+        let mut covered = 0;
+        for _ in 0..400 {
+            let map = random_perspective(&mut random, 224);
+            covered += (0..cells * cells)
+                .map(|cell| {
+                    [cell % cells, cell / cells].map(|index| (f64::from(index) + 0.5) * 5.6)
+                })
+                .filter(|point| map.map(*point).iter().all(|c| (0.0..=224.0).contains(c)))
+                .count();
+        }
+        let share = covered as f64 / f64::from(400 * cells * cells);
+        assert!(
+            (share - 0.56).abs() < 0.015,
+            "covered {share}, torchvision 0.56"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! The centre constraint: a penalty that grows with the distance of stroke points from a centre
+//! and is zero inside a radius (evilstreak/clipdraw, `predict.py`).
+
+use super::CentreConstraint;
+use crate::scene::{Canvas, Strokes};
+
+/// Adds the penalty's gradient for every control point to `gradient.points` and returns its value,
+/// `sum relu(distance - threshold)^power * weight / strokes`, distances in pixels of a 224 pixel
+/// canvas.
+///
+/// Inside the radius, and so at distance zero, the gradient is exactly zero: the square of the
+/// distance is compared, no root of zero is taken.
+pub fn add_centre_penalty(
+    constraint: &CentreConstraint,
+    canvas: &Canvas,
+    strokes: &Strokes,
+    gradient: &mut Strokes,
+) -> f64 {
+    let scale = f64::from(canvas.scale());
+    let middle = [
+        constraint.position[0] * f64::from(canvas.width),
+        constraint.position[1] * f64::from(canvas.height),
+    ];
+    let weight = constraint.weight / strokes.len().max(1) as f64;
+    let mut penalty = 0.0;
+    for (point, slope) in strokes.points.iter().zip(&mut gradient.points) {
+        let offset = [0, 1].map(|axis| (f64::from(point[axis]) - middle[axis]) / scale);
+        let squared = offset[0] * offset[0] + offset[1] * offset[1];
+        if squared > constraint.threshold * constraint.threshold {
+            let distance = squared.sqrt();
+            let beyond = distance - constraint.threshold;
+            penalty += weight * beyond.powf(constraint.power);
+            let pull = weight * constraint.power * beyond.powf(constraint.power - 1.0);
+            for axis in 0..2 {
+                slope[axis] += (pull * offset[axis] / (distance * scale)) as f32;
+            }
+        }
+    }
+    penalty
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn constraint(threshold: f64, power: f64) -> CentreConstraint {
+        CentreConstraint {
+            position: [0.5, 0.5],
+            threshold,
+            power,
+            weight: 0.5,
+        }
+    }
+
+    fn strokes() -> Strokes {
+        let mut strokes = Strokes::new();
+        strokes.push(
+            &[[150.0, 100.0], [112.0, 112.0], [-40.0, 300.0], [224.0, 8.0]],
+            1.0,
+            [0.5; 4],
+        );
+        strokes.push(
+            &[[100.0, 400.0], [120.0, 40.0], [0.0, 0.0], [90.0, 99.0]],
+            1.0,
+            [0.5; 4],
+        );
+        strokes
+    }
+
+    fn penalty(constraint: &CentreConstraint, canvas: &Canvas, strokes: &Strokes) -> f64 {
+        add_centre_penalty(constraint, canvas, strokes, &mut strokes.zeros_like())
+    }
+
+    #[test]
+    fn the_penalty_is_the_one_of_the_replaced_program() {
+        // Only (224, 8) with distance 152.6 and its like count; worked out by hand for two points.
+        let mut strokes = Strokes::new();
+        strokes.push(
+            &[
+                [112.0, 112.0],
+                [112.0, 12.0],
+                [212.0, 112.0],
+                [112.0, 187.0],
+            ],
+            1.0,
+            [0.5; 4],
+        );
+        let value = penalty(&constraint(75.0, 2.0), &Canvas::default(), &strokes);
+        assert!(
+            (value - 0.5 * (25.0_f64.powi(2) * 2.0)).abs() < 1e-9,
+            "{value}"
+        );
+    }
+
+    #[test]
+    fn the_gradient_matches_central_differences() {
+        for canvas in [
+            Canvas::default(),
+            Canvas {
+                width: 448,
+                height: 300,
+                ..Canvas::default()
+            },
+        ] {
+            for (threshold, power) in [(75.0, 2.0), (20.0, 1.0), (0.0, 3.5), (60.0, 1.5)] {
+                let constraint = constraint(threshold, power);
+                let strokes = strokes();
+                let mut gradient = strokes.zeros_like();
+                add_centre_penalty(&constraint, &canvas, &strokes, &mut gradient);
+                for index in 0..strokes.points.len() {
+                    for axis in 0..2 {
+                        let [above, below] = [0.01_f32, -0.01].map(|change| {
+                            let mut moved = strokes.clone();
+                            moved.points[index][axis] += change;
+                            penalty(&constraint, &canvas, &moved)
+                        });
+                        let expected = (above - below) / 0.02;
+                        let found = f64::from(gradient.points[index][axis]);
+                        assert!(
+                            (found - expected).abs() <= 2e-3 * expected.abs().max(0.05),
+                            "point {index} axis {axis}: {found}, expected {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_on_the_centre_has_no_gradient_and_no_nan() {
+        let mut strokes = Strokes::new();
+        strokes.push(&[[112.0, 112.0]; 4], 1.0, [0.5; 4]);
+        for power in [1.0, 1.5, 2.0] {
+            let mut gradient = strokes.zeros_like();
+            let value = add_centre_penalty(
+                &constraint(0.0, power),
+                &Canvas::default(),
+                &strokes,
+                &mut gradient,
+            );
+            assert_eq!(value, 0.0);
+            assert!(gradient.points.iter().flatten().all(|slope| *slope == 0.0));
+        }
+    }
+}

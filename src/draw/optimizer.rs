@@ -1,0 +1,162 @@
+//! One Adam over all numbers of all strokes.
+
+use crate::scene::{Canvas, Strokes};
+
+/// Decay of the mean of gradients (PyTorch's default, Kingma & Ba 2015, algorithm 1).
+const BETA_1: f64 = 0.9;
+/// Decay of the mean of squared gradients (same).
+const BETA_2: f64 = 0.999;
+/// Added to the root of the second moment (same).
+const EPSILON: f64 = 1e-8;
+
+/// Learning rate of control points in pixels of a 224 pixel canvas, by the part of the steps that
+/// is done (evilstreak/clipdraw, `predict.py`: 1.0, from half of the steps 0.4, from three
+/// quarters 0.1).
+const POINT_RATES: [(f64, f32); 3] = [(0.75, 0.1), (0.5, 0.4), (0.0, 1.0)];
+/// Learning rate of half widths in pixels of a 224 pixel canvas (same).
+const WIDTH_RATE: f32 = 0.1;
+/// Learning rate of colours (same).
+const COLOR_RATE: f32 = 0.01;
+
+/// Adam's moments for every control point, half width and colour, in this order.
+///
+/// They are double precision because the square of a large gradient overflows single precision,
+/// and dividing by that infinity would silently stop the stroke.
+#[derive(Debug, Clone)]
+pub struct Optimizer {
+    means: Vec<f64>,
+    squares: Vec<f64>,
+    updates: i32,
+}
+
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Of control points, in canvas pixels.
+    pub points: f32,
+    /// Of half widths, in canvas pixels.
+    pub half_widths: f32,
+    /// Of colours.
+    pub colors: f32,
+}
+
+impl Rates {
+    /// The rates of step `step` (from 0) of `steps`. Lengths scale with the canvas, so that a
+    /// larger canvas is drawn on in the same way.
+    pub fn at(step: usize, steps: usize, canvas: &Canvas) -> Self {
+        let point_rate = POINT_RATES
+            .iter()
+            .find(|(part, _)| step >= (steps as f64 * part) as usize)
+            .map_or(1.0, |(_, rate)| *rate);
+        Self {
+            points: point_rate * canvas.scale(),
+            half_widths: WIDTH_RATE * canvas.scale(),
+            colors: COLOR_RATE,
+        }
+    }
+}
+
+impl Optimizer {
+    /// An optimiser that has not seen a gradient yet.
+    pub fn new(strokes: &Strokes) -> Self {
+        let numbers = 2 * strokes.points.len() + 5 * strokes.len();
+        Self {
+            means: vec![0.0; numbers],
+            squares: vec![0.0; numbers],
+            updates: 0,
+        }
+    }
+
+    /// Moves every number of the strokes against its gradient.
+    pub fn descend(&mut self, strokes: &mut Strokes, gradient: &Strokes, rates: Rates) {
+        self.updates += 1;
+        let correction_1 = 1.0 - BETA_1.powi(self.updates);
+        let correction_2 = (1.0 - BETA_2.powi(self.updates)).sqrt();
+        let groups = [
+            (
+                strokes.points.as_flattened_mut(),
+                gradient.points.as_flattened(),
+                rates.points,
+            ),
+            (
+                &mut strokes.half_widths[..],
+                &gradient.half_widths[..],
+                rates.half_widths,
+            ),
+            (
+                strokes.colors.as_flattened_mut(),
+                gradient.colors.as_flattened(),
+                rates.colors,
+            ),
+        ];
+        let mut moments = self.means.iter_mut().zip(&mut self.squares);
+        for (values, slopes, rate) in groups {
+            let step = f64::from(rate) / correction_1;
+            for ((value, slope), (mean, square)) in values.iter_mut().zip(slopes).zip(&mut moments)
+            {
+                let slope = f64::from(*slope);
+                *mean = *mean * BETA_1 + slope * (1.0 - BETA_1);
+                *square = *square * BETA_2 + slope * slope * (1.0 - BETA_2);
+                *value -= (step * *mean / (square.sqrt() / correction_2 + EPSILON)) as f32;
+            }
+        }
+    }
+}
+
+/// Keeps half widths and colours within their limits, as the replaced program does; points are
+/// free to leave the canvas. `half_widths` are canvas pixels.
+pub fn clamp(strokes: &mut Strokes, half_widths: [f32; 2]) {
+    for half_width in &mut strokes.half_widths {
+        *half_width = half_width.clamp(half_widths[0], half_widths[1]);
+    }
+    for channel in strokes.colors.as_flattened_mut() {
+        *channel = channel.clamp(0.0, 1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rates_of_points_fall_at_half_and_three_quarters() {
+        let canvas = Canvas::default();
+        let rate = |step| Rates::at(step, 600, &canvas).points;
+        assert_eq!(
+            [0, 299, 300, 449, 450, 599].map(rate),
+            [1.0, 1.0, 0.4, 0.4, 0.1, 0.1]
+        );
+        assert_eq!(Rates::at(0, 1, &canvas).points, 0.1);
+    }
+
+    #[test]
+    fn updates_equal_pytorchs_adam() {
+        // torch.optim.Adam([x], lr=0.1) on gradients 1.0, -2.0, 0.5, 0.0 from x = 3.
+        let expected = [2.9, 2.936_610, 2.950_279, 2.961_476];
+        let mut strokes = Strokes::new();
+        strokes.push(&[[0.0; 2]; 4], 3.0, [0.5; 4]);
+        let mut optimizer = Optimizer::new(&strokes);
+        let rates = Rates {
+            points: 1.0,
+            half_widths: 0.1,
+            colors: 0.01,
+        };
+        for (slope, expected) in [1.0, -2.0, 0.5, 0.0].into_iter().zip(expected) {
+            let mut gradient = strokes.zeros_like();
+            gradient.half_widths[0] = slope;
+            optimizer.descend(&mut strokes, &gradient, rates);
+            let found = strokes.half_widths[0];
+            assert!(
+                (found - expected).abs() < 2e-6,
+                "{found}, expected {expected}"
+            );
+        }
+        assert!(
+            strokes
+                .points
+                .iter()
+                .flatten()
+                .all(|coordinate| *coordinate == 0.0)
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! A drawing as an SVG file that a browser shows as the rasterizer paints it.
+
+use std::fmt::Write as _;
+use std::io;
+
+use quick_xml::Writer;
+use quick_xml::events::BytesText;
+
+use crate::scene::{Canvas, Point, Rgb, Strokes};
+
+/// What a file says about itself beside its strokes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// The text of the `<title>`, which browsers show as a tooltip and screen readers read out.
+    pub title: String,
+    /// The text of the `<metadata>`: what is needed to make the drawing again, as JSON.
+    pub recipe: String,
+}
+
+/// Decimal places of coordinates and widths: 0.005 pixels are far below what a screen shows.
+const PLACES: usize = 2;
+
+/// The smallest step of a coordinate as it is written.
+const SMALLEST_STEP: f32 = 0.01;
+
+/// Writes the strokes over the canvas as an SVG document of one rectangle and one path a stroke,
+/// in painter's order, with round caps and joins.
+pub fn write_svg(strokes: &Strokes, canvas: &Canvas, metadata: &Metadata) -> String {
+    let mut document = Vec::new();
+    write_document(&mut document, strokes, canvas, metadata).expect("memory can be written to");
+    String::from_utf8(document).expect("all parts are UTF-8")
+}
+
+fn write_document(
+    document: &mut Vec<u8>,
+    strokes: &Strokes,
+    canvas: &Canvas,
+    metadata: &Metadata,
+) -> io::Result<()> {
+    let [width, height] = [canvas.width, canvas.height].map(|side| side.to_string());
+    let background = canvas.background.to_string();
+    let view_box = format!("0 0 {width} {height}");
+    let sides = [("width", width.as_str()), ("height", height.as_str())];
+    Writer::new_with_indent(document, b' ', 1)
+        .create_element("svg")
+        .with_attribute(("xmlns", "http://www.w3.org/2000/svg"))
+        .with_attributes(sides)
+        .with_attribute(("viewBox", view_box.as_str()))
+        .write_inner_content(|xml| {
+            write_text(xml, "title", &metadata.title)?;
+            write_text(xml, "metadata", &metadata.recipe)?;
+            xml.create_element("rect")
+                .with_attributes(sides)
+                .with_attribute(("fill", background.as_str()))
+                .write_empty()?;
+            xml.create_element("g")
+                .with_attribute(("fill", "none"))
+                .with_attribute(("stroke-linecap", "round"))
+                .with_attribute(("stroke-linejoin", "round"))
+                .write_inner_content(|xml| {
+                    (0..strokes.len()).try_for_each(|stroke| write_path(xml, strokes, stroke))
+                })?;
+            Ok(())
+        })?;
+    Ok(())
+}
+
+fn write_text(xml: &mut Writer<&mut Vec<u8>>, name: &str, text: &str) -> io::Result<()> {
+    xml.create_element(name)
+        .write_text_content(BytesText::new(&legal_in_xml(text)))?;
+    Ok(())
+}
+
+fn write_path(xml: &mut Writer<&mut Vec<u8>>, strokes: &Strokes, stroke: usize) -> io::Result<()> {
+    let [red, green, blue, opacity] = strokes.colors[stroke];
+    let width = 2.0 * strokes.half_widths[stroke];
+    xml.create_element("path")
+        .with_attribute(("d", path_data(strokes.points_of(stroke)).as_str()))
+        .with_attribute((
+            "stroke",
+            Rgb::nearest([red, green, blue]).to_string().as_str(),
+        ))
+        .with_attribute(("stroke-opacity", format!("{opacity:.4}").as_str()))
+        .with_attribute(("stroke-width", format!("{width:.PLACES$}").as_str()))
+        .write_empty()?;
+    Ok(())
+}
+
+fn path_data(points: &[Point]) -> String {
+    let mut points: Vec<Point> = points.iter().map(|point| point.map(rounded)).collect();
+    spread_if_all_equal(&mut points);
+    let mut data = String::new();
+    for (index, [x, y]) in points.iter().enumerate() {
+        let command = match index {
+            0 => "M",
+            index if index % 3 == 1 => "C",
+            _ => " ",
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(data, "{command}{x:.PLACES$} {y:.PLACES$}");
+    }
+    data
+}
+
+/// A stroke whose points are all equal is a dot. Renderers differ on paths without length (resvg
+/// leaves them out), so the end is moved by the smallest step.
+fn spread_if_all_equal(points: &mut [Point]) {
+    if points.iter().all(|point| *point == points[0])
+        && let Some(last) = points.last_mut()
+    {
+        last[0] += SMALLEST_STEP;
+    }
+}
+
+fn rounded(coordinate: f32) -> f32 {
+    let digits = 10_f32.powi(PLACES as i32);
+    // Adding zero turns -0 into 0.
+    (coordinate * digits).round() / digits + 0.0
+}
+
+/// Characters that XML 1.0 forbids even as references (section 2.2, `Char`) become U+FFFD.
+fn legal_in_xml(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'.. => character,
+            _ => char::REPLACEMENT_CHARACTER,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(title: &str) -> Metadata {
+        Metadata {
+            title: title.to_owned(),
+            recipe: r#"{"seed":7}"#.to_owned(),
+        }
+    }
+
+    fn two_strokes() -> Strokes {
+        let mut strokes = Strokes::new();
+        let curve = [[1.0, 2.0], [3.005, 4.0], [-0.001, 6.0], [7.0, 1.0e6]];
+        strokes.push(&curve, 1.25, [1.0, 0.5, 0.0, 0.123_45]);
+        strokes.push(&[[5.0, 5.0]; 7], 10.0, [0.0, 0.0, 0.0, 1.0]);
+        strokes
+    }
+
+    #[test]
+    fn a_stroke_becomes_a_path_with_its_full_width() {
+        let svg = write_svg(&two_strokes(), &Canvas::default(), &metadata("a bonfire"));
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        let paths: Vec<_> = document
+            .descendants()
+            .filter(|node| node.has_tag_name("path"))
+            .collect();
+        assert_eq!(
+            paths[0].attribute("d"),
+            Some("M1.00 2.00C3.01 4.00 0.00 6.00 7.00 1000000.00")
+        );
+        assert_eq!(paths[0].attribute("stroke"), Some("#ff8000"));
+        assert_eq!(paths[0].attribute("stroke-opacity"), Some("0.1235"));
+        assert_eq!(paths[0].attribute("stroke-width"), Some("2.50"));
+        let dot = paths[1].attribute("d").unwrap();
+        assert!(
+            dot.starts_with("M5.00 5.00C5.00 5.00") && dot.ends_with(" 5.01 5.00"),
+            "{dot}"
+        );
+    }
+
+    #[test]
+    fn any_prompt_makes_a_document_that_an_xml_parser_reads_back() {
+        for title in [
+            "a <b> & \"c\" ]]> d",
+            "\u{1}\u{0}\u{fffe}",
+            " two  spaces ",
+            "日本 🔥",
+        ] {
+            let svg = write_svg(&two_strokes(), &Canvas::default(), &metadata(title));
+            let document = roxmltree::Document::parse(&svg).unwrap();
+            let read = document
+                .descendants()
+                .find(|node| node.has_tag_name("title"))
+                .and_then(|node| node.text());
+            assert_eq!(read, Some(legal_in_xml(title).as_str()));
+        }
+    }
+}

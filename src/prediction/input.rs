@@ -1,0 +1,350 @@
+//! The inputs of one prediction: raw JSON values in, a plan that cannot be wrong out.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::field::{FIELDS, Field, whole_number};
+use super::prompt::parse_prompts;
+use crate::draw::{CentreConstraint, Spec};
+use crate::encode::OutputFormat;
+use crate::scene::{Canvas, Rgb};
+
+/// Seeds that the program chooses lie below this, so that every client can pass them back (the
+/// `cog` command reads whole numbers as 32-bit ones).
+const CHOSEN_SEEDS: u64 = 1 << 31;
+
+/// Checked inputs with their defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// Every input by name, in the table's order, the seed included.
+    pub values: Map<String, Value>,
+    /// The plan of the drawing that they describe.
+    pub spec: Spec,
+    /// The file format of frames and drawing.
+    pub output_format: OutputFormat,
+}
+
+/// One input that is not allowed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct InputError {
+    /// The input's name.
+    pub field: String,
+    /// What came and what is allowed.
+    pub reason: String,
+}
+
+/// All inputs that are not allowed, never empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputErrors(pub Vec<InputError>);
+
+impl fmt::Display for InputErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(formatter, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InputErrors {}
+
+impl Input {
+    /// Checks raw values. Absent inputs and those that are `null` get their default; an absent
+    /// seed is chosen at random.
+    ///
+    /// # Errors
+    /// With every input that is unknown, of the wrong type or outside its limits.
+    pub fn from_values(raw: &Map<String, Value>) -> Result<Self, InputErrors> {
+        let mut errors = unknown_names(raw);
+        let values = with_defaults(raw);
+        errors.extend(
+            FIELDS
+                .iter()
+                .filter_map(|field| check(field, &values[field.name])),
+        );
+        let read = Reader { values: &values };
+        let prompts = parse_prompts(read.text("prompt"));
+        if errors.iter().all(|error| error.field != "prompt")
+            && let Err(cause) = &prompts
+        {
+            errors.push(InputError {
+                field: "prompt".to_owned(),
+                reason: cause.to_string(),
+            });
+        }
+        if errors.is_empty() {
+            errors.extend(widths_out_of_order(&read));
+        }
+        let (true, Ok(prompts)) = (errors.is_empty(), prompts) else {
+            return Err(InputErrors(errors));
+        };
+        let spec = Spec {
+            prompts,
+            ..read.spec()
+        };
+        let output_format = read.text("output_format").parse().unwrap_or_default();
+        Ok(Self {
+            values,
+            spec,
+            output_format,
+        })
+    }
+}
+
+fn unknown_names(raw: &Map<String, Value>) -> Vec<InputError> {
+    let known = || FIELDS.iter().map(|field| field.name);
+    raw.keys()
+        .filter(|name| Field::named(name).is_none())
+        .map(|name| InputError {
+            field: name.clone(),
+            reason: format!(
+                "there is no such input; allowed are {}",
+                known().collect::<Vec<_>>().join(", ")
+            ),
+        })
+        .collect()
+}
+
+fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
+    FIELDS
+        .iter()
+        .map(|field| {
+            let given = raw
+                .get(field.name)
+                .filter(|value| !value.is_null())
+                .cloned();
+            let value = given
+                .or_else(|| field.default_value())
+                .unwrap_or_else(|| rand::random_range(0..CHOSEN_SEEDS).into());
+            (field.name.to_owned(), value)
+        })
+        .collect()
+}
+
+/// The longest part of a wrong value that an error repeats.
+const LONGEST_QUOTE: usize = 60;
+
+fn check(field: &Field, value: &Value) -> Option<InputError> {
+    if field.allows(value) {
+        return None;
+    }
+    let mut quote = value.to_string();
+    if let Some((end, _)) = quote.char_indices().nth(LONGEST_QUOTE) {
+        quote.truncate(end);
+        quote.push('…');
+    }
+    Some(InputError {
+        field: field.name.to_owned(),
+        reason: format!("{quote} is not allowed; it must be {}", field.allowed()),
+    })
+}
+
+fn widths_out_of_order(read: &Reader<'_>) -> Option<InputError> {
+    let [least, most] = ["min_stroke_width", "max_stroke_width"].map(|name| read.number(name));
+    (most < least).then(|| InputError {
+        field: "max_stroke_width".to_owned(),
+        reason: format!("{most} is not allowed; it must be at least min_stroke_width, {least}"),
+    })
+}
+
+/// Typed access to values that [`check`] has passed; a value that has not reads as zero or empty
+/// and is never used.
+struct Reader<'a> {
+    values: &'a Map<String, Value>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> &str {
+        self.values[name].as_str().unwrap_or_default()
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        self.values[name].as_f64().unwrap_or_default()
+    }
+
+    fn whole(&self, name: &str) -> u64 {
+        whole_number(&self.values[name]).unwrap_or_default() as u64
+    }
+
+    fn spec(&self) -> Spec {
+        Spec {
+            prompts: Vec::new(),
+            canvas: Canvas {
+                width: self.whole("canvas_width") as u32,
+                height: self.whole("canvas_height") as u32,
+                background: self.text("background").parse().unwrap_or(Rgb::WHITE),
+            },
+            strokes: self.whole("num_paths") as usize,
+            steps: self.whole("num_iterations") as usize,
+            steps_per_frame: self.whole("display_frequency") as usize,
+            views: self.whole("num_augmentations") as usize,
+            seed: self.whole("seed"),
+            clip_weight: self.number("clip_weight"),
+            centre: CentreConstraint {
+                position: [self.number("centre_x"), self.number("centre_y")],
+                threshold: self.number("distance_from_centre_threshold"),
+                power: self.number("distance_from_centre_power"),
+                weight: self.number("distance_from_centre_weight"),
+            },
+            stroke_widths: [
+                self.number("min_stroke_width") as f32,
+                self.number("max_stroke_width") as f32,
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn errors_of(raw: &Value) -> Vec<InputError> {
+        Input::from_values(raw.as_object().unwrap()).unwrap_err().0
+    }
+
+    #[test]
+    fn no_inputs_give_the_defaults_of_the_replaced_program() {
+        let input = Input::from_values(&Map::new()).unwrap();
+        assert_eq!(
+            input.spec.prompts[0].text,
+            "Watercolor painting of an underwater submarine."
+        );
+        assert_eq!(
+            (
+                input.spec.strokes,
+                input.spec.steps,
+                input.spec.steps_per_frame
+            ),
+            (256, 600, 10)
+        );
+        let centre = input.spec.centre;
+        assert_eq!(
+            (centre.threshold, centre.power, centre.weight),
+            (75.0, 2.0, 0.001)
+        );
+        assert_eq!(input.spec.canvas, Canvas::default());
+        assert_eq!(input.output_format, OutputFormat::Svg);
+        assert!(input.spec.seed < CHOSEN_SEEDS);
+        assert_eq!(input.values["seed"], json!(input.spec.seed));
+        assert_ne!(
+            input.spec.seed,
+            Input::from_values(&Map::new()).unwrap().spec.seed
+        );
+    }
+
+    #[test]
+    fn the_defaults_of_the_table_are_allowed_by_the_table() {
+        for field in FIELDS {
+            assert!(
+                field
+                    .default_value()
+                    .is_none_or(|value| field.allows(&value)),
+                "{}",
+                field.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_wrong_input_is_named_with_its_value_and_what_is_allowed() {
+        let cases = [
+            (
+                json!({"num_paths": 0}),
+                "num_paths: 0 is not allowed; it must be a whole number from 1 to 2048",
+            ),
+            (json!({"num_paths": 1e9}), "num_paths: 1000000000.0 is"),
+            (json!({"num_paths": 2.5}), "num_paths: 2.5 is"),
+            (json!({"num_paths": "many"}), "num_paths: \"many\" is"),
+            (json!({"num_iterations": true}), "num_iterations: true is"),
+            (
+                json!({"prompt": "  "}),
+                "prompt: \"  \" is not allowed; it must be a text of 1 to 4000",
+            ),
+            (json!({"prompt": "a | :2"}), "prompt: part 2 of 2 is empty"),
+            (json!({"prompt": 7}), "prompt: 7 is"),
+            (
+                json!({"background": "blue"}),
+                "background: \"blue\" is not allowed; it must be a colour",
+            ),
+            (json!({"output_format": "gif"}), "must be one of svg, png"),
+            (json!({"seed": -1}), "seed: -1 is"),
+            (
+                json!({"seed": 9_007_199_254_740_992_u64}),
+                "seed: 9007199254740992 is",
+            ),
+            (
+                json!({"centre_x": 1.01}),
+                "centre_x: 1.01 is not allowed; it must be a number from 0 to 1",
+            ),
+            (
+                json!({"distance_from_centre_power": 0.5}),
+                "must be a number from 1 to 10",
+            ),
+            (
+                json!({"min_stroke_width": 9, "max_stroke_width": 3}),
+                "max_stroke_width: 3 is not allowed; it must be at least min_stroke_width, 9",
+            ),
+            (
+                json!({"promt": "a"}),
+                "promt: there is no such input; allowed are prompt, ",
+            ),
+        ];
+        for (raw, expected) in cases {
+            let errors = errors_of(&raw);
+            assert_eq!(errors.len(), 1, "{raw}: {errors:?}");
+            assert!(
+                errors[0].to_string().contains(expected),
+                "{raw}: {}",
+                errors[0]
+            );
+        }
+    }
+
+    #[test]
+    fn all_wrong_inputs_are_reported_at_once() {
+        let errors = errors_of(&json!({"num_paths": 0, "prompt": "", "what": 1}));
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["what", "prompt", "num_paths"]);
+    }
+
+    #[test]
+    fn null_means_absent_and_whole_numbers_may_have_a_zero_fraction() {
+        let raw = json!({"seed": null, "prompt": null, "num_paths": 4.0});
+        let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+        assert_eq!(input.spec.strokes, 4);
+    }
+
+    #[test]
+    fn a_long_wrong_value_is_quoted_in_part() {
+        let error = errors_of(&json!({"background": "é".repeat(10_000)})).remove(0);
+        assert!(error.reason.len() < 250, "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_on_the_command_line_crashes_the_checks(index in 0..FIELDS.len(), text in ".{0,40}") {
+            let field = &FIELDS[index];
+            let mut raw = Map::new();
+            raw.insert(field.name.to_owned(), field.read_text(&text));
+            if let Ok(input) = Input::from_values(&raw) {
+                prop_assert!(FIELDS.iter().all(|field| field.allows(&input.values[field.name])));
+            }
+        }
+
+        #[test]
+        fn every_allowed_number_comes_out_as_it_went_in(number in -10.0..2.0e4_f64) {
+            for field in FIELDS.iter().filter(|field| matches!(field.kind, Kind::Number { .. })) {
+                let read = field.read_text(&number.to_string());
+                prop_assert_eq!(read.as_f64(), Some(number));
+            }
+        }
+    }
+
+    use super::super::field::Kind;
+}

@@ -1,0 +1,7 @@
+//! Benchmarks: `cargo bench`. Compare within one run; machines differ and are noisy.
+
+mod views;
+
+fn main() {
+    divan::main();
+}
