@@ -4,3 +4,5 @@
 //! Map of the house: a module may use only the modules listed above it.
 
 pub mod scene;
+pub mod compute;
+pub mod clip;
