@@ -68,7 +68,7 @@ fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
 fn heads(checkpoint: &Checkpoint, fact: &str, width: i64) -> Result<i64, ClipError> {
     let heads = match checkpoint.facts.get(fact) {
         Some(told) => told.parse().unwrap_or(0),
-        None => width / HEAD_WIDTH,
+        None => (width / HEAD_WIDTH).max(1),
     };
     if heads < 1 || width % heads != 0 {
         return Err(checkpoint.unknown(format!("width {width} cannot be shared by {heads} heads")));
