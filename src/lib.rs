@@ -4,7 +4,10 @@
 //! Map of the house: a module may use only the modules listed above it.
 
 pub mod scene;
+pub mod raster;
 pub mod encode;
+pub mod compute;
+pub mod clip;
 pub mod augment;
 pub mod draw;
 pub mod prediction;

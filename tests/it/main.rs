@@ -1,2 +1,4 @@
 //! One test binary.
 mod layers;
+mod clip_parity;
+mod clip_tokenizer;

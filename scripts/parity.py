@@ -1,0 +1,180 @@
+"""Compares clipdraw's CLIP with open_clip's: embeddings, the gradient of the pictures, and speed.
+
+`scripts/parity` runs this in its own environment:
+    scripts/parity              full-size random models in every layout, a table of cosines and times
+    scripts/parity --fixtures   writes the small files under tests/it/fixtures
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import open_clip
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "tests/it/fixtures"
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).reshape(1, 3, 1, 1)
+DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).reshape(1, 3, 1, 1)
+TEXTS = ["a watercolor painting of an underwater submarine", "a cat", "İstanbul at night, 3 cats & it’s raining 😀"]
+
+FULL_TEXT = dict(context_length=77, vocab_size=49408, width=512, heads=8, layers=12)
+TINY_TEXT = dict(context_length=77, vocab_size=49408, width=4, heads=2, layers=2)
+MODELS = {
+    "ViT-B/32": dict(embed_dim=512, vision_cfg=dict(layers=12, width=768, patch_size=32, image_size=224), text_cfg=FULL_TEXT, quick_gelu=True),
+    "RN50": dict(embed_dim=1024, vision_cfg=dict(layers=[3, 4, 6, 3], width=64, image_size=224), text_cfg=FULL_TEXT, quick_gelu=True),
+    "tiny_vit": dict(embed_dim=24, vision_cfg=dict(layers=3, width=32, patch_size=8, image_size=32, head_width=8), text_cfg=TINY_TEXT, quick_gelu=True),
+    "tiny_resnet": dict(embed_dim=24, vision_cfg=dict(layers=[1, 2, 1, 1], width=4, image_size=64, head_width=16), text_cfg=TINY_TEXT, quick_gelu=True),
+    "embedded": dict(embed_dim=384, vision_cfg=dict(layers=[1, 2, 2, 1], width=32, image_size=64, head_width=64),
+                     text_cfg=dict(context_length=77, vocab_size=49408, width=192, heads=3, layers=3), quick_gelu=False),
+}
+ONE_HEAD = dict(TINY_TEXT, heads=1)
+MODELS["tiny_vit_script"] = dict(MODELS["tiny_vit"], vision_cfg=dict(MODELS["tiny_vit"]["vision_cfg"], head_width=32), text_cfg=ONE_HEAD)
+MODELS["tiny_resnet_script"] = dict(MODELS["tiny_resnet"], vision_cfg=dict(MODELS["tiny_resnet"]["vision_cfg"], head_width=64), text_cfg=ONE_HEAD)
+
+
+def build(name):
+    """The model with random weights, and random statistics in its norms so that folding them is tested."""
+    torch.manual_seed(20210226)
+    model = open_clip.model.CLIP(**MODELS[name]).eval().requires_grad_(False)
+    for key, tensor in model.state_dict().items():
+        if key.endswith("running_var"):
+            tensor.uniform_(0.5, 2.0)
+        elif key.endswith(("running_mean", "bias")):
+            tensor.normal_(0, 0.1)
+        elif tensor.dim() == 1 and tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5)
+    return model
+
+
+def state(model, kind=torch.float32):
+    """The tensors that a weight file has, in `kind`; the model is left with the same rounding."""
+    tensors = {k: v.to(kind) if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    return {k: v.contiguous() for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
+
+
+def hugging_face(tensors):
+    """A ViT's tensors under the names of transformers' CLIPModel, queries, keys and values apart."""
+    whole = {
+        "visual.class_embedding": "vision_model.embeddings.class_embedding",
+        "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+        "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+        "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+        "positional_embedding": "text_model.embeddings.position_embedding.weight",
+        "logit_scale": "logit_scale",
+    }
+    parts = [
+        ("visual.transformer.resblocks.", "vision_model.encoder.layers."), ("transformer.resblocks.", "text_model.encoder.layers."),
+        ("visual.ln_pre.", "vision_model.pre_layrnorm."), ("visual.ln_post.", "vision_model.post_layernorm."),
+        ("ln_final.", "text_model.final_layer_norm."), (".attn.out_proj.", ".self_attn.out_proj."), (".ln_1.", ".layer_norm1."),
+        (".ln_2.", ".layer_norm2."), (".mlp.c_fc.", ".mlp.fc1."), (".mlp.c_proj.", ".mlp.fc2."),
+    ]
+    renamed = {}
+    for name, tensor in tensors.items():
+        new = whole.get(name, name)
+        for old, theirs in parts:
+            new = new.replace(old, theirs) if name not in whole else new
+        if ".attn.in_proj_" in new:
+            kind = new.rsplit("_", 1)[1]
+            for part, piece in zip("qkv", tensor.chunk(3)):
+                renamed[new.split(".attn.")[0] + f".self_attn.{part}_proj.{kind}"] = piece.contiguous()
+        elif name == "visual.proj":
+            renamed["visual_projection.weight"] = tensor.t().contiguous()
+        elif name == "text_projection":
+            renamed["text_projection.weight"] = tensor.t().contiguous()
+        else:
+            renamed[new] = tensor
+    return renamed
+
+
+class Tree(nn.Module):
+    """A module that only holds tensors under their dotted names, for TorchScript."""
+
+    def forward(self, x):
+        return x
+
+
+def torch_script(tensors, file):
+    """Saves tensors as OpenAI did: a TorchScript archive, running statistics as buffers."""
+    root = Tree()
+    for name, tensor in tensors.items():
+        *path, leaf = name.split(".")
+        node = root
+        for part in path:
+            if part not in node._modules:
+                node.add_module(part, Tree())
+            node = node._modules[part]
+        if leaf.startswith("running_"):
+            node.register_buffer(leaf, tensor)
+        else:
+            node.register_parameter(leaf, nn.Parameter(tensor, requires_grad=False))
+    torch.jit.script(root).save(str(file))
+
+
+def expected(model, pictures, texts):
+    """Unit embeddings, and the gradient of the sum of all cosines with the texts to the pictures."""
+    tokens = open_clip.tokenize(texts)
+    pictures = pictures.clone().requires_grad_(True)
+    text = model.encode_text(tokens, normalize=True)
+    image = model.encode_image((pictures - MEAN) / DEVIATION, normalize=True)
+    (gradient,) = torch.autograd.grad((image @ text.t()).sum(), pictures)
+    return dict(pictures=pictures.detach(), image=image.detach(), text=text.detach(), gradient=gradient)
+
+
+def metadata(name):
+    model = MODELS[name]
+    vision, text = model["vision_cfg"], model["text_cfg"]
+    channels = vision["width"] * (32 if isinstance(vision["layers"], list) else 1)
+    heads = {"vision_heads": str(channels // vision.get("head_width", 64)), "text_heads": str(text["heads"])}
+    return {**heads, "activation": "quick_gelu" if model["quick_gelu"] else "gelu"}
+
+
+def answered(name):
+    """A tiny model's half-precision tensors, and what open_clip makes of them."""
+    model = build(name)
+    tensors = state(model, torch.float16)
+    side = MODELS[name]["vision_cfg"]["image_size"]
+    return tensors, expected(model, torch.rand(2, 3, side, side), TEXTS)
+
+
+def save_answers(name, answers):
+    save_file(answers, FIXTURES / f"{name}_expected.safetensors", {"texts": json.dumps(TEXTS)})
+
+
+def write_fixtures():
+    torch.set_num_threads(1)
+    for name in ["tiny_vit", "tiny_resnet"]:
+        tensors, answers = answered(name)
+        save_file(tensors, FIXTURES / f"{name}.safetensors", metadata(name))
+        save_answers(name, answers)
+        # OpenAI's archives say nothing about heads, so these follow the rule of 64 channels, and at least one head.
+        tensors, answers = answered(f"{name}_script")
+        torch_script(tensors, FIXTURES / f"{name}_script.pt")
+        save_answers(f"{name}_script", answers)
+    tensors, _ = answered("tiny_vit")
+    save_file(hugging_face(tensors), FIXTURES / "tiny_vit_hf.safetensors", metadata("tiny_vit"))
+    save_answers("embedded", embedded_answers())
+    for file in FIXTURES.iterdir():
+        file.chmod(0o644)
+    subprocess.run([sys.executable, ROOT / "scripts/token_fixture.py", FIXTURES / "tokens.json.gz"], check=True)
+
+
+def embedded_model():
+    model = open_clip.model.CLIP(**MODELS["embedded"]).eval().requires_grad_(False)
+    tensors = load_file(ROOT / "weights/compact-v0.safetensors")
+    model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
+    return model
+
+
+def embedded_answers():
+    torch.manual_seed(1)
+    return expected(embedded_model(), torch.rand(2, 3, 64, 64), TEXTS)

@@ -1,0 +1,180 @@
+//! The sizes of a CLIP model.
+
+/// Channel means of CLIP's training pictures, red, green, blue, 0 to 1 (openai/CLIP, clip.py).
+pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+/// Standard deviations that belong to [`CLIP_MEAN`].
+pub const CLIP_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+
+/// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
+pub(crate) const HEAD_WIDTH: i64 = 64;
+/// Tokens in CLIP's vocabulary, its start and end marks included.
+const VOCABULARY: i64 = 49_408;
+/// Tokens that CLIP's text tower reads at most.
+const CONTEXT: i64 = 77;
+
+/// Everything about a CLIP model that is not a weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipConfig {
+    /// Length of an embedding.
+    pub embedding: i64,
+    /// Side of the square picture that the model reads, in pixels.
+    pub side: i64,
+    /// The image tower.
+    pub image: ImageConfig,
+    /// The text tower.
+    pub text: TextConfig,
+    /// The function between the two layers of each perceptron.
+    pub activation: Activation,
+    /// Channel means that are taken off a picture.
+    pub mean: [f32; 3],
+    /// Standard deviations that a picture is divided by.
+    pub deviation: [f32; 3],
+}
+
+/// The image tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageConfig {
+    /// A vision transformer over square patches.
+    Transformer(TransformerSize),
+    /// OpenAI's ModifiedResNet.
+    ResNet(ResNetSize),
+}
+
+/// The sizes of a vision transformer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransformerSize {
+    /// Side of a patch in pixels.
+    pub patch: i64,
+    /// Channels.
+    pub width: i64,
+    /// Attention heads.
+    pub heads: i64,
+    /// Blocks.
+    pub layers: i64,
+}
+
+/// The sizes of a ModifiedResNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResNetSize {
+    /// Channels after the stem.
+    pub width: i64,
+    /// Heads of the attention pooling.
+    pub heads: i64,
+    /// Blocks of each stage.
+    pub layers: [i64; 4],
+}
+
+/// The sizes of a text tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextConfig {
+    /// Tokens it reads at most, start and end marks included.
+    pub context: i64,
+    /// Tokens that exist.
+    pub vocabulary: i64,
+    /// Channels.
+    pub width: i64,
+    /// Attention heads.
+    pub heads: i64,
+    /// Blocks.
+    pub layers: i64,
+}
+
+/// The function between the two layers of a perceptron.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * sigmoid(1.702 x)`, of OpenAI's own models.
+    QuickGelu,
+    /// The exact Gaussian error linear unit.
+    Gelu,
+}
+
+/// One named model: name, embedding, side, image tower, text width.
+type Preset = (&'static str, i64, i64, ImageConfig, i64);
+
+const fn transformer(patch: i64, width: i64, layers: i64) -> ImageConfig {
+    ImageConfig::Transformer(TransformerSize { patch, width, heads: width / HEAD_WIDTH, layers })
+}
+
+const fn resnet(width: i64, layers: [i64; 4]) -> ImageConfig {
+    ImageConfig::ResNet(ResNetSize { width, heads: width * 32 / HEAD_WIDTH, layers })
+}
+
+/// OpenAI's published models (openai/CLIP, clip.py).
+const PRESETS: [Preset; 9] = [
+    ("RN50", 1024, 224, resnet(64, [3, 4, 6, 3]), 512),
+    ("RN101", 512, 224, resnet(64, [3, 4, 23, 3]), 512),
+    ("RN50x4", 640, 288, resnet(80, [4, 6, 10, 6]), 640),
+    ("RN50x16", 768, 384, resnet(96, [6, 8, 18, 8]), 768),
+    ("RN50x64", 1024, 448, resnet(128, [3, 15, 36, 10]), 1024),
+    ("ViT-B/32", 512, 224, transformer(32, 768, 12), 512),
+    ("ViT-B/16", 512, 224, transformer(16, 768, 12), 512),
+    ("ViT-L/14", 768, 224, transformer(14, 1024, 24), 768),
+    ("ViT-L/14@336px", 768, 336, transformer(14, 1024, 24), 768),
+];
+
+impl ClipConfig {
+    /// The sizes of the OpenAI model of this name, such as `ViT-B/32` or `RN50`.
+    pub fn preset(name: &str) -> Option<Self> {
+        PRESETS.iter().find(|preset| preset.0 == name).map(Self::of_preset)
+    }
+
+    /// The names that [`ClipConfig::preset`] knows.
+    pub fn preset_names() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|preset| preset.0)
+    }
+
+    /// A vision transformer small enough for a test: 32 px, two blocks.
+    pub fn tiny_transformer() -> Self {
+        let image = ImageConfig::Transformer(TransformerSize { patch: 8, width: 64, heads: 4, layers: 2 });
+        Self::tiny(32, image)
+    }
+
+    /// A ModifiedResNet small enough for a test: 64 px, one block in each stage.
+    pub fn tiny_resnet() -> Self {
+        let image = ImageConfig::ResNet(ResNetSize { width: 8, heads: 4, layers: [1, 1, 1, 1] });
+        Self::tiny(64, image)
+    }
+
+    fn tiny(side: i64, image: ImageConfig) -> Self {
+        let text = TextConfig { context: CONTEXT, vocabulary: VOCABULARY, width: 16, heads: 2, layers: 1 };
+        Self::of(32, side, image, text)
+    }
+
+    fn of_preset(&(_, embedding, side, image, width): &Preset) -> Self {
+        let heads = width / HEAD_WIDTH;
+        let text = TextConfig { context: CONTEXT, vocabulary: VOCABULARY, width, heads, layers: 12 };
+        Self::of(embedding, side, image, text)
+    }
+
+    fn of(embedding: i64, side: i64, image: ImageConfig, text: TextConfig) -> Self {
+        Self {
+            embedding,
+            side,
+            image,
+            text,
+            activation: Activation::QuickGelu,
+            mean: CLIP_MEAN,
+            deviation: CLIP_DEVIATION,
+        }
+    }
+
+    /// The name of the OpenAI model with these sizes, else a short description of the image tower.
+    pub fn name(&self) -> String {
+        let same = |preset: &&Preset| {
+            let (_, embedding, side, image, width) = **preset;
+            (embedding, side, image, width) == (self.embedding, self.side, self.image, self.text.width)
+        };
+        if let Some(preset) = PRESETS.iter().find(same) {
+            return preset.0.to_owned();
+        }
+        match self.image {
+            ImageConfig::Transformer(TransformerSize { patch, width, layers, .. }) => {
+                format!("ViT {layers}x{width}/{patch} at {} px", self.side)
+            }
+            ImageConfig::ResNet(ResNetSize { width, layers, .. }) => {
+                let blocks = layers.map(|count| count.to_string()).join("-");
+                format!("RN {blocks}x{width} at {} px", self.side)
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What can go wrong with a CLIP model.
+
+use std::path::PathBuf;
+
+use tch::TchError;
+use thiserror::Error;
+
+/// Why a model cannot be loaded or cannot read a prompt or a picture.
+#[derive(Debug, Error)]
+pub enum ClipError {
+    /// The weight file cannot be read at all.
+    #[error("cannot read weights {file}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file is of no kind that holds weights.
+    #[error("weights {file}: neither safetensors nor a PyTorch archive: it starts with {start:?}")]
+    NotWeights {
+        /// The file.
+        file: PathBuf,
+        /// Its first bytes, made readable.
+        start: String,
+    },
+    /// The file starts well and is broken further on.
+    #[error("weights {file}: broken or truncated")]
+    Broken {
+        /// The file.
+        file: PathBuf,
+        /// What the reader said.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The tensors are not those of a CLIP model.
+    #[error("weights {file}: not a CLIP model that we know: {reason}")]
+    UnknownArchitecture {
+        /// The file.
+        file: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A tensor is absent.
+    #[error("weights {file}: `{tensor}` is missing, expected {expected:?}")]
+    MissingTensor {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in OpenAI's layout.
+        tensor: String,
+        /// The shape it should have; -1 for a side that can be any.
+        expected: Vec<i64>,
+    },
+    /// A tensor has another shape than the configuration asks for.
+    #[error("weights {file}: `{tensor}` is {found:?}, expected {expected:?}")]
+    WrongShape {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in OpenAI's layout.
+        tensor: String,
+        /// The shape in the file.
+        found: Vec<i64>,
+        /// The shape it should have; -1 for a side that can be any.
+        expected: Vec<i64>,
+    },
+    /// The prompt is longer than the model can read.
+    #[error("the prompt has {tokens} tokens, but the model reads at most {limit}")]
+    TooManyTokens {
+        /// Tokens in the prompt, its start and end marks included.
+        tokens: usize,
+        /// The model's limit, its start and end marks included.
+        limit: usize,
+    },
+    /// The pictures are not of the shape that the model reads.
+    #[error("pictures are {found:?}, expected [N, 3, {side}, {side}] with N at least 1")]
+    WrongPictures {
+        /// The shape given.
+        found: Vec<i64>,
+        /// The model's input side in pixels.
+        side: i64,
+    },
+    /// The directions do not match the views.
+    #[error("directions are {found:?}, expected {expected:?}")]
+    WrongDirections {
+        /// The shape given.
+        found: Vec<i64>,
+        /// The shape that the views ask for.
+        expected: Vec<i64>,
+    },
+    /// libtorch failed, most often because the device has no memory left.
+    #[error("libtorch failed while {doing}")]
+    Torch {
+        /// What was being done.
+        doing: &'static str,
+        /// What libtorch said.
+        #[source]
+        cause: TchError,
+    },
+}
+
+impl ClipError {
+    /// Wraps libtorch's error with what was being done, for use in `map_err`.
+    pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(TchError) -> Self {
+        move |cause| Self::Torch { doing, cause }
+    }
+}

@@ -1,0 +1,127 @@
+//! The small parts that both transformers share.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::config::Activation;
+use super::error::ClipError;
+use super::weights::Weights;
+
+/// Added to the variance by every norm of CLIP's (PyTorch's default).
+pub(crate) const NORM_EPSILON: f64 = 1e-5;
+/// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
+const QUICK_GELU_SLOPE: f64 = 1.702;
+
+/// `x W^T + b` over the last side.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Reads `weight` `[outputs, inputs]` and `bias`.
+    pub(crate) fn new(weights: &Weights<'_>, inputs: i64, outputs: i64) -> Result<Self, ClipError> {
+        Self::named(weights, ["weight", "bias"], inputs, outputs)
+    }
+
+    /// Reads a weight and a bias of these names.
+    pub(crate) fn named(
+        weights: &Weights<'_>,
+        [weight, bias]: [&str; 2],
+        inputs: i64,
+        outputs: i64,
+    ) -> Result<Self, ClipError> {
+        let weight = weights.placed(weight, &[outputs, inputs])?;
+        let bias = Some(weights.placed(bias, &[outputs])?);
+        Ok(Self { weight, bias })
+    }
+
+    /// Takes finished tensors: `[outputs, inputs]` and, if any, `[outputs]`.
+    pub(crate) fn of(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// `[.., inputs]` to `[.., outputs]`.
+    pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
+        input.f_linear(&self.weight, self.bias.as_ref())
+    }
+
+    /// The part of this layer that makes outputs `start .. start + length`, without a copy.
+    pub(crate) fn outputs(&self, start: i64, length: i64) -> Result<Self, TchError> {
+        let bias = self.bias.as_ref().map(|bias| bias.f_narrow(0, start, length)).transpose()?;
+        Ok(Self { weight: self.weight.f_narrow(0, start, length)?, bias })
+    }
+}
+
+/// Layer normalisation over the last side.
+#[derive(Debug)]
+pub(crate) struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    width: i64,
+}
+
+impl LayerNorm {
+    /// Reads `weight` and `bias`, both `[width]`.
+    pub(crate) fn new(weights: &Weights<'_>, width: i64) -> Result<Self, ClipError> {
+        let (weight, bias) = (weights.placed("weight", &[width])?, weights.placed("bias", &[width])?);
+        Ok(Self { weight, bias, width })
+    }
+
+    /// The same shape as the input.
+    pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
+        input.f_layer_norm([self.width], Some(&self.weight), Some(&self.bias), NORM_EPSILON, false)
+    }
+}
+
+/// The two layers of a block's perceptron, four times as wide in between.
+#[derive(Debug)]
+pub(crate) struct Perceptron {
+    widen: Linear,
+    narrow: Linear,
+    activation: Activation,
+}
+
+impl Perceptron {
+    /// Reads `c_fc` and `c_proj`.
+    pub(crate) fn new(weights: &Weights<'_>, width: i64, activation: Activation) -> Result<Self, ClipError> {
+        let widen = Linear::new(&weights.at("c_fc"), width, 4 * width)?;
+        let narrow = Linear::new(&weights.at("c_proj"), 4 * width, width)?;
+        Ok(Self { widen, narrow, activation })
+    }
+
+    /// The same shape as the input.
+    pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
+        let wide = self.widen.forward(input)?;
+        let bent = match self.activation {
+            // `x sigmoid(a x)` is `silu(a x) / a`, and silu has one kernel for each direction.
+            Activation::QuickGelu => {
+                wide.f_mul_scalar(QUICK_GELU_SLOPE)?.f_silu()?.f_mul_scalar(1.0 / QUICK_GELU_SLOPE)?
+            }
+            Activation::Gelu => wide.f_gelu("none")?,
+        };
+        self.narrow.forward(&bent)
+    }
+}
+
+/// Attention of `queries` `[N, Q, W]` to `keys` and `values` `[N, L, W]`: `[N, Q, W]`.
+///
+/// `mask`, `[Q, L]`, is added to the scores. Written out in matrix products rather than with libtorch's
+/// fused attention, whose backward pass adds in no fixed order on CUDA.
+pub(crate) fn attend(
+    heads: i64,
+    [queries, keys, values]: [&Tensor; 3],
+    mask: Option<&Tensor>,
+) -> Result<Tensor, TchError> {
+    let (batch, length, width) = queries.size3()?;
+    let split = |tensor: &Tensor| tensor.f_reshape([batch, -1, heads, width / heads])?.f_transpose(1, 2);
+    let scale = ((width / heads) as f64).powf(-0.5);
+    let queries = split(queries)?.f_mul_scalar(scale)?;
+    let mut scores = queries.f_matmul(&split(keys)?.f_transpose(2, 3)?)?;
+    if let Some(mask) = mask {
+        scores = scores.f_add(mask)?;
+    }
+    let shares = scores.f_softmax(-1, None::<Kind>)?;
+    let mixed = shares.f_matmul(&split(values)?)?;
+    mixed.f_transpose(1, 2)?.f_reshape([batch, length, width])
+}

@@ -1,0 +1,283 @@
+//! OpenAI's CLIP: a text and a picture become unit vectors that point the same way when they belong together.
+//!
+//! One implementation serves every model of the family; the sizes come from the weight file itself.
+//! Weights are frozen: gradients flow to the pictures and nowhere else.
+
+pub mod error;
+pub mod config;
+mod checkpoint;
+mod safetensors_file;
+mod pickle;
+mod torch_file;
+mod hugging_face;
+mod inference;
+mod weights;
+mod layers;
+mod transformer;
+mod vision_transformer;
+mod resnet;
+mod text_tower;
+mod text_tables;
+mod mojibake;
+mod text_cleaning;
+pub mod tokenizer;
+mod embedded;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use lru::LruCache;
+use tch::{Device, Kind, TchError, Tensor};
+
+use self::checkpoint::Checkpoint;
+use self::resnet::ResNet;
+use self::text_tower::TextTower;
+use self::vision_transformer::VisionTransformer;
+use self::weights::{Origin, Weights};
+
+pub use config::{ClipConfig, ImageConfig};
+pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
+pub use error::ClipError;
+pub use tokenizer::Tokenizer;
+
+/// Prompts whose embeddings are kept.
+const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+
+/// Where weights come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WeightsSource {
+    /// The small model inside the program.
+    Embedded,
+    /// A weight file: safetensors with OpenAI's or Hugging Face's names, or OpenAI's TorchScript.
+    File(PathBuf),
+}
+
+/// A loaded model.
+pub struct Clip {
+    config: ClipConfig,
+    images: ImageTower,
+    text: TextTower,
+    mean: Tensor,
+    deviation: Tensor,
+    device: Device,
+    kind: Kind,
+    prompts: Mutex<LruCache<String, Tensor>>,
+}
+
+#[derive(Debug)]
+enum ImageTower {
+    Transformer(VisionTransformer),
+    ResNet(ResNet),
+}
+
+/// What [`Clip::score_views`] finds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewScores {
+    /// Cosine of each view's embedding with its direction, -1 to 1.
+    pub cosines: Vec<f32>,
+    /// Gradient of each view's cosine with respect to its pixels, in the order of the views.
+    pub gradient: Vec<f32>,
+}
+
+impl Clip {
+    /// Loads a model and moves its image tower to `device` as numbers of `kind`.
+    ///
+    /// # Errors
+    /// When the file is absent, no weight file, not a CLIP, or incomplete, and when the device has no
+    /// memory for it.
+    pub fn load(source: &WeightsSource, device: Device, kind: Kind) -> Result<Self, ClipError> {
+        let checkpoint = match source {
+            WeightsSource::Embedded => read_checkpoint(Path::new(embedded::NAME), embedded::BYTES)?,
+            WeightsSource::File(file) => read_checkpoint(file, &checkpoint::read_bytes(file)?)?,
+        };
+        let config = inference::infer(&checkpoint)?;
+        Self::build(config, &Weights::new(Origin::Checkpoint(&checkpoint), device, kind), device, kind)
+    }
+
+    /// A model of these sizes with random weights, the same for the same seed: for tests and timings.
+    ///
+    /// # Errors
+    /// When the device has no memory for it.
+    pub fn random(config: ClipConfig, seed: u64, device: Device, kind: Kind) -> Result<Self, ClipError> {
+        Self::build(config, &Weights::new(Origin::Random(seed), device, kind), device, kind)
+    }
+
+    fn build(config: ClipConfig, weights: &Weights<'_>, device: Device, kind: Kind) -> Result<Self, ClipError> {
+        let channels = |values: &[f32; 3]| {
+            Tensor::f_from_slice(values)
+                .and_then(|tensor| tensor.f_reshape([1, 3, 1, 1])?.f_to_device(device))
+                .map_err(ClipError::while_doing("moving weights to the device"))
+        };
+        let visual = weights.at("visual");
+        let images = match config.image {
+            ImageConfig::Transformer(size) => {
+                ImageTower::Transformer(VisionTransformer::new(&visual, size, &config)?)
+            }
+            ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, &config)?),
+        };
+        Ok(Self {
+            images,
+            text: TextTower::new(weights, &config, device)?,
+            mean: channels(&config.mean)?,
+            deviation: channels(&config.deviation)?,
+            config,
+            device,
+            kind,
+            prompts: Mutex::new(LruCache::new(KEPT_PROMPTS)),
+        })
+    }
+
+    /// The model's sizes.
+    pub fn config(&self) -> &ClipConfig {
+        &self.config
+    }
+
+    /// OpenAI's name for a model of these sizes, else a short description.
+    pub fn name(&self) -> String {
+        self.config.name()
+    }
+
+    /// Side of the square pictures that the model reads, in pixels.
+    pub fn input_size(&self) -> i64 {
+        self.config.side
+    }
+
+    /// Length of an embedding.
+    pub fn embedding_width(&self) -> i64 {
+        self.config.embedding
+    }
+
+    /// The device that holds the model.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The kind of number in which pictures are read.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How many tokens `text` has, start and end marks included.
+    pub fn count_tokens(&self, text: &str) -> usize {
+        Tokenizer::shared().encode(text).len()
+    }
+
+    /// The unit vector `[E]` of a text: 32-bit, on the model's device, without gradient, remembered.
+    ///
+    /// # Errors
+    /// When the text has more tokens than the model reads, or libtorch fails.
+    pub fn embed_text(&self, text: &str) -> Result<Tensor, ClipError> {
+        let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = prompts.get(text) {
+            return Ok(known.shallow_clone());
+        }
+        let ids = Tokenizer::shared().encode(text);
+        let limit = self.config.text.context as usize;
+        if ids.len() > limit {
+            return Err(ClipError::TooManyTokens { tokens: ids.len(), limit });
+        }
+        let embedding = tch::no_grad(|| self.text.forward(&ids).and_then(|vector| unit(&vector)))
+            .map_err(ClipError::while_doing("reading the prompt"))?;
+        prompts.put(text.to_owned(), embedding.shallow_clone());
+        Ok(embedding)
+    }
+
+    /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
+    /// [`Clip::input_size`]. Gradients flow back to the pictures.
+    ///
+    /// # Errors
+    /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
+    pub fn embed_pictures(&self, views: &Tensor) -> Result<Tensor, ClipError> {
+        self.check_pictures(&views.size())?;
+        self.read_pictures(views).map_err(ClipError::while_doing("reading pictures"))
+    }
+
+    /// Scores views against one direction each, and says how each pixel changes its view's score.
+    ///
+    /// `views` holds `[N, 3, R, R]` values from 0 to 1; `directions` is `[N, E]`, unit vectors as
+    /// [`Clip::embed_text`] makes them, stacked.
+    ///
+    /// # Errors
+    /// When the sizes do not fit together, or libtorch fails.
+    pub fn score_views(&self, views: &[f32], directions: &Tensor) -> Result<ViewScores, ClipError> {
+        let side = self.config.side;
+        let count = views.len() as i64 / (3 * side * side);
+        if views.len() as i64 != count * 3 * side * side {
+            return Err(ClipError::WrongPictures { found: vec![views.len() as i64], side });
+        }
+        self.check_pictures(&[count, 3, side, side])?;
+        let expected = vec![count, self.config.embedding];
+        if directions.size() != expected {
+            return Err(ClipError::WrongDirections { found: directions.size(), expected });
+        }
+        self.score(views, count, directions).map_err(ClipError::while_doing("scoring views"))
+    }
+
+    fn score(&self, views: &[f32], count: i64, directions: &Tensor) -> Result<ViewScores, TchError> {
+        let side = self.config.side;
+        let pictures = Tensor::f_from_slice(views)?.f_reshape([count, 3, side, side])?;
+        let pictures = pictures.f_to_device(self.device)?.f_set_requires_grad(true)?;
+        let embeddings = self.read_pictures(&pictures)?;
+        let cosines = embeddings.f_mul(directions)?.f_sum_dim_intlist(-1, false, None)?;
+        let gradient = Tensor::f_run_backward(&[cosines.f_sum(None)?], &[&pictures], false, false)?;
+        Ok(ViewScores { cosines: numbers(&cosines)?, gradient: numbers(&gradient[0])? })
+    }
+
+    fn check_pictures(&self, found: &[i64]) -> Result<(), ClipError> {
+        let side = self.config.side;
+        match *found {
+            [count, 3, height, width] if count > 0 && height == side && width == side => Ok(()),
+            _ => Err(ClipError::WrongPictures { found: found.to_vec(), side }),
+        }
+    }
+
+    fn read_pictures(&self, views: &Tensor) -> Result<Tensor, TchError> {
+        let views = views.f_to_device(self.device)?;
+        let normal = views.f_sub(&self.mean)?.f_div(&self.deviation)?.f_to_kind(self.kind)?;
+        let embeddings = match &self.images {
+            ImageTower::Transformer(tower) => tower.forward(&normal)?,
+            ImageTower::ResNet(tower) => tower.forward(&normal)?,
+        };
+        unit(&embeddings.f_to_kind(Kind::Float)?)
+    }
+}
+
+impl fmt::Debug for Clip {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, device, kind) = (self.name(), self.device, self.kind);
+        out.debug_struct("Clip").field("name", &name).field("device", &device).field("kind", &kind).finish()
+    }
+}
+
+/// Reads a weight file of any layout and gives its tensors OpenAI's names.
+fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
+    let mut checkpoint = if bytes.starts_with(torch_file::MAGIC) {
+        torch_file::read(file, bytes)?
+    } else if bytes.get(8) == Some(&b'{') {
+        safetensors_file::read(file, bytes)?
+    } else {
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
+        return Err(ClipError::NotWeights { file: file.to_owned(), start });
+    };
+    if hugging_face::recognises(&checkpoint.tensors) {
+        let tensors = std::mem::take(&mut checkpoint.tensors);
+        checkpoint.tensors =
+            hugging_face::rename(tensors).map_err(ClipError::while_doing("joining attention weights"))?;
+    }
+    Ok(checkpoint)
+}
+
+/// The same directions with length one.
+fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
+    let squares = vectors.f_mul(vectors)?.f_sum_dim_intlist(-1, true, None)?;
+    vectors.f_div(&squares.f_sqrt()?)
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let mut numbers = vec![0.0; tensor.numel()];
+    tensor.f_copy_data(&mut numbers, tensor.numel())?;
+    Ok(numbers)
+}

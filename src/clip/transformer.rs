@@ -1,0 +1,85 @@
+//! The residual attention block of both transformers.
+
+use tch::{TchError, Tensor};
+
+use super::config::Activation;
+use super::error::ClipError;
+use super::layers::{LayerNorm, Linear, Perceptron, attend};
+use super::weights::Weights;
+
+/// The sizes that all blocks of a transformer share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockSize {
+    /// Channels.
+    pub(crate) width: i64,
+    /// Attention heads.
+    pub(crate) heads: i64,
+    /// The perceptron's function.
+    pub(crate) activation: Activation,
+}
+
+/// Attention, then a perceptron, each behind a norm and added to what came in.
+#[derive(Debug)]
+pub(crate) struct Block {
+    attention_norm: LayerNorm,
+    joined: Linear,
+    queries: Linear,
+    keys_and_values: Linear,
+    output: Linear,
+    perceptron_norm: LayerNorm,
+    perceptron: Perceptron,
+    size: BlockSize,
+}
+
+impl Block {
+    /// Reads one `resblocks.N`.
+    pub(crate) fn new(weights: &Weights<'_>, size: BlockSize) -> Result<Self, ClipError> {
+        let width = size.width;
+        let attention = weights.at("attn");
+        let joined = Linear::named(&attention, ["in_proj_weight", "in_proj_bias"], width, 3 * width)?;
+        let part = |start, length| {
+            joined.outputs(start, length).map_err(ClipError::while_doing("splitting an attention layer"))
+        };
+        Ok(Self {
+            queries: part(0, width)?,
+            keys_and_values: part(width, 2 * width)?,
+            attention_norm: LayerNorm::new(&weights.at("ln_1"), width)?,
+            output: Linear::new(&attention.at("out_proj"), width, width)?,
+            perceptron_norm: LayerNorm::new(&weights.at("ln_2"), width)?,
+            perceptron: Perceptron::new(&weights.at("mlp"), width, size.activation)?,
+            joined,
+            size,
+        })
+    }
+
+    /// All tokens: `[N, L, W]` to `[N, L, W]`; `mask` is added to the attention scores.
+    pub(crate) fn forward(&self, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let joined = self.joined.forward(&self.attention_norm.forward(tokens)?)?;
+        let parts = joined.f_chunk(3, -1)?;
+        let mixed = attend(self.size.heads, [&parts[0], &parts[1], &parts[2]], mask)?;
+        self.finish(tokens, &mixed)
+    }
+
+    /// The first token only, which still attends to all: `[N, L, W]` to `[N, 1, W]`.
+    ///
+    /// It equals the first token of [`Block::forward`] and spares most of a last block's work.
+    pub(crate) fn forward_first(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
+        let normed = self.attention_norm.forward(tokens)?;
+        let queries = self.queries.forward(&normed.f_narrow(1, 0, 1)?)?;
+        let parts = self.keys_and_values.forward(&normed)?.f_chunk(2, -1)?;
+        let mixed = attend(self.size.heads, [&queries, &parts[0], &parts[1]], None)?;
+        self.finish(&tokens.f_narrow(1, 0, 1)?, &mixed)
+    }
+
+    fn finish(&self, tokens: &Tensor, mixed: &Tensor) -> Result<Tensor, TchError> {
+        let tokens = tokens.f_add(&self.output.forward(mixed)?)?;
+        let bent = self.perceptron.forward(&self.perceptron_norm.forward(&tokens)?)?;
+        tokens.f_add(&bent)
+    }
+}
+
+/// Reads `resblocks.0` up to `resblocks.{count - 1}`.
+pub(crate) fn read_blocks(weights: &Weights<'_>, count: i64, size: BlockSize) -> Result<Vec<Block>, ClipError> {
+    let blocks = weights.at("resblocks");
+    (0..count).map(|index| Block::new(&blocks.at(index), size)).collect()
+}

@@ -1,0 +1,119 @@
+//! The choice of a device by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tch::{Cuda, Device};
+use thiserror::Error;
+
+use super::library;
+
+/// A device as a user names it: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The first CUDA device, else Metal, else the processor.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The CUDA device with this index, counted from 0.
+    Cuda(usize),
+    /// Apple's Metal device.
+    Mps,
+}
+
+/// Why a device cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeviceError {
+    /// The name is none that we know.
+    #[error("`{0}` is no device: use auto, cpu, cuda, cuda:0 or mps")]
+    Unknown(String),
+    /// The device is not in this machine, or this libtorch cannot drive it.
+    #[error("device {wanted} is not present: this machine has {present}")]
+    Absent {
+        /// What was asked for.
+        wanted: DeviceChoice,
+        /// The devices that can be used, separated by commas.
+        present: String,
+    },
+}
+
+impl DeviceChoice {
+    /// The tch device for this choice.
+    ///
+    /// # Errors
+    /// When the named device is absent; `Auto` and `Cpu` always succeed.
+    pub fn resolve(self) -> Result<Device, DeviceError> {
+        let devices = present();
+        let wanted = match self {
+            Self::Auto => return Ok(devices[0]),
+            Self::Cpu => Device::Cpu,
+            Self::Cuda(index) => Device::Cuda(index),
+            Self::Mps => Device::Mps,
+        };
+        if devices.contains(&wanted) {
+            return Ok(wanted);
+        }
+        Err(DeviceError::Absent { wanted: self, present: names(&devices) })
+    }
+}
+
+/// The devices that can be used here, fastest kind first and the processor last.
+pub fn present() -> Vec<Device> {
+    let mut devices = Vec::new();
+    if library::cuda_is_usable() {
+        let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
+        devices.extend((0..count).map(Device::Cuda));
+    }
+    if library::metal_is_usable() {
+        devices.push(Device::Mps);
+    }
+    devices.push(Device::Cpu);
+    devices
+}
+
+/// The names of `devices` as a user would write them, separated by commas.
+pub fn names(devices: &[Device]) -> String {
+    devices.iter().map(|device| name(*device)).collect::<Vec<_>>().join(", ")
+}
+
+fn name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Cuda(index) => format!("cuda:{index}"),
+        Device::Mps => "mps".to_owned(),
+        Device::Vulkan => "vulkan".to_owned(),
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let unknown = || DeviceError::Unknown(text.to_owned());
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            "mps" => Ok(Self::Mps),
+            _ => {
+                let index = text.strip_prefix("cuda:").ok_or_else(unknown)?;
+                if !index.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err(unknown());
+                }
+                index.parse::<u16>().map(|index| Self::Cuda(index.into())).map_err(|_| unknown())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => out.write_str("auto"),
+            Self::Cpu => out.write_str("cpu"),
+            Self::Cuda(index) => write!(out, "cuda:{index}"),
+            Self::Mps => out.write_str("mps"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Facts and switches of libtorch itself.
+
+use std::sync::OnceLock;
+
+use libloading::Library;
+use tch::{Cuda, Tensor};
+
+/// Version of libtorch that tch is built for; torch-sys refuses another at build time.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+
+/// File names under which libtorch's CUDA half is found by the loader.
+const CUDA_LIBRARIES: [&str; 3] = ["libtorch_cuda.so", "torch_cuda.dll", "libtorch_cuda.dylib"];
+
+/// Opens libtorch's CUDA half where there is one, and says whether CUDA devices can be used.
+///
+/// The linker drops `libtorch_cuda` from a program that names none of its symbols, and then libtorch
+/// reports no CUDA device. The first call opens the library; on an installation for the CPU it finds
+/// nothing and stays quiet.
+pub fn cuda_is_usable() -> bool {
+    static USABLE: OnceLock<bool> = OnceLock::new();
+    *USABLE.get_or_init(|| {
+        open_cuda_library();
+        Cuda::is_available()
+    })
+}
+
+fn open_cuda_library() {
+    for name in CUDA_LIBRARIES {
+        #[allow(
+            unsafe_code,
+            reason = "dlopen runs the library's constructors; they are libtorch's own, which register \
+                      its CUDA kernels and touch nothing of ours"
+        )]
+        let opened = unsafe { Library::new(name) };
+        if let Ok(library) = opened {
+            // The kernels stay registered until the program ends, so the library may not be closed.
+            std::mem::forget(library);
+            return;
+        }
+    }
+}
+
+/// Whether this libtorch has Apple's Metal backend and a device for it.
+pub fn metal_is_usable() -> bool {
+    tch::utils::has_mps()
+}
+
+/// Sets how many threads libtorch uses inside one operation, at least 1.
+///
+/// The setting belongs to the calling thread and to threads that never called this.
+pub fn set_threads(count: usize) {
+    tch::set_num_threads(i32::try_from(count.max(1)).unwrap_or(i32::MAX));
+}
+
+/// How many threads libtorch uses inside one operation when called from this thread.
+pub fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1)
+}
+
+/// One line for `--version`: libtorch's version and what it was built with.
+pub fn describe() -> String {
+    let mut parts = vec![format!("libtorch {LIBTORCH_VERSION}")];
+    let facts = [
+        (tch::utils::has_mkl(), "MKL"),
+        (tch::utils::has_mkldnn(), "oneDNN"),
+        (tch::utils::has_openmp(), "OpenMP"),
+        (cuda_is_usable(), "CUDA"),
+        (metal_is_usable(), "Metal"),
+    ];
+    parts.extend(facts.iter().filter(|(present, _)| *present).map(|(_, name)| (*name).to_owned()));
+    parts.join(", ")
+}
+
+/// Waits until everything queued on `tensor`'s device is done; returns at once on the CPU.
+pub fn finish(tensor: &Tensor) {
+    if let tch::Device::Cuda(index) = tensor.device() {
+        Cuda::synchronize(index as i64);
+    }
+}
