@@ -20,8 +20,9 @@ fn main() {
     for place in [real.as_deref().unwrap_or(folder), folder] {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", place.display());
     }
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        // No symbol of the CUDA half is named by this crate, so the linker would drop it.
+    if folder.join("libtorch_cuda.so").exists() {
+        // No symbol of the CUDA half is named by this crate, so the linker would drop it;
+        // libtorch.so stands for both halves.
         println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
         println!("cargo:rustc-link-arg=-ltorch");
         println!("cargo:rustc-link-arg=-Wl,--as-needed");

@@ -3,4 +3,7 @@
 //!
 //! Map of the house: a module may use only the modules listed above it.
 
+pub mod settings;
 pub mod scene;
+pub mod model_store;
+pub mod command;

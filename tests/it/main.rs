@@ -1,2 +1,4 @@
 //! One test binary.
 mod layers;
+mod file_server;
+mod weights;
