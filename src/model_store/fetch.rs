@@ -38,11 +38,12 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// Five repeats within about half a minute: enough for a router that restarts.
+    /// Four repeats within about ten seconds: enough for a hiccup, and without a network the
+    /// answer comes soon.
     fn default() -> Self {
         Self {
-            repeats: 5,
-            pause: Duration::from_secs(1),
+            repeats: 4,
+            pause: Duration::from_millis(500),
         }
     }
 }
@@ -88,8 +89,13 @@ pub fn fetch(order: &Order<'_>, report: &mut dyn FnMut(Event<'_>)) -> Result<Pat
     };
     let client =
         transfer::client().map_err(|cause| unfetchable(TransferError::Connection(cause)))?;
-    download((&client, &url), order, &mut part, report).map_err(unfetchable)?;
-    part.finish(&target)?;
+    match download((&client, &url), order, &mut part, report) {
+        Ok(()) => part.finish(&target)?,
+        Err(cause) => {
+            part.leave();
+            return Err(unfetchable(cause));
+        }
+    }
     Ok(target)
 }
 

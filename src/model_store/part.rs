@@ -82,6 +82,14 @@ impl Part {
         checksum::digits(self.sum.clone())
     }
 
+    /// Leaves the file for the next run, unless it is empty.
+    pub(super) fn leave(self) {
+        if self.length == 0 {
+            // An empty file that stays does no harm.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
     /// Gives the finished file its name, in one step.
     pub(super) fn finish(self, target: &Path) -> Result<(), StoreError> {
         self.file
