@@ -3,6 +3,7 @@
 //!
 //! Map of the house: a module may use only the modules listed above it.
 
+pub mod settings;
 pub mod scene;
 pub mod raster;
 pub mod encode;
@@ -11,3 +12,5 @@ pub mod clip;
 pub mod augment;
 pub mod draw;
 pub mod prediction;
+pub mod model_store;
+pub mod command;

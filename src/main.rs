@@ -1,2 +1,26 @@
-//! The command.
-fn main() {}
+//! The `clipdraw` command.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clipdraw::command::{self, Arguments};
+use clipdraw::model_store::StoreError;
+
+fn main() -> ExitCode {
+    command::run(&Arguments::parse()).unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// Tells the error with its causes, and on lines of their own what can be done about it.
+fn report(error: &anyhow::Error) {
+    let mut out = io::stderr().lock();
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(out, "error: {error:#}");
+    let hint = error.downcast_ref().and_then(StoreError::hint);
+    for line in hint.iter().flat_map(|hint| hint.lines()) {
+        let _ = writeln!(out, "hint: {line}");
+    }
+}

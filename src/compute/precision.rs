@@ -26,12 +26,21 @@ pub enum Precision {
 pub struct PrecisionError(String);
 
 impl Precision {
-    /// The kind to compute in on `device`.
+    /// The precision that this one means on `device`, never `Auto`.
     ///
     /// `Auto` takes fp16 on CUDA, because it is fast on every card since Volta while bf16 needs Ampere.
-    pub fn kind(self, device: Device) -> Kind {
+    #[must_use]
+    pub fn resolved(self, device: Device) -> Self {
         match self {
-            Self::Auto if device.is_cuda() => Kind::Half,
+            Self::Auto if device.is_cuda() => Self::Fp16,
+            Self::Auto => Self::Fp32,
+            named => named,
+        }
+    }
+
+    /// The number kind to compute in on `device`.
+    pub fn kind(self, device: Device) -> Kind {
+        match self.resolved(device) {
             Self::Auto | Self::Fp32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,
             Self::Fp16 => Kind::Half,

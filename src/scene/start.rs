@@ -85,7 +85,7 @@ mod tests {
             strokes
                 .half_widths
                 .iter()
-                .all(|half_width| *half_width == 1.0)
+                .all(|half_width| (half_width - 1.0).abs() < f32::EPSILON)
         );
         assert!(
             strokes

@@ -70,6 +70,7 @@ impl Strokes {
     }
 
     /// The same strokes with every number zero: the shape of a gradient.
+    #[must_use]
     pub fn zeros_like(&self) -> Self {
         Self {
             first_points: self.first_points.clone(),

@@ -2,3 +2,5 @@
 mod layers;
 mod clip_parity;
 mod clip_tokenizer;
+mod file_server;
+mod weights;

@@ -1,0 +1,118 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::weights::{WeightsArguments, WeightsChoice};
+use crate::compute::{DeviceChoice, Precision};
+use crate::prediction::{FIELDS, Field};
+
+/// Turns a prompt into a vector drawing.
+#[derive(Debug, Parser)]
+#[command(name = "clipdraw", disable_version_flag = true, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    /// Print the version, libtorch's version, the devices and the precision of each.
+    #[arg(short = 'V', long)]
+    pub version: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Draw a prompt.
+    #[command(after_help = inputs_help())]
+    Predict(PredictArguments),
+    /// List, fetch and verify CLIP weights.
+    Weights(WeightsArguments),
+}
+
+/// Where and how to compute.
+#[derive(Debug, Args)]
+pub struct ComputeArguments {
+    /// Device: auto, cpu, cuda, cuda:N or mps.
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Precision of CLIP: auto, fp32, bf16 or fp16.
+    #[arg(long, default_value = "auto")]
+    pub precision: Precision,
+    /// Which CLIP weights.
+    #[command(flatten)]
+    pub weights: WeightsChoice,
+    /// Threads to compute with; default: one for each core. Changes the speed, not the drawing.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// `clipdraw predict`.
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// An input; `name=@path` takes the text of a file. Can be given several times.
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub inputs: Vec<String>,
+    /// Inputs as a JSON object, from a file or from standard input (-); `-i` wins over it.
+    #[arg(long, value_name = "FILE|-")]
+    pub json: Option<String>,
+    /// Where to write the drawing; .svg or .png decides the format, - is standard output.
+    /// Default: drawing.svg, or drawing.png with output_format=png.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A folder for every intermediate frame.
+    #[arg(long, value_name = "DIR")]
+    pub frames: Option<PathBuf>,
+    /// Pixels of a PNG for one of the canvas.
+    #[arg(long, default_value_t = 1.0, value_name = "SCALE")]
+    pub png_scale: f32,
+    /// Show nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Where and how to compute.
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+}
+
+fn inputs_help() -> String {
+    let entries: Vec<String> = FIELDS.iter().map(input_help).collect();
+    format!("Inputs:\n{}", entries.join("\n"))
+}
+
+fn input_help(field: &Field) -> String {
+    let default = match field.default_value() {
+        Some(serde_json::Value::String(text)) => format!("default {text:?}"),
+        Some(value) => format!("default {value}"),
+        None => "default random".to_owned(),
+    };
+    format!(
+        "  {}\n      {} {}; {default}.",
+        field.name,
+        field.description,
+        capitalized(&field.allowed())
+    )
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent_and_every_input_is_in_the_help() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        let predict = command.find_subcommand_mut("predict").unwrap();
+        let help = predict.render_long_help().to_string();
+        assert!(FIELDS.iter().all(|field| help.contains(field.name)));
+    }
+}

@@ -1,0 +1,221 @@
+//! `clipdraw weights`: which CLIP weights there are, getting them, checking them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
+
+use crate::model_store::{
+    Entry, Event, Folders, Order, Patience, Place, PublishedModel, StoreError, Verdict,
+    choose, fetch, inventory, registry, verify, weights_files,
+};
+use crate::clip::WeightsSource;
+use crate::settings;
+
+/// Which weights to draw with; for every subcommand that loads a model.
+#[derive(Debug, Clone, Args)]
+pub struct WeightsChoice {
+    /// CLIP weights: a name from `clipdraw weights list`, or a file.
+    ///
+    /// Without it: the best full-size weights on this machine, else the embedded model.
+    #[arg(long, value_name = "NAME|PATH", env = settings::WEIGHTS)]
+    weights: Option<String>,
+    #[command(flatten)]
+    folder: WeightsFolder,
+}
+
+impl WeightsChoice {
+    /// Finds the weights that were asked for.
+    ///
+    /// # Errors
+    /// When they are unknown or not on this machine.
+    pub fn resolve(&self) -> Result<WeightsSource, StoreError> {
+        choose(self.weights.as_deref(), &self.folder.folders())
+    }
+}
+
+/// Where weights lie.
+#[derive(Debug, Clone, Args)]
+pub struct WeightsFolder {
+    /// The folder with CLIP weights, instead of the checkout's and the user's own.
+    #[arg(long, value_name = "FOLDER", env = settings::WEIGHTS_DIR, global = true)]
+    weights_dir: Option<PathBuf>,
+}
+
+impl WeightsFolder {
+    fn folders(&self) -> Folders {
+        Folders::new(self.weights_dir.clone())
+    }
+}
+
+/// The arguments of `clipdraw weights`.
+#[derive(Debug, Args)]
+pub struct WeightsArguments {
+    #[command(flatten)]
+    folder: WeightsFolder,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Lists the known weights and says which are on this machine.
+    List,
+    /// Downloads weights and checks their SHA-256; continues a download that broke off.
+    Fetch {
+        /// The name of the weights, for example ViT-B/32.
+        name: String,
+        /// The address of a folder with the file, instead of the publisher's.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Compares weights files with the published SHA-256 sums.
+    Verify {
+        /// A file; without it every file in the weights folders.
+        path: Option<PathBuf>,
+    },
+}
+
+impl WeightsArguments {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// When a download fails, or a file cannot be read or written.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let folders = self.folder.folders();
+        match &self.action {
+            Action::List => list(&folders),
+            Action::Fetch { name, url } => fetch_named(name, url.as_deref(), &folders),
+            Action::Verify { path: Some(path) } => verify_one(path),
+            Action::Verify { path: None } => verify_all(&folders),
+        }
+    }
+}
+
+fn list(folders: &Folders) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:<16}{:>11}  {:<12}PLACE", "NAME", "SIZE", "STATE")?;
+    let default = choose(None, folders)?;
+    for entry in inventory(folders) {
+        let (state, place) = describe(&entry);
+        let mark = if is_default(&entry, &default) {
+            " (default)"
+        } else {
+            ""
+        };
+        let size = DecimalBytes(entry.model.size).to_string();
+        writeln!(
+            out,
+            "{:<16}{size:>11}  {state:<12}{place}{mark}",
+            entry.model.name
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(entry: &Entry) -> (&'static str, String) {
+    match &entry.place {
+        Place::Embedded => ("embedded", "inside the program".to_owned()),
+        Place::File(path) => ("ready", path.display().to_string()),
+        Place::Damaged(flaw) => ("unusable", flaw.to_string()),
+        Place::Elsewhere => (
+            "not fetched",
+            format!("clipdraw weights fetch {}", entry.model.name),
+        ),
+    }
+}
+
+fn is_default(entry: &Entry, default: &WeightsSource) -> bool {
+    match (&entry.place, default) {
+        (Place::Embedded, WeightsSource::Embedded) => true,
+        (Place::File(here), WeightsSource::File(there)) => here == there,
+        _ => false,
+    }
+}
+
+fn fetch_named(name: &str, mirror: Option<&str>, folders: &Folders) -> anyhow::Result<ExitCode> {
+    let model = registry::find(name).ok_or_else(|| StoreError::UnknownName {
+        name: name.to_owned(),
+        nearest: registry::nearest(name),
+    })?;
+    let order = Order {
+        model,
+        folder: folders.receiving()?,
+        mirror,
+        patience: Patience::default(),
+    };
+    let bar = progress_bar(model)?;
+    let path = fetch(&order, &mut |event| show(&bar, &event));
+    bar.finish_and_clear();
+    writeln!(io::stdout(), "{}", path?.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress_bar(model: &PublishedModel) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template(
+        "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
+    )?;
+    Ok(ProgressBar::new(model.size)
+        .with_style(style)
+        .with_message(model.name))
+}
+
+fn show(bar: &ProgressBar, event: &Event<'_>) {
+    match event {
+        Event::AlreadyHere => bar.suspend(|| note("it is here already, and intact")),
+        Event::Arrived(length) => bar.set_position(*length),
+        Event::Retrying { cause, pause } => {
+            let again = HumanDuration(*pause);
+            bar.suspend(|| note(&format!("{}; once more in {again}", chain(cause))));
+        }
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Progress is no result, so it goes to standard error; one that is closed loses nothing.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn verify_one(path: &Path) -> anyhow::Result<ExitCode> {
+    // Who names a file wants to hear that it is right: an unknown one is not.
+    let verdict = verify(path)?;
+    print_verdict(path, &verdict)?;
+    Ok(match verdict {
+        Verdict::Intact(_) => ExitCode::SUCCESS,
+        Verdict::Wrong { .. } | Verdict::Unknown { .. } => ExitCode::FAILURE,
+    })
+}
+
+fn verify_all(folders: &Folders) -> anyhow::Result<ExitCode> {
+    let mut wrong = false;
+    for folder in folders.all() {
+        for path in weights_files(folder)? {
+            let verdict = verify(&path)?;
+            print_verdict(&path, &verdict)?;
+            wrong |= matches!(verdict, Verdict::Wrong { .. });
+        }
+    }
+    Ok(ExitCode::from(u8::from(wrong)))
+}
+
+fn print_verdict(path: &Path, verdict: &Verdict) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let path = path.display();
+    match verdict {
+        Verdict::Intact(model) => writeln!(out, "{path}: intact, {}", model.name),
+        Verdict::Wrong { named, found } => writeln!(
+            out,
+            "{path}: WRONG, this is not the published {}\n  found    {found}\n  expected {}",
+            named.name, named.sha256
+        ),
+        Verdict::Unknown { found } => writeln!(out, "{path}: not a published file, {found}"),
+    }
+}

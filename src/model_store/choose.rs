@@ -1,0 +1,59 @@
+//! From what a person asks for to the weights that are loaded.
+
+use std::path::Path;
+
+use super::error::StoreError;
+use super::folders::{Folders, check_size};
+use super::inventory::{Place, inventory};
+use super::registry::{self, Source};
+use crate::clip::WeightsSource;
+
+/// Finds the weights that `wish` names, by a published name or by a path. Without a wish the best
+/// full-size weights on this machine are taken, else the embedded model.
+///
+/// # Errors
+/// When the name is unknown, when its file is not here or not whole, or when the path leads to
+/// nothing.
+pub fn choose(wish: Option<&str>, folders: &Folders) -> Result<WeightsSource, StoreError> {
+    match wish {
+        None => Ok(preferred(folders)),
+        Some(wish) => wished(wish, folders),
+    }
+}
+
+fn preferred(folders: &Folders) -> WeightsSource {
+    let on_disk = inventory(folders)
+        .into_iter()
+        .find_map(|entry| match entry.place {
+            Place::File(path) => Some(path),
+            _ => None,
+        });
+    on_disk.map_or(WeightsSource::Embedded, WeightsSource::File)
+}
+
+fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
+    if let Some(model) = registry::find(wish) {
+        if model.source == Source::Embedded {
+            return Ok(WeightsSource::Embedded);
+        }
+        let path = folders.find(model).ok_or_else(|| StoreError::NotFetched {
+            name: model.name,
+            folders: folders.all().to_vec(),
+        })?;
+        check_size(&path, model)?;
+        return Ok(WeightsSource::File(path));
+    }
+    let path = Path::new(wish);
+    if path.is_file() {
+        return Ok(WeightsSource::File(path.to_owned()));
+    }
+    if path.extension().is_some() {
+        return Err(StoreError::NoSuchFile {
+            path: path.to_owned(),
+        });
+    }
+    Err(StoreError::UnknownName {
+        name: wish.to_owned(),
+        nearest: registry::nearest(wish),
+    })
+}

@@ -1,0 +1,177 @@
+//! The published models, by name.
+
+/// CLIP weights that somebody published under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedModel {
+    /// What people call it, for example `ViT-B/32`.
+    pub name: &'static str,
+    /// What its file is called.
+    pub file_name: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+    /// SHA-256 of the file, 64 lower-case hexadecimal digits.
+    pub sha256: &'static str,
+    /// Length of the file in bytes.
+    pub size: u64,
+    /// SPDX identifier of its licence.
+    pub licence: &'static str,
+}
+
+/// Where a published model comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It ships inside the program.
+    Embedded,
+    /// It is downloaded from this address.
+    Url(&'static str),
+}
+
+impl PublishedModel {
+    /// The file name without `.pt` or `.safetensors`, for example `ViT-B-32`.
+    pub fn stem(&self) -> &'static str {
+        self.file_name
+            .rsplit_once('.')
+            .map_or(self.file_name, |(stem, _)| stem)
+    }
+}
+
+/// Builds the entry of a model that `OpenAI` published: its address carries its SHA-256.
+macro_rules! openai {
+    ($name:literal, $file_name:literal, $sha256:literal, $size:literal) => {
+        PublishedModel {
+            name: $name,
+            file_name: $file_name,
+            source: Source::Url(concat!(
+                "https://openaipublic.azureedge.net/clip/models/",
+                $sha256,
+                "/",
+                $file_name
+            )),
+            sha256: $sha256,
+            size: $size,
+            licence: "MIT",
+        }
+    };
+}
+
+/// The model inside the program.
+pub const EMBEDDED: &PublishedModel = &MODELS[0];
+
+/// Every published model that this program knows: the embedded one, then `OpenAI`'s in the order
+/// in which they are preferred when nobody names one. Names, addresses and sums are those of
+/// openai/CLIP (clip.py) and `open_clip` (pretrained.py).
+pub static MODELS: &[PublishedModel] = &[
+    PublishedModel {
+        name: "compact-v0",
+        file_name: "compact-v0.safetensors",
+        source: Source::Embedded,
+        sha256: "bc3bd814fa27ced90857b7c46aa73a537ebc25d8ef6e91f2f70e4aa8028e19a0",
+        size: 33_685_234,
+        licence: "Apache-2.0",
+    },
+    openai!(
+        "ViT-B/32",
+        "ViT-B-32.pt",
+        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+        353_976_522
+    ),
+    openai!(
+        "ViT-B/16",
+        "ViT-B-16.pt",
+        "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
+        350_837_078
+    ),
+    openai!(
+        "RN50",
+        "RN50.pt",
+        "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
+        255_827_503
+    ),
+    openai!(
+        "ViT-L/14",
+        "ViT-L-14.pt",
+        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+        932_768_134
+    ),
+    openai!(
+        "ViT-L/14@336px",
+        "ViT-L-14-336px.pt",
+        "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+        934_088_680
+    ),
+    openai!(
+        "RN101",
+        "RN101.pt",
+        "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599",
+        291_791_292
+    ),
+    openai!(
+        "RN50x4",
+        "RN50x4.pt",
+        "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd",
+        421_854_225
+    ),
+    openai!(
+        "RN50x16",
+        "RN50x16.pt",
+        "52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa",
+        661_125_706
+    ),
+];
+
+/// Finds a model by its name or by its file name without the ending, whatever the case.
+pub fn find(name: &str) -> Option<&'static PublishedModel> {
+    MODELS.iter().find(|model| {
+        model.name.eq_ignore_ascii_case(name) || model.stem().eq_ignore_ascii_case(name)
+    })
+}
+
+/// The known name that a mistyped one most likely means, if any is near.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    /// Below this Jaro-Winkler similarity a suggestion confuses more than it helps.
+    const NEAR: f64 = 0.75;
+    let wanted = name.to_lowercase();
+    let similarity =
+        |model: &PublishedModel| strsim::jaro_winkler(&model.name.to_lowercase(), &wanted);
+    MODELS
+        .iter()
+        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
+        .filter(|model| similarity(model) > NEAR)
+        .map(|model| model.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sum_is_64_hexadecimal_digits_and_occurs_in_its_address() {
+        for model in MODELS {
+            assert_eq!(model.sha256.len(), 64, "{}", model.name);
+            let digits = |text: &str| text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+            assert!(digits(model.sha256), "{}", model.name);
+            if let Source::Url(url) = model.source {
+                assert!(url.contains(model.sha256) && url.ends_with(model.file_name));
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_answers_to_its_name_and_its_file_name_in_any_case() {
+        for name in ["ViT-L/14@336px", "vit-l/14@336px", "ViT-L-14-336px"] {
+            assert_eq!(
+                find(name).map(|model| model.name),
+                Some("ViT-L/14@336px"),
+                "{name}"
+            );
+        }
+        assert_eq!(find("ViT-B"), None, "a beginning is no name");
+    }
+
+    #[test]
+    fn a_mistyped_name_is_corrected_and_nonsense_is_not() {
+        assert_eq!(nearest("vitb32"), Some("ViT-B/32"));
+        assert_eq!(nearest("RN50x5"), Some("RN50x4"));
+        assert_eq!(nearest("mona lisa"), None);
+    }
+}

@@ -1,0 +1,412 @@
+//! Fetching, finding and verifying weights, against a server on this machine.
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use clipdraw::model_store::{
+    Event, Folders, Order, Patience, PublishedModel, Source, StoreError, Verdict, Weights,
+    checksum, choose, error::TransferError, fetch, registry, verify,
+};
+use tempfile::TempDir;
+
+use crate::file_server::{Answer, FileServer};
+
+/// A file of 200 kB, more than any buffer on the way holds.
+fn contents() -> Vec<u8> {
+    (0..200_000_u32)
+        .map(|i| (i.wrapping_mul(i) >> 5) as u8)
+        .collect()
+}
+
+/// A model whose published file is `contents()`.
+fn model(folder: &Path) -> PublishedModel {
+    let sample = folder.join("sample");
+    fs::write(&sample, contents()).expect("a writable folder");
+    let sha256 = checksum::of_file(&sample).expect("a readable file");
+    PublishedModel {
+        name: "Test/1",
+        file_name: "Test-1.pt",
+        source: Source::Url("http://127.0.0.1:9/never-asked"),
+        sha256: sha256.leak(),
+        size: contents().len() as u64,
+        licence: "MIT",
+    }
+}
+
+/// A fetch against scripted answers, with what a test may ask about it afterwards.
+struct Fetched {
+    folder: TempDir,
+    result: Result<PathBuf, StoreError>,
+    requests: Vec<String>,
+    retries: usize,
+}
+
+impl Fetched {
+    fn with(answers: &[Answer], already: Option<&[u8]>) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let model = model(folder.path());
+        if let Some(bytes) = already {
+            fs::write(folder.path().join("Test-1.pt.part"), bytes).expect("a writable folder");
+        }
+        let server = FileServer::start(&contents(), answers);
+        let mut retries = 0;
+        let order = Order {
+            model: &model,
+            folder: folder.path(),
+            mirror: Some(&server.url),
+            patience: Patience {
+                repeats: 3,
+                pause: Duration::from_millis(1),
+            },
+        };
+        let result = fetch(&order, &mut |event| {
+            retries += usize::from(matches!(event, Event::Retrying { .. }));
+        });
+        let requests = server.requests();
+        Self {
+            folder,
+            result,
+            requests,
+            retries,
+        }
+    }
+
+    fn part(&self) -> PathBuf {
+        self.folder.path().join("Test-1.pt.part")
+    }
+
+    fn assert_whole(&self) {
+        let path = self.result.as_ref().expect("the fetch succeeds");
+        assert!(
+            fs::read(path).expect("a readable file") == contents(),
+            "other bytes arrived"
+        );
+        assert!(!self.part().exists(), "the unfinished file is gone");
+    }
+
+    fn cause(&self) -> &TransferError {
+        match self.result.as_ref().expect_err("the fetch fails") {
+            StoreError::Unfetchable { cause, .. } => cause,
+            other => panic!("another error: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_fresh_fetch_leaves_the_whole_file_under_its_published_name() {
+    let fetched = Fetched::with(&[Answer::File], None);
+    fetched.assert_whole();
+    assert!(fetched.requests[0].starts_with("get /test-1.pt "));
+    assert!(!fetched.requests[0].contains("range:"));
+}
+
+#[test]
+fn a_fetch_continues_an_unfinished_file() {
+    let fetched = Fetched::with(&[Answer::File], Some(&contents()[..70_000]));
+    fetched.assert_whole();
+    assert!(fetched.requests[0].contains("range: bytes=70000-"));
+}
+
+#[test]
+fn a_server_that_knows_no_ranges_sends_the_file_anew() {
+    Fetched::with(&[Answer::WholeFile], Some(&contents()[..70_000])).assert_whole();
+}
+
+#[test]
+fn a_truncated_transfer_continues_where_it_broke_off() {
+    let fetched = Fetched::with(&[Answer::Truncated(100_000), Answer::File], None);
+    fetched.assert_whole();
+    assert_eq!(fetched.retries, 1);
+    assert!(fetched.requests[1].contains("range: bytes="));
+}
+
+#[test]
+fn an_unfinished_file_of_other_contents_is_thrown_away_and_fetched_anew() {
+    let fetched = Fetched::with(&[Answer::File, Answer::File], Some(&vec![7; 70_000]));
+    fetched.assert_whole();
+    assert!(!fetched.requests[1].contains("range:"));
+}
+
+#[test]
+fn an_unfinished_file_longer_than_the_published_one_is_thrown_away() {
+    let fetched = Fetched::with(&[Answer::File], Some(&vec![7; 300_000]));
+    fetched.assert_whole();
+    assert!(!fetched.requests[0].contains("range:"));
+}
+
+#[test]
+fn a_refused_or_mistaken_range_leads_to_a_fresh_start() {
+    for refusal in [Answer::Status(416), Answer::OtherRange] {
+        let fetched = Fetched::with(&[refusal, Answer::File], Some(&contents()[..70_000]));
+        fetched.assert_whole();
+        assert!(!fetched.requests[1].contains("range:"));
+    }
+}
+
+#[test]
+fn an_unfinished_file_that_has_all_bytes_needs_no_server() {
+    Fetched::with(&[], Some(&contents())).assert_whole();
+}
+
+#[test]
+fn a_file_with_another_sum_is_refused_at_once_and_not_kept() {
+    let mut other = contents();
+    other[0] ^= 1;
+    let fetched = Fetched::with(&[Answer::Other(other)], None);
+    assert!(matches!(fetched.cause(), TransferError::WrongSum { .. }));
+    assert!(!fetched.folder.path().join("Test-1.pt").exists());
+    assert!(!fetched.part().exists());
+}
+
+#[test]
+fn a_missing_file_is_reported_without_another_attempt() {
+    let fetched = Fetched::with(&[Answer::Status(404)], None);
+    assert!(matches!(fetched.cause(), TransferError::Status(status) if status.as_u16() == 404));
+    assert_eq!(fetched.retries, 0);
+}
+
+#[test]
+fn a_server_error_is_followed_by_another_attempt() {
+    let fetched = Fetched::with(
+        &[Answer::Status(500), Answer::Status(429), Answer::File],
+        None,
+    );
+    fetched.assert_whole();
+    assert_eq!(fetched.retries, 2);
+}
+
+#[test]
+fn a_transfer_that_keeps_breaking_off_fails_and_keeps_what_arrived() {
+    let fetched = Fetched::with(&vec![Answer::Truncated(1_000); 4], None);
+    assert!(matches!(fetched.cause(), TransferError::BrokenOff { .. }));
+    assert_eq!(fetched.retries, 3);
+    assert_eq!(fs::metadata(fetched.part()).unwrap().len(), 1_000);
+}
+
+#[test]
+fn a_refused_connection_names_the_place_and_the_sum_of_the_file() {
+    let folder = TempDir::new().unwrap();
+    let model = model(folder.path());
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap();
+    let order = Order {
+        model: &model,
+        folder: folder.path(),
+        mirror: Some(&format!("http://{closed}/")),
+        patience: Patience {
+            repeats: 1,
+            pause: Duration::from_millis(1),
+        },
+    };
+    let error = fetch(&order, &mut |_| {}).expect_err("nobody listens");
+    let hint = error.hint().unwrap();
+    for part in [
+        &format!("http://{closed}/Test-1.pt"),
+        &folder.path().join("Test-1.pt").display().to_string(),
+        model.sha256,
+        "HTTPS_PROXY",
+    ] {
+        assert!(hint.contains(part), "{part} is not in: {hint}");
+    }
+}
+
+#[test]
+fn an_intact_file_is_not_fetched_again() {
+    let folder = TempDir::new().unwrap();
+    let model = model(folder.path());
+    fs::write(folder.path().join("Test-1.pt"), contents()).unwrap();
+    let order = Order {
+        model: &model,
+        folder: folder.path(),
+        mirror: None,
+        patience: Patience::default(),
+    };
+    let mut already = false;
+    fetch(&order, &mut |event| {
+        already |= matches!(event, Event::AlreadyHere);
+    })
+    .unwrap();
+    assert!(already);
+}
+
+#[test]
+fn a_second_fetch_of_the_same_file_is_refused_while_the_first_one_runs() {
+    let folder = TempDir::new().unwrap();
+    let model = model(folder.path());
+    let other = fs::File::create(folder.path().join("Test-1.pt.part")).unwrap();
+    other.lock().unwrap();
+    let order = Order {
+        model: &model,
+        folder: folder.path(),
+        mirror: None,
+        patience: Patience::default(),
+    };
+    let error = fetch(&order, &mut |_| {}).expect_err("the file is locked");
+    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+}
+
+/// A folder with files of the published lengths and no contents.
+fn weights_folder(file_names: &[&str]) -> (TempDir, Folders) {
+    let folder = TempDir::new().expect("a temporary folder");
+    for name in file_names {
+        let file = fs::File::create(folder.path().join(name)).expect("a writable folder");
+        let published = registry::MODELS.iter().find(|m| m.file_name == *name);
+        file.set_len(published.map_or(1, |m| m.size))
+            .expect("a sparse file");
+    }
+    let folders = Folders::new(Some(folder.path().to_owned()));
+    (folder, folders)
+}
+
+#[test]
+fn without_a_wish_the_best_weights_on_this_machine_are_chosen() {
+    let cases: [(&[&str], Option<&str>); 5] = [
+        (&[], None),
+        (&["unrelated.safetensors", "compact-v0.safetensors"], None),
+        (&["RN50.pt", "ViT-B-16.pt"], Some("ViT-B-16.pt")),
+        (&["ViT-L-14.pt", "RN50.pt"], Some("RN50.pt")),
+        (
+            &["ViT-B-32.safetensors", "ViT-B-32.pt"],
+            Some("ViT-B-32.safetensors"),
+        ),
+    ];
+    for (files, expected) in cases {
+        let (folder, folders) = weights_folder(files);
+        let expected = expected.map_or(Weights::Embedded, |name| {
+            Weights::File(folder.path().join(name))
+        });
+        assert_eq!(choose(None, &folders).unwrap(), expected, "{files:?}");
+    }
+}
+
+#[test]
+fn a_truncated_file_is_passed_over_and_refused_when_it_is_named() {
+    let (folder, folders) = weights_folder(&[]);
+    fs::write(folder.path().join("ViT-B-32.pt"), "half").unwrap();
+    assert_eq!(choose(None, &folders).unwrap(), Weights::Embedded);
+    let error = choose(Some("ViT-B/32"), &folders).expect_err("it is not whole");
+    assert!(
+        matches!(error, StoreError::WrongSize { found: 4, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wish_is_a_name_or_a_path() {
+    let (folder, folders) = weights_folder(&["RN50.pt", "mine.safetensors"]);
+    let here = |name| folder.path().join(name);
+    let mine = here("mine.safetensors");
+    let wished = |wish: &str| choose(Some(wish), &folders).unwrap();
+    assert_eq!(wished("compact-v0"), Weights::Embedded);
+    assert_eq!(wished("rn50"), Weights::File(here("RN50.pt")));
+    assert_eq!(wished(mine.to_str().unwrap()), Weights::File(mine));
+}
+
+#[test]
+fn a_wish_that_cannot_be_met_says_what_to_do() {
+    let (_folder, folders) = weights_folder(&[]);
+    for (wish, advice) in [
+        ("ViT-B/32", "clipdraw weights fetch ViT-B/32"),
+        ("ViT-B-33", "did you mean ViT-B/32?"),
+        ("cubist", "known weights: compact-v0, ViT-B/32"),
+    ] {
+        let hint = choose(Some(wish), &folders).expect_err(wish).hint();
+        assert!(
+            hint.as_ref().is_some_and(|hint| hint.contains(advice)),
+            "{wish}: {hint:?}"
+        );
+    }
+    let error = choose(Some("no/such.pt"), &folders).expect_err("no file");
+    assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
+}
+
+#[test]
+fn a_file_is_verified_by_its_contents_and_its_name() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, "something else").unwrap();
+        path
+    };
+    let verdict = verify(&write("ViT-B-32.pt")).unwrap();
+    assert!(matches!(verdict, Verdict::Wrong { named, .. } if named.name == "ViT-B/32"));
+    let verdict = verify(&write("mine.safetensors")).unwrap();
+    assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict:?}");
+}
+
+/// Runs `clipdraw weights` with a folder of its own and no proxy from outside.
+fn command(folder: &Path, arguments: &[&str], proxy: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
+    command.arg("weights").args(arguments);
+    for name in [
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ] {
+        command.env_remove(name);
+    }
+    command.envs(proxy.map(|proxy| ("http_proxy", proxy)));
+    command
+        .env("CLIPDRAW_WEIGHTS_DIR", folder)
+        .output()
+        .expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the program writes UTF-8")
+}
+
+#[test]
+fn the_list_says_what_is_here_and_how_to_get_the_rest() {
+    let (folder, _) = weights_folder(&["RN50.pt"]);
+    let output = command(folder.path(), &["list"], None);
+    assert!(output.status.success());
+    let list = text(&output.stdout);
+    let line = |name| list.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("compact-v0").contains("embedded"), "{list}");
+    assert!(
+        line("RN50 ").contains("ready") && line("RN50 ").ends_with("(default)"),
+        "{list}"
+    );
+    assert!(
+        line("ViT-B/32").contains("clipdraw weights fetch ViT-B/32"),
+        "{list}"
+    );
+}
+
+#[test]
+fn verifying_a_damaged_file_fails_and_names_both_sums() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("RN50.pt"), "half").unwrap();
+    for arguments in [&["verify"][..], &["verify", "RN50.pt"][..]] {
+        let named: Vec<_> = arguments
+            .iter()
+            .map(|argument| {
+                argument.replace("RN50.pt", folder.path().join("RN50.pt").to_str().unwrap())
+            })
+            .collect();
+        let named: Vec<_> = named.iter().map(String::as_str).collect();
+        let output = command(folder.path(), &named, None);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stdout).contains(registry::find("RN50").unwrap().sha256));
+    }
+}
+
+#[test]
+fn a_fetch_goes_through_the_proxy_of_the_environment() {
+    let folder = TempDir::new().unwrap();
+    let proxy = FileServer::start(b"", &[Answer::Status(404)]);
+    let arguments = ["fetch", "RN50", "--url", "http://weights.invalid/clip"];
+    let output = command(folder.path(), &arguments, Some(&proxy.url));
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("the server answered 404"), "{told}");
+    assert!(told.contains("hint: and place it at"), "{told}");
+    assert!(proxy.requests()[0].starts_with("get http://weights.invalid/clip/rn50.pt "));
+}
