@@ -43,47 +43,6 @@ impl View {
             window: random_window(random, side),
         }
     }
-
-    /// Where the point of a view of `side` pixels comes from, in canvas pixels.
-    fn source(&self, [x, y]: [f64; 2], sampling: &Sampling) -> [f64; 2] {
-        let window = &self.window;
-        let [u, v] = self.perspective.map([
-            f64::from(window.left) + x * sampling.step[0],
-            f64::from(window.top) + y * sampling.step[1],
-        ]);
-        [u - sampling.margin[0], v - sampling.margin[1]]
-    }
-
-    /// Samples to one output pixel along an axis: one unless the view shrinks the picture, else
-    /// about one for each source pixel, whose mean then is the antialiased pixel.
-    fn samples(&self, side: usize, sampling: &Sampling) -> usize {
-        let middle = side as f64 / 2.0;
-        let [x, y] = self.source([middle, middle], sampling);
-        let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
-            let [u, v] = self.source([middle + dx, middle + dy], sampling);
-            (u - x).hypot(v - y)
-        });
-        right.max(below).round().clamp(1.0, MOST_SAMPLES) as usize
-    }
-}
-
-/// The measures of one view's resampling.
-struct Sampling {
-    /// Pixels of the square for one pixel of the view, along x and y.
-    step: [f64; 2],
-    /// Pixels from the square's edge to the canvas, along x and y.
-    margin: [f64; 2],
-}
-
-impl Sampling {
-    fn new(view: &View, side: usize, width: usize, height: usize) -> Self {
-        let square = width.max(height);
-        Self {
-            step: [view.window.width, view.window.height]
-                .map(|length| f64::from(length) / side as f64),
-            margin: [width, height].map(|length| (square - length) as f64 / 2.0),
-        }
-    }
 }
 
 /// `count` random views of a canvas of `width` x `height` pixels.
@@ -97,25 +56,20 @@ impl Views {
     /// Resamples a picture into views of `side` pixels, bilinear, with white around the canvas;
     /// a pixel of a view that spans several of the picture is their mean.
     pub fn new(picture: &Picture, views: &[View], side: usize) -> Self {
-        let texels = interleave(picture);
+        let sheet = Sheet::of(picture);
         let plane = side * side;
         let mut values = vec![0.0; views.len() * 3 * plane];
         values
             .par_chunks_mut(3 * plane)
             .zip(views)
             .for_each(|(planes, view)| {
-                visit(
-                    view,
-                    side,
-                    picture.width(),
-                    picture.height(),
-                    |index, weight, taps| {
-                        let color = gather(&texels, &taps);
-                        for (channel, value) in color[..3].iter().enumerate() {
-                            planes[channel * plane + index] += weight * value;
-                        }
-                    },
-                );
+                let sampling = Sampling::new(view, side, picture.width(), picture.height());
+                sampling.visit(|pixel, taps| {
+                    let color = sheet.blend(taps);
+                    for (channel, value) in color[..3].iter().enumerate() {
+                        planes[channel * plane + pixel] += value;
+                    }
+                });
             });
         Self { side, values }
     }
@@ -126,122 +80,213 @@ impl Views {
 pub fn view_gradient(gradient: &Views, views: &[View], width: usize, height: usize) -> Picture {
     let side = gradient.side;
     let plane = side * side;
-    let parts: Vec<Vec<Texel>> = gradient
+    let parts: Vec<Sheet> = gradient
         .values
         .par_chunks(3 * plane)
         .zip(views)
         .map(|(planes, view)| {
-            let mut texels = vec![[0.0; 4]; width * height];
-            visit(view, side, width, height, |index, weight, taps| {
-                let slope = [0, 1, 2].map(|channel| weight * planes[channel * plane + index]);
-                scatter(&mut texels, &taps, slope);
+            let mut sheet = Sheet::blank(width, height);
+            Sampling::new(view, side, width, height).visit(|pixel, taps| {
+                let slope = [0, 1, 2].map(|channel| planes[channel * plane + pixel]);
+                sheet.spread(taps, slope);
             });
-            texels
+            sheet
         })
         .collect();
     // The views are added in their order, so that the sum does not depend on the threads.
     let mut picture = Picture::filled(width, height, [0.0; 3]);
-    let area = width * height;
-    for texels in &parts {
-        for (channel, values) in picture.values_mut().chunks_mut(area).enumerate() {
-            for (value, texel) in values.iter_mut().zip(texels) {
-                *value += texel[channel];
-            }
-        }
+    for sheet in &parts {
+        sheet.add_to(&mut picture);
     }
     picture
 }
 
-fn interleave(picture: &Picture) -> Vec<Texel> {
-    let area = picture.width() * picture.height();
-    let values = picture.values();
-    (0..area)
-        .map(|index| {
-            [
-                values[index],
-                values[area + index],
-                values[2 * area + index],
-                0.0,
-            ]
-        })
-        .collect()
-}
-
-/// The four pixels around a point with their bilinear weights; `None` lies outside the canvas.
-struct Taps {
-    pixels: [Option<usize>; 4],
-    weights: [f32; 4],
-}
-
-/// Calls `use_sample(output pixel, weight, taps)` for every sample of a view.
-fn visit(
-    view: &View,
-    side: usize,
+/// Pixels with a border: what lies around the canvas needs no case of its own.
+struct Sheet {
+    texels: Vec<Texel>,
     width: usize,
     height: usize,
-    mut use_sample: impl FnMut(usize, f32, Taps),
-) {
-    let sampling = Sampling::new(view, side, width, height);
-    let samples = view.samples(side, &sampling);
-    let weight = 1.0 / (samples * samples) as f32;
-    let offset =
-        |index: usize, sample: usize| index as f64 + (sample as f64 + 0.5) / samples as f64;
-    for row in 0..side {
-        for sample_row in 0..samples {
-            for column in 0..side {
-                for sample_column in 0..samples {
-                    let point = [offset(column, sample_column), offset(row, sample_row)];
-                    let source = view.source(point, &sampling);
-                    use_sample(row * side + column, weight, taps(source, width, height));
+}
+
+/// Columns and rows of border before the canvas.
+const BEFORE: usize = 1;
+/// Columns and rows of border before and behind the canvas.
+const BORDERS: usize = BEFORE + 2;
+
+impl Sheet {
+    fn blank(width: usize, height: usize) -> Self {
+        Self {
+            texels: vec![[0.0; 4]; (width + BORDERS) * (height + BORDERS)],
+            width,
+            height,
+        }
+    }
+
+    /// The texels of one row of the canvas.
+    fn row(&self, y: usize) -> std::ops::Range<usize> {
+        let first = (y + BEFORE) * (self.width + BORDERS) + BEFORE;
+        first..first + self.width
+    }
+
+    fn of(picture: &Picture) -> Self {
+        let (width, height) = (picture.width(), picture.height());
+        let mut sheet = Self::blank(width, height);
+        sheet.texels.fill([FILL; 4]);
+        let [red, green, blue] =
+            [0, 1, 2].map(|channel| &picture.values()[channel * width * height..]);
+        for y in 0..height {
+            let range = sheet.row(y);
+            for (x, texel) in sheet.texels[range].iter_mut().enumerate() {
+                let pixel = y * width + x;
+                *texel = [red[pixel], green[pixel], blue[pixel], 0.0];
+            }
+        }
+        sheet
+    }
+
+    fn add_to(&self, picture: &mut Picture) {
+        let area = self.width * self.height;
+        for (channel, plane) in picture.values_mut().chunks_mut(area).enumerate() {
+            for (y, row) in plane.chunks_mut(self.width).enumerate() {
+                for (value, texel) in row.iter_mut().zip(&self.texels[self.row(y)]) {
+                    *value += texel[channel];
+                }
+            }
+        }
+    }
+
+    /// The weighted sum of four texels.
+    #[inline(always)]
+    fn blend(&self, taps: Taps) -> Texel {
+        let stride = self.width + BORDERS;
+        let above = &self.texels[taps.first..taps.first + 2];
+        let below = &self.texels[taps.first + stride..taps.first + stride + 2];
+        let mut color = [0.0; 4];
+        for (channel, value) in color.iter_mut().enumerate() {
+            *value = taps.weights[0] * above[0][channel]
+                + taps.weights[1] * above[1][channel]
+                + taps.weights[2] * below[0][channel]
+                + taps.weights[3] * below[1][channel];
+        }
+        color
+    }
+
+    /// Adds a slope to four texels by their weights.
+    #[inline(always)]
+    fn spread(&mut self, taps: Taps, [red, green, blue]: [f32; 3]) {
+        let stride = self.width + BORDERS;
+        let slope = [red, green, blue, 0.0];
+        for (row, weights) in taps.weights.chunks_exact(2).enumerate() {
+            let first = taps.first + row * stride;
+            for (texel, weight) in self.texels[first..first + 2].iter_mut().zip(weights) {
+                for (value, slope) in texel.iter_mut().zip(slope) {
+                    *value += weight * slope;
                 }
             }
         }
     }
 }
 
-fn taps([x, y]: [f64; 2], width: usize, height: usize) -> Taps {
-    // Pixel centres lie at half-integers.
-    let (left, top) = ((x - 0.5).floor(), (y - 0.5).floor());
-    let (fx, fy) = ((x - 0.5 - left) as f32, (y - 0.5 - top) as f32);
-    let inside = |column: f64, row: f64| {
-        let on_canvas =
-            (0.0..width as f64).contains(&column) && (0.0..height as f64).contains(&row);
-        on_canvas.then_some(row as usize * width + column as usize)
-    };
-    Taps {
-        pixels: [
-            inside(left, top),
-            inside(left + 1.0, top),
-            inside(left, top + 1.0),
-            inside(left + 1.0, top + 1.0),
-        ],
-        weights: [
-            (1.0 - fx) * (1.0 - fy),
-            fx * (1.0 - fy),
-            (1.0 - fx) * fy,
-            fx * fy,
-        ],
-    }
+/// Two by two texels around a point: the index of the first on its [`Sheet`] and the weights in
+/// reading order, which add up to the share of the sample in its pixel.
+#[derive(Clone, Copy)]
+struct Taps {
+    first: usize,
+    weights: [f32; 4],
 }
 
-fn gather(texels: &[Texel], taps: &Taps) -> Texel {
-    let mut color = [0.0; 4];
-    for (pixel, weight) in taps.pixels.iter().zip(taps.weights) {
-        let texel = pixel.map_or([FILL; 4], |index| texels[index]);
-        for (sum, value) in color.iter_mut().zip(texel) {
-            *sum += weight * value;
+/// How one view is resampled.
+struct Sampling<'a> {
+    view: &'a View,
+    /// Pixels along a side of the view.
+    side: usize,
+    /// Samples to one pixel along an axis.
+    samples: usize,
+    /// Size of the canvas in pixels.
+    canvas: [usize; 2],
+}
+
+impl<'a> Sampling<'a> {
+    fn new(view: &'a View, side: usize, width: usize, height: usize) -> Self {
+        let mut sampling = Self {
+            view,
+            side,
+            samples: 1,
+            canvas: [width, height],
+        };
+        sampling.samples = sampling.samples_along_an_axis();
+        sampling
+    }
+
+    /// Where the point `(x, y)` of the view comes from, in canvas pixels.
+    fn source(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let window = &self.view.window;
+        let square = self.canvas[0].max(self.canvas[1]);
+        let scaled = |length: u32, place: f64| f64::from(length) * place / self.side as f64;
+        let [u, v] = self.view.perspective.map([
+            f64::from(window.left) + scaled(window.width, x),
+            f64::from(window.top) + scaled(window.height, y),
+        ]);
+        let margin = self.canvas.map(|length| (square - length) as f64 / 2.0);
+        [u - margin[0], v - margin[1]]
+    }
+
+    /// One unless the view shrinks the picture, else about one for each source pixel, whose mean
+    /// then is the antialiased pixel.
+    fn samples_along_an_axis(&self) -> usize {
+        let middle = self.side as f64 / 2.0;
+        let [x, y] = self.source([middle, middle]);
+        let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
+            let [u, v] = self.source([middle + dx, middle + dy]);
+            (u - x).hypot(v - y)
+        });
+        right.max(below).round().clamp(1.0, MOST_SAMPLES) as usize
+    }
+
+    /// Calls `use_sample(pixel of the view, taps)` for every sample, row by row.
+    fn visit(&self, mut use_sample: impl FnMut(usize, Taps)) {
+        let share = 1.0 / (self.samples * self.samples) as f32;
+        let mut sources = vec![[0.0_f32; 2]; self.side * self.samples];
+        for row in 0..self.side * self.samples {
+            self.find_sources(row, &mut sources);
+            let first_pixel = row / self.samples * self.side;
+            for (column, sources) in sources.chunks_exact(self.samples).enumerate() {
+                for source in sources {
+                    use_sample(first_pixel + column, self.taps(*source, share));
+                }
+            }
         }
     }
-    color
-}
 
-fn scatter(texels: &mut [Texel], taps: &Taps, slope: [f32; 3]) {
-    let slope = [slope[0], slope[1], slope[2], 0.0];
-    for (pixel, weight) in taps.pixels.iter().zip(taps.weights) {
-        if let Some(index) = pixel {
-            for (sum, value) in texels[*index].iter_mut().zip(slope) {
-                *sum += weight * value;
-            }
+    /// The sources of one row of samples.
+    fn find_sources(&self, row: usize, sources: &mut [[f32; 2]]) {
+        let y = (row as f64 + 0.5) / self.samples as f64;
+        for (index, source) in sources.iter_mut().enumerate() {
+            let x = (index as f64 + 0.5) / self.samples as f64;
+            *source = self.source([x, y]).map(|coordinate| coordinate as f32);
+        }
+    }
+
+    #[inline(always)]
+    fn taps(&self, source: [f32; 2], share: f32) -> Taps {
+        // Pixel centres lie at half-integers. What is clamped lies in the border, where all
+        // texels are the same.
+        let place = |coordinate: f32, length: usize| {
+            (coordinate - 0.5).clamp(-1.0, length as f32) + BEFORE as f32
+        };
+        let x = place(source[0], self.canvas[0]);
+        let y = place(source[1], self.canvas[1]);
+        let (column, row) = (x as usize, y as usize);
+        let (right, below) = (x - column as f32, y - row as f32);
+        let (upper, lower) = ((1.0 - below) * share, below * share);
+        Taps {
+            first: row * (self.canvas[0] + BORDERS) + column,
+            weights: [
+                (1.0 - right) * upper,
+                right * upper,
+                (1.0 - right) * lower,
+                right * lower,
+            ],
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One test binary.
 mod layers;
+mod draw;
 mod clip_parity;
 mod clip_tokenizer;
 mod file_server;

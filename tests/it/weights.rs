@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use clipdraw::clip::WeightsSource;
 use clipdraw::model_store::{
-    Event, Folders, Order, Patience, PublishedModel, Source, StoreError, Verdict, Weights,
+    Event, Folders, Order, Patience, PublishedModel, Source, StoreError, Verdict,
     checksum, choose, error::TransferError, fetch, registry, verify,
 };
 use tempfile::TempDir;
@@ -275,8 +276,8 @@ fn without_a_wish_the_best_weights_on_this_machine_are_chosen() {
     ];
     for (files, expected) in cases {
         let (folder, folders) = weights_folder(files);
-        let expected = expected.map_or(Weights::Embedded, |name| {
-            Weights::File(folder.path().join(name))
+        let expected = expected.map_or(WeightsSource::Embedded, |name| {
+            WeightsSource::File(folder.path().join(name))
         });
         assert_eq!(choose(None, &folders).unwrap(), expected, "{files:?}");
     }
@@ -286,7 +287,7 @@ fn without_a_wish_the_best_weights_on_this_machine_are_chosen() {
 fn a_truncated_file_is_passed_over_and_refused_when_it_is_named() {
     let (folder, folders) = weights_folder(&[]);
     fs::write(folder.path().join("ViT-B-32.pt"), "half").unwrap();
-    assert_eq!(choose(None, &folders).unwrap(), Weights::Embedded);
+    assert_eq!(choose(None, &folders).unwrap(), WeightsSource::Embedded);
     let error = choose(Some("ViT-B/32"), &folders).expect_err("it is not whole");
     assert!(
         matches!(error, StoreError::WrongSize { found: 4, .. }),
@@ -300,9 +301,9 @@ fn a_wish_is_a_name_or_a_path() {
     let here = |name| folder.path().join(name);
     let mine = here("mine.safetensors");
     let wished = |wish: &str| choose(Some(wish), &folders).unwrap();
-    assert_eq!(wished("compact-v0"), Weights::Embedded);
-    assert_eq!(wished("rn50"), Weights::File(here("RN50.pt")));
-    assert_eq!(wished(mine.to_str().unwrap()), Weights::File(mine));
+    assert_eq!(wished("compact-v0"), WeightsSource::Embedded);
+    assert_eq!(wished("rn50"), WeightsSource::File(here("RN50.pt")));
+    assert_eq!(wished(mine.to_str().unwrap()), WeightsSource::File(mine));
 }
 
 #[test]
