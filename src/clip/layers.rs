@@ -4,7 +4,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::config::Activation;
 use super::error::ClipError;
-use super::weights::Weights;
+use super::weights::{Frozen, Weights};
 
 /// Added to the variance by every norm of CLIP's (PyTorch's default).
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
@@ -12,10 +12,10 @@ pub(crate) const NORM_EPSILON: f64 = 1e-5;
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
 /// `x W^T + b` over the last side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weight: Frozen,
+    bias: Option<Frozen>,
 }
 
 impl Linear {
@@ -37,27 +37,27 @@ impl Linear {
     }
 
     /// Takes finished tensors: `[outputs, inputs]` and, if any, `[outputs]`.
-    pub(crate) fn of(weight: Tensor, bias: Option<Tensor>) -> Self {
+    pub(crate) fn of(weight: Frozen, bias: Option<Frozen>) -> Self {
         Self { weight, bias }
     }
 
     /// `[.., inputs]` to `[.., outputs]`.
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        input.f_linear(&self.weight, self.bias.as_ref())
+        input.f_linear(&self.weight, self.bias.as_deref())
     }
 
     /// The part of this layer that makes outputs `start .. start + length`, without a copy.
     pub(crate) fn outputs(&self, start: i64, length: i64) -> Result<Self, TchError> {
-        let bias = self.bias.as_ref().map(|bias| bias.f_narrow(0, start, length)).transpose()?;
-        Ok(Self { weight: self.weight.f_narrow(0, start, length)?, bias })
+        let bias = self.bias.as_ref().map(|bias| bias.narrow(0, start, length)).transpose()?;
+        Ok(Self { weight: self.weight.narrow(0, start, length)?, bias })
     }
 }
 
 /// Layer normalisation over the last side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Frozen,
+    bias: Frozen,
     width: i64,
 }
 
@@ -70,12 +70,12 @@ impl LayerNorm {
 
     /// The same shape as the input.
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        input.f_layer_norm([self.width], Some(&self.weight), Some(&self.bias), NORM_EPSILON, false)
+        input.f_layer_norm([self.width], Some(&*self.weight), Some(&*self.bias), NORM_EPSILON, false)
     }
 }
 
 /// The two layers of a block's perceptron, four times as wide in between.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Perceptron {
     widen: Linear,
     narrow: Linear,

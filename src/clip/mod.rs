@@ -21,6 +21,7 @@ mod text_tables;
 mod mojibake;
 mod text_cleaning;
 pub mod tokenizer;
+mod picture_reader;
 mod embedded;
 
 use std::fmt;
@@ -29,21 +30,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::compute::library;
+
 use self::checkpoint::Checkpoint;
-use self::resnet::ResNet;
+use self::picture_reader::{Reader, unit};
 use self::text_tower::TextTower;
-use self::vision_transformer::VisionTransformer;
 use self::weights::{Origin, Weights};
 
 pub use config::{ClipConfig, ImageConfig};
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
+pub use picture_reader::ViewScores;
 pub use tokenizer::Tokenizer;
 
 /// Prompts whose embeddings are kept.
 const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+
+/// Views that share one thread on the processor. The number may not depend on the machine, or the bytes would.
+const VIEWS_TOGETHER: usize = 2;
 
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,28 +64,11 @@ pub enum WeightsSource {
 /// A loaded model.
 pub struct Clip {
     config: ClipConfig,
-    images: ImageTower,
+    reader: Reader,
     text: TextTower,
-    mean: Tensor,
-    deviation: Tensor,
     device: Device,
     kind: Kind,
     prompts: Mutex<LruCache<String, Tensor>>,
-}
-
-#[derive(Debug)]
-enum ImageTower {
-    Transformer(VisionTransformer),
-    ResNet(ResNet),
-}
-
-/// What [`Clip::score_views`] finds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ViewScores {
-    /// Cosine of each view's embedding with its direction, -1 to 1.
-    pub cosines: Vec<f32>,
-    /// Gradient of each view's cosine with respect to its pixels, in the order of the views.
-    pub gradient: Vec<f32>,
 }
 
 impl Clip {
@@ -105,23 +95,9 @@ impl Clip {
     }
 
     fn build(config: ClipConfig, weights: &Weights<'_>, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        let channels = |values: &[f32; 3]| {
-            Tensor::f_from_slice(values)
-                .and_then(|tensor| tensor.f_reshape([1, 3, 1, 1])?.f_to_device(device))
-                .map_err(ClipError::while_doing("moving weights to the device"))
-        };
-        let visual = weights.at("visual");
-        let images = match config.image {
-            ImageConfig::Transformer(size) => {
-                ImageTower::Transformer(VisionTransformer::new(&visual, size, &config)?)
-            }
-            ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, &config)?),
-        };
         Ok(Self {
-            images,
+            reader: Reader::new(weights, &config)?,
             text: TextTower::new(weights, &config, device)?,
-            mean: channels(&config.mean)?,
-            deviation: channels(&config.deviation)?,
             config,
             device,
             kind,
@@ -178,6 +154,9 @@ impl Clip {
         if ids.len() > limit {
             return Err(ClipError::TooManyTokens { tokens: ids.len(), limit });
         }
+        if self.device == Device::Cpu {
+            library::use_one_thread();
+        }
         let embedding = tch::no_grad(|| self.text.forward(&ids).and_then(|vector| unit(&vector)))
             .map_err(ClipError::while_doing("reading the prompt"))?;
         prompts.put(text.to_owned(), embedding.shallow_clone());
@@ -191,10 +170,14 @@ impl Clip {
     /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
     pub fn embed_pictures(&self, views: &Tensor) -> Result<Tensor, ClipError> {
         self.check_pictures(&views.size())?;
-        self.read_pictures(views).map_err(ClipError::while_doing("reading pictures"))
+        self.reader.read(views).map_err(ClipError::while_doing("reading pictures"))
     }
 
     /// Scores views against one direction each, and says how each pixel changes its view's score.
+    ///
+    /// On the processor every view is read by itself on one thread, the views side by side in rayon's
+    /// pool: the same views give the same bytes at any number of threads. libtorch's own threads would
+    /// share one sum in a way that depends on their number.
     ///
     /// `views` holds `[N, 3, R, R]` values from 0 to 1; `directions` is `[N, E]`, unit vectors as
     /// [`Clip::embed_text`] makes them, stacked.
@@ -216,13 +199,22 @@ impl Clip {
     }
 
     fn score(&self, views: &[f32], count: i64, directions: &Tensor) -> Result<ViewScores, TchError> {
-        let side = self.config.side;
-        let pictures = Tensor::f_from_slice(views)?.f_reshape([count, 3, side, side])?;
-        let pictures = pictures.f_to_device(self.device)?.f_set_requires_grad(true)?;
-        let embeddings = self.read_pictures(&pictures)?;
-        let cosines = embeddings.f_mul(directions)?.f_sum_dim_intlist(-1, false, None)?;
-        let gradient = Tensor::f_run_backward(&[cosines.f_sum(None)?], &[&pictures], false, false)?;
-        Ok(ViewScores { cosines: numbers(&cosines)?, gradient: numbers(&gradient[0])? })
+        if self.device != Device::Cpu {
+            return self.reader.score(views, count, directions);
+        }
+        let group = VIEWS_TOGETHER * views.len() / count as usize;
+        let groups = views.chunks(group).zip(directions.f_split(VIEWS_TOGETHER as i64, 0)?);
+        let groups: Vec<(Reader, &[f32], Tensor)> =
+            groups.map(|(views, directions)| (self.reader.clone(), views, directions)).collect();
+        let scores = groups.into_par_iter().map(|(reader, views, directions)| {
+            library::use_one_thread();
+            reader.score(views, directions.size()[0], &directions)
+        });
+        let scores = scores.collect::<Result<Vec<_>, TchError>>()?;
+        Ok(ViewScores {
+            cosines: scores.iter().flat_map(|score| score.cosines.iter().copied()).collect(),
+            gradient: scores.iter().flat_map(|score| score.gradient.iter().copied()).collect(),
+        })
     }
 
     fn check_pictures(&self, found: &[i64]) -> Result<(), ClipError> {
@@ -231,16 +223,6 @@ impl Clip {
             [count, 3, height, width] if count > 0 && height == side && width == side => Ok(()),
             _ => Err(ClipError::WrongPictures { found: found.to_vec(), side }),
         }
-    }
-
-    fn read_pictures(&self, views: &Tensor) -> Result<Tensor, TchError> {
-        let views = views.f_to_device(self.device)?;
-        let normal = views.f_sub(&self.mean)?.f_div(&self.deviation)?.f_to_kind(self.kind)?;
-        let embeddings = match &self.images {
-            ImageTower::Transformer(tower) => tower.forward(&normal)?,
-            ImageTower::ResNet(tower) => tower.forward(&normal)?,
-        };
-        unit(&embeddings.f_to_kind(Kind::Float)?)
     }
 }
 
@@ -267,17 +249,4 @@ fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
             hugging_face::rename(tensors).map_err(ClipError::while_doing("joining attention weights"))?;
     }
     Ok(checkpoint)
-}
-
-/// The same directions with length one.
-fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
-    let squares = vectors.f_mul(vectors)?.f_sum_dim_intlist(-1, true, None)?;
-    vectors.f_div(&squares.f_sqrt()?)
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let mut numbers = vec![0.0; tensor.numel()];
-    tensor.f_copy_data(&mut numbers, tensor.numel())?;
-    Ok(numbers)
 }

@@ -10,16 +10,16 @@ use super::config::{ClipConfig, ResNetSize};
 use super::error::ClipError;
 use super::inference::RESNET_GROWTH;
 use super::layers::{Linear, NORM_EPSILON, attend};
-use super::weights::Weights;
+use super::weights::{Frozen, Weights};
 
 /// A block's output is this many times as wide as its inner convolutions.
 const EXPANSION: i64 = 4;
 
 /// A convolution with the batch normalisation behind it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Convolution {
-    kernel: Tensor,
-    bias: Tensor,
+    kernel: Frozen,
+    bias: Frozen,
     stride: i64,
     padding: i64,
 }
@@ -54,7 +54,7 @@ impl Convolution {
 
     fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        map.f_conv2d(&self.kernel, Some(&self.bias), stride, padding, [1, 1], 1)
+        map.f_conv2d(&self.kernel, Some(&*self.bias), stride, padding, [1, 1], 1)
     }
 }
 
@@ -67,7 +67,7 @@ fn shrink(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
 }
 
 /// Three convolutions, with a side past the second one added to what comes in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Bottleneck {
     narrow: Convolution,
     middle: Convolution,
@@ -106,9 +106,9 @@ impl Bottleneck {
 }
 
 /// One token of attention over the last map: its mean asks, all its pixels answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct AttentionPool {
-    positions: Tensor,
+    positions: Frozen,
     queries: Linear,
     keys_and_values: Linear,
     output: Linear,
@@ -118,7 +118,7 @@ struct AttentionPool {
 impl AttentionPool {
     fn new(weights: &Weights<'_>, width: i64, heads: i64, config: &ClipConfig) -> Result<Self, ClipError> {
         let positions = (config.side / RESNET_GROWTH).pow(2) + 1;
-        let both = |name: &str, shape: &[i64]| -> Result<Tensor, ClipError> {
+        let both = |name: &str, shape: &[i64]| -> Result<Frozen, ClipError> {
             let (keys, values) = (weights.at("k_proj"), weights.at("v_proj"));
             weights.place(&Tensor::cat(&[keys.tensor(name, shape)?, values.tensor(name, shape)?], 0))
         };
@@ -143,7 +143,7 @@ impl AttentionPool {
 }
 
 /// Stem, four stages of blocks, attention pooling.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResNet {
     stem: [Convolution; 3],
     blocks: Vec<Bottleneck>,
@@ -169,9 +169,9 @@ impl ResNet {
         Ok(Self { stem: read_stem(weights, width)?, blocks, pool })
     }
 
-    /// Normalised pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let mut map = pictures.shallow_clone();
+        let mut map = pictures.f_to_kind(self.pool.positions.kind())?;
         for convolution in &self.stem {
             map = convolution.forward(&map)?.f_relu()?;
         }

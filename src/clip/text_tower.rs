@@ -6,15 +6,15 @@ use super::config::ClipConfig;
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear};
 use super::transformer::{Block, BlockSize, read_blocks};
-use super::weights::Weights;
+use super::weights::{Frozen, Weights};
 
 /// A transformer in which each token sees only those before it; the end mark's last state is the embedding.
 ///
 /// It always computes in 32 bits: a prompt is read once, so nothing would be won by fewer.
 #[derive(Debug)]
 pub(crate) struct TextTower {
-    vocabulary: Tensor,
-    positions: Tensor,
+    vocabulary: Frozen,
+    positions: Frozen,
     blocks: Vec<Block>,
     last_norm: LayerNorm,
     projection: Linear,

@@ -19,7 +19,7 @@ pub(crate) struct BlockSize {
 }
 
 /// Attention, then a perceptron, each behind a norm and added to what came in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Block {
     attention_norm: LayerNorm,
     joined: Linear,

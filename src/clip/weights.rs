@@ -17,6 +17,33 @@ pub(crate) enum Origin<'file> {
     Random(u64),
 }
 
+/// A finished weight: no gradient, and cheap to clone, because clones share their numbers.
+///
+/// A tensor may be moved to another thread but not be shared with it, so each thread gets clones.
+#[derive(Debug)]
+pub(crate) struct Frozen(Tensor);
+
+impl Clone for Frozen {
+    fn clone(&self) -> Self {
+        Self(self.0.shallow_clone())
+    }
+}
+
+impl std::ops::Deref for Frozen {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+impl Frozen {
+    /// A part of one side, without a copy.
+    pub(crate) fn narrow(&self, side: i64, start: i64, length: i64) -> Result<Self, TchError> {
+        self.0.f_narrow(side, start, length).map(Self)
+    }
+}
+
 /// A place in the tree of names, and the device and kind that finished tensors get.
 #[derive(Debug, Clone)]
 pub(crate) struct Weights<'file> {
@@ -58,16 +85,16 @@ impl<'file> Weights<'file> {
     }
 
     /// Moves a finished tensor to the model's device and kind, contiguous and without gradient.
-    pub(crate) fn place(&self, tensor: &Tensor) -> Result<Tensor, ClipError> {
+    pub(crate) fn place(&self, tensor: &Tensor) -> Result<Frozen, ClipError> {
         let placed = || -> Result<Tensor, TchError> {
             let tensor = tensor.f_detach()?.f_to_kind(self.kind)?.f_to_device(self.device)?;
             tensor.f_contiguous()?.f_set_requires_grad(false)
         };
-        placed().map_err(ClipError::while_doing("moving weights to the device"))
+        placed().map(Frozen).map_err(ClipError::while_doing("moving weights to the device"))
     }
 
     /// [`Weights::tensor`], placed as it is.
-    pub(crate) fn placed(&self, name: &str, shape: &[i64]) -> Result<Tensor, ClipError> {
+    pub(crate) fn placed(&self, name: &str, shape: &[i64]) -> Result<Frozen, ClipError> {
         self.place(&self.tensor(name, shape)?)
     }
 
