@@ -21,6 +21,7 @@ mod text_tables;
 mod mojibake;
 mod text_cleaning;
 pub mod tokenizer;
+mod picture_reader;
 mod embedded;
 
 use std::fmt;
@@ -29,21 +30,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::compute::library;
+
 use self::checkpoint::Checkpoint;
-use self::resnet::ResNet;
+use self::picture_reader::{Reader, unit};
 use self::text_tower::TextTower;
-use self::vision_transformer::VisionTransformer;
 use self::weights::{Origin, Weights};
 
 pub use config::{ClipConfig, ImageConfig};
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
+pub use picture_reader::{ViewGroup, ViewScores};
 pub use tokenizer::Tokenizer;
 
 /// Prompts whose embeddings are kept.
 const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+
+/// Views that share one thread on the processor. The number may not depend on the machine, or the bytes would.
+const VIEWS_TOGETHER: i64 = 2;
 
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,28 +64,11 @@ pub enum WeightsSource {
 /// A loaded model.
 pub struct Clip {
     config: ClipConfig,
-    images: ImageTower,
+    reader: Reader,
     text: TextTower,
-    mean: Tensor,
-    deviation: Tensor,
     device: Device,
     kind: Kind,
     prompts: Mutex<LruCache<String, Tensor>>,
-}
-
-#[derive(Debug)]
-enum ImageTower {
-    Transformer(VisionTransformer),
-    ResNet(ResNet),
-}
-
-/// What [`Clip::score_views`] finds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ViewScores {
-    /// Cosine of each view's embedding with its direction, -1 to 1.
-    pub cosines: Vec<f32>,
-    /// Gradient of each view's cosine with respect to its pixels, in the order of the views.
-    pub gradient: Vec<f32>,
 }
 
 impl Clip {
@@ -93,35 +83,41 @@ impl Clip {
             WeightsSource::File(file) => read_checkpoint(file, &checkpoint::read_bytes(file)?)?,
         };
         let config = inference::infer(&checkpoint)?;
-        Self::build(config, &Weights::new(Origin::Checkpoint(&checkpoint), device, kind), device, kind)
+        Self::build(
+            config,
+            &Weights::new(Origin::Checkpoint(&checkpoint), device, kind),
+            device,
+            kind,
+        )
     }
 
     /// A model of these sizes with random weights, the same for the same seed: for tests and timings.
     ///
     /// # Errors
     /// When the device has no memory for it.
-    pub fn random(config: ClipConfig, seed: u64, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        Self::build(config, &Weights::new(Origin::Random(seed), device, kind), device, kind)
+    pub fn random(
+        config: ClipConfig,
+        seed: u64,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Self, ClipError> {
+        Self::build(
+            config,
+            &Weights::new(Origin::Random(seed), device, kind),
+            device,
+            kind,
+        )
     }
 
-    fn build(config: ClipConfig, weights: &Weights<'_>, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        let channels = |values: &[f32; 3]| {
-            Tensor::f_from_slice(values)
-                .and_then(|tensor| tensor.f_reshape([1, 3, 1, 1])?.f_to_device(device))
-                .map_err(ClipError::while_doing("moving weights to the device"))
-        };
-        let visual = weights.at("visual");
-        let images = match config.image {
-            ImageConfig::Transformer(size) => {
-                ImageTower::Transformer(VisionTransformer::new(&visual, size, &config)?)
-            }
-            ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, &config)?),
-        };
+    fn build(
+        config: ClipConfig,
+        weights: &Weights<'_>,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Self, ClipError> {
         Ok(Self {
-            images,
+            reader: Reader::new(weights, &config)?,
             text: TextTower::new(weights, &config, device)?,
-            mean: channels(&config.mean)?,
-            deviation: channels(&config.deviation)?,
             config,
             device,
             kind,
@@ -176,7 +172,13 @@ impl Clip {
         let ids = Tokenizer::shared().encode(text);
         let limit = self.config.text.context as usize;
         if ids.len() > limit {
-            return Err(ClipError::TooManyTokens { tokens: ids.len(), limit });
+            return Err(ClipError::TooManyTokens {
+                tokens: ids.len(),
+                limit,
+            });
+        }
+        if self.device == Device::Cpu {
+            library::use_one_thread();
         }
         let embedding = tch::no_grad(|| self.text.forward(&ids).and_then(|vector| unit(&vector)))
             .map_err(ClipError::while_doing("reading the prompt"))?;
@@ -191,63 +193,108 @@ impl Clip {
     /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
     pub fn embed_pictures(&self, views: &Tensor) -> Result<Tensor, ClipError> {
         self.check_pictures(&views.size())?;
-        self.read_pictures(views).map_err(ClipError::while_doing("reading pictures"))
+        self.reader
+            .read(views)
+            .map_err(ClipError::while_doing("reading pictures"))
     }
 
-    /// Scores views against one direction each, and says how each pixel changes its view's score.
-    ///
-    /// `views` holds `[N, 3, R, R]` values from 0 to 1; `directions` is `[N, E]`, unit vectors as
-    /// [`Clip::embed_text`] makes them, stacked.
+    /// Scores views against one direction each: [`Clip::score_groups`] for a single group.
     ///
     /// # Errors
     /// When the sizes do not fit together, or libtorch fails.
     pub fn score_views(&self, views: &[f32], directions: &Tensor) -> Result<ViewScores, ClipError> {
-        let side = self.config.side;
-        let count = views.len() as i64 / (3 * side * side);
-        if views.len() as i64 != count * 3 * side * side {
-            return Err(ClipError::WrongPictures { found: vec![views.len() as i64], side });
-        }
-        self.check_pictures(&[count, 3, side, side])?;
-        let expected = vec![count, self.config.embedding];
-        if directions.size() != expected {
-            return Err(ClipError::WrongDirections { found: directions.size(), expected });
-        }
-        self.score(views, count, directions).map_err(ClipError::while_doing("scoring views"))
+        let scores = self.score_groups(&[ViewGroup { views, directions }])?;
+        Ok(scores
+            .into_iter()
+            .next()
+            .expect("one group gives one result"))
     }
 
-    fn score(&self, views: &[f32], count: i64, directions: &Tensor) -> Result<ViewScores, TchError> {
+    /// Scores groups of views against one direction for each view, and says how each pixel changes
+    /// its view's score. The results come in the order of the groups.
+    ///
+    /// On the processor the views of a group are read two by two, each pair on one thread, the pairs
+    /// of all groups side by side in rayon's pool: the same views give the same bytes at any number
+    /// of threads and in any company. libtorch's own threads would share one sum in a way that
+    /// depends on their number. Elsewhere all groups make one batch.
+    ///
+    /// # Errors
+    /// When the sizes do not fit together, or libtorch fails.
+    pub fn score_groups(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, ClipError> {
+        groups
+            .iter()
+            .try_for_each(|group| self.check_group(group))?;
+        let scores = match self.device {
+            Device::Cpu => self.score_in_pairs(groups),
+            _ => self.reader.score(groups),
+        };
+        scores.map_err(ClipError::while_doing("scoring views"))
+    }
+
+    fn score_in_pairs(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, TchError> {
+        let length = (VIEWS_TOGETHER * 3 * self.config.side * self.config.side) as usize;
+        let mut pairs = Vec::new();
+        for (index, group) in groups.iter().enumerate() {
+            let directions = group.directions.f_split(VIEWS_TOGETHER, 0)?;
+            for (views, directions) in group.views.chunks(length).zip(directions) {
+                pairs.push((index, self.reader.clone(), views, directions));
+            }
+        }
+        let scores = pairs
+            .into_par_iter()
+            .map(|(index, reader, views, directions)| {
+                library::use_one_thread();
+                let mut scores = reader.score(&[ViewGroup {
+                    views,
+                    directions: &directions,
+                }])?;
+                Ok((index, scores.remove(0)))
+            });
+        let scores = scores.collect::<Result<Vec<_>, TchError>>()?;
+        let mut joined = vec![ViewScores::default(); groups.len()];
+        for (index, scores) in scores {
+            joined[index].extend(scores);
+        }
+        Ok(joined)
+    }
+
+    fn check_group(&self, group: &ViewGroup<'_>) -> Result<(), ClipError> {
         let side = self.config.side;
-        let pictures = Tensor::f_from_slice(views)?.f_reshape([count, 3, side, side])?;
-        let pictures = pictures.f_to_device(self.device)?.f_set_requires_grad(true)?;
-        let embeddings = self.read_pictures(&pictures)?;
-        let cosines = embeddings.f_mul(directions)?.f_sum_dim_intlist(-1, false, None)?;
-        let gradient = Tensor::f_run_backward(&[cosines.f_sum(None)?], &[&pictures], false, false)?;
-        Ok(ViewScores { cosines: numbers(&cosines)?, gradient: numbers(&gradient[0])? })
+        let count = group.views.len() as i64 / (3 * side * side);
+        if group.views.len() as i64 != count * 3 * side * side {
+            return Err(ClipError::WrongPictures {
+                found: vec![group.views.len() as i64],
+                side,
+            });
+        }
+        self.check_pictures(&[count, 3, side, side])?;
+        let (found, expected) = (group.directions.size(), vec![count, self.config.embedding]);
+        if found != expected {
+            return Err(ClipError::WrongDirections { found, expected });
+        }
+        Ok(())
     }
 
     fn check_pictures(&self, found: &[i64]) -> Result<(), ClipError> {
         let side = self.config.side;
         match *found {
             [count, 3, height, width] if count > 0 && height == side && width == side => Ok(()),
-            _ => Err(ClipError::WrongPictures { found: found.to_vec(), side }),
+            _ => Err(ClipError::WrongPictures {
+                found: found.to_vec(),
+                side,
+            }),
         }
-    }
-
-    fn read_pictures(&self, views: &Tensor) -> Result<Tensor, TchError> {
-        let views = views.f_to_device(self.device)?;
-        let normal = views.f_sub(&self.mean)?.f_div(&self.deviation)?.f_to_kind(self.kind)?;
-        let embeddings = match &self.images {
-            ImageTower::Transformer(tower) => tower.forward(&normal)?,
-            ImageTower::ResNet(tower) => tower.forward(&normal)?,
-        };
-        unit(&embeddings.f_to_kind(Kind::Float)?)
     }
 }
 
 impl fmt::Debug for Clip {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, device, kind) = (self.name(), self.device, self.kind);
-        out.debug_struct("Clip").field("name", &name).field("device", &device).field("kind", &kind).finish()
+        out.debug_struct("Clip")
+            .field("name", &name)
+            .field("device", &device)
+            .field("kind", &kind)
+            .finish()
     }
 }
 
@@ -259,25 +306,15 @@ fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
         safetensors_file::read(file, bytes)?
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
-        return Err(ClipError::NotWeights { file: file.to_owned(), start });
+        return Err(ClipError::NotWeights {
+            file: file.to_owned(),
+            start,
+        });
     };
     if hugging_face::recognises(&checkpoint.tensors) {
         let tensors = std::mem::take(&mut checkpoint.tensors);
-        checkpoint.tensors =
-            hugging_face::rename(tensors).map_err(ClipError::while_doing("joining attention weights"))?;
+        checkpoint.tensors = hugging_face::rename(tensors)
+            .map_err(ClipError::while_doing("joining attention weights"))?;
     }
     Ok(checkpoint)
-}
-
-/// The same directions with length one.
-fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
-    let squares = vectors.f_mul(vectors)?.f_sum_dim_intlist(-1, true, None)?;
-    vectors.f_div(&squares.f_sqrt()?)
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let mut numbers = vec![0.0; tensor.numel()];
-    tensor.f_copy_data(&mut numbers, tensor.numel())?;
-    Ok(numbers)
 }

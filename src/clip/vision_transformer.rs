@@ -6,14 +6,14 @@ use super::config::{ClipConfig, TransformerSize};
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear};
 use super::transformer::{Block, BlockSize, read_blocks};
-use super::weights::Weights;
+use super::weights::{Frozen, Weights};
 
 /// A transformer over square patches and one class token, whose last state is the picture's embedding.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct VisionTransformer {
     patches: Linear,
-    class: Tensor,
-    positions: Tensor,
+    class: Frozen,
+    positions: Frozen,
     first_norm: LayerNorm,
     blocks: Vec<Block>,
     last_norm: LayerNorm,
@@ -24,13 +24,28 @@ pub(crate) struct VisionTransformer {
 
 impl VisionTransformer {
     /// Reads `visual`.
-    pub(crate) fn new(weights: &Weights<'_>, size: TransformerSize, config: &ClipConfig) -> Result<Self, ClipError> {
-        let TransformerSize { patch, width, heads, layers } = size;
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        size: TransformerSize,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
+        let TransformerSize {
+            patch,
+            width,
+            heads,
+            layers,
+        } = size;
         let grid = config.side / patch;
         let pixels = 3 * patch * patch;
-        let kernel = weights.tensor("conv1.weight", &[width, 3, patch, patch])?.reshape([width, pixels]);
+        let kernel = weights
+            .tensor("conv1.weight", &[width, 3, patch, patch])?
+            .reshape([width, pixels]);
         let projection = weights.tensor("proj", &[width, config.embedding])?.tr();
-        let size = BlockSize { width, heads, activation: config.activation };
+        let size = BlockSize {
+            width,
+            heads,
+            activation: config.activation,
+        };
         Ok(Self {
             patches: Linear::of(weights.place(&kernel)?, None),
             class: weights.placed("class_embedding", &[width])?,
@@ -44,7 +59,7 @@ impl VisionTransformer {
         })
     }
 
-    /// Normalised pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let mut tokens = self.first_norm.forward(&self.tokens(pictures)?)?;
         let Some((last, blocks)) = self.blocks.split_last() else {
@@ -61,6 +76,7 @@ impl VisionTransformer {
         let (count, patch, grid) = (pictures.size()[0], self.patch, self.grid);
         // Patches do not overlap, so the strided convolution is one matrix product over cut-out patches.
         let cut = pictures
+            .f_to_kind(self.class.kind())?
             .f_reshape([count, 3, grid, patch, grid, patch])?
             .f_permute([0, 2, 4, 1, 3, 5])?
             .f_reshape([count, grid * grid, 3 * patch * patch])?;

@@ -17,6 +17,33 @@ pub(crate) enum Origin<'file> {
     Random(u64),
 }
 
+/// A finished weight: no gradient, and cheap to clone, because clones share their numbers.
+///
+/// A tensor may be moved to another thread but not be shared with it, so each thread gets clones.
+#[derive(Debug)]
+pub(crate) struct Frozen(Tensor);
+
+impl Clone for Frozen {
+    fn clone(&self) -> Self {
+        Self(self.0.shallow_clone())
+    }
+}
+
+impl std::ops::Deref for Frozen {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+impl Frozen {
+    /// A part of one side, without a copy.
+    pub(crate) fn narrow(&self, side: i64, start: i64, length: i64) -> Result<Self, TchError> {
+        self.0.f_narrow(side, start, length).map(Self)
+    }
+}
+
 /// A place in the tree of names, and the device and kind that finished tensors get.
 #[derive(Debug, Clone)]
 pub(crate) struct Weights<'file> {
@@ -29,17 +56,33 @@ pub(crate) struct Weights<'file> {
 impl<'file> Weights<'file> {
     /// The root of the tree.
     pub(crate) fn new(origin: Origin<'file>, device: Device, kind: Kind) -> Self {
-        Self { origin, prefix: String::new(), device, kind }
+        Self {
+            origin,
+            prefix: String::new(),
+            device,
+            kind,
+        }
+    }
+
+    /// The number kind that finished tensors get.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The branch of this name.
     pub(crate) fn at(&self, name: impl std::fmt::Display) -> Self {
-        Self { prefix: self.full(&name.to_string()) + ".", ..self.clone() }
+        Self {
+            prefix: self.full(&name.to_string()) + ".",
+            ..self.clone()
+        }
     }
 
     /// The same place, for tensors that keep 32 bits.
     pub(crate) fn in_fp32(&self) -> Self {
-        Self { kind: Kind::Float, ..self.clone() }
+        Self {
+            kind: Kind::Float,
+            ..self.clone()
+        }
     }
 
     /// The tensor of this name as 32-bit floats on the CPU, to be worked on before [`Weights::place`].
@@ -58,16 +101,21 @@ impl<'file> Weights<'file> {
     }
 
     /// Moves a finished tensor to the model's device and kind, contiguous and without gradient.
-    pub(crate) fn place(&self, tensor: &Tensor) -> Result<Tensor, ClipError> {
+    pub(crate) fn place(&self, tensor: &Tensor) -> Result<Frozen, ClipError> {
         let placed = || -> Result<Tensor, TchError> {
-            let tensor = tensor.f_detach()?.f_to_kind(self.kind)?.f_to_device(self.device)?;
+            let tensor = tensor
+                .f_detach()?
+                .f_to_kind(self.kind)?
+                .f_to_device(self.device)?;
             tensor.f_contiguous()?.f_set_requires_grad(false)
         };
-        placed().map_err(ClipError::while_doing("moving weights to the device"))
+        placed()
+            .map(Frozen)
+            .map_err(ClipError::while_doing("moving weights to the device"))
     }
 
     /// [`Weights::tensor`], placed as it is.
-    pub(crate) fn placed(&self, name: &str, shape: &[i64]) -> Result<Tensor, ClipError> {
+    pub(crate) fn placed(&self, name: &str, shape: &[i64]) -> Result<Frozen, ClipError> {
         self.place(&self.tensor(name, shape)?)
     }
 
@@ -87,7 +135,9 @@ fn random(seed: u64, name: &str, shape: &[i64]) -> Result<Tensor, ClipError> {
         let mut generator = ChaCha8Rng::from_seed(digest.into());
         let fan_in = count / shape[0].max(1);
         let bound = (3.0 / fan_in.max(1) as f32).sqrt();
-        (0..count).map(|_| generator.random_range(-bound..bound)).collect()
+        (0..count)
+            .map(|_| generator.random_range(-bound..bound))
+            .collect()
     };
     Tensor::f_from_slice(&values)
         .and_then(|tensor| tensor.f_reshape(shape))

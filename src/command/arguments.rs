@@ -10,7 +10,12 @@ use crate::prediction::{FIELDS, Field};
 
 /// Turns a prompt into a vector drawing.
 #[derive(Debug, Parser)]
-#[command(name = "clipdraw", disable_version_flag = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "clipdraw",
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub struct Arguments {
     /// Print the version, libtorch's version, the devices and the precision of each.
     #[arg(short = 'V', long)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::prediction::{Field, FIELDS};
+use crate::prediction::{FIELDS, Field};
 
 /// The largest file that is read for an input or for all of them, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -66,7 +66,10 @@ fn names() -> String {
 ///
 /// # Errors
 /// When one of them cannot be read. Values are not checked here.
-pub fn read_inputs(json: Option<&str>, assignments: &[String]) -> Result<Map<String, Value>, ReadError> {
+pub fn read_inputs(
+    json: Option<&str>,
+    assignments: &[String],
+) -> Result<Map<String, Value>, ReadError> {
     let mut values = json.map_or_else(|| Ok(Map::new()), read_json)?;
     let mut given = Map::new();
     for assignment in assignments {
@@ -163,8 +166,15 @@ mod tests {
 
     #[test]
     fn assignments_become_values_of_the_fields_types() {
-        let values = read(None, &["prompt=a=b", "num_paths=16", "clip_weight=0.5", "seed=x"]).unwrap();
-        assert_eq!(Value::Object(values), json!({"prompt": "a=b", "num_paths": 16, "clip_weight": 0.5, "seed": "x"}));
+        let values = read(
+            None,
+            &["prompt=a=b", "num_paths=16", "clip_weight=0.5", "seed=x"],
+        )
+        .unwrap();
+        assert_eq!(
+            Value::Object(values),
+            json!({"prompt": "a=b", "num_paths": 16, "clip_weight": 0.5, "seed": "x"})
+        );
     }
 
     #[test]
@@ -175,7 +185,10 @@ mod tests {
         std::fs::write(path("all"), r#"{"num_paths": 3, "seed": 5}"#).unwrap();
         let prompt = format!("prompt=@{}", path("prompt"));
         let values = read(Some(&path("all")), &[&prompt, "seed=6"]).unwrap();
-        assert_eq!(Value::Object(values), json!({"num_paths": 3, "seed": 6, "prompt": "a bonfire"}));
+        assert_eq!(
+            Value::Object(values),
+            json!({"num_paths": 3, "seed": 6, "prompt": "a bonfire"})
+        );
     }
 
     #[test]
@@ -187,11 +200,23 @@ mod tests {
         std::fs::write(path("large"), vec![b' '; (LARGEST_FILE + 1) as usize]).unwrap();
         std::fs::write(path("bytes"), [0xff, 0xfe]).unwrap();
         for (json, assignments, expected) in [
-            (None, vec!["prompt"], "`-i prompt` is not of the form name=value"),
+            (
+                None,
+                vec!["prompt"],
+                "`-i prompt` is not of the form name=value",
+            ),
             (None, vec!["=a"], "`-i =a`"),
             (None, vec!["seed=1", "seed=2"], "`-i seed=…` is given twice"),
-            (None, vec!["promt=a"], "promt: there is no such input; allowed are prompt, num_paths"),
-            (None, vec!["prompt=@/does/not/exist"], "/does/not/exist: cannot be read"),
+            (
+                None,
+                vec!["promt=a"],
+                "promt: there is no such input; allowed are prompt, num_paths",
+            ),
+            (
+                None,
+                vec!["prompt=@/does/not/exist"],
+                "/does/not/exist: cannot be read",
+            ),
             (Some(path("list")), vec![], "holds no JSON object"),
             (Some(path("broken")), vec![], "is not JSON"),
             (Some(path("large")), vec![], "are too many"),

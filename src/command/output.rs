@@ -41,13 +41,22 @@ impl Output {
                 format: wanted,
             });
         }
-        let ending = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+        let ending = path
+            .extension()
+            .and_then(std::ffi::OsStr::to_str)
+            .unwrap_or_default();
         let format = ending
             .parse()
             .with_context(|| format!("--output {}", path.display()))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            bail!("--output {}: there is no folder {}", path.display(), folder.display());
+            bail!(
+                "--output {}: there is no folder {}",
+                path.display(),
+                folder.display()
+            );
         }
         Ok(Self {
             place: Place::File(path.to_owned()),
@@ -133,11 +142,26 @@ mod tests {
 
     #[test]
     fn the_ending_decides_the_format_and_wins_over_the_input() {
-        let format = |path: Option<&str>, wanted| Output::new(path.map(Path::new), wanted).map(|output| (output.name(), output.format));
-        assert_eq!(format(Some("a.PNG"), OutputFormat::Svg).unwrap(), ("a.PNG".to_owned(), OutputFormat::Png));
-        assert_eq!(format(None, OutputFormat::Png).unwrap(), ("drawing.png".to_owned(), OutputFormat::Png));
-        assert_eq!(format(Some("-"), OutputFormat::Svg).unwrap().0, "standard output");
-        for (path, expected) in [("a.gif", "`gif` is no output format"), ("a", "`` is no"), ("/no/such/a.svg", "there is no folder /no/such")] {
+        let format = |path: Option<&str>, wanted| {
+            Output::new(path.map(Path::new), wanted).map(|output| (output.name(), output.format))
+        };
+        assert_eq!(
+            format(Some("a.PNG"), OutputFormat::Svg).unwrap(),
+            ("a.PNG".to_owned(), OutputFormat::Png)
+        );
+        assert_eq!(
+            format(None, OutputFormat::Png).unwrap(),
+            ("drawing.png".to_owned(), OutputFormat::Png)
+        );
+        assert_eq!(
+            format(Some("-"), OutputFormat::Svg).unwrap().0,
+            "standard output"
+        );
+        for (path, expected) in [
+            ("a.gif", "`gif` is no output format"),
+            ("a", "`` is no"),
+            ("/no/such/a.svg", "there is no folder /no/such"),
+        ] {
             let error = format!("{:#}", format(Some(path), OutputFormat::Svg).unwrap_err());
             assert!(error.contains(expected), "{error}");
         }
@@ -150,8 +174,14 @@ mod tests {
         for step in [0, 10, 600] {
             frames.write(step, OutputFormat::Svg, b"<svg/>").unwrap();
         }
-        let mut names: Vec<_> = std::fs::read_dir(folder.path().join("a/b")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(folder.path().join("a/b"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         names.sort();
-        assert_eq!(names, ["frame-00000.svg", "frame-00010.svg", "frame-00600.svg"]);
+        assert_eq!(
+            names,
+            ["frame-00000.svg", "frame-00010.svg", "frame-00600.svg"]
+        );
     }
 }

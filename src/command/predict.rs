@@ -61,9 +61,13 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
 fn watch_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .context("signals cannot be watched")?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            INTERRUPTED.into(),
+            Arc::clone(&flag),
+        )
+        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
+        .context("signals cannot be watched")?;
     }
     Ok(flag)
 }
@@ -109,7 +113,11 @@ struct Ending {
 
 fn closing(session: &Session<'_>, ending: &Ending, started: Instant) -> String {
     let steps = session.input.spec.steps;
-    let state = if ending.frame.step == steps { "" } else { " (unfinished)" };
+    let state = if ending.frame.step == steps {
+        ""
+    } else {
+        " (unfinished)"
+    };
     let memory = peak_memory().map(|bytes| format!(", {} MB of memory at most", bytes / 1_000_000));
     format!(
         "{}{state}: {} of {steps} steps in {:.1} s ({:.1} steps/s{}), seed {}, {}",
@@ -152,7 +160,10 @@ impl Session<'_> {
                     Ok(progress) => {
                         report.show(&progress);
                         finished = progress.finished;
-                        progress.frame.as_ref().map_or(Ok(()), |frame| self.keep(frame))?;
+                        progress
+                            .frame
+                            .as_ref()
+                            .map_or(Ok(()), |frame| self.keep(frame))?;
                     }
                     Err(cause) => failure = Some(cause),
                 }

@@ -112,12 +112,21 @@ mod tests {
     #[test]
     fn the_loss_is_shown_term_by_term() {
         let term = |text: &str, weight: f32, similarity: f64| PromptLoss {
-            prompt: WeightedPrompt { text: text.to_owned(), weight },
+            prompt: WeightedPrompt {
+                text: text.to_owned(),
+                weight,
+            },
             similarity,
             loss: -f64::from(weight) * similarity * 4.0,
         };
-        let mut losses = Losses { prompts: vec![term("a fox", 1.0, 0.25)], centre: 0.03 };
-        assert_eq!(loss_line(&losses), "loss -0.9700 = clip -1.0000 + centre 0.0300");
+        let mut losses = Losses {
+            prompts: vec![term("a fox", 1.0, 0.25)],
+            centre: 0.03,
+        };
+        assert_eq!(
+            loss_line(&losses),
+            "loss -0.9700 = clip -1.0000 + centre 0.0300"
+        );
         losses.prompts.push(term("text", -0.5, 0.1));
         assert_eq!(
             loss_line(&losses),

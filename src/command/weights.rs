@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::model_store::{
-    Entry, Event, Folders, Order, Patience, Place, PublishedModel, StoreError, Verdict,
-    choose, fetch, inventory, registry, verify, weights_files,
-};
 use crate::clip::WeightsSource;
+use crate::model_store::{
+    Entry, Event, Folders, Order, Patience, Place, PublishedModel, StoreError, Verdict, choose,
+    fetch, inventory, registry, verify, weights_files,
+};
 use crate::settings;
 
 /// Which weights to draw with; for every subcommand that loads a model.

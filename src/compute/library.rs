@@ -1,6 +1,6 @@
 //! Facts and switches of libtorch itself.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
 use tch::{Cuda, Tensor};
@@ -57,6 +57,19 @@ pub fn threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)
 }
 
+/// Makes libtorch use one thread when called from this thread.
+///
+/// libtorch splits a sum among its threads, so that the last bits of a result depend on their number.
+/// What must come out equal everywhere runs on one thread, many of them side by side.
+pub fn use_one_thread() {
+    static TURN: Mutex<()> = Mutex::new(());
+    if threads() != 1 {
+        // The setter makes a pool behind the scenes, which two threads at once should not do.
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        set_threads(1);
+    }
+}
+
 /// One line for `--version`: libtorch's version and what it was built with.
 pub fn describe() -> String {
     let mut parts = vec![format!("libtorch {LIBTORCH_VERSION}")];
@@ -67,7 +80,12 @@ pub fn describe() -> String {
         (cuda_is_usable(), "CUDA"),
         (metal_is_usable(), "Metal"),
     ];
-    parts.extend(facts.iter().filter(|(present, _)| *present).map(|(_, name)| (*name).to_owned()));
+    parts.extend(
+        facts
+            .iter()
+            .filter(|(present, _)| *present)
+            .map(|(_, name)| (*name).to_owned()),
+    );
     parts.join(", ")
 }
 

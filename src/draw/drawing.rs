@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::centre::add_centre_penalty;
 use super::judge::{Judgement, Subject, judge};
@@ -125,9 +125,9 @@ pub struct Drawing {
     optimizer: Optimizer,
     random: ChaCha8Rng,
     step: usize,
-    /// Unit vectors of the prompts, `[prompts, embedding]`.
-    texts: Tensor,
-    /// What the embedding of each view is multiplied with to give the CLIP loss, `[embedding]`.
+    /// Unit vectors of the prompts, `[E]` each.
+    texts: Vec<Vec<f32>>,
+    /// What the embedding of each view is multiplied with to give the CLIP loss, `[E]`.
     direction: Tensor,
     last_losses: Losses,
 }
@@ -148,21 +148,16 @@ impl Drawing {
         let texts = spec
             .prompts
             .iter()
-            .map(|prompt| {
-                clip.embed_text(&prompt.text).map_err(|cause| DrawError::Prompt {
-                    prompt: prompt.text.clone(),
-                    cause: Arc::new(cause),
-                })
-            })
+            .map(|prompt| embed(clip, &prompt.text))
             .collect::<Result<Vec<_>, _>>()?;
-        let texts = Tensor::stack(&texts, 0);
-        let weights: Vec<f32> = spec
-            .prompts
-            .iter()
-            .map(|prompt| -prompt.weight * spec.clip_weight as f32)
-            .collect();
-        let weights = Tensor::from_slice(&weights).to_device(texts.device());
-        let direction = weights.unsqueeze(0).matmul(&texts).squeeze_dim(0);
+        let mut direction = vec![0.0; clip.embedding_width() as usize];
+        for (prompt, text) in spec.prompts.iter().zip(&texts) {
+            let weight = -prompt.weight * spec.clip_weight as f32;
+            direction
+                .iter_mut()
+                .zip(text)
+                .for_each(|(sum, value)| *sum += weight * value);
+        }
         let mut strokes = random_strokes(&spec.canvas, spec.strokes, spec.seed);
         clamp(&mut strokes, half_width_limits(&spec));
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
@@ -173,7 +168,7 @@ impl Drawing {
             random,
             step: 0,
             texts,
-            direction,
+            direction: Tensor::from_slice(&direction),
             last_losses: Losses::default(),
             spec,
         })
@@ -209,15 +204,19 @@ impl Drawing {
     /// Takes in what CLIP says of the look and, unless all updates are done, moves the strokes.
     fn learn(&mut self, look: &Look, judgement: &Judgement) -> Result<Progress, DrawError> {
         let mut gradient = self.strokes.zeros_like();
-        let centre =
-            add_centre_penalty(&self.spec.centre, &self.spec.canvas, &self.strokes, &mut gradient);
+        let centre = add_centre_penalty(
+            &self.spec.centre,
+            &self.spec.canvas,
+            &self.strokes,
+            &mut gradient,
+        );
         let losses = self.losses(judgement, centre);
         self.check_losses(&losses)?;
         self.last_losses = losses;
         let step = self.step;
         let finished = step == self.spec.steps;
-        let frame = (finished || step.is_multiple_of(self.spec.steps_per_frame))
-            .then(|| self.frame());
+        let frame =
+            (finished || step.is_multiple_of(self.spec.steps_per_frame)).then(|| self.frame());
         if !finished {
             self.check_gradient(&gradient, Term::Centre)?;
             self.add_clip_gradient(look, &judgement.gradient, &mut gradient)?;
@@ -261,14 +260,23 @@ impl Drawing {
             view_gradient(on_views, &look.views, picture.width(), picture.height());
         let on_strokes = look.painting.gradient(&on_picture);
         self.check_gradient(&on_strokes, Term::Clip)?;
-        add(gradient.points.as_flattened_mut(), on_strokes.points.as_flattened());
+        add(
+            gradient.points.as_flattened_mut(),
+            on_strokes.points.as_flattened(),
+        );
         add(&mut gradient.half_widths, &on_strokes.half_widths);
-        add(gradient.colors.as_flattened_mut(), on_strokes.colors.as_flattened());
+        add(
+            gradient.colors.as_flattened_mut(),
+            on_strokes.colors.as_flattened(),
+        );
         Ok(())
     }
 
     fn check_losses(&self, losses: &Losses) -> Result<(), DrawError> {
-        let prompts = losses.prompts.iter().map(|term| (term.loss, Term::Prompt(term.prompt.clone())));
+        let prompts = losses
+            .prompts
+            .iter()
+            .map(|term| (term.loss, Term::Prompt(term.prompt.clone())));
         let mut terms = prompts.chain([(losses.centre, Term::Centre)]);
         match terms.find(|(loss, _)| !loss.is_finite()) {
             Some((_, term)) => Err(self.not_finite(Quantity::Loss, term)),
@@ -297,13 +305,28 @@ impl Drawing {
     }
 }
 
+/// The unit vector of a prompt, `[E]`.
+fn embed(clip: &Clip, text: &str) -> Result<Vec<f32>, DrawError> {
+    let embedding = clip.embed_text(text);
+    let values = embedding.and_then(|vector| {
+        Vec::try_from(&vector.to_device(Device::Cpu))
+            .map_err(ClipError::while_doing("reading a prompt's embedding"))
+    });
+    values.map_err(|cause| DrawError::Prompt {
+        prompt: text.to_owned(),
+        cause: Arc::new(cause),
+    })
+}
+
 fn half_width_limits(spec: &Spec) -> [f32; 2] {
     spec.stroke_widths
         .map(|width| 0.5 * width * spec.canvas.scale())
 }
 
 fn add(sums: &mut [f32], values: &[f32]) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    sums.iter_mut()
+        .zip(values)
+        .for_each(|(sum, value)| *sum += value);
 }
 
 /// Moves every drawing by one step; the views of all of them go through CLIP as one batch. A
@@ -312,7 +335,10 @@ fn add(sums: &mut [f32], values: &[f32]) {
 /// others alone, unless CLIP itself fails.
 pub fn advance(clip: &Clip, drawings: &mut [&mut Drawing]) -> Vec<Result<Progress, DrawError>> {
     let side = clip.input_size() as usize;
-    let looks: Vec<Look> = drawings.iter_mut().map(|drawing| drawing.look(side)).collect();
+    let looks: Vec<Look> = drawings
+        .iter_mut()
+        .map(|drawing| drawing.look(side))
+        .collect();
     let subjects: Vec<_> = drawings
         .iter()
         .zip(&looks)
@@ -334,7 +360,10 @@ pub fn advance(clip: &Clip, drawings: &mut [&mut Drawing]) -> Vec<Result<Progres
                 step: drawing.step,
                 cause: Arc::clone(&cause),
             };
-            drawings.iter().map(|drawing| Err(failed(drawing))).collect()
+            drawings
+                .iter()
+                .map(|drawing| Err(failed(drawing)))
+                .collect()
         }
     }
 }

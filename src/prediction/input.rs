@@ -6,13 +6,17 @@ use serde_json::{Map, Value};
 
 use super::field::{FIELDS, Field, whole_number};
 use super::prompt::parse_prompts;
-use crate::draw::{CentreConstraint, Spec};
+use crate::clip::Tokenizer;
+use crate::draw::{CentreConstraint, Spec, WeightedPrompt};
 use crate::encode::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 
 /// Seeds that the program chooses lie below this, so that every client can pass them back (the
 /// `cog` command reads whole numbers as 32-bit ones).
 const CHOSEN_SEEDS: u64 = 1 << 31;
+
+/// Tokens that every published CLIP reads at most, start and end marks included.
+const CONTEXT: usize = 77;
 
 /// Checked inputs with their defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,13 +71,15 @@ impl Input {
         );
         let read = Reader { values: &values };
         let prompts = parse_prompts(read.text("prompt"));
-        if errors.iter().all(|error| error.field != "prompt")
-            && let Err(cause) = &prompts
-        {
-            errors.push(InputError {
+        if errors.iter().all(|error| error.field != "prompt") {
+            let reason = match &prompts {
+                Ok(prompts) => prompts.iter().find_map(too_many_tokens),
+                Err(cause) => Some(cause.to_string()),
+            };
+            errors.extend(reason.map(|reason| InputError {
                 field: "prompt".to_owned(),
-                reason: cause.to_string(),
-            });
+                reason,
+            }));
         }
         if errors.is_empty() {
             errors.extend(widths_out_of_order(&read));
@@ -92,6 +98,17 @@ impl Input {
             output_format,
         })
     }
+}
+
+/// Why a prompt is too long for CLIP's text transformer, if it is.
+fn too_many_tokens(prompt: &WeightedPrompt) -> Option<String> {
+    let tokens = Tokenizer::shared().encode(&prompt.text).len();
+    (tokens > CONTEXT).then(|| {
+        format!(
+            "{} is not allowed; it has {tokens} tokens with the start and end marks, and must have at most {CONTEXT}",
+            quoted(&Value::from(prompt.text.as_str()))
+        )
+    })
 }
 
 fn unknown_names(raw: &Map<String, Value>) -> Vec<InputError> {
@@ -131,15 +148,24 @@ fn check(field: &Field, value: &Value) -> Option<InputError> {
     if field.allows(value) {
         return None;
     }
+    Some(InputError {
+        field: field.name.to_owned(),
+        reason: format!(
+            "{} is not allowed; it must be {}",
+            quoted(value),
+            field.allowed()
+        ),
+    })
+}
+
+/// The value as JSON, cut short if it is long.
+fn quoted(value: &Value) -> String {
     let mut quote = value.to_string();
     if let Some((end, _)) = quote.char_indices().nth(LONGEST_QUOTE) {
         quote.truncate(end);
         quote.push('…');
     }
-    Some(InputError {
-        field: field.name.to_owned(),
-        reason: format!("{quote} is not allowed; it must be {}", field.allowed()),
-    })
+    quote
 }
 
 fn widths_out_of_order(read: &Reader<'_>) -> Option<InputError> {
@@ -268,6 +294,10 @@ mod tests {
             ),
             (json!({"prompt": "a | :2"}), "prompt: part 2 of 2 is empty"),
             (json!({"prompt": 7}), "prompt: 7 is"),
+            (
+                json!({"prompt": format!("a fox | {}", "very ".repeat(100))}),
+                "it has 102 tokens with the start and end marks, and must have at most 77",
+            ),
             (
                 json!({"background": "blue"}),
                 "background: \"blue\" is not allowed; it must be a colour",

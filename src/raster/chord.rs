@@ -179,15 +179,23 @@ impl<'a> Flattener<'a> {
             self.open_end = None;
             return;
         };
-        let at = |part: f64| [0, 1].map(|axis| ends[0][axis] + part * (ends[1][axis] - ends[0][axis]));
-        let (start, end) = (at(kept[0]), if kept[1] == 1.0 { ends[1] } else { at(kept[1]) });
+        let at =
+            |part: f64| [0, 1].map(|axis| ends[0][axis] + part * (ends[1][axis] - ends[0][axis]));
+        let (start, end) = (
+            at(kept[0]),
+            if kept[1] == 1.0 { ends[1] } else { at(kept[1]) },
+        );
         let reach = [end[0] - start[0], end[1] - start[1]];
         let square = reach[0] * reach[0] + reach[1] * reach[1];
         let parameter = |part: f64| (parameters[0] + part * (parameters[1] - parameters[0])) as f32;
         self.chords.push(Chord {
             start: start.map(|coordinate| coordinate as f32),
             reach: reach.map(|coordinate| coordinate as f32),
-            inverse_square: if square > SHORTEST_SQUARE { square.recip() as f32 } else { 0.0 },
+            inverse_square: if square > SHORTEST_SQUARE {
+                square.recip() as f32
+            } else {
+                0.0
+            },
             continues: kept[0] == 0.0 && self.open_end == Some(start),
             first_point: self.first_point,
             from: parameter(kept[0]),

@@ -54,8 +54,12 @@ impl Outline<'_> {
             first: self.corner.map(|side| side + 0.5),
             reach: self.half_width + 0.5 + PIXEL_REACH,
         };
-        let rows = self.candidates.iter().map(|index| rows_near(&self.chords[*index as usize], &samples));
-        rows.reduce(|all, some| all.start.min(some.start)..all.end.max(some.end)).unwrap_or(0..0)
+        let rows = self
+            .candidates
+            .iter()
+            .map(|index| rows_near(&self.chords[*index as usize], &samples));
+        rows.reduce(|all, some| all.start.min(some.start)..all.end.max(some.end))
+            .unwrap_or(0..0)
     }
 }
 
@@ -109,7 +113,11 @@ impl Slopes {
 
 /// The coverage of the pixels of a tile, written to the rows that it returns.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2"))]
-pub(super) fn cover(outline: &Outline<'_>, nearest: &mut Nearest, coverage: &mut Plane) -> Range<usize> {
+pub(super) fn cover(
+    outline: &Outline<'_>,
+    nearest: &mut Nearest,
+    coverage: &mut Plane,
+) -> Range<usize> {
     let rows = outline.rows();
     let fineness = f32::from(outline.fineness());
     coverage[rows.clone()].fill([0.0; TILE]);
@@ -121,7 +129,12 @@ pub(super) fn cover(outline: &Outline<'_>, nearest: &mut Nearest, coverage: &mut
         for row in rows.clone() {
             for column in 0..TILE {
                 let offset = [nearest.right[row][column], nearest.down[row][column]];
-                let edge = Edge::new(offset, nearest.square[row][column], outline.half_width, fineness);
+                let edge = Edge::new(
+                    offset,
+                    nearest.square[row][column],
+                    outline.half_width,
+                    fineness,
+                );
                 coverage[row][column] += edge.coverage;
             }
         }
@@ -144,7 +157,12 @@ pub(super) fn trace(outline: &Outline<'_>, nearest: &mut Nearest, traced: &mut T
         for row in rows.clone() {
             for column in 0..TILE {
                 let offset = [nearest.right[row][column], nearest.down[row][column]];
-                let edge = Edge::new(offset, nearest.square[row][column], outline.half_width, fineness);
+                let edge = Edge::new(
+                    offset,
+                    nearest.square[row][column],
+                    outline.half_width,
+                    fineness,
+                );
                 traced.coverage[row][column] += edge.coverage;
                 slopes.widening[row][column] = edge.widening;
                 slopes.right[row][column] = edge.nearing * edge.direction[0];

@@ -34,7 +34,12 @@ struct Shares {
 }
 
 /// The gradient by every number of `strokes`.
-pub(super) fn gradient(plan: &Plan, strokes: &Strokes, canvas: &Canvas, picture_gradient: &Picture) -> Strokes {
+pub(super) fn gradient(
+    plan: &Plan,
+    strokes: &Strokes,
+    canvas: &Canvas,
+    picture_gradient: &Picture,
+) -> Strokes {
     let bands: Vec<Shares> = (0..plan.tiles[1])
         .into_par_iter()
         .map(|row| {
@@ -65,8 +70,13 @@ fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> Strokes {
             }
         }
     }
-    for (stroke, chord, share) in plan.chords().zip(&chord_gradients).map(|((s, c), g)| (s, c, g)) {
-        let points = &mut gradient.points[strokes.point_range(stroke)][chord.first_point as usize..];
+    for (stroke, chord, share) in plan
+        .chords()
+        .zip(&chord_gradients)
+        .map(|((s, c), g)| (s, c, g))
+    {
+        let points =
+            &mut gradient.points[strokes.point_range(stroke)][chord.first_point as usize..];
         let (from, to) = (bernstein(chord.from.into()), bernstein(chord.to.into()));
         for index in 0..4 {
             let (from, to) = (from[index] as f32, to[index] as f32);
@@ -108,7 +118,11 @@ impl<'a> Lifter<'a> {
     }
 
     fn lift(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
-        let entries = visible(self.plan, self.strokes, tile[1] * self.plan.tiles[0] + tile[0]);
+        let entries = visible(
+            self.plan,
+            self.strokes,
+            tile[1] * self.plan.tiles[0] + tile[0],
+        );
         if entries.is_empty() {
             return;
         }
@@ -120,7 +134,9 @@ impl<'a> Lifter<'a> {
             let _ = chords;
             let first = self.shares.chords.len();
             let base = self.plan.first_chord(entry);
-            self.shares.chords.extend(candidates.iter().map(|index| (base + index, [0.0; 4])));
+            self.shares
+                .chords
+                .extend(candidates.iter().map(|index| (base + index, [0.0; 4])));
             let mut share = lift_layer(layer, color, &mut light, &mut self.shares.chords[first..]);
             share.stroke = entry.stroke;
             self.shares.strokes.push(share);
@@ -176,7 +192,12 @@ fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
 /// Lifts the top layer: gives its share to its stroke and to the ends of its chords, and turns the
 /// gradient `light` on the layer into the gradient on what lies below.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2"))]
-fn lift_layer(layer: &Layer, color: Rgba, light: &mut TileColor, chords: &mut [(u32, ChordShare)]) -> StrokeShare {
+fn lift_layer(
+    layer: &Layer,
+    color: Rgba,
+    light: &mut TileColor,
+    chords: &mut [(u32, ChordShare)],
+) -> StrokeShare {
     let traced = &layer.traced;
     let opacity = color[3];
     let mut sums = [[0.0; TILE]; 4];
@@ -211,7 +232,11 @@ fn lift_layer(layer: &Layer, color: Rgba, light: &mut TileColor, chords: &mut [(
             for row in traced.rows.clone() {
                 for column in 0..TILE {
                     let is_this = slopes.chord[row][column] == place as u32;
-                    let weight = if is_this { by_coverage[row][column] } else { 0.0 };
+                    let weight = if is_this {
+                        by_coverage[row][column]
+                    } else {
+                        0.0
+                    };
                     let right = weight * slopes.right[row][column];
                     let down = weight * slopes.down[row][column];
                     let along = slopes.along[row][column];

@@ -60,7 +60,12 @@ impl Nearest {
     ///
     /// With `TRACED` the chord and the place on it are noted too, as the gradient needs them.
     #[inline(always)]
-    pub(super) fn approach<const TRACED: bool>(&mut self, chord: &Chord, place: u32, samples: &Samples) {
+    pub(super) fn approach<const TRACED: bool>(
+        &mut self,
+        chord: &Chord,
+        place: u32,
+        samples: &Samples,
+    ) {
         let left = samples.first[0] - chord.start[0];
         let top = samples.first[1] - chord.start[1];
         let [reach_right, reach_down] = chord.reach;

@@ -17,7 +17,12 @@ pub(super) fn over(below: f32, paint: f32, color: f32) -> f32 {
 }
 
 /// The outline of a stroke against a tile that it touches without covering it.
-pub(super) fn outline<'a>(plan: &'a Plan, strokes: &Strokes, entry: &Entry, corner: [f32; 2]) -> Outline<'a> {
+pub(super) fn outline<'a>(
+    plan: &'a Plan,
+    strokes: &Strokes,
+    entry: &Entry,
+    corner: [f32; 2],
+) -> Outline<'a> {
     let (chords, candidates) = plan.candidates(entry);
     Outline {
         chords,
@@ -39,22 +44,31 @@ pub(super) fn picture(plan: &Plan, strokes: &Strokes, canvas: &Canvas) -> Pictur
     let (width, height) = (canvas.width as usize, canvas.height as usize);
     let mut values = vec![0.0; 3 * width * height];
     let mut planes = values.chunks_mut((width * height).max(1));
-    let mut plane = || planes.next().unwrap_or_default().par_chunks_mut(TILE * width);
+    let mut plane = || {
+        planes
+            .next()
+            .unwrap_or_default()
+            .par_chunks_mut(TILE * width)
+    };
     let bands = (plane(), plane(), plane());
-    bands.into_par_iter().enumerate().for_each(|(row, (red, green, blue))| {
-        let mut painter = Painter::new(plan, strokes, canvas);
-        for column in 0..plan.tiles[0] {
-            painter.paint(column, row);
-            let left = column * TILE;
-            for (channel, band) in [&mut *red, &mut *green, &mut *blue].into_iter().enumerate() {
-                for (line, colors) in band.chunks_mut(width).zip(&painter.colors[channel]) {
-                    let line = &mut line[left..];
-                    let count = line.len().min(TILE);
-                    line[..count].copy_from_slice(&colors[..count]);
+    bands
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(row, (red, green, blue))| {
+            let mut painter = Painter::new(plan, strokes, canvas);
+            for column in 0..plan.tiles[0] {
+                painter.paint(column, row);
+                let left = column * TILE;
+                for (channel, band) in [&mut *red, &mut *green, &mut *blue].into_iter().enumerate()
+                {
+                    for (line, colors) in band.chunks_mut(width).zip(&painter.colors[channel]) {
+                        let line = &mut line[left..];
+                        let count = line.len().min(TILE);
+                        line[..count].copy_from_slice(&colors[..count]);
+                    }
                 }
             }
-        }
-    });
+        });
     Picture::new(width, height, values)
 }
 

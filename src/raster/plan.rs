@@ -112,7 +112,9 @@ impl Plan {
 
     /// All chords in order.
     pub(super) fn chords(&self) -> impl Iterator<Item = (usize, &Chord)> {
-        self.groups.iter().flat_map(|group| group.strokes.iter().copied().zip(&group.chords))
+        self.groups
+            .iter()
+            .flat_map(|group| group.strokes.iter().copied().zip(&group.chords))
     }
 
     /// Where the chords of the group of a stroke start among all chords.
@@ -210,7 +212,10 @@ impl Sorter {
         let chords = &self.group.chords[first..];
         if half_width > WIDEST {
             let center = self.sheet.map(|side| 0.5 * side);
-            if chords.iter().any(|chord| is_within(chord, center, half_width)) {
+            if chords
+                .iter()
+                .any(|chord| is_within(chord, center, half_width))
+            {
                 self.emit_solid(Block::whole(self.tiles), stroke as u32);
             }
             self.group.chords.truncate(first);
@@ -218,19 +223,25 @@ impl Sorter {
         }
         self.group.strokes.resize(self.group.chords.len(), stroke);
         let ends = chords.iter().flat_map(|chord| {
-            [chord.start, [0, 1].map(|axis| chord.start[axis] + chord.reach[axis])]
+            [
+                chord.start,
+                [0, 1].map(|axis| chord.start[axis] + chord.reach[axis]),
+            ]
         });
         let bounds = Bounds::around(ends.map(|end| end.map(f64::from)));
         let bounds = bounds.grown(f64::from(half_width + PIXEL_REACH));
         self.pending.clear();
-        self.pending.extend(first as u32..self.group.chords.len() as u32);
+        self.pending
+            .extend(first as u32..self.group.chords.len() as u32);
         self.quarter_all(bounds, half_width, stroke as u32);
     }
 
     /// Starts with the blocks, at most three by three, that the stroke's bounds meet.
     fn quarter_all(&mut self, bounds: Bounds, half_width: f32, stroke: u32) {
         let tile = TILE as f64;
-        let least = bounds.least.map(|side| (side / tile).floor().max(0.0) as usize);
+        let least = bounds
+            .least
+            .map(|side| (side / tile).floor().max(0.0) as usize);
         let most = [0, 1].map(|axis| {
             let last = (bounds.most[axis] / tile).floor();
             (last.max(-1.0) + 1.0).min(self.tiles[axis] as f64) as usize
@@ -238,8 +249,15 @@ impl Sorter {
         if least[0] >= most[0] || least[1] >= most[1] {
             return;
         }
-        let side = (most[0] - least[0]).max(most[1] - least[1]).next_power_of_two();
-        let visit = Visit { least, most, half_width, stroke };
+        let side = (most[0] - least[0])
+            .max(most[1] - least[1])
+            .next_power_of_two();
+        let visit = Visit {
+            least,
+            most,
+            half_width,
+            stroke,
+        };
         for row in least[1] / side..=(most[1] - 1) / side {
             for column in least[0] / side..=(most[0] - 1) / side {
                 let block = Block {
@@ -255,8 +273,11 @@ impl Sorter {
     /// Sorts the candidates from `first` on, which are those of the block around this one.
     fn quarter(&mut self, block: Block, first: usize, visit: &Visit) {
         let [column, row] = [block.column, block.row];
-        if column >= visit.most[0] || row >= visit.most[1] 
-            || column + block.side <= visit.least[0] || row + block.side <= visit.least[1] {
+        if column >= visit.most[0]
+            || row >= visit.most[1]
+            || column + block.side <= visit.least[0]
+            || row + block.side <= visit.least[1]
+        {
             return;
         }
         let extent = (block.side * TILE) as f32;
@@ -296,11 +317,12 @@ impl Sorter {
         self.distances.clear();
         let chords = &self.group.chords;
         let mut least = f32::INFINITY;
-        self.distances.extend(self.pending[first..last].iter().map(|index| {
-            let distance = square_distance(&chords[*index as usize], center);
-            least = least.min(distance);
-            distance
-        }));
+        self.distances
+            .extend(self.pending[first..last].iter().map(|index| {
+                let distance = square_distance(&chords[*index as usize], center);
+                least = least.min(distance);
+                distance
+            }));
         least.sqrt()
     }
 
@@ -327,7 +349,9 @@ impl Sorter {
             let index = self.pending[place];
             let chord = &chords[index as usize];
             let [from, to] = slab(chord, center, half_side);
-            let has_next = chords.get(index as usize + 1).is_some_and(|next| next.continues);
+            let has_next = chords
+                .get(index as usize + 1)
+                .is_some_and(|next| next.continues);
             if from > 1.0 && has_next {
                 left_out_by_end = Some(index + 1);
             } else if to >= 0.0 || !chord.continues || left_out_by_end == Some(index) {
@@ -389,7 +413,11 @@ fn is_within(chord: &Chord, center: [f64; 2], distance: f32) -> bool {
     let [x, y] = [0, 1].map(|axis| center[axis] - f64::from(chord.start[axis]));
     let [right, down] = chord.reach.map(f64::from);
     let square = right * right + down * down;
-    let along = if square > 0.0 { ((x * right + y * down) / square).clamp(0.0, 1.0) } else { 0.0 };
+    let along = if square > 0.0 {
+        ((x * right + y * down) / square).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     (x - along * right).hypot(y - along * down) <= f64::from(distance)
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clipdraw::clip::WeightsSource;
 use clipdraw::model_store::{
-    Event, Folders, Order, Patience, PublishedModel, Source, StoreError, Verdict,
-    checksum, choose, error::TransferError, fetch, registry, verify,
+    Event, Folders, Order, Patience, PublishedModel, Source, StoreError, Verdict, checksum, choose,
+    error::TransferError, fetch, registry, verify,
 };
 use tempfile::TempDir;
 

@@ -1,0 +1,150 @@
+//! From pictures to unit vectors, and back to the pictures' gradient.
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::config::{ClipConfig, ImageConfig};
+use super::error::ClipError;
+use super::resnet::ResNet;
+use super::vision_transformer::VisionTransformer;
+use super::weights::{Frozen, Weights};
+
+/// Half precision has too little range for the small gradients on their way down, so the loss is
+/// multiplied by this power of two before and divided after, which changes no digit.
+const HALF_PRECISION_SCALE: f64 = 256.0;
+
+/// Views that belong together.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewGroup<'a> {
+    /// `[N, 3, R, R]` values from 0 to 1.
+    pub views: &'a [f32],
+    /// What each view's embedding is multiplied with, `[N, E]`.
+    pub directions: &'a Tensor,
+}
+
+/// What [`Clip::score_views`](super::Clip::score_views) finds for a group of views.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ViewScores {
+    /// The unit vector of each view, `[N, E]`.
+    pub embeddings: Vec<f32>,
+    /// The product of each view's embedding with its direction: their cosine, for a unit vector.
+    pub cosines: Vec<f32>,
+    /// Gradient of each view's product with respect to its pixels, in the order of the views.
+    pub gradient: Vec<f32>,
+}
+
+impl ViewScores {
+    /// Adds the scores of further views.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.embeddings.extend(more.embeddings);
+        self.cosines.extend(more.cosines);
+        self.gradient.extend(more.gradient);
+    }
+}
+
+/// An image tower with the normalisation before it; clones share their weights.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    tower: ImageTower,
+    mean: Frozen,
+    deviation: Frozen,
+    side: i64,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum ImageTower {
+    Transformer(VisionTransformer),
+    ResNet(ResNet),
+}
+
+impl Reader {
+    /// Reads `visual`.
+    pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
+        let visual = weights.at("visual");
+        let tower = match config.image {
+            ImageConfig::Transformer(size) => {
+                ImageTower::Transformer(VisionTransformer::new(&visual, size, config)?)
+            }
+            ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, config)?),
+        };
+        let channels = |values: [f32; 3]| {
+            weights
+                .in_fp32()
+                .place(&Tensor::from_slice(&values).reshape([1, 3, 1, 1]))
+        };
+        let (mean, deviation) = (channels(config.mean)?, channels(config.deviation)?);
+        Ok(Self {
+            tower,
+            mean,
+            deviation,
+            side: config.side,
+            kind: weights.kind(),
+        })
+    }
+
+    /// Pictures `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient.
+    pub(crate) fn read(&self, views: &Tensor) -> Result<Tensor, TchError> {
+        let views = views.f_to_device(self.mean.device())?;
+        let normal = views.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        let embeddings = match &self.tower {
+            ImageTower::Transformer(tower) => tower.forward(&normal)?,
+            ImageTower::ResNet(tower) => tower.forward(&normal)?,
+        };
+        unit(&embeddings.f_to_kind(Kind::Float)?)
+    }
+
+    /// The scores of each group; the views of all of them go through the tower as one batch.
+    pub(crate) fn score(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, TchError> {
+        let device = self.mean.device();
+        let shape = [-1, 3, self.side, self.side];
+        let parts = groups
+            .iter()
+            .map(|group| Tensor::f_from_slice(group.views)?.f_reshape(shape));
+        let pictures = Tensor::f_cat(&parts.collect::<Result<Vec<_>, _>>()?, 0)?;
+        let pictures = pictures.f_to_device(device)?.f_set_requires_grad(true)?;
+        let directions: Vec<_> = groups.iter().map(|group| group.directions).collect();
+        let directions = Tensor::f_cat(&directions, 0)?.f_to_device(device)?;
+        let embeddings = self.read(&pictures)?;
+        let cosines = embeddings
+            .f_mul(&directions)?
+            .f_sum_dim_intlist(-1, false, None)?;
+        let scale = if self.kind == Kind::Half {
+            HALF_PRECISION_SCALE
+        } else {
+            1.0
+        };
+        let total = cosines.f_sum(None)?.f_mul_scalar(scale)?;
+        let gradient = Tensor::f_run_backward(&[total], &[&pictures], false, false)?;
+        let gradient = gradient[0].f_mul_scalar(1.0 / scale)?;
+        let mut first = 0;
+        let mut scores = Vec::with_capacity(groups.len());
+        for group in groups {
+            let count = group.directions.size()[0];
+            let own = |tensor: &Tensor| numbers(&tensor.f_narrow(0, first, count)?);
+            scores.push(ViewScores {
+                embeddings: own(&embeddings)?,
+                cosines: own(&cosines)?,
+                gradient: own(&gradient)?,
+            });
+            first += count;
+        }
+        Ok(scores)
+    }
+}
+
+/// The same directions with length one.
+pub(crate) fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
+    let squares = vectors.f_mul(vectors)?.f_sum_dim_intlist(-1, true, None)?;
+    vectors.f_div(&squares.f_sqrt()?)
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+    let tensor = tensor
+        .f_detach()?
+        .f_to_device(Device::Cpu)?
+        .f_to_kind(Kind::Float)?
+        .f_contiguous()?;
+    let mut numbers = vec![0.0; tensor.numel()];
+    tensor.f_copy_data(&mut numbers, tensor.numel())?;
+    Ok(numbers)
+}

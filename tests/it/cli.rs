@@ -1,0 +1,232 @@
+//! The command as a person uses it.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn clipdraw(arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
+    // No full-size weights of the machine may take the place of the embedded model.
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("CLIPDRAW_WEIGHTS")
+        .env("CLIPDRAW_WEIGHTS_DIR", folder.join("no weights"))
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], folder: &Path) -> (Output, String) {
+    let output = clipdraw(arguments, folder).output().unwrap();
+    let errors = String::from_utf8(output.stderr.clone()).unwrap();
+    (output, errors)
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+const SMALL: [&str; 9] = [
+    "predict",
+    "-i",
+    "prompt=a house",
+    "-i",
+    "num_iterations=4",
+    "-i",
+    "num_paths=8",
+    "-i",
+    "display_frequency=2",
+];
+
+fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    SMALL.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn a_prompt_becomes_an_svg_with_a_recipe_that_makes_it_again() {
+    let folder = folder();
+    let (output, errors) = run(&small(&["-o", "a.svg"]), folder.path());
+    assert!(output.status.success(), "{errors}");
+    let first = std::fs::read_to_string(folder.path().join("a.svg")).unwrap();
+    let document = roxmltree::Document::parse(&first).unwrap();
+    assert_eq!(
+        document
+            .descendants()
+            .filter(|node| node.has_tag_name("path"))
+            .count(),
+        8
+    );
+    let text = |name| {
+        document
+            .descendants()
+            .find(|node| node.has_tag_name(name))
+            .and_then(|node| node.text())
+    };
+    assert_eq!(text("title"), Some("a house"));
+    let recipe: serde_json::Value = serde_json::from_str(text("metadata").unwrap()).unwrap();
+    assert!(
+        errors.contains(&format!("seed {}", recipe["input"]["seed"])),
+        "the seed is reported"
+    );
+    std::fs::write(
+        folder.path().join("recipe.json"),
+        recipe["input"].to_string(),
+    )
+    .unwrap();
+    let (_, errors) = run(
+        &[
+            "predict",
+            "--json",
+            "recipe.json",
+            "-o",
+            "b.svg",
+            "--threads",
+            "1",
+        ],
+        folder.path(),
+    );
+    let second = std::fs::read_to_string(folder.path().join("b.svg")).unwrap();
+    assert!(
+        first == second,
+        "the same bytes, on one thread too: {errors}"
+    );
+}
+
+#[test]
+fn progress_is_told_in_lines_with_every_term_and_nothing_when_quiet() {
+    let folder = folder();
+    let (_, errors) = run(&small(&["-o", "a.svg"]), folder.path());
+    for expected in [
+        "step 0/4",
+        "step 2/4",
+        "step 4/4",
+        "= clip -",
+        "+ centre ",
+        "steps/s",
+        "a.svg: 4 of 4 steps",
+    ] {
+        assert!(errors.contains(expected), "{expected:?} is not in {errors}");
+    }
+    let (output, errors) = run(&small(&["-o", "-", "-q"]), folder.path());
+    assert_eq!(errors, "");
+    assert!(output.stdout.starts_with(b"<svg"));
+}
+
+#[test]
+fn the_ending_chooses_png_and_frames_are_kept() {
+    let folder = folder();
+    let (output, errors) = run(
+        &small(&["-o", "a.png", "--png-scale", "2", "--frames", "all"]),
+        folder.path(),
+    );
+    assert!(output.status.success(), "{errors}");
+    let pixels =
+        tiny_skia::Pixmap::decode_png(&std::fs::read(folder.path().join("a.png")).unwrap())
+            .unwrap();
+    assert_eq!((pixels.width(), pixels.height()), (448, 448));
+    let mut frames: Vec<_> = std::fs::read_dir(folder.path().join("all"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    frames.sort();
+    assert_eq!(
+        frames,
+        ["frame-00000.png", "frame-00002.png", "frame-00004.png"]
+    );
+}
+
+#[test]
+fn an_interrupt_still_writes_the_drawing_and_exits_130() {
+    let folder = folder();
+    let arguments = [
+        "predict",
+        "-i",
+        "num_iterations=10000",
+        "-i",
+        "num_paths=8",
+        "-o",
+        "a.svg",
+        "--frames",
+        "all",
+    ];
+    let child = clipdraw(&arguments, folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = folder.path().join("all/frame-00010.svg");
+    for _ in 0..600 {
+        if started.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("a.svg (unfinished)"), "{errors}");
+    let svg = std::fs::read_to_string(folder.path().join("a.svg")).unwrap();
+    assert!(roxmltree::Document::parse(&svg).is_ok());
+}
+
+#[test]
+fn wrong_inputs_are_named_and_nothing_is_written() {
+    let folder = folder();
+    for (arguments, expected) in [
+        (
+            vec!["-i", "num_paths=0"],
+            "num_paths: 0 is not allowed; it must be a whole number from 1 to 2048",
+        ),
+        (
+            vec!["-i", "num_paths=NaN"],
+            "num_paths: \"NaN\" is not allowed",
+        ),
+        (
+            vec!["-i", "clip_weight=inf"],
+            "clip_weight: \"inf\" is not allowed; it must be a number from 0 to 1000",
+        ),
+        (vec!["-i", "promt=a"], "promt: there is no such input"),
+        (vec!["-i", "prompt="], "prompt: \"\" is not allowed"),
+        (vec!["-i", "prompt=a | |"], "prompt: part 2 of 3 is empty"),
+        (
+            vec!["-o", "a.gif"],
+            "`gif` is no output format; allowed are svg and png",
+        ),
+        (
+            vec!["-o", "no/such/folder/a.svg"],
+            "there is no folder no/such/folder",
+        ),
+        (vec!["--device", "cuda:99"], "device cuda:99 is not present"),
+        (vec!["--device", "tpu"], "`tpu` is no device"),
+        (vec!["--precision", "int4"], "`int4` is no precision"),
+        (vec!["--weights", "ViT-B/23"], "ViT-B/32"),
+        (vec!["--weights", "Cargo.toml"], "Cargo.toml"),
+        (vec!["--png-scale", "1e9", "-o", "a.png"], "a PNG of"),
+    ] {
+        let arguments: Vec<_> = ["predict", "-i", "num_iterations=1"]
+            .into_iter()
+            .chain(arguments)
+            .collect();
+        let (output, errors) = run(&arguments, folder.path());
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(errors.contains(expected), "{arguments:?}: {errors}");
+        assert!(!errors.contains("panicked"), "{errors}");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn the_version_tells_libtorch_devices_and_precision() {
+    let (output, _) = run(&["--version"], folder().path());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for expected in [env!("CARGO_PKG_VERSION"), "libtorch 2.11.0", "cpu (fp32)"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}

@@ -1,0 +1,326 @@
+//! Weight files that are not what they should be, and what a loaded model promises.
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clipdraw::clip::{Clip, ClipConfig, ClipError, ViewScores, WeightsSource, embedded_is_intact};
+use tch::{Device, Kind, Tensor};
+
+const TINY: &str = "tests/it/fixtures/tiny_vit.safetensors";
+const SCRIPT: &str = "tests/it/fixtures/tiny_resnet_script.pt";
+
+fn load(file: impl Into<PathBuf>) -> Result<Clip, ClipError> {
+    Clip::load(&WeightsSource::File(file.into()), Device::Cpu, Kind::Float)
+}
+
+/// The error of loading these bytes, its causes included.
+fn refusal(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("weights.bin");
+    fs::write(&file, bytes).expect("room for the test's file");
+    let error = load(&file).expect_err("a file that is no model");
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    assert!(
+        text.contains("weights.bin") || !text.starts_with("weights"),
+        "{text} names no file"
+    );
+    text
+}
+
+/// The tiny model's file with its header changed.
+fn with_header(change: impl Fn(&str) -> String) -> Vec<u8> {
+    let bytes = fs::read(TINY).expect("the fixture");
+    let (length, rest) = bytes.split_at(8);
+    let length = u64::from_le_bytes(length.try_into().expect("eight bytes")) as usize;
+    let header = change(std::str::from_utf8(&rest[..length]).expect("a header of text"));
+    [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &rest[length..],
+    ]
+    .concat()
+}
+
+fn tiny_transformer() -> Clip {
+    Clip::random(ClipConfig::tiny_transformer(), 1, Device::Cpu, Kind::Float).expect("a tiny model")
+}
+
+#[test]
+fn a_file_that_is_absent_is_named() {
+    let error = load("no/such/file.safetensors").expect_err("an absent file");
+    assert_eq!(
+        error.to_string(),
+        "cannot read weights no/such/file.safetensors"
+    );
+}
+
+#[test]
+fn a_folder_is_no_weight_file() {
+    assert!(matches!(load("tests"), Err(ClipError::Unreadable { .. })));
+}
+
+#[test]
+fn a_web_page_is_no_weight_file() {
+    let text = refusal(b"<!DOCTYPE html><html>404</html>");
+    assert!(
+        text.contains(
+            "neither safetensors nor a PyTorch archive: it starts with \"<!DOCTYPE html>"
+        ),
+        "{text}"
+    );
+    assert!(refusal(b"").contains("neither"), "an empty file");
+}
+
+#[test]
+fn a_cut_file_is_broken() {
+    for name in [TINY, SCRIPT] {
+        let bytes = fs::read(name).expect("the fixture");
+        for length in [9, 100, 5_000, bytes.len() / 2, bytes.len() - 1] {
+            let text = refusal(&bytes[..length]);
+            assert!(
+                text.contains("broken or truncated"),
+                "{name} cut to {length}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_header_that_promises_too_much_is_broken() {
+    let text = refusal(&[&u64::MAX.to_le_bytes()[..], b"{}"].concat());
+    assert!(text.contains("broken"), "{text}");
+}
+
+#[test]
+fn a_changed_byte_anywhere_in_an_archive_never_panics() {
+    let bytes = fs::read(SCRIPT).expect("the fixture");
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("weights.bin");
+    // The names lie in front and the directory at the end; what is between are plain numbers.
+    let places = (0..20_000)
+        .step_by(97)
+        .chain((bytes.len() - 12_000..bytes.len()).step_by(61));
+    for place in places {
+        let mut changed = bytes.clone();
+        changed[place] ^= 0x55;
+        fs::write(&file, changed).expect("room for the test's file");
+        let _ = load(&file);
+    }
+}
+
+#[test]
+fn a_missing_tensor_is_named_with_its_shape() {
+    let text = refusal(&with_header(|header| {
+        header.replace("visual.ln_post.bias", "visual.ln_post.tias")
+    }));
+    assert!(
+        text.ends_with("`visual.ln_post.bias` is missing, expected [32]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_wrong_shape_is_named_with_both_shapes() {
+    let bytes = with_header(|header| {
+        let (before, after) = header.split_once("\"visual.proj\"").expect("the tensor");
+        format!(
+            "{before}\"visual.proj\"{}",
+            after.replacen("[32,24]", "[24,32]", 1)
+        )
+    });
+    let text = refusal(&bytes);
+    assert!(
+        text.ends_with("`visual.proj` is [24, 32], expected [32, 24]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn tensors_of_another_model_are_refused() {
+    let text = refusal(&with_header(|header| {
+        header.replace("visual.proj", "visual.prox")
+    }));
+    assert!(text.contains("not a CLIP model that we know"), "{text}");
+}
+
+#[test]
+fn the_embedded_weights_are_intact() {
+    assert!(embedded_is_intact());
+}
+
+#[test]
+fn every_preset_has_its_own_name() {
+    for name in ClipConfig::preset_names() {
+        assert_eq!(ClipConfig::preset(name).expect("a preset").name(), name);
+    }
+}
+
+#[test]
+fn a_prompt_that_is_too_long_says_how_long() {
+    let text = "cat ".repeat(100);
+    let error = tiny_transformer()
+        .embed_text(&text)
+        .expect_err("a long prompt");
+    assert_eq!(
+        error.to_string(),
+        "the prompt has 102 tokens, but the model reads at most 77"
+    );
+}
+
+#[test]
+fn the_longest_prompt_fits() {
+    let clip = tiny_transformer();
+    let text = "cat ".repeat(75);
+    assert_eq!(clip.count_tokens(&text), 77);
+    let vector = clip.embed_text(&text).expect("77 tokens");
+    assert!((vector.norm().double_value(&[]) - 1.0).abs() < 1e-6);
+    assert_eq!(vector.size(), [clip.embedding_width()]);
+}
+
+#[test]
+fn a_prompt_is_read_once() {
+    let clip = tiny_transformer();
+    let first = clip.embed_text("a cat").expect("a short prompt");
+    let second = clip.embed_text("a cat").expect("a short prompt");
+    assert_eq!(first.data_ptr(), second.data_ptr());
+}
+
+#[test]
+fn pictures_of_another_size_are_refused() {
+    let clip = tiny_transformer();
+    for shape in [
+        vec![1, 3, 31, 32],
+        vec![3, 32, 32],
+        vec![0, 3, 32, 32],
+        vec![1, 4, 32, 32],
+    ] {
+        let pictures = Tensor::zeros(&shape, (Kind::Float, Device::Cpu));
+        assert!(
+            matches!(
+                clip.embed_pictures(&pictures),
+                Err(ClipError::WrongPictures { .. })
+            ),
+            "{shape:?}"
+        );
+    }
+    assert!(
+        clip.score_views(
+            &[0.0; 7],
+            &Tensor::zeros([1, 32], (Kind::Float, Device::Cpu))
+        )
+        .is_err()
+    );
+    assert!(
+        clip.score_views(&[], &Tensor::zeros([0, 32], (Kind::Float, Device::Cpu)))
+            .is_err()
+    );
+}
+
+#[test]
+fn nothing_but_the_pictures_gets_a_gradient() {
+    for config in [ClipConfig::tiny_transformer(), ClipConfig::tiny_resnet()] {
+        let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("a tiny model");
+        let side = clip.input_size();
+        let still = Tensor::rand([1, 3, side, side], (Kind::Float, Device::Cpu));
+        assert!(
+            !clip
+                .embed_pictures(&still)
+                .expect("a picture")
+                .requires_grad(),
+            "some weight asks for a gradient"
+        );
+        let moving = still.set_requires_grad(true);
+        assert!(
+            clip.embed_pictures(&moving)
+                .expect("a picture")
+                .requires_grad()
+        );
+        assert!(
+            !clip
+                .embed_text("a cat")
+                .expect("a short prompt")
+                .requires_grad()
+        );
+    }
+}
+
+#[test]
+fn scores_are_the_same_bytes_at_any_number_of_threads() {
+    let clips = [
+        Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float).expect("the embedded model"),
+        tiny_transformer(),
+    ];
+    for clip in clips {
+        let side = clip.input_size();
+        let views: Vec<f32> = (0..5 * 3 * side * side)
+            .map(|place| ((place * 37) % 256) as f32 / 255.0)
+            .collect();
+        let (clip, one) = score_on(1, clip, views.clone());
+        assert!(one.gradient.iter().any(|&change| change != 0.0));
+        let (clip, two) = score_on(2, clip, views.clone());
+        let (_, three) = score_on(3, clip, views);
+        assert!(
+            one == two && one == three,
+            "the number of threads changes the bytes"
+        );
+    }
+}
+
+/// A model may move to another thread but not be shared with it, so it comes back.
+fn score_on(threads: usize, clip: Clip, views: Vec<f32>) -> (Clip, ViewScores) {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a pool");
+    pool.install(move || {
+        let directions = clip
+            .embed_text("a cat")
+            .expect("a short prompt")
+            .expand([5, -1], false);
+        let scores = clip.score_views(&views, &directions).expect("scores");
+        (clip, scores)
+    })
+}
+
+#[test]
+fn scores_agree_with_the_gradient_of_embed_pictures() {
+    let clip = tiny_transformer();
+    let pictures = Tensor::rand([3, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let views: Vec<f32> = Vec::try_from(pictures.view(-1)).expect("numbers");
+    let directions = clip
+        .embed_text("a cat")
+        .expect("a short prompt")
+        .expand([3, -1], false);
+    let scores = clip.score_views(&views, &directions).expect("scores");
+    let pictures = pictures.set_requires_grad(true);
+    let sum = (clip.embed_pictures(&pictures).expect("pictures") * directions).sum(None);
+    let expected = Tensor::run_backward(&[&sum], &[&pictures], false, false).remove(0);
+    let found = Tensor::from_slice(&scores.gradient).reshape([3, 3, 32, 32]);
+    // The same sums in groups of another size.
+    assert!((found - expected).abs().max().double_value(&[]) < 1e-6);
+    let total: f32 = scores.cosines.iter().sum();
+    assert!((f64::from(total) - sum.double_value(&[])).abs() < 1e-5);
+}
+
+#[test]
+fn fewer_bits_keep_the_direction() {
+    let view = Tensor::rand([1, 3, 64, 64], (Kind::Float, Device::Cpu));
+    let read = |kind| {
+        let clip =
+            Clip::load(&WeightsSource::Embedded, Device::Cpu, kind).expect("the embedded model");
+        clip.embed_pictures(&view).expect("a picture")
+    };
+    let exact = read(Kind::Float);
+    let cosine = (read(Kind::BFloat16) * exact).sum(None).double_value(&[]);
+    assert!(cosine > 0.99, "{cosine}");
+}
+
+#[test]
+fn the_fixtures_lie_where_the_tests_look() {
+    assert!(Path::new(TINY).exists() && Path::new(SCRIPT).exists());
+}
