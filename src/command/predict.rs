@@ -15,6 +15,7 @@ use super::report::{Report, loss_line};
 use crate::clip::Clip;
 use crate::compute::{device, library};
 use crate::draw::{DrawError, Drawing, Frame, advance};
+use crate::encode::{OutputFormat, png_size};
 use crate::prediction::{Input, Maker, encode_frame};
 
 /// The exit status of a program that Ctrl-C ended (128 + SIGINT).
@@ -31,6 +32,11 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let raw = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
     let input = Input::from_values(&raw)?;
     let output = Output::new(arguments.output.as_deref(), input.output_format)?;
+    if output.format == OutputFormat::Png {
+        let canvas = &input.spec.canvas;
+        let size = [canvas.width as f32, canvas.height as f32];
+        png_size(size, arguments.png_scale).context("--png-scale")?;
+    }
     let frames = arguments
         .frames
         .as_deref()

@@ -5,5 +5,5 @@ pub mod png;
 pub mod output_format;
 
 pub use output_format::OutputFormat;
-pub use png::{PngError, svg_to_png};
+pub use png::{PngError, png_size, svg_to_png};
 pub use svg::{Metadata, write_svg};

@@ -26,6 +26,20 @@ pub enum PngError {
     Encoding(String),
 }
 
+/// The size of a PNG in pixels: that of the drawing times `scale`, rounded.
+///
+/// # Errors
+/// When a side would not be 1 to [`LONGEST_SIDE`] pixels.
+pub fn png_size([width, height]: [f32; 2], scale: f32) -> Result<[u32; 2], PngError> {
+    let (width, height) = (width * scale, height * scale);
+    let side = |length: f32| {
+        let pixels = length.round();
+        let possible = (1.0..=LONGEST_SIDE as f32).contains(&pixels);
+        possible.then_some(pixels as u32).ok_or(PngError::Size { width, height })
+    };
+    Ok([side(width)?, side(height)?])
+}
+
 /// Paints an SVG document, `scale` pixels to one canvas pixel, and encodes it as a PNG.
 ///
 /// # Errors
@@ -33,17 +47,11 @@ pub enum PngError {
 pub fn svg_to_png(svg: &str, scale: f32) -> Result<Vec<u8>, PngError> {
     let tree =
         usvg::Tree::from_str(svg, &usvg::Options::default()).map_err(PngError::Unreadable)?;
-    let [width, height] = [tree.size().width(), tree.size().height()].map(|side| side * scale);
-    let side = |length: f32| {
-        let pixels = length.round();
-        (1.0..=LONGEST_SIDE as f32)
-            .contains(&pixels)
-            .then_some(pixels as u32)
-    };
-    let mut pixels = side(width)
-        .zip(side(height))
-        .and_then(|(width, height)| tiny_skia::Pixmap::new(width, height))
-        .ok_or(PngError::Size { width, height })?;
+    let [width, height] = png_size([tree.size().width(), tree.size().height()], scale)?;
+    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or(PngError::Size {
+        width: width as f32,
+        height: height as f32,
+    })?;
     let transform = tiny_skia::Transform::from_scale(scale, scale);
     resvg::render(&tree, transform, &mut pixels.as_mut());
     pixels

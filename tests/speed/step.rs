@@ -1,0 +1,88 @@
+//! A whole step beside what CLIP alone costs: the same forward and input-backward pass without
+//! strokes, views, losses and optimiser. The quotient of the two medians is the price of the loop.
+//!
+//! ViT-B/32 has random weights, which cost what trained ones cost.
+
+use clipdraw::clip::{Clip, ClipConfig, ViewGroup, WeightsSource};
+use clipdraw::draw::{CentreConstraint, Drawing, Spec, WeightedPrompt, advance};
+use clipdraw::scene::Canvas;
+use divan::Bencher;
+use tch::{Device, Kind, Tensor};
+
+const VIEWS: usize = 4;
+
+fn model(name: &str) -> Clip {
+    match ClipConfig::preset(name) {
+        Some(config) => Clip::random(config, 1, Device::Cpu, Kind::Float),
+        None => Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float),
+    }
+    .expect("a model")
+}
+
+fn spec(strokes: usize) -> Spec {
+    Spec {
+        prompts: vec![WeightedPrompt {
+            text: "a bonfire".to_owned(),
+            weight: 1.0,
+        }],
+        canvas: Canvas::default(),
+        strokes,
+        steps: usize::MAX,
+        steps_per_frame: usize::MAX,
+        views: VIEWS,
+        seed: 1,
+        clip_weight: 1.0,
+        centre: CentreConstraint {
+            position: [0.5, 0.5],
+            threshold: 75.0,
+            power: 2.0,
+            weight: 0.001,
+        },
+        stroke_widths: [2.0, 100.0],
+    }
+}
+
+#[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
+fn whole_step(bencher: Bencher<'_, '_>, name: &str) {
+    let clip = model(name);
+    let mut drawing = Drawing::start(&clip, spec(256)).expect("a drawing");
+    bencher.bench_local(|| advance(&clip, &mut [&mut drawing]));
+}
+
+#[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
+fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
+    let clip = model(name);
+    let side = clip.input_size() as usize;
+    let views = vec![0.5; VIEWS * 3 * side * side];
+    let directions = clip
+        .embed_text("a bonfire")
+        .expect("a short prompt")
+        .unsqueeze(0)
+        .expand([VIEWS as i64, -1], false);
+    bencher.bench_local(|| {
+        let group = ViewGroup {
+            views: &views,
+            directions: &directions,
+        };
+        clip.score_groups(&[group])
+    });
+}
+
+/// The same pass as libtorch does it when it is asked for one batch on all its threads, without the
+/// division into pairs of views that makes the bytes equal at any number of threads.
+#[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
+fn clip_alone_on_libtorchs_threads(bencher: Bencher<'_, '_>, name: &str) {
+    let clip = model(name);
+    let side = clip.input_size();
+    let text = clip.embed_text("a bonfire").expect("a short prompt");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tch::set_num_threads(cores as i32);
+    bencher.bench_local(|| {
+        let views = Tensor::full([VIEWS as i64, 3, side, side], 0.5, (Kind::Float, Device::Cpu))
+            .set_requires_grad(true);
+        let cosines = clip.embed_pictures(&views).expect("pictures").matmul(&text);
+        cosines.sum(Kind::Float).backward();
+        views.grad()
+    });
+    tch::set_num_threads(1);
+}
