@@ -29,13 +29,23 @@ fn main() -> anyhow::Result<()> {
     let device = DeviceChoice::Auto.resolve()?;
     let clip = load(model, device, precision.parse::<Precision>()?.kind(device))?;
     let (texts, views) = read(pictures)?;
-    let directions = texts.iter().map(|text| clip.embed_text(text)).collect::<Result<Vec<_>, _>>()?;
+    let directions = texts
+        .iter()
+        .map(|text| clip.embed_text(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let directions = Tensor::stack(&directions, 0);
     let count = views.len() as i64 / (3 * clip.input_size().pow(2));
     // The sum of the cosines with all texts is the cosine with their sum, times its length.
-    let total = directions.sum_dim_intlist(0, false, None).expand([count, -1], false);
+    let total = directions
+        .sum_dim_intlist(0, false, None)
+        .expand([count, -1], false);
     let scores = clip.score_views(&views, &total)?;
-    let image = clip.embed_pictures(&Tensor::from_slice(&views).reshape([count, 3, clip.input_size(), clip.input_size()]))?;
+    let image = clip.embed_pictures(&Tensor::from_slice(&views).reshape([
+        count,
+        3,
+        clip.input_size(),
+        clip.input_size(),
+    ]))?;
     save(answers, &image, &directions, &scores)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", digest(&scores))?;
@@ -63,24 +73,54 @@ fn load(model: &str, device: Device, kind: Kind) -> anyhow::Result<Clip> {
 fn read(file: &str) -> anyhow::Result<(Vec<String>, Vec<f32>)> {
     let bytes = std::fs::read(file)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)?;
-    let facts = header.metadata().as_ref().context("the pictures have no texts")?;
+    let facts = header
+        .metadata()
+        .as_ref()
+        .context("the pictures have no texts")?;
     let texts = serde_json::from_str(facts.get("texts").context("the pictures have no texts")?)?;
     let tensors = SafeTensors::deserialize(&bytes)?;
     let pictures = tensors.tensor("pictures")?;
     let (numbers, _) = pictures.data().as_chunks::<4>();
-    Ok((texts, numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
+    Ok((
+        texts,
+        numbers
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect(),
+    ))
 }
 
 fn save(file: &str, image: &Tensor, text: &Tensor, scores: &ViewScores) -> anyhow::Result<()> {
     let rows = |tensor: &Tensor| -> anyhow::Result<Vec<f32>> {
-        Ok(Vec::try_from(tensor.to_device(Device::Cpu).contiguous().view(-1))?)
+        Ok(Vec::try_from(
+            tensor.to_device(Device::Cpu).contiguous().view(-1),
+        )?)
     };
-    let answers = [("image", rows(image)?), ("text", rows(text)?), ("gradient", scores.gradient.clone())];
-    let bytes: Vec<(&str, Vec<u8>)> =
-        answers.iter().map(|(name, numbers)| (*name, numbers.iter().flat_map(|number| number.to_le_bytes()).collect())).collect();
+    let answers = [
+        ("image", rows(image)?),
+        ("text", rows(text)?),
+        ("gradient", scores.gradient.clone()),
+    ];
+    let bytes: Vec<(&str, Vec<u8>)> = answers
+        .iter()
+        .map(|(name, numbers)| {
+            (
+                *name,
+                numbers
+                    .iter()
+                    .flat_map(|number| number.to_le_bytes())
+                    .collect(),
+            )
+        })
+        .collect();
     let views: HashMap<&str, TensorView<'_>> = bytes
         .iter()
-        .map(|(name, bytes)| Ok((*name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
+        .map(|(name, bytes)| {
+            Ok((
+                *name,
+                TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?,
+            ))
+        })
         .collect::<anyhow::Result<_>>()?;
     Ok(safetensors::serialize_to_file(views, None, file.as_ref())?)
 }
@@ -88,5 +128,8 @@ fn save(file: &str, image: &Tensor, text: &Tensor, scores: &ViewScores) -> anyho
 fn digest(scores: &ViewScores) -> String {
     let numbers = scores.cosines.iter().chain(&scores.gradient);
     let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
-    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let start = Sha256::digest(bytes)[..8]
+        .iter()
+        .fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+    format!("{start:016x}")
 }

@@ -24,7 +24,11 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     /// A tensor's shape, if it has `SIDES` sides.
     pub(crate) fn shape<const SIDES: usize>(&self, name: &str) -> Result<[i64; SIDES], ClipError> {
-        let found = self.tensors.get(name).ok_or_else(|| self.missing(name, &[-1; SIDES]))?.size();
+        let found = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| self.missing(name, &[-1; SIDES]))?
+            .size();
         <[i64; SIDES]>::try_from(found).map_err(|found| self.wrong_shape(name, found, &[-1; SIDES]))
     }
 
@@ -32,14 +36,20 @@ impl Checkpoint {
     pub(crate) fn count(&self, prefix: &str) -> i64 {
         let present = |index: &i64| {
             let start = format!("{prefix}{index}.");
-            self.tensors.range(start.clone()..).next().is_some_and(|(name, _)| name.starts_with(&start))
+            self.tensors
+                .range(start.clone()..)
+                .next()
+                .is_some_and(|(name, _)| name.starts_with(&start))
         };
-        (0..).take_while(present).count() as i64
+        (0..self.tensors.len() as i64).take_while(present).count() as i64
     }
 
     /// A copy of a tensor's handle, if it has this shape.
     pub(crate) fn tensor(&self, name: &str, expected: &[i64]) -> Result<Tensor, ClipError> {
-        let tensor = self.tensors.get(name).ok_or_else(|| self.missing(name, expected))?;
+        let tensor = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| self.missing(name, expected))?;
         if tensor.size() != expected {
             return Err(self.wrong_shape(name, tensor.size(), expected));
         }
@@ -48,23 +58,38 @@ impl Checkpoint {
 
     /// The error that the tensors fit no model, with the reason.
     pub(crate) fn unknown(&self, reason: impl Into<String>) -> ClipError {
-        ClipError::UnknownArchitecture { file: self.file.clone(), reason: reason.into() }
+        ClipError::UnknownArchitecture {
+            file: self.file.clone(),
+            reason: reason.into(),
+        }
     }
 
     fn missing(&self, tensor: &str, expected: &[i64]) -> ClipError {
         let (file, tensor) = (self.file.clone(), tensor.to_owned());
-        ClipError::MissingTensor { file, tensor, expected: expected.to_vec() }
+        ClipError::MissingTensor {
+            file,
+            tensor,
+            expected: expected.to_vec(),
+        }
     }
 
     fn wrong_shape(&self, tensor: &str, found: Vec<i64>, expected: &[i64]) -> ClipError {
         let (file, tensor) = (self.file.clone(), tensor.to_owned());
-        ClipError::WrongShape { file, tensor, found, expected: expected.to_vec() }
+        ClipError::WrongShape {
+            file,
+            tensor,
+            found,
+            expected: expected.to_vec(),
+        }
     }
 }
 
 /// Reads a whole weight file, refusing one that is absurdly large.
 pub(crate) fn read_bytes(file: &Path) -> Result<Vec<u8>, ClipError> {
-    let unreadable = |cause| ClipError::Unreadable { file: file.to_owned(), cause };
+    let unreadable = |cause| ClipError::Unreadable {
+        file: file.to_owned(),
+        cause,
+    };
     let facts = std::fs::metadata(file).map_err(unreadable)?;
     if !facts.is_file() || facts.len() > LARGEST_FILE {
         let text = format!("not a regular file of at most {LARGEST_FILE} bytes");

@@ -3,7 +3,7 @@
 /// Channel means of CLIP's training pictures, red, green, blue, 0 to 1 (openai/CLIP, clip.py).
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviations that belong to [`CLIP_MEAN`].
-pub const CLIP_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const CLIP_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
 pub(crate) const HEAD_WIDTH: i64 = 64;
@@ -92,11 +92,20 @@ pub enum Activation {
 type Preset = (&'static str, i64, i64, ImageConfig, i64);
 
 const fn transformer(patch: i64, width: i64, layers: i64) -> ImageConfig {
-    ImageConfig::Transformer(TransformerSize { patch, width, heads: width / HEAD_WIDTH, layers })
+    ImageConfig::Transformer(TransformerSize {
+        patch,
+        width,
+        heads: width / HEAD_WIDTH,
+        layers,
+    })
 }
 
 const fn resnet(width: i64, layers: [i64; 4]) -> ImageConfig {
-    ImageConfig::ResNet(ResNetSize { width, heads: width * 32 / HEAD_WIDTH, layers })
+    ImageConfig::ResNet(ResNetSize {
+        width,
+        heads: width * 32 / HEAD_WIDTH,
+        layers,
+    })
 }
 
 /// OpenAI's published models (openai/CLIP, clip.py).
@@ -115,7 +124,10 @@ const PRESETS: [Preset; 9] = [
 impl ClipConfig {
     /// The sizes of the OpenAI model of this name, such as `ViT-B/32` or `RN50`.
     pub fn preset(name: &str) -> Option<Self> {
-        PRESETS.iter().find(|preset| preset.0 == name).map(Self::of_preset)
+        PRESETS
+            .iter()
+            .find(|preset| preset.0 == name)
+            .map(Self::of_preset)
     }
 
     /// The names that [`ClipConfig::preset`] knows.
@@ -125,24 +137,45 @@ impl ClipConfig {
 
     /// A vision transformer small enough for a test: 32 px, two blocks.
     pub fn tiny_transformer() -> Self {
-        let image = ImageConfig::Transformer(TransformerSize { patch: 8, width: 64, heads: 4, layers: 2 });
+        let image = ImageConfig::Transformer(TransformerSize {
+            patch: 8,
+            width: 64,
+            heads: 4,
+            layers: 2,
+        });
         Self::tiny(32, image)
     }
 
     /// A ModifiedResNet small enough for a test: 64 px, one block in each stage.
     pub fn tiny_resnet() -> Self {
-        let image = ImageConfig::ResNet(ResNetSize { width: 8, heads: 4, layers: [1, 1, 1, 1] });
+        let image = ImageConfig::ResNet(ResNetSize {
+            width: 8,
+            heads: 4,
+            layers: [1, 1, 1, 1],
+        });
         Self::tiny(64, image)
     }
 
     fn tiny(side: i64, image: ImageConfig) -> Self {
-        let text = TextConfig { context: CONTEXT, vocabulary: VOCABULARY, width: 16, heads: 2, layers: 1 };
+        let text = TextConfig {
+            context: CONTEXT,
+            vocabulary: VOCABULARY,
+            width: 16,
+            heads: 2,
+            layers: 1,
+        };
         Self::of(32, side, image, text)
     }
 
     fn of_preset(&(_, embedding, side, image, width): &Preset) -> Self {
         let heads = width / HEAD_WIDTH;
-        let text = TextConfig { context: CONTEXT, vocabulary: VOCABULARY, width, heads, layers: 12 };
+        let text = TextConfig {
+            context: CONTEXT,
+            vocabulary: VOCABULARY,
+            width,
+            heads,
+            layers: 12,
+        };
         Self::of(embedding, side, image, text)
     }
 
@@ -162,13 +195,19 @@ impl ClipConfig {
     pub fn name(&self) -> String {
         let same = |preset: &&Preset| {
             let (_, embedding, side, image, width) = **preset;
-            (embedding, side, image, width) == (self.embedding, self.side, self.image, self.text.width)
+            (embedding, side, image, width)
+                == (self.embedding, self.side, self.image, self.text.width)
         };
         if let Some(preset) = PRESETS.iter().find(same) {
             return preset.0.to_owned();
         }
         match self.image {
-            ImageConfig::Transformer(TransformerSize { patch, width, layers, .. }) => {
+            ImageConfig::Transformer(TransformerSize {
+                patch,
+                width,
+                layers,
+                ..
+            }) => {
                 format!("ViT {layers}x{width}/{patch} at {} px", self.side)
             }
             ImageConfig::ResNet(ResNetSize { width, layers, .. }) => {

@@ -9,10 +9,16 @@ pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v0.safeten
 pub(crate) const NAME: &str = "compact-v0.safetensors (embedded)";
 
 /// SHA-256 of the embedded weight file, in lower-case hexadecimal.
-pub const EMBEDDED_SHA256: &str = "bc3bd814fa27ced90857b7c46aa73a537ebc25d8ef6e91f2f70e4aa8028e19a0";
+pub const EMBEDDED_SHA256: &str =
+    "bc3bd814fa27ced90857b7c46aa73a537ebc25d8ef6e91f2f70e4aa8028e19a0";
 
 /// Whether the embedded weights are the ones that [`EMBEDDED_SHA256`] names.
 pub fn embedded_is_intact() -> bool {
     let digest = Sha256::digest(BYTES);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == EMBEDDED_SHA256
+    let written =
+        |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    digest
+        .iter()
+        .flat_map(written)
+        .eq(EMBEDDED_SHA256.chars().map(Some))
 }

@@ -9,11 +9,26 @@ const MARK: &str = "vision_model.embeddings.class_embedding";
 
 /// Whole names that differ.
 const NAMES: [(&str, &str); 7] = [
-    ("vision_model.embeddings.class_embedding", "visual.class_embedding"),
-    ("vision_model.embeddings.patch_embedding.weight", "visual.conv1.weight"),
-    ("vision_model.embeddings.position_embedding.weight", "visual.positional_embedding"),
-    ("text_model.embeddings.token_embedding.weight", "token_embedding.weight"),
-    ("text_model.embeddings.position_embedding.weight", "positional_embedding"),
+    (
+        "vision_model.embeddings.class_embedding",
+        "visual.class_embedding",
+    ),
+    (
+        "vision_model.embeddings.patch_embedding.weight",
+        "visual.conv1.weight",
+    ),
+    (
+        "vision_model.embeddings.position_embedding.weight",
+        "visual.positional_embedding",
+    ),
+    (
+        "text_model.embeddings.token_embedding.weight",
+        "token_embedding.weight",
+    ),
+    (
+        "text_model.embeddings.position_embedding.weight",
+        "positional_embedding",
+    ),
     ("visual_projection.weight", "visual.proj"),
     ("text_projection.weight", "text_projection"),
 ];
@@ -24,7 +39,10 @@ const PREFIXES: [(&str, &str); 5] = [
     ("vision_model.pre_layrnorm.", "visual.ln_pre."),
     ("vision_model.post_layernorm.", "visual.ln_post."),
     ("text_model.final_layer_norm.", "ln_final."),
-    ("vision_model.encoder.layers.", "visual.transformer.resblocks."),
+    (
+        "vision_model.encoder.layers.",
+        "visual.transformer.resblocks.",
+    ),
     ("text_model.encoder.layers.", "transformer.resblocks."),
 ];
 
@@ -46,9 +64,11 @@ pub(crate) fn recognises(tensors: &BTreeMap<String, Tensor>) -> bool {
 ///
 /// # Errors
 /// When queries, keys and values do not fit together.
-pub(crate) fn rename(tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, TchError> {
+pub(crate) fn rename(
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<BTreeMap<String, Tensor>, TchError> {
     let mut renamed = BTreeMap::new();
-    for (name, tensor) in &tensors {
+    for (name, tensor) in tensors {
         if let Some((block, kind)) = name.split_once(".self_attn.q_proj.") {
             let of = |part: &str| tensors.get(&format!("{block}.self_attn.{part}_proj.{kind}"));
             if let (Some(keys), Some(values)) = (of("k"), of("v")) {

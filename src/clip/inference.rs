@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
-use super::config::{Activation, CLIP_DEVIATION, CLIP_MEAN, ClipConfig, HEAD_WIDTH, ImageConfig, ResNetSize, TextConfig, TransformerSize};
+use super::config::{
+    Activation, CLIP_DEVIATION, CLIP_MEAN, ClipConfig, HEAD_WIDTH, ImageConfig, ResNetSize,
+    TextConfig, TransformerSize,
+};
 use super::error::ClipError;
 
 /// How much smaller a ModifiedResNet's last map is than its picture.
@@ -20,10 +23,15 @@ pub(crate) const RESNET_GROWTH: i64 = 32;
 pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
     let (side, image) = if checkpoint.tensors.contains_key("visual.proj") {
         transformer(checkpoint)?
-    } else if checkpoint.tensors.contains_key("visual.attnpool.c_proj.weight") {
+    } else if checkpoint
+        .tensors
+        .contains_key("visual.attnpool.c_proj.weight")
+    {
         resnet(checkpoint)?
     } else {
-        return Err(checkpoint.unknown("it has neither `visual.proj` nor `visual.attnpool.c_proj.weight`"));
+        return Err(
+            checkpoint.unknown("it has neither `visual.proj` nor `visual.attnpool.c_proj.weight`")
+        );
     };
     let [_, embedding] = checkpoint.shape("text_projection")?;
     Ok(ClipConfig {
@@ -40,21 +48,42 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
 fn transformer(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
     let [width, _, patch, _] = checkpoint.shape("visual.conv1.weight")?;
     let [positions, _] = checkpoint.shape("visual.positional_embedding")?;
-    let grid = square_root(positions - 1)
-        .ok_or_else(|| checkpoint.unknown(format!("{positions} positions are no square grid and a class")))?;
+    let grid = square_root(positions - 1).ok_or_else(|| {
+        checkpoint.unknown(format!(
+            "{positions} positions are no square grid and a class"
+        ))
+    })?;
     let heads = heads(checkpoint, "vision_heads", width)?;
     let layers = checkpoint.count("visual.transformer.resblocks.");
-    Ok((grid * patch, ImageConfig::Transformer(TransformerSize { patch, width, heads, layers })))
+    Ok((
+        grid * patch,
+        ImageConfig::Transformer(TransformerSize {
+            patch,
+            width,
+            heads,
+            layers,
+        }),
+    ))
 }
 
 fn resnet(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
     let [width, ..] = checkpoint.shape::<4>("visual.layer1.0.conv1.weight")?;
     let [positions, _] = checkpoint.shape("visual.attnpool.positional_embedding")?;
-    let grid = square_root(positions - 1)
-        .ok_or_else(|| checkpoint.unknown(format!("{positions} positions are no square grid and a mean")))?;
+    let grid = square_root(positions - 1).ok_or_else(|| {
+        checkpoint.unknown(format!(
+            "{positions} positions are no square grid and a mean"
+        ))
+    })?;
     let layers = [1, 2, 3, 4].map(|stage| checkpoint.count(&format!("visual.layer{stage}.")));
     let heads = heads(checkpoint, "vision_heads", width * RESNET_GROWTH)?;
-    Ok((grid * RESNET_REDUCTION, ImageConfig::ResNet(ResNetSize { width, heads, layers })))
+    Ok((
+        grid * RESNET_REDUCTION,
+        ImageConfig::ResNet(ResNetSize {
+            width,
+            heads,
+            layers,
+        }),
+    ))
 }
 
 fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
@@ -62,7 +91,13 @@ fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
     let [vocabulary, _] = checkpoint.shape("token_embedding.weight")?;
     let heads = heads(checkpoint, "text_heads", width)?;
     let layers = checkpoint.count("transformer.resblocks.");
-    Ok(TextConfig { context, vocabulary, width, heads, layers })
+    Ok(TextConfig {
+        context,
+        vocabulary,
+        width,
+        heads,
+        layers,
+    })
 }
 
 fn heads(checkpoint: &Checkpoint, fact: &str, width: i64) -> Result<i64, ClipError> {
@@ -86,22 +121,36 @@ fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
     match checkpoint.facts.get("activation").map(String::as_str) {
         Some("gelu") => Ok(Activation::Gelu),
         Some("quick_gelu") => Ok(Activation::QuickGelu),
-        Some(other) => Err(checkpoint.unknown(format!("its activation is `{other}`, not gelu or quick_gelu"))),
+        Some(other) => Err(checkpoint.unknown(format!(
+            "its activation is `{other}`, not gelu or quick_gelu"
+        ))),
         None => Ok(activation_beside(&checkpoint.file).unwrap_or(Activation::QuickGelu)),
     }
 }
 
-/// open_clip and Hugging Face keep the activation in a file beside the weights.
+/// `open_clip` and Hugging Face keep the activation in a file beside the weights.
 fn activation_beside(weights: &Path) -> Option<Activation> {
     let read = |name: &str| -> Option<Value> {
         let text = std::fs::read_to_string(weights.with_file_name(name)).ok()?;
         serde_json::from_str(&text).ok()
     };
-    if let Some(model) = read("open_clip_config.json").and_then(|config| config.get("model_cfg").cloned()) {
-        let quick = model.get("quick_gelu").and_then(Value::as_bool).unwrap_or(false);
-        return Some(if quick { Activation::QuickGelu } else { Activation::Gelu });
+    if let Some(model) =
+        read("open_clip_config.json").and_then(|config| config.get("model_cfg").cloned())
+    {
+        let quick = model
+            .get("quick_gelu")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        return Some(if quick {
+            Activation::QuickGelu
+        } else {
+            Activation::Gelu
+        });
     }
-    match read("config.json")?.pointer("/vision_config/hidden_act")?.as_str()? {
+    match read("config.json")?
+        .pointer("/vision_config/hidden_act")?
+        .as_str()?
+    {
         "gelu" => Some(Activation::Gelu),
         "quick_gelu" => Some(Activation::QuickGelu),
         _ => None,
@@ -109,7 +158,13 @@ fn activation_beside(weights: &Path) -> Option<Activation> {
 }
 
 fn channels(checkpoint: &Checkpoint, fact: &str, usual: [f32; 3]) -> Result<[f32; 3], ClipError> {
-    let Some(told) = checkpoint.facts.get(fact) else { return Ok(usual) };
-    let numbers: Vec<f32> = told.split(',').filter_map(|number| number.trim().parse().ok()).collect();
-    <[f32; 3]>::try_from(numbers).map_err(|_| checkpoint.unknown(format!("its {fact} is `{told}`, not three numbers")))
+    let Some(told) = checkpoint.facts.get(fact) else {
+        return Ok(usual);
+    };
+    let numbers: Vec<f32> = told
+        .split(',')
+        .filter_map(|number| number.trim().parse().ok())
+        .collect();
+    <[f32; 3]>::try_from(numbers)
+        .map_err(|_| checkpoint.unknown(format!("its {fact} is `{told}`, not three numbers")))
 }

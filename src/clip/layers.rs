@@ -48,8 +48,15 @@ impl Linear {
 
     /// The part of this layer that makes outputs `start .. start + length`, without a copy.
     pub(crate) fn outputs(&self, start: i64, length: i64) -> Result<Self, TchError> {
-        let bias = self.bias.as_ref().map(|bias| bias.narrow(0, start, length)).transpose()?;
-        Ok(Self { weight: self.weight.narrow(0, start, length)?, bias })
+        let bias = self
+            .bias
+            .as_ref()
+            .map(|bias| bias.narrow(0, start, length))
+            .transpose()?;
+        Ok(Self {
+            weight: self.weight.narrow(0, start, length)?,
+            bias,
+        })
     }
 }
 
@@ -64,13 +71,26 @@ pub(crate) struct LayerNorm {
 impl LayerNorm {
     /// Reads `weight` and `bias`, both `[width]`.
     pub(crate) fn new(weights: &Weights<'_>, width: i64) -> Result<Self, ClipError> {
-        let (weight, bias) = (weights.placed("weight", &[width])?, weights.placed("bias", &[width])?);
-        Ok(Self { weight, bias, width })
+        let (weight, bias) = (
+            weights.placed("weight", &[width])?,
+            weights.placed("bias", &[width])?,
+        );
+        Ok(Self {
+            weight,
+            bias,
+            width,
+        })
     }
 
     /// The same shape as the input.
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        input.f_layer_norm([self.width], Some(&*self.weight), Some(&*self.bias), NORM_EPSILON, false)
+        input.f_layer_norm(
+            [self.width],
+            Some(&*self.weight),
+            Some(&*self.bias),
+            NORM_EPSILON,
+            false,
+        )
     }
 }
 
@@ -84,10 +104,18 @@ pub(crate) struct Perceptron {
 
 impl Perceptron {
     /// Reads `c_fc` and `c_proj`.
-    pub(crate) fn new(weights: &Weights<'_>, width: i64, activation: Activation) -> Result<Self, ClipError> {
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        width: i64,
+        activation: Activation,
+    ) -> Result<Self, ClipError> {
         let widen = Linear::new(&weights.at("c_fc"), width, 4 * width)?;
         let narrow = Linear::new(&weights.at("c_proj"), 4 * width, width)?;
-        Ok(Self { widen, narrow, activation })
+        Ok(Self {
+            widen,
+            narrow,
+            activation,
+        })
     }
 
     /// The same shape as the input.
@@ -95,9 +123,10 @@ impl Perceptron {
         let wide = self.widen.forward(input)?;
         let bent = match self.activation {
             // `x sigmoid(a x)` is `silu(a x) / a`, and silu has one kernel for each direction.
-            Activation::QuickGelu => {
-                wide.f_mul_scalar(QUICK_GELU_SLOPE)?.f_silu()?.f_mul_scalar(1.0 / QUICK_GELU_SLOPE)?
-            }
+            Activation::QuickGelu => wide
+                .f_mul_scalar(QUICK_GELU_SLOPE)?
+                .f_silu()?
+                .f_mul_scalar(1.0 / QUICK_GELU_SLOPE)?,
             Activation::Gelu => wide.f_gelu("none")?,
         };
         self.narrow.forward(&bent)
@@ -114,7 +143,11 @@ pub(crate) fn attend(
     mask: Option<&Tensor>,
 ) -> Result<Tensor, TchError> {
     let (batch, length, width) = queries.size3()?;
-    let split = |tensor: &Tensor| tensor.f_reshape([batch, -1, heads, width / heads])?.f_transpose(1, 2);
+    let split = |tensor: &Tensor| {
+        tensor
+            .f_reshape([batch, -1, heads, width / heads])?
+            .f_transpose(1, 2)
+    };
     let scale = ((width / heads) as f64).powf(-0.5);
     let queries = split(queries)?.f_mul_scalar(scale)?;
     let mut scores = queries.f_matmul(&split(keys)?.f_transpose(2, 3)?)?;

@@ -83,18 +83,38 @@ impl Clip {
             WeightsSource::File(file) => read_checkpoint(file, &checkpoint::read_bytes(file)?)?,
         };
         let config = inference::infer(&checkpoint)?;
-        Self::build(config, &Weights::new(Origin::Checkpoint(&checkpoint), device, kind), device, kind)
+        Self::build(
+            config,
+            &Weights::new(Origin::Checkpoint(&checkpoint), device, kind),
+            device,
+            kind,
+        )
     }
 
     /// A model of these sizes with random weights, the same for the same seed: for tests and timings.
     ///
     /// # Errors
     /// When the device has no memory for it.
-    pub fn random(config: ClipConfig, seed: u64, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        Self::build(config, &Weights::new(Origin::Random(seed), device, kind), device, kind)
+    pub fn random(
+        config: ClipConfig,
+        seed: u64,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Self, ClipError> {
+        Self::build(
+            config,
+            &Weights::new(Origin::Random(seed), device, kind),
+            device,
+            kind,
+        )
     }
 
-    fn build(config: ClipConfig, weights: &Weights<'_>, device: Device, kind: Kind) -> Result<Self, ClipError> {
+    fn build(
+        config: ClipConfig,
+        weights: &Weights<'_>,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Self, ClipError> {
         Ok(Self {
             reader: Reader::new(weights, &config)?,
             text: TextTower::new(weights, &config, device)?,
@@ -152,7 +172,10 @@ impl Clip {
         let ids = Tokenizer::shared().encode(text);
         let limit = self.config.text.context as usize;
         if ids.len() > limit {
-            return Err(ClipError::TooManyTokens { tokens: ids.len(), limit });
+            return Err(ClipError::TooManyTokens {
+                tokens: ids.len(),
+                limit,
+            });
         }
         if self.device == Device::Cpu {
             library::use_one_thread();
@@ -170,7 +193,9 @@ impl Clip {
     /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
     pub fn embed_pictures(&self, views: &Tensor) -> Result<Tensor, ClipError> {
         self.check_pictures(&views.size())?;
-        self.reader.read(views).map_err(ClipError::while_doing("reading pictures"))
+        self.reader
+            .read(views)
+            .map_err(ClipError::while_doing("reading pictures"))
     }
 
     /// Scores views against one direction each, and says how each pixel changes its view's score.
@@ -188,32 +213,53 @@ impl Clip {
         let side = self.config.side;
         let count = views.len() as i64 / (3 * side * side);
         if views.len() as i64 != count * 3 * side * side {
-            return Err(ClipError::WrongPictures { found: vec![views.len() as i64], side });
+            return Err(ClipError::WrongPictures {
+                found: vec![views.len() as i64],
+                side,
+            });
         }
         self.check_pictures(&[count, 3, side, side])?;
         let expected = vec![count, self.config.embedding];
         if directions.size() != expected {
-            return Err(ClipError::WrongDirections { found: directions.size(), expected });
+            return Err(ClipError::WrongDirections {
+                found: directions.size(),
+                expected,
+            });
         }
-        self.score(views, count, directions).map_err(ClipError::while_doing("scoring views"))
+        self.score(views, count, directions)
+            .map_err(ClipError::while_doing("scoring views"))
     }
 
-    fn score(&self, views: &[f32], count: i64, directions: &Tensor) -> Result<ViewScores, TchError> {
+    fn score(
+        &self,
+        views: &[f32],
+        count: i64,
+        directions: &Tensor,
+    ) -> Result<ViewScores, TchError> {
         if self.device != Device::Cpu {
             return self.reader.score(views, count, directions);
         }
         let group = VIEWS_TOGETHER * views.len() / count as usize;
-        let groups = views.chunks(group).zip(directions.f_split(VIEWS_TOGETHER as i64, 0)?);
-        let groups: Vec<(Reader, &[f32], Tensor)> =
-            groups.map(|(views, directions)| (self.reader.clone(), views, directions)).collect();
+        let groups = views
+            .chunks(group)
+            .zip(directions.f_split(VIEWS_TOGETHER as i64, 0)?);
+        let groups: Vec<(Reader, &[f32], Tensor)> = groups
+            .map(|(views, directions)| (self.reader.clone(), views, directions))
+            .collect();
         let scores = groups.into_par_iter().map(|(reader, views, directions)| {
             library::use_one_thread();
             reader.score(views, directions.size()[0], &directions)
         });
         let scores = scores.collect::<Result<Vec<_>, TchError>>()?;
         Ok(ViewScores {
-            cosines: scores.iter().flat_map(|score| score.cosines.iter().copied()).collect(),
-            gradient: scores.iter().flat_map(|score| score.gradient.iter().copied()).collect(),
+            cosines: scores
+                .iter()
+                .flat_map(|score| score.cosines.iter().copied())
+                .collect(),
+            gradient: scores
+                .iter()
+                .flat_map(|score| score.gradient.iter().copied())
+                .collect(),
         })
     }
 
@@ -221,7 +267,10 @@ impl Clip {
         let side = self.config.side;
         match *found {
             [count, 3, height, width] if count > 0 && height == side && width == side => Ok(()),
-            _ => Err(ClipError::WrongPictures { found: found.to_vec(), side }),
+            _ => Err(ClipError::WrongPictures {
+                found: found.to_vec(),
+                side,
+            }),
         }
     }
 }
@@ -229,7 +278,11 @@ impl Clip {
 impl fmt::Debug for Clip {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, device, kind) = (self.name(), self.device, self.kind);
-        out.debug_struct("Clip").field("name", &name).field("device", &device).field("kind", &kind).finish()
+        out.debug_struct("Clip")
+            .field("name", &name)
+            .field("device", &device)
+            .field("kind", &kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,12 +294,14 @@ fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
         safetensors_file::read(file, bytes)?
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
-        return Err(ClipError::NotWeights { file: file.to_owned(), start });
+        return Err(ClipError::NotWeights {
+            file: file.to_owned(),
+            start,
+        });
     };
     if hugging_face::recognises(&checkpoint.tensors) {
-        let tensors = std::mem::take(&mut checkpoint.tensors);
-        checkpoint.tensors =
-            hugging_face::rename(tensors).map_err(ClipError::while_doing("joining attention weights"))?;
+        checkpoint.tensors = hugging_face::rename(&checkpoint.tensors)
+            .map_err(ClipError::while_doing("joining attention weights"))?;
     }
     Ok(checkpoint)
 }

@@ -52,7 +52,10 @@ pub(crate) fn fix_encoding(text: &str) -> String {
 
 /// Control characters 80 to 9F as Windows-1252 reads them.
 pub(crate) fn fix_controls(text: &str) -> String {
-    let windows = TABLES.encodings.iter().find(|encoding| encoding.name == "sloppy-windows-1252");
+    let windows = TABLES
+        .encodings
+        .iter()
+        .find(|encoding| encoding.name == "sloppy-windows-1252");
     let fix = |char: char| match (u8::try_from(char), windows) {
         (Ok(byte @ 0x80..=0x9f), Some(windows)) => windows.decode(byte),
         _ => char,
@@ -96,7 +99,9 @@ fn decode_nearly_utf8(mut bytes: Vec<u8>, encoding: &str) -> Option<String> {
         bytes = restore_spaces(&bytes);
     }
     if encoding.starts_with("sloppy") {
-        bytes = LOSSY_UTF8.replace_all(&bytes, "\u{fffd}".as_bytes()).into_owned();
+        bytes = LOSSY_UTF8
+            .replace_all(&bytes, "\u{fffd}".as_bytes())
+            .into_owned();
     }
     if bytes.contains(&0xed) || bytes.contains(&0xc0) {
         bytes = standardise(&bytes);
@@ -112,13 +117,20 @@ fn restore_spaces(bytes: &[u8]) -> Vec<u8> {
         restored.push(first);
         if let Some(following) = after.strip_prefix(b" ")
             && first == 0xc3
-            && !NOT_AFTER_GRAVE.iter().any(|word| following.starts_with(word))
+            && !NOT_AFTER_GRAVE
+                .iter()
+                .any(|word| following.starts_with(word))
         {
             restored.extend(b"\xa0 ");
             rest = following;
         }
     }
-    let with_a0 = |found: &bytes::Captures<'_>| found[0].iter().map(|&byte| if byte == b' ' { 0xa0 } else { byte }).collect::<Vec<u8>>();
+    let with_a0 = |found: &bytes::Captures<'_>| {
+        found[0]
+            .iter()
+            .map(|&byte| if byte == b' ' { 0xa0 } else { byte })
+            .collect::<Vec<u8>>()
+    };
     ALTERED_UTF8.replace_all(&restored, with_a0).into_owned()
 }
 
@@ -132,9 +144,21 @@ fn standardise(bytes: &[u8]) -> Vec<u8> {
                 standard.push(0);
                 after
             }
-            [0xed, b @ 0xa0..=0xaf, c @ 0x80..=0xbf, 0xed, e @ 0xb0..=0xbf, f @ 0x80..=0xbf, ref after @ ..] => {
+            [
+                0xed,
+                b @ 0xa0..=0xaf,
+                c @ 0x80..=0xbf,
+                0xed,
+                e @ 0xb0..=0xbf,
+                f @ 0x80..=0xbf,
+                ref after @ ..,
+            ] => {
                 let bits = |byte: u8, mask: u8, shift: u32| u32::from(byte & mask) << shift;
-                let code = bits(b, 0x0f, 16) + bits(c, 0x3f, 10) + bits(e, 0x0f, 6) + bits(f, 0x3f, 0) + 0x1_0000;
+                let code = bits(b, 0x0f, 16)
+                    + bits(c, 0x3f, 10)
+                    + bits(e, 0x0f, 6)
+                    + bits(f, 0x3f, 0)
+                    + 0x1_0000;
                 let char = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
                 standard.extend(char.encode_utf8(&mut [0; 4]).bytes());
                 after
@@ -154,7 +178,11 @@ fn fix_embedded(text: &str) -> String {
     let (mut copied, mut from) = (0, 0);
     while let Some(found) = TABLES.utf8_detector.find_at(text, from) {
         let before = text[..found.start()].chars().next_back();
-        let forbidden = before.is_some_and(|char| TABLES.not_before_utf8.is_match(char.encode_utf8(&mut [0; 4])));
+        let forbidden = before.is_some_and(|char| {
+            TABLES
+                .not_before_utf8
+                .is_match(char.encode_utf8(&mut [0; 4]))
+        });
         if forbidden {
             from = found.start() + found.as_str().chars().next().map_or(1, char::len_utf8);
             continue;

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Names deeper than this are no module's; a loop in the file ends here.
 const DEEPEST_NAME: usize = 32;
-/// Values looked at while names are collected; RN50x64 has about ten thousand.
+/// Values looked at while names are collected; `RN50x64` has about ten thousand.
 const MOST_VALUES: usize = 1 << 20;
 
 /// Why a pickle cannot be read.
@@ -73,7 +73,13 @@ struct Machine<'bytes> {
 
 impl<'bytes> Machine<'bytes> {
     fn new(bytes: &'bytes [u8]) -> Self {
-        Self { bytes, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
+        Self {
+            bytes,
+            values: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        }
     }
 
     fn run(&mut self) -> Result<Index, PickleError> {
@@ -151,7 +157,10 @@ impl<'bytes> Machine<'bytes> {
             b't' => self.marks.pop().ok_or(PickleError::EmptyStack)?,
             short => {
                 let count = usize::from(short - 0x84);
-                self.stack.len().checked_sub(count).ok_or(PickleError::EmptyStack)?
+                self.stack
+                    .len()
+                    .checked_sub(count)
+                    .ok_or(PickleError::EmptyStack)?
             }
         };
         let parts = self.take_from(start)?;
@@ -185,7 +194,9 @@ impl<'bytes> Machine<'bytes> {
         let target = *self.stack.last().ok_or(PickleError::EmptyStack)?;
         match &mut self.values[target] {
             Value::Sequence(list) => list.extend(parts),
-            Value::Fields(fields) => fields.extend(parts.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
+            Value::Fields(fields) => {
+                fields.extend(parts.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+            }
             _ => {}
         }
         Ok(())
@@ -200,19 +211,36 @@ impl<'bytes> Machine<'bytes> {
             _ => String::new(),
         };
         let value = match class.as_str() {
-            "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" => self.tensor(arguments),
-            "torch._utils._rebuild_parameter" => self.parts(arguments).first().map(|&first| self.values[first].clone()),
+            "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" => {
+                self.tensor(arguments)
+            }
+            "torch._utils._rebuild_parameter" => self
+                .parts(arguments)
+                .first()
+                .map(|&first| self.values[first].clone()),
             _ => None,
         };
         self.push(value.unwrap_or(Value::Fields(Vec::new())))
     }
 
     fn tensor(&self, arguments: Index) -> Option<Value> {
-        let [storage, offset, shape, strides, ..] = *self.parts(arguments) else { return None };
-        let Value::Storage(name, kind) = &self.values[storage] else { return None };
-        let Value::Integer(offset) = self.values[offset] else { return None };
+        let [storage, offset, shape, strides, ..] = *self.parts(arguments) else {
+            return None;
+        };
+        let Value::Storage(name, kind) = &self.values[storage] else {
+            return None;
+        };
+        let Value::Integer(offset) = self.values[offset] else {
+            return None;
+        };
         let (shape, strides) = (self.integers(shape)?, self.integers(strides)?);
-        Some(Value::Tensor(StoredTensor { storage: name.clone(), kind: *kind, offset, shape, strides }))
+        Some(Value::Tensor(StoredTensor {
+            storage: name.clone(),
+            kind: *kind,
+            offset,
+            shape,
+            strides,
+        }))
     }
 
     /// Gives an object its state, a dictionary of fields.
@@ -255,7 +283,11 @@ impl<'bytes> Machine<'bytes> {
             match &self.values[value] {
                 Value::Tensor(tensor) => drop(found.insert(name, tensor.clone())),
                 Value::Fields(fields) if depth < DEEPEST_NAME => {
-                    open.extend(fields.iter().map(|&(key, value)| (self.join(&name, key), value, depth + 1)));
+                    open.extend(
+                        fields
+                            .iter()
+                            .map(|&(key, value)| (self.join(&name, key), value, depth + 1)),
+                    );
                 }
                 _ => {}
             }
@@ -265,7 +297,11 @@ impl<'bytes> Machine<'bytes> {
 
     fn join(&self, name: &str, key: Index) -> String {
         let key = self.text_of(key);
-        if name.is_empty() { key } else { format!("{name}.{key}") }
+        if name.is_empty() {
+            key
+        } else {
+            format!("{name}.{key}")
+        }
     }
 
     fn text_of(&self, index: Index) -> String {
@@ -311,7 +347,10 @@ impl<'bytes> Machine<'bytes> {
     }
 
     fn take(&mut self, count: usize) -> Result<&'bytes [u8], PickleError> {
-        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(PickleError::Truncated)?;
+        let (taken, rest) = self
+            .bytes
+            .split_at_checked(count)
+            .ok_or(PickleError::Truncated)?;
         self.bytes = rest;
         Ok(taken)
     }
@@ -325,7 +364,11 @@ impl<'bytes> Machine<'bytes> {
     }
 
     fn line(&mut self) -> Result<String, PickleError> {
-        let end = self.bytes.iter().position(|&byte| byte == b'\n').ok_or(PickleError::Truncated)?;
+        let end = self
+            .bytes
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .ok_or(PickleError::Truncated)?;
         let line = String::from_utf8_lossy(self.take(end)?).into_owned();
         self.skip(1)?;
         Ok(line)
@@ -334,7 +377,11 @@ impl<'bytes> Machine<'bytes> {
 
 /// Little-endian, at most eight bytes of it.
 fn unsigned(bytes: &[u8]) -> u64 {
-    bytes.iter().take(8).rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+    bytes
+        .iter()
+        .take(8)
+        .rev()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
 /// Little-endian in two's complement, at most eight bytes of it.

@@ -42,9 +42,18 @@ impl Reader {
             }
             ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, config)?),
         };
-        let channels = |values: [f32; 3]| weights.in_fp32().place(&Tensor::from_slice(&values).reshape([1, 3, 1, 1]));
+        let channels = |values: [f32; 3]| {
+            weights
+                .in_fp32()
+                .place(&Tensor::from_slice(&values).reshape([1, 3, 1, 1]))
+        };
         let (mean, deviation) = (channels(config.mean)?, channels(config.deviation)?);
-        Ok(Self { tower, mean, deviation, side: config.side })
+        Ok(Self {
+            tower,
+            mean,
+            deviation,
+            side: config.side,
+        })
     }
 
     /// Pictures `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient.
@@ -59,12 +68,25 @@ impl Reader {
     }
 
     /// The cosines of `count` views with their directions `[N, E]`, and the gradient of each to its view.
-    pub(crate) fn score(&self, views: &[f32], count: i64, directions: &Tensor) -> Result<ViewScores, TchError> {
+    pub(crate) fn score(
+        &self,
+        views: &[f32],
+        count: i64,
+        directions: &Tensor,
+    ) -> Result<ViewScores, TchError> {
         let pictures = Tensor::f_from_slice(views)?.f_reshape([count, 3, self.side, self.side])?;
-        let pictures = pictures.f_to_device(self.mean.device())?.f_set_requires_grad(true)?;
-        let cosines = self.read(&pictures)?.f_mul(directions)?.f_sum_dim_intlist(-1, false, None)?;
+        let pictures = pictures
+            .f_to_device(self.mean.device())?
+            .f_set_requires_grad(true)?;
+        let cosines = self
+            .read(&pictures)?
+            .f_mul(directions)?
+            .f_sum_dim_intlist(-1, false, None)?;
         let gradient = Tensor::f_run_backward(&[cosines.f_sum(None)?], &[&pictures], false, false)?;
-        Ok(ViewScores { cosines: numbers(&cosines)?, gradient: numbers(&gradient[0])? })
+        Ok(ViewScores {
+            cosines: numbers(&cosines)?,
+            gradient: numbers(&gradient[0])?,
+        })
     }
 }
 
@@ -75,7 +97,11 @@ pub(crate) fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let tensor = tensor
+        .f_detach()?
+        .f_to_device(Device::Cpu)?
+        .f_to_kind(Kind::Float)?
+        .f_contiguous()?;
     let mut numbers = vec![0.0; tensor.numel()];
     tensor.f_copy_data(&mut numbers, tensor.numel())?;
     Ok(numbers)

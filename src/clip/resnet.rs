@@ -1,6 +1,6 @@
 //! The image tower of the RN models: OpenAI's ModifiedResNet.
 //!
-//! It differs from the usual ResNet by a stem of three convolutions, by average pooling instead of
+//! It differs from the usual `ResNet` by a stem of three convolutions, by average pooling instead of
 //! strides, and by attention in place of the last pooling. Batch normalisation is folded into the
 //! convolutions when the weights are read.
 
@@ -35,21 +35,42 @@ struct KernelSize {
 
 impl KernelSize {
     fn new(inputs: i64, outputs: i64, side: i64) -> Self {
-        Self { inputs, outputs, side, stride: 1 }
+        Self {
+            inputs,
+            outputs,
+            side,
+            stride: 1,
+        }
     }
 }
 
 impl Convolution {
     /// Reads a convolution and its norm, whose names are given.
-    fn new(weights: &Weights<'_>, [convolution, norm]: [&str; 2], size: KernelSize) -> Result<Self, ClipError> {
-        let KernelSize { inputs, outputs, side, stride } = size;
-        let kernel = weights.at(convolution).tensor("weight", &[outputs, inputs, side, side])?;
+    fn new(
+        weights: &Weights<'_>,
+        [convolution, norm]: [&str; 2],
+        size: KernelSize,
+    ) -> Result<Self, ClipError> {
+        let KernelSize {
+            inputs,
+            outputs,
+            side,
+            stride,
+        } = size;
+        let kernel = weights
+            .at(convolution)
+            .tensor("weight", &[outputs, inputs, side, side])?;
         let norm = weights.at(norm);
         let vector = |name: &str| norm.tensor(name, &[outputs]);
         let scale = vector("weight")? / (vector("running_var")? + NORM_EPSILON).sqrt();
         let bias = vector("bias")? - vector("running_mean")? * &scale;
         let kernel = kernel * scale.reshape([outputs, 1, 1, 1]);
-        Ok(Self { kernel: weights.place(&kernel)?, bias: weights.place(&bias)?, stride, padding: side / 2 })
+        Ok(Self {
+            kernel: weights.place(&kernel)?,
+            bias: weights.place(&bias)?,
+            stride,
+            padding: side / 2,
+        })
     }
 
     fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
@@ -80,14 +101,22 @@ impl Bottleneck {
     fn new(weights: &Weights<'_>, inputs: i64, width: i64, stride: i64) -> Result<Self, ClipError> {
         let outputs = EXPANSION * width;
         let shortcut = if stride > 1 || inputs != outputs {
-            Some(Convolution::new(&weights.at("downsample"), ["0", "1"], KernelSize::new(inputs, outputs, 1))?)
+            Some(Convolution::new(
+                &weights.at("downsample"),
+                ["0", "1"],
+                KernelSize::new(inputs, outputs, 1),
+            )?)
         } else {
             None
         };
         Ok(Self {
             narrow: Convolution::new(weights, ["conv1", "bn1"], KernelSize::new(inputs, width, 1))?,
             middle: Convolution::new(weights, ["conv2", "bn2"], KernelSize::new(width, width, 3))?,
-            widen: Convolution::new(weights, ["conv3", "bn3"], KernelSize::new(width, outputs, 1))?,
+            widen: Convolution::new(
+                weights,
+                ["conv3", "bn3"],
+                KernelSize::new(width, outputs, 1),
+            )?,
             shortcut,
             stride,
         })
@@ -116,16 +145,27 @@ struct AttentionPool {
 }
 
 impl AttentionPool {
-    fn new(weights: &Weights<'_>, width: i64, heads: i64, config: &ClipConfig) -> Result<Self, ClipError> {
+    fn new(
+        weights: &Weights<'_>,
+        width: i64,
+        heads: i64,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
         let positions = (config.side / RESNET_GROWTH).pow(2) + 1;
         let both = |name: &str, shape: &[i64]| -> Result<Frozen, ClipError> {
             let (keys, values) = (weights.at("k_proj"), weights.at("v_proj"));
-            weights.place(&Tensor::cat(&[keys.tensor(name, shape)?, values.tensor(name, shape)?], 0))
+            weights.place(&Tensor::cat(
+                &[keys.tensor(name, shape)?, values.tensor(name, shape)?],
+                0,
+            ))
         };
         Ok(Self {
             positions: weights.placed("positional_embedding", &[positions, width])?,
             queries: Linear::new(&weights.at("q_proj"), width, width)?,
-            keys_and_values: Linear::of(both("weight", &[width, width])?, Some(both("bias", &[width])?)),
+            keys_and_values: Linear::of(
+                both("weight", &[width, width])?,
+                Some(both("bias", &[width])?),
+            ),
             output: Linear::new(&weights.at("c_proj"), width, config.embedding)?,
             heads,
         })
@@ -152,8 +192,16 @@ pub(crate) struct ResNet {
 
 impl ResNet {
     /// Reads `visual`.
-    pub(crate) fn new(weights: &Weights<'_>, size: ResNetSize, config: &ClipConfig) -> Result<Self, ClipError> {
-        let ResNetSize { width, heads, layers } = size;
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        size: ResNetSize,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
+        let ResNetSize {
+            width,
+            heads,
+            layers,
+        } = size;
         let mut blocks = Vec::new();
         let mut inputs = width;
         for (stage, count) in layers.into_iter().enumerate() {
@@ -161,12 +209,26 @@ impl ResNet {
             let names = weights.at(format!("layer{}", stage + 1));
             for index in 0..count {
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                blocks.push(Bottleneck::new(&names.at(index), inputs, stage_width, stride)?);
+                blocks.push(Bottleneck::new(
+                    &names.at(index),
+                    inputs,
+                    stage_width,
+                    stride,
+                )?);
                 inputs = EXPANSION * stage_width;
             }
         }
-        let pool = AttentionPool::new(&weights.at("attnpool"), width * RESNET_GROWTH, heads, config)?;
-        Ok(Self { stem: read_stem(weights, width)?, blocks, pool })
+        let pool = AttentionPool::new(
+            &weights.at("attnpool"),
+            width * RESNET_GROWTH,
+            heads,
+            config,
+        )?;
+        Ok(Self {
+            stem: read_stem(weights, width)?,
+            blocks,
+            pool,
+        })
     }
 
     /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
@@ -184,10 +246,21 @@ impl ResNet {
 }
 
 fn read_stem(weights: &Weights<'_>, width: i64) -> Result<[Convolution; 3], ClipError> {
-    let first = KernelSize { stride: 2, ..KernelSize::new(3, width / 2, 3) };
+    let first = KernelSize {
+        stride: 2,
+        ..KernelSize::new(3, width / 2, 3)
+    };
     Ok([
         Convolution::new(weights, ["conv1", "bn1"], first)?,
-        Convolution::new(weights, ["conv2", "bn2"], KernelSize::new(width / 2, width / 2, 3))?,
-        Convolution::new(weights, ["conv3", "bn3"], KernelSize::new(width / 2, width, 3))?,
+        Convolution::new(
+            weights,
+            ["conv2", "bn2"],
+            KernelSize::new(width / 2, width / 2, 3),
+        )?,
+        Convolution::new(
+            weights,
+            ["conv3", "bn3"],
+            KernelSize::new(width / 2, width, 3),
+        )?,
     ])
 }

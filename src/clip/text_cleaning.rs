@@ -1,4 +1,4 @@
-//! Cleans a prompt as open_clip's tokenizer does: ftfy's repairs, HTML's entities, spaces, lower case.
+//! Cleans a prompt as `open_clip`'s tokenizer does: ftfy's repairs, HTML's entities, spaces, lower case.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -16,8 +16,8 @@ static TERMINAL_ESCAPE: LazyLock<Regex> = LazyLock::new(|| regex(r"\x1b\[(?:\d|;
 
 /// What browsers read for the numbers 80 to 9F (HTML standard, numeric character references).
 const NUMBERED_CONTROLS: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
-    '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
 fn regex(pattern: &str) -> Regex {
@@ -28,7 +28,10 @@ fn regex(pattern: &str) -> Regex {
 pub(crate) fn clean(text: &str) -> String {
     let fixed = fix_text(text);
     let unescaped = unescape(&unescape(&fixed));
-    let words: Vec<&str> = unescaped.split(is_python_space).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = unescaped
+        .split(is_python_space)
+        .filter(|word| !word.is_empty())
+        .collect();
     words.join(" ").to_lowercase()
 }
 
@@ -52,11 +55,19 @@ fn fix_text(text: &str) -> String {
 fn fix_line(line: &str, with_entities: bool) -> String {
     let mut line = line.to_owned();
     loop {
-        let unescaped = if with_entities { unescape_closed(&line) } else { Cow::Borrowed(line.as_str()) };
+        let unescaped = if with_entities {
+            unescape_closed(&line)
+        } else {
+            Cow::Borrowed(line.as_str())
+        };
         let fixed = fix_controls(&fix_encoding(&unescaped));
         let fixed = replace_characters(&fixed);
         let fixed = TERMINAL_ESCAPE.replace_all(&fixed, "");
-        let fixed: String = fixed.chars().filter(|char| !is_control(*char)).nfc().collect();
+        let fixed: String = fixed
+            .chars()
+            .filter(|char| !is_control(*char))
+            .nfc()
+            .collect();
         if fixed == line {
             return line;
         }
@@ -73,7 +84,9 @@ fn replace_characters(text: &str) -> String {
             None => replaced.push(straight(char)),
         }
     }
-    replaced.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n")
+    replaced
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n")
 }
 
 fn straight(char: char) -> char {
@@ -98,18 +111,32 @@ fn unescape_closed(text: &str) -> Cow<'_, str> {
     CLOSED_ENTITY.replace_all(text, |found: &Captures<'_>| {
         let whole = &found[0];
         let name = &whole[1..];
-        if let Some(known) = TABLES.entities.get(name).or_else(|| TABLES.shouted_entities.get(name)) {
+        if let Some(known) = TABLES
+            .entities
+            .get(name)
+            .or_else(|| TABLES.shouted_entities.get(name))
+        {
             return known.clone();
         }
-        let unescaped = if name.starts_with('#') { unescape(whole) } else { whole.to_owned() };
+        let unescaped = if name.starts_with('#') {
+            unescape(whole)
+        } else {
+            whole.to_owned()
+        };
         // A semicolon that is left over means that only a part was read.
-        if unescaped.contains(';') { whole.to_owned() } else { unescaped }
+        if unescaped.contains(';') {
+            whole.to_owned()
+        } else {
+            unescaped
+        }
     })
 }
 
 /// Python's `html.unescape`: HTML5's rules, an entity without its semicolon included.
 fn unescape(text: &str) -> String {
-    ANY_ENTITY.replace_all(text, |found: &Captures<'_>| entity(&found[1])).into_owned()
+    ANY_ENTITY
+        .replace_all(text, |found: &Captures<'_>| entity(&found[1]))
+        .into_owned()
 }
 
 fn entity(name: &str) -> String {
@@ -134,13 +161,14 @@ fn numbered(number: &str) -> String {
         None => number.parse(),
     };
     match code {
-        Ok(0) => char::REPLACEMENT_CHARACTER.to_string(),
+        // Only digits get here, so a number that cannot be read is too large.
+        Ok(0) | Err(_) => char::REPLACEMENT_CHARACTER.to_string(),
         Ok(0x0d) => "\r".to_owned(),
         Ok(code @ 0x80..=0x9f) => NUMBERED_CONTROLS[code as usize - 0x80].to_string(),
         Ok(code) if is_no_character(code) => String::new(),
-        Ok(code) => char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER).to_string(),
-        // Only digits get here, so the number is too large.
-        Err(_) => char::REPLACEMENT_CHARACTER.to_string(),
+        Ok(code) => char::from_u32(code)
+            .unwrap_or(char::REPLACEMENT_CHARACTER)
+            .to_string(),
     }
 }
 

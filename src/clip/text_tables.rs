@@ -1,6 +1,6 @@
 //! Tables that the cleaning of text needs, taken from ftfy and from Python's list of HTML entities.
 //!
-//! ftfy is by Robyn Speer, Apache-2.0; `scripts/text_tables.py` writes the file from it.
+//! ftfy is by Robyn Speer, Apache-2.0; `scripts/text_tables.py` writes the file.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -32,7 +32,9 @@ pub(crate) struct Encoding {
 impl Encoding {
     /// The bytes of a text, if each of its characters has one.
     pub(crate) fn encode(&self, text: &str) -> Option<Vec<u8>> {
-        text.chars().map(|char| self.bytes.get(&char).copied()).collect()
+        text.chars()
+            .map(|char| self.bytes.get(&char).copied())
+            .collect()
     }
 
     /// The character that a byte stands for.
@@ -62,8 +64,9 @@ pub(crate) struct Tables {
 
 /// The tables, read once.
 pub(crate) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let text = include_str!("text_tables.json");
-    let written: Written = serde_json::from_str(text).expect("the table file is part of the program");
+    let text = include_str!("../../vocabulary/text_tables.json");
+    let written: Written =
+        serde_json::from_str(text).expect("the table file is part of the program");
     let regex = |pattern: &str| Regex::new(pattern).expect("the patterns are part of the program");
     Tables {
         badness: regex(&written.badness),
@@ -78,6 +81,10 @@ pub(crate) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 
 fn encoding((name, chars): (String, String)) -> Encoding {
     let chars: Vec<char> = chars.chars().collect();
-    let bytes = chars.iter().zip(0..=u8::MAX).map(|(&char, byte)| (char, byte)).collect();
+    let bytes = chars
+        .iter()
+        .zip(0..=u8::MAX)
+        .map(|(&char, byte)| (char, byte))
+        .collect();
     Encoding { name, bytes, chars }
 }

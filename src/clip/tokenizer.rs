@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::text_cleaning::clean;
 
-const MERGES: &[u8] = include_bytes!("bpe_simple_vocab_16e6.txt.gz");
+const MERGES: &[u8] = include_bytes!("../../vocabulary/bpe_simple_vocab_16e6.txt.gz");
 /// Merges in use; the list goes on, but the vocabulary ends here.
 const MERGE_COUNT: usize = 49_152 - 256 - 2;
 /// How the end of a word is written in the list of merges.
@@ -19,7 +19,7 @@ const WORD_END: &str = "</w>";
 /// Names of the two marks, which a text may also contain.
 const MARKS: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
 
-/// Turns text into token ids, equal to those of open_clip's `SimpleTokenizer`.
+/// Turns text into token ids, equal to those of `open_clip`'s `SimpleTokenizer`.
 #[derive(Debug)]
 pub struct Tokenizer {
     pieces: Regex,
@@ -55,7 +55,10 @@ impl Tokenizer {
 
     /// Joins the bytes of one piece, each time the pair that comes first in the list.
     fn merge(&self, piece: &str) -> Vec<u32> {
-        let mut tokens: Vec<u32> = piece.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
+        let mut tokens: Vec<u32> = piece
+            .bytes()
+            .map(|byte| self.bytes[usize::from(byte)])
+            .collect();
         if let Some(last) = tokens.last_mut() {
             *last += 256;
         }
@@ -79,21 +82,30 @@ impl Tokenizer {
     fn best_pair(&self, tokens: &[u32]) -> Option<((u32, u32), u32)> {
         let known = tokens.windows(2).filter_map(|pair| {
             let pair = (pair[0], pair[1]);
-            self.merges.get(&pair).map(|&(rank, made)| (rank, pair, made))
+            self.merges
+                .get(&pair)
+                .map(|&(rank, made)| (rank, pair, made))
         });
-        known.min_by_key(|&(rank, ..)| rank).map(|(_, pair, made)| (pair, made))
+        known
+            .min_by_key(|&(rank, ..)| rank)
+            .map(|(_, pair, made)| (pair, made))
     }
 
     fn read() -> Self {
         let mut list = String::new();
-        GzDecoder::new(MERGES).read_to_string(&mut list).expect("the list of merges is part of the program");
+        GzDecoder::new(MERGES)
+            .read_to_string(&mut list)
+            .expect("the list of merges is part of the program");
         let (alphabet, bytes) = byte_alphabet();
         let ended = alphabet.iter().map(|symbol| format!("{symbol}{WORD_END}"));
-        let mut ids: HashMap<String, u32> = alphabet.iter().cloned().chain(ended).zip(0..).collect();
+        let mut ids: HashMap<String, u32> =
+            alphabet.iter().cloned().chain(ended).zip(0..).collect();
         let mut merges = HashMap::with_capacity(MERGE_COUNT);
         let mut next = ids.len() as u32;
         for (rank, line) in list.lines().skip(1).take(MERGE_COUNT).enumerate() {
-            let (first, second) = line.split_once(' ').expect("a line of the list of merges has two parts");
+            let (first, second) = line
+                .split_once(' ')
+                .expect("a line of the list of merges has two parts");
             let made = next + rank as u32;
             merges.insert((ids[first], ids[second]), (rank, made));
             ids.insert(format!("{first}{second}"), made);
@@ -101,14 +113,21 @@ impl Tokenizer {
         next += MERGE_COUNT as u32;
         let pattern = r"(?i)<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
         let pieces = Regex::new(pattern).expect("the pattern is part of the program");
-        Self { pieces, merges, bytes, start: next }
+        Self {
+            pieces,
+            merges,
+            bytes,
+            start: next,
+        }
     }
 }
 
 /// GPT-2's printable symbol for each byte in the order of their ids, and each byte's id.
 fn byte_alphabet() -> (Vec<String>, [u32; 256]) {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-    let shown = (0..=u8::MAX).filter(printable).map(|byte| (byte, u32::from(byte)));
+    let shown = (0..=u8::MAX)
+        .filter(printable)
+        .map(|byte| (byte, u32::from(byte)));
     let hidden = (0..=u8::MAX).filter(|byte| !printable(byte)).zip(256..);
     let (mut symbols, mut ids) = (Vec::new(), [0; 256]);
     for (id, (byte, code)) in shown.chain(hidden).enumerate() {

@@ -39,27 +39,45 @@ pub(crate) enum TorchFileError {
 
 /// Reads all float tensors, parameters and buffers alike.
 pub(crate) fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
-    let broken = |cause: TorchFileError| ClipError::Broken { file: file.to_owned(), cause: Box::new(cause) };
+    let broken = |cause: TorchFileError| ClipError::Broken {
+        file: file.to_owned(),
+        cause: Box::new(cause),
+    };
     let tensors = read_archive(bytes).map_err(broken)?;
-    Ok(Checkpoint { file: file.to_owned(), tensors, facts: BTreeMap::new() })
+    Ok(Checkpoint {
+        file: file.to_owned(),
+        tensors,
+        facts: BTreeMap::new(),
+    })
 }
 
 fn read_archive(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, TorchFileError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))?;
-    let pickle = archive.file_names().find(|name| name.ends_with("/data.pkl")).map(str::to_owned);
+    let pickle = archive
+        .file_names()
+        .find(|name| name.ends_with("/data.pkl"))
+        .map(str::to_owned);
     let pickle = pickle.ok_or(TorchFileError::NoPickle)?;
     let folder = pickle.trim_end_matches("data.pkl").to_owned();
     let stored = read_tensors(&entry(&mut archive, &pickle, bytes.len())?)?;
     let mut tensors = BTreeMap::new();
     for (name, place) in stored {
         let Some(kind) = place.kind else { continue };
-        let storage = entry(&mut archive, &format!("{folder}data/{}", place.storage), bytes.len())?;
+        let storage = entry(
+            &mut archive,
+            &format!("{folder}data/{}", place.storage),
+            bytes.len(),
+        )?;
         tensors.insert(name.clone(), load(&name, &place, kind, &storage)?);
     }
     Ok(tensors)
 }
 
-fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> Result<Vec<u8>, TorchFileError> {
+fn entry(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    name: &str,
+    limit: usize,
+) -> Result<Vec<u8>, TorchFileError> {
     let file = archive.by_name(name)?;
     if file.compression() != CompressionMethod::Stored {
         return Err(TorchFileError::Compressed(name.to_owned()));
@@ -69,13 +87,24 @@ fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: usize) -> R
     Ok(bytes)
 }
 
-fn load(name: &str, place: &StoredTensor, kind: Kind, storage: &[u8]) -> Result<Tensor, TorchFileError> {
+fn load(
+    name: &str,
+    place: &StoredTensor,
+    kind: Kind,
+    storage: &[u8],
+) -> Result<Tensor, TorchFileError> {
     let length = storage.len() / kind.elt_size_in_bytes();
     if last_index(place).is_none_or(|last| last >= length as i64) {
         return Err(TorchFileError::OutOfBounds(name.to_owned()));
     }
-    let whole = Tensor::f_from_data_size(&storage[..length * kind.elt_size_in_bytes()], &[length as i64], kind)?;
-    Ok(whole.f_as_strided(&place.shape, &place.strides, place.offset)?.f_contiguous()?)
+    let whole = Tensor::f_from_data_size(
+        &storage[..length * kind.elt_size_in_bytes()],
+        &[length as i64],
+        kind,
+    )?;
+    Ok(whole
+        .f_as_strided(&place.shape, &place.strides, place.offset)?
+        .f_contiguous()?)
 }
 
 /// The last number of the storage that the tensor uses, or nothing where that is no number.
@@ -84,10 +113,12 @@ fn last_index(place: &StoredTensor) -> Option<i64> {
         return None;
     }
     let steps = place.shape.iter().zip(&place.strides);
-    steps.into_iter().try_fold(place.offset, |last, (&side, &stride)| {
-        if side < 1 || stride < 0 {
-            return None;
-        }
-        last.checked_add((side - 1).checked_mul(stride)?)
-    })
+    steps
+        .into_iter()
+        .try_fold(place.offset, |last, (&side, &stride)| {
+            if side < 1 || stride < 0 {
+                return None;
+            }
+            last.checked_add((side - 1).checked_mul(stride)?)
+        })
 }

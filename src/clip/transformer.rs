@@ -36,9 +36,16 @@ impl Block {
     pub(crate) fn new(weights: &Weights<'_>, size: BlockSize) -> Result<Self, ClipError> {
         let width = size.width;
         let attention = weights.at("attn");
-        let joined = Linear::named(&attention, ["in_proj_weight", "in_proj_bias"], width, 3 * width)?;
+        let joined = Linear::named(
+            &attention,
+            ["in_proj_weight", "in_proj_bias"],
+            width,
+            3 * width,
+        )?;
         let part = |start, length| {
-            joined.outputs(start, length).map_err(ClipError::while_doing("splitting an attention layer"))
+            joined
+                .outputs(start, length)
+                .map_err(ClipError::while_doing("splitting an attention layer"))
         };
         Ok(Self {
             queries: part(0, width)?,
@@ -53,7 +60,11 @@ impl Block {
     }
 
     /// All tokens: `[N, L, W]` to `[N, L, W]`; `mask` is added to the attention scores.
-    pub(crate) fn forward(&self, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
+    pub(crate) fn forward(
+        &self,
+        tokens: &Tensor,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor, TchError> {
         let joined = self.joined.forward(&self.attention_norm.forward(tokens)?)?;
         let parts = joined.f_chunk(3, -1)?;
         let mixed = attend(self.size.heads, [&parts[0], &parts[1], &parts[2]], mask)?;
@@ -73,13 +84,21 @@ impl Block {
 
     fn finish(&self, tokens: &Tensor, mixed: &Tensor) -> Result<Tensor, TchError> {
         let tokens = tokens.f_add(&self.output.forward(mixed)?)?;
-        let bent = self.perceptron.forward(&self.perceptron_norm.forward(&tokens)?)?;
+        let bent = self
+            .perceptron
+            .forward(&self.perceptron_norm.forward(&tokens)?)?;
         tokens.f_add(&bent)
     }
 }
 
 /// Reads `resblocks.0` up to `resblocks.{count - 1}`.
-pub(crate) fn read_blocks(weights: &Weights<'_>, count: i64, size: BlockSize) -> Result<Vec<Block>, ClipError> {
+pub(crate) fn read_blocks(
+    weights: &Weights<'_>,
+    count: i64,
+    size: BlockSize,
+) -> Result<Vec<Block>, ClipError> {
     let blocks = weights.at("resblocks");
-    (0..count).map(|index| Block::new(&blocks.at(index), size)).collect()
+    (0..count)
+        .map(|index| Block::new(&blocks.at(index), size))
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! The image tower of the ViT models.
+//! The image tower of the `ViT` models.
 
 use tch::{TchError, Tensor};
 
@@ -24,13 +24,28 @@ pub(crate) struct VisionTransformer {
 
 impl VisionTransformer {
     /// Reads `visual`.
-    pub(crate) fn new(weights: &Weights<'_>, size: TransformerSize, config: &ClipConfig) -> Result<Self, ClipError> {
-        let TransformerSize { patch, width, heads, layers } = size;
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        size: TransformerSize,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
+        let TransformerSize {
+            patch,
+            width,
+            heads,
+            layers,
+        } = size;
         let grid = config.side / patch;
         let pixels = 3 * patch * patch;
-        let kernel = weights.tensor("conv1.weight", &[width, 3, patch, patch])?.reshape([width, pixels]);
+        let kernel = weights
+            .tensor("conv1.weight", &[width, 3, patch, patch])?
+            .reshape([width, pixels]);
         let projection = weights.tensor("proj", &[width, config.embedding])?.tr();
-        let size = BlockSize { width, heads, activation: config.activation };
+        let size = BlockSize {
+            width,
+            heads,
+            activation: config.activation,
+        };
         Ok(Self {
             patches: Linear::of(weights.place(&kernel)?, None),
             class: weights.placed("class_embedding", &[width])?,

@@ -56,17 +56,28 @@ pub(crate) struct Weights<'file> {
 impl<'file> Weights<'file> {
     /// The root of the tree.
     pub(crate) fn new(origin: Origin<'file>, device: Device, kind: Kind) -> Self {
-        Self { origin, prefix: String::new(), device, kind }
+        Self {
+            origin,
+            prefix: String::new(),
+            device,
+            kind,
+        }
     }
 
     /// The branch of this name.
     pub(crate) fn at(&self, name: impl std::fmt::Display) -> Self {
-        Self { prefix: self.full(&name.to_string()) + ".", ..self.clone() }
+        Self {
+            prefix: self.full(&name.to_string()) + ".",
+            ..self.clone()
+        }
     }
 
     /// The same place, for tensors that keep 32 bits.
     pub(crate) fn in_fp32(&self) -> Self {
-        Self { kind: Kind::Float, ..self.clone() }
+        Self {
+            kind: Kind::Float,
+            ..self.clone()
+        }
     }
 
     /// The tensor of this name as 32-bit floats on the CPU, to be worked on before [`Weights::place`].
@@ -87,10 +98,15 @@ impl<'file> Weights<'file> {
     /// Moves a finished tensor to the model's device and kind, contiguous and without gradient.
     pub(crate) fn place(&self, tensor: &Tensor) -> Result<Frozen, ClipError> {
         let placed = || -> Result<Tensor, TchError> {
-            let tensor = tensor.f_detach()?.f_to_kind(self.kind)?.f_to_device(self.device)?;
+            let tensor = tensor
+                .f_detach()?
+                .f_to_kind(self.kind)?
+                .f_to_device(self.device)?;
             tensor.f_contiguous()?.f_set_requires_grad(false)
         };
-        placed().map(Frozen).map_err(ClipError::while_doing("moving weights to the device"))
+        placed()
+            .map(Frozen)
+            .map_err(ClipError::while_doing("moving weights to the device"))
     }
 
     /// [`Weights::tensor`], placed as it is.
@@ -114,7 +130,9 @@ fn random(seed: u64, name: &str, shape: &[i64]) -> Result<Tensor, ClipError> {
         let mut generator = ChaCha8Rng::from_seed(digest.into());
         let fan_in = count / shape[0].max(1);
         let bound = (3.0 / fan_in.max(1) as f32).sqrt();
-        (0..count).map(|_| generator.random_range(-bound..bound)).collect()
+        (0..count)
+            .map(|_| generator.random_range(-bound..bound))
+            .collect()
     };
     Tensor::f_from_slice(&values)
         .and_then(|tensor| tensor.f_reshape(shape))

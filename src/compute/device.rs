@@ -54,7 +54,10 @@ impl DeviceChoice {
         if devices.contains(&wanted) {
             return Ok(wanted);
         }
-        Err(DeviceError::Absent { wanted: self, present: names(&devices) })
+        Err(DeviceError::Absent {
+            wanted: self,
+            present: names(&devices),
+        })
     }
 }
 
@@ -74,7 +77,11 @@ pub fn present() -> Vec<Device> {
 
 /// The names of `devices` as a user would write them, separated by commas.
 pub fn names(devices: &[Device]) -> String {
-    devices.iter().map(|device| name(*device)).collect::<Vec<_>>().join(", ")
+    devices
+        .iter()
+        .map(|device| name(*device))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn name(device: Device) -> String {
@@ -101,7 +108,10 @@ impl FromStr for DeviceChoice {
                 if !index.bytes().all(|byte| byte.is_ascii_digit()) {
                     return Err(unknown());
                 }
-                index.parse::<u16>().map(|index| Self::Cuda(index.into())).map_err(|_| unknown())
+                index
+                    .parse::<u16>()
+                    .map(|index| Self::Cuda(index.into()))
+                    .map_err(|_| unknown())
             }
         }
     }

@@ -25,7 +25,10 @@ fn refusal(bytes: &[u8]) -> String {
         text = format!("{text}: {next}");
         cause = next.source();
     }
-    assert!(text.contains("weights.bin") || !text.starts_with("weights"), "{text} names no file");
+    assert!(
+        text.contains("weights.bin") || !text.starts_with("weights"),
+        "{text} names no file"
+    );
     text
 }
 
@@ -35,7 +38,12 @@ fn with_header(change: impl Fn(&str) -> String) -> Vec<u8> {
     let (length, rest) = bytes.split_at(8);
     let length = u64::from_le_bytes(length.try_into().expect("eight bytes")) as usize;
     let header = change(std::str::from_utf8(&rest[..length]).expect("a header of text"));
-    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &rest[length..]].concat()
+    [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &rest[length..],
+    ]
+    .concat()
 }
 
 fn tiny_transformer() -> Clip {
@@ -45,7 +53,10 @@ fn tiny_transformer() -> Clip {
 #[test]
 fn a_file_that_is_absent_is_named() {
     let error = load("no/such/file.safetensors").expect_err("an absent file");
-    assert_eq!(error.to_string(), "cannot read weights no/such/file.safetensors");
+    assert_eq!(
+        error.to_string(),
+        "cannot read weights no/such/file.safetensors"
+    );
 }
 
 #[test]
@@ -56,7 +67,12 @@ fn a_folder_is_no_weight_file() {
 #[test]
 fn a_web_page_is_no_weight_file() {
     let text = refusal(b"<!DOCTYPE html><html>404</html>");
-    assert!(text.contains("neither safetensors nor a PyTorch archive: it starts with \"<!DOCTYPE html>"), "{text}");
+    assert!(
+        text.contains(
+            "neither safetensors nor a PyTorch archive: it starts with \"<!DOCTYPE html>"
+        ),
+        "{text}"
+    );
     assert!(refusal(b"").contains("neither"), "an empty file");
 }
 
@@ -66,7 +82,10 @@ fn a_cut_file_is_broken() {
         let bytes = fs::read(name).expect("the fixture");
         for length in [9, 100, 5_000, bytes.len() / 2, bytes.len() - 1] {
             let text = refusal(&bytes[..length]);
-            assert!(text.contains("broken or truncated"), "{name} cut to {length}: {text}");
+            assert!(
+                text.contains("broken or truncated"),
+                "{name} cut to {length}: {text}"
+            );
         }
     }
 }
@@ -83,7 +102,9 @@ fn a_changed_byte_anywhere_in_an_archive_never_panics() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let file = folder.path().join("weights.bin");
     // The names lie in front and the directory at the end; what is between are plain numbers.
-    let places = (0..20_000).step_by(97).chain((bytes.len() - 12_000..bytes.len()).step_by(61));
+    let places = (0..20_000)
+        .step_by(97)
+        .chain((bytes.len() - 12_000..bytes.len()).step_by(61));
     for place in places {
         let mut changed = bytes.clone();
         changed[place] ^= 0x55;
@@ -94,23 +115,36 @@ fn a_changed_byte_anywhere_in_an_archive_never_panics() {
 
 #[test]
 fn a_missing_tensor_is_named_with_its_shape() {
-    let text = refusal(&with_header(|header| header.replace("visual.ln_post.bias", "visual.ln_post.tias")));
-    assert!(text.ends_with("`visual.ln_post.bias` is missing, expected [32]"), "{text}");
+    let text = refusal(&with_header(|header| {
+        header.replace("visual.ln_post.bias", "visual.ln_post.tias")
+    }));
+    assert!(
+        text.ends_with("`visual.ln_post.bias` is missing, expected [32]"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_wrong_shape_is_named_with_both_shapes() {
     let bytes = with_header(|header| {
         let (before, after) = header.split_once("\"visual.proj\"").expect("the tensor");
-        format!("{before}\"visual.proj\"{}", after.replacen("[32,24]", "[24,32]", 1))
+        format!(
+            "{before}\"visual.proj\"{}",
+            after.replacen("[32,24]", "[24,32]", 1)
+        )
     });
     let text = refusal(&bytes);
-    assert!(text.ends_with("`visual.proj` is [24, 32], expected [32, 24]"), "{text}");
+    assert!(
+        text.ends_with("`visual.proj` is [24, 32], expected [32, 24]"),
+        "{text}"
+    );
 }
 
 #[test]
 fn tensors_of_another_model_are_refused() {
-    let text = refusal(&with_header(|header| header.replace("visual.proj", "visual.prox")));
+    let text = refusal(&with_header(|header| {
+        header.replace("visual.proj", "visual.prox")
+    }));
     assert!(text.contains("not a CLIP model that we know"), "{text}");
 }
 
@@ -129,8 +163,13 @@ fn every_preset_has_its_own_name() {
 #[test]
 fn a_prompt_that_is_too_long_says_how_long() {
     let text = "cat ".repeat(100);
-    let error = tiny_transformer().embed_text(&text).expect_err("a long prompt");
-    assert_eq!(error.to_string(), "the prompt has 102 tokens, but the model reads at most 77");
+    let error = tiny_transformer()
+        .embed_text(&text)
+        .expect_err("a long prompt");
+    assert_eq!(
+        error.to_string(),
+        "the prompt has 102 tokens, but the model reads at most 77"
+    );
 }
 
 #[test]
@@ -154,12 +193,32 @@ fn a_prompt_is_read_once() {
 #[test]
 fn pictures_of_another_size_are_refused() {
     let clip = tiny_transformer();
-    for shape in [vec![1, 3, 31, 32], vec![3, 32, 32], vec![0, 3, 32, 32], vec![1, 4, 32, 32]] {
+    for shape in [
+        vec![1, 3, 31, 32],
+        vec![3, 32, 32],
+        vec![0, 3, 32, 32],
+        vec![1, 4, 32, 32],
+    ] {
         let pictures = Tensor::zeros(&shape, (Kind::Float, Device::Cpu));
-        assert!(matches!(clip.embed_pictures(&pictures), Err(ClipError::WrongPictures { .. })), "{shape:?}");
+        assert!(
+            matches!(
+                clip.embed_pictures(&pictures),
+                Err(ClipError::WrongPictures { .. })
+            ),
+            "{shape:?}"
+        );
     }
-    assert!(clip.score_views(&[0.0; 7], &Tensor::zeros([1, 32], (Kind::Float, Device::Cpu))).is_err());
-    assert!(clip.score_views(&[], &Tensor::zeros([0, 32], (Kind::Float, Device::Cpu))).is_err());
+    assert!(
+        clip.score_views(
+            &[0.0; 7],
+            &Tensor::zeros([1, 32], (Kind::Float, Device::Cpu))
+        )
+        .is_err()
+    );
+    assert!(
+        clip.score_views(&[], &Tensor::zeros([0, 32], (Kind::Float, Device::Cpu)))
+            .is_err()
+    );
 }
 
 #[test]
@@ -168,10 +227,25 @@ fn nothing_but_the_pictures_gets_a_gradient() {
         let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("a tiny model");
         let side = clip.input_size();
         let still = Tensor::rand([1, 3, side, side], (Kind::Float, Device::Cpu));
-        assert!(!clip.embed_pictures(&still).expect("a picture").requires_grad(), "some weight asks for a gradient");
+        assert!(
+            !clip
+                .embed_pictures(&still)
+                .expect("a picture")
+                .requires_grad(),
+            "some weight asks for a gradient"
+        );
         let moving = still.set_requires_grad(true);
-        assert!(clip.embed_pictures(&moving).expect("a picture").requires_grad());
-        assert!(!clip.embed_text("a cat").expect("a short prompt").requires_grad());
+        assert!(
+            clip.embed_pictures(&moving)
+                .expect("a picture")
+                .requires_grad()
+        );
+        assert!(
+            !clip
+                .embed_text("a cat")
+                .expect("a short prompt")
+                .requires_grad()
+        );
     }
 }
 
@@ -183,20 +257,31 @@ fn scores_are_the_same_bytes_at_any_number_of_threads() {
     ];
     for clip in clips {
         let side = clip.input_size();
-        let views: Vec<f32> = (0..5 * 3 * side * side).map(|place| ((place * 37) % 256) as f32 / 255.0).collect();
+        let views: Vec<f32> = (0..5 * 3 * side * side)
+            .map(|place| ((place * 37) % 256) as f32 / 255.0)
+            .collect();
         let (clip, one) = score_on(1, clip, views.clone());
         assert!(one.gradient.iter().any(|&change| change != 0.0));
         let (clip, two) = score_on(2, clip, views.clone());
         let (_, three) = score_on(3, clip, views);
-        assert!(one == two && one == three, "the number of threads changes the bytes");
+        assert!(
+            one == two && one == three,
+            "the number of threads changes the bytes"
+        );
     }
 }
 
 /// A model may move to another thread but not be shared with it, so it comes back.
 fn score_on(threads: usize, clip: Clip, views: Vec<f32>) -> (Clip, ViewScores) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a pool");
     pool.install(move || {
-        let directions = clip.embed_text("a cat").expect("a short prompt").expand([5, -1], false);
+        let directions = clip
+            .embed_text("a cat")
+            .expect("a short prompt")
+            .expand([5, -1], false);
         let scores = clip.score_views(&views, &directions).expect("scores");
         (clip, scores)
     })
@@ -207,7 +292,10 @@ fn scores_agree_with_the_gradient_of_embed_pictures() {
     let clip = tiny_transformer();
     let pictures = Tensor::rand([3, 3, 32, 32], (Kind::Float, Device::Cpu));
     let views: Vec<f32> = Vec::try_from(pictures.view(-1)).expect("numbers");
-    let directions = clip.embed_text("a cat").expect("a short prompt").expand([3, -1], false);
+    let directions = clip
+        .embed_text("a cat")
+        .expect("a short prompt")
+        .expand([3, -1], false);
     let scores = clip.score_views(&views, &directions).expect("scores");
     let pictures = pictures.set_requires_grad(true);
     let sum = (clip.embed_pictures(&pictures).expect("pictures") * directions).sum(None);
@@ -223,7 +311,8 @@ fn scores_agree_with_the_gradient_of_embed_pictures() {
 fn fewer_bits_keep_the_direction() {
     let view = Tensor::rand([1, 3, 64, 64], (Kind::Float, Device::Cpu));
     let read = |kind| {
-        let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, kind).expect("the embedded model");
+        let clip =
+            Clip::load(&WeightsSource::Embedded, Device::Cpu, kind).expect("the embedded model");
         clip.embed_pictures(&view).expect("a picture")
     };
     let exact = read(Kind::Float);

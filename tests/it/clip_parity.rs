@@ -1,20 +1,20 @@
-//! Embeddings and gradients against open_clip's; `scripts/parity --fixtures` writes the files.
+//! Embeddings and gradients against `open_clip`'s; `scripts/parity --fixtures` writes the files.
 use std::path::{Path, PathBuf};
 
 use clipdraw::clip::{Clip, WeightsSource};
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
-/// Smallest cosine of an embedding with open_clip's: 32-bit sums in another order differ by some 1e-6.
+/// Smallest cosine of an embedding with `open_clip`'s: 32-bit sums in another order differ by some 1e-6.
 const EMBEDDING: f64 = 0.99999;
-/// Smallest cosine of a picture's gradient with open_clip's, which passes twice as many sums.
+/// Smallest cosine of a picture's gradient with `open_clip`'s, which passes twice as many sums.
 const GRADIENT: f64 = 0.9999;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new("tests/it/fixtures").join(name)
 }
 
-/// What open_clip computed, and from what.
+/// What `open_clip` computed, and from what.
 struct Expected {
     texts: Vec<String>,
     pictures: Tensor,
@@ -25,7 +25,8 @@ struct Expected {
 
 impl Expected {
     fn read(name: &str) -> Self {
-        let bytes = std::fs::read(fixture(&format!("{name}_expected.safetensors"))).expect("readable fixture");
+        let bytes = std::fs::read(fixture(&format!("{name}_expected.safetensors")))
+            .expect("readable fixture");
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
         let texts = &header.metadata().as_ref().expect("facts")["texts"];
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
@@ -50,24 +51,43 @@ fn smallest_cosine(found: &Tensor, expected: &Tensor) -> f64 {
     let rows = |tensor: &Tensor| tensor.reshape([found.size()[0], -1]).to_kind(Kind::Double);
     let (found, expected) = (rows(found), rows(expected));
     let dot = |a: &Tensor, b: &Tensor| (a * b).sum_dim_intlist(-1, false, None);
-    (dot(&found, &expected) / (dot(&found, &found) * dot(&expected, &expected)).sqrt()).min().double_value(&[])
+    (dot(&found, &expected) / (dot(&found, &found) * dot(&expected, &expected)).sqrt())
+        .min()
+        .double_value(&[])
 }
 
 fn compare(source: &WeightsSource, expected: &Expected) {
     let clip = Clip::load(source, Device::Cpu, Kind::Float).expect("loadable weights");
-    let texts: Vec<Tensor> = expected.texts.iter().map(|text| clip.embed_text(text).expect("a short text")).collect();
+    let texts: Vec<Tensor> = expected
+        .texts
+        .iter()
+        .map(|text| clip.embed_text(text).expect("a short text"))
+        .collect();
     let text = Tensor::stack(&texts, 0);
     let pictures = expected.pictures.copy().set_requires_grad(true);
-    let image = clip.embed_pictures(&pictures).expect("pictures of the right shape");
+    let image = clip
+        .embed_pictures(&pictures)
+        .expect("pictures of the right shape");
     let sum = image.matmul(&text.tr()).sum(None);
     let gradient = Tensor::run_backward(&[sum], &[&pictures], false, false).remove(0);
     let checks = [
         ("image", smallest_cosine(&image, &expected.image), EMBEDDING),
         ("text", smallest_cosine(&text, &expected.text), EMBEDDING),
-        ("gradient", smallest_cosine(&gradient, &expected.gradient), GRADIENT),
-        ("gradient length", ratio(&gradient, &expected.gradient), 0.999),
+        (
+            "gradient",
+            smallest_cosine(&gradient, &expected.gradient),
+            GRADIENT,
+        ),
+        (
+            "gradient length",
+            ratio(&gradient, &expected.gradient),
+            0.999,
+        ),
     ];
-    let failed: Vec<_> = checks.iter().filter(|(_, found, least)| found < least).collect();
+    let failed: Vec<_> = checks
+        .iter()
+        .filter(|(_, found, least)| found < least)
+        .collect();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
@@ -88,22 +108,34 @@ fn a_vision_transformer_agrees_with_open_clip() {
 
 #[test]
 fn a_resnet_agrees_with_open_clip() {
-    compare(&file("tiny_resnet.safetensors"), &Expected::read("tiny_resnet"));
+    compare(
+        &file("tiny_resnet.safetensors"),
+        &Expected::read("tiny_resnet"),
+    );
 }
 
 #[test]
 fn the_names_of_hugging_face_give_the_same_model() {
-    compare(&file("tiny_vit_hf.safetensors"), &Expected::read("tiny_vit"));
+    compare(
+        &file("tiny_vit_hf.safetensors"),
+        &Expected::read("tiny_vit"),
+    );
 }
 
 #[test]
 fn an_archive_like_openais_gives_the_same_transformer() {
-    compare(&file("tiny_vit_script.pt"), &Expected::read("tiny_vit_script"));
+    compare(
+        &file("tiny_vit_script.pt"),
+        &Expected::read("tiny_vit_script"),
+    );
 }
 
 #[test]
 fn an_archive_like_openais_gives_the_same_resnet() {
-    compare(&file("tiny_resnet_script.pt"), &Expected::read("tiny_resnet_script"));
+    compare(
+        &file("tiny_resnet_script.pt"),
+        &Expected::read("tiny_resnet_script"),
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Token ids against open_clip's; `scripts/parity --fixtures` writes the list.
+//! Token ids against `open_clip`'s; `scripts/parity --fixtures` writes the list.
 use std::io::Read;
 
 use clipdraw::clip::Tokenizer;
@@ -8,7 +8,9 @@ use proptest::prelude::{any, proptest};
 fn fixture() -> Vec<(String, Vec<i64>)> {
     let mut text = String::new();
     let bytes: &[u8] = include_bytes!("fixtures/tokens.json.gz");
-    GzDecoder::new(bytes).read_to_string(&mut text).expect("readable fixture");
+    GzDecoder::new(bytes)
+        .read_to_string(&mut text)
+        .expect("readable fixture");
     serde_json::from_str(&text).expect("the fixture is a list of pairs")
 }
 
@@ -25,12 +27,21 @@ fn ids_equal_those_of_open_clip() {
             (inner != expected).then(|| format!("{text:?}: {inner:?}, open_clip has {expected:?}"))
         })
         .collect();
-    assert!(differing.is_empty(), "{} of {}:\n{}", differing.len(), rows.len(), differing.join("\n"));
+    assert!(
+        differing.is_empty(),
+        "{} of {}:\n{}",
+        differing.len(),
+        rows.len(),
+        differing.join("\n")
+    );
 }
 
 #[test]
 fn a_text_lies_between_the_two_marks() {
-    assert_eq!(Tokenizer::shared().encode("a cat"), [49_406, 320, 2_368, 49_407]);
+    assert_eq!(
+        Tokenizer::shared().encode("a cat"),
+        [49_406, 320, 2_368, 49_407]
+    );
     assert_eq!(Tokenizer::shared().encode(""), [49_406, 49_407]);
 }
 

@@ -5,23 +5,43 @@ use tch::{Device, Kind};
 #[test]
 fn a_device_is_written_as_it_is_read() {
     for name in ["auto", "cpu", "cuda:0", "cuda:3", "mps"] {
-        assert_eq!(name.parse::<DeviceChoice>().expect("a device").to_string(), name);
+        assert_eq!(
+            name.parse::<DeviceChoice>().expect("a device").to_string(),
+            name
+        );
     }
     assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
 }
 
 #[test]
 fn other_names_are_no_devices() {
-    for name in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:99999999", "CPU"] {
-        assert_eq!(name.parse::<DeviceChoice>(), Err(DeviceError::Unknown(name.to_owned())));
+    for name in [
+        "",
+        "gpu",
+        "cuda:",
+        "cuda:x",
+        "cuda:-1",
+        "cuda:+1",
+        "cuda:99999999",
+        "CPU",
+    ] {
+        assert_eq!(
+            name.parse::<DeviceChoice>(),
+            Err(DeviceError::Unknown(name.to_owned()))
+        );
     }
 }
 
 #[test]
 fn a_device_that_is_absent_is_told_with_those_that_are_present() {
-    let error = DeviceChoice::Cuda(999).resolve().expect_err("no machine has a thousand cards");
+    let error = DeviceChoice::Cuda(999)
+        .resolve()
+        .expect_err("no machine has a thousand cards");
     let text = error.to_string();
-    assert!(text.starts_with("device cuda:999 is not present: this machine has "), "{text}");
+    assert!(
+        text.starts_with("device cuda:999 is not present: this machine has "),
+        "{text}"
+    );
     assert!(text.ends_with("cpu"), "{text}");
 }
 
@@ -38,12 +58,19 @@ fn auto_precision_is_half_only_on_cuda() {
     assert_eq!(Precision::Auto.kind(Device::Mps), Kind::Float);
     assert_eq!(Precision::Auto.kind(Device::Cuda(0)), Kind::Half);
     for name in ["auto", "fp32", "bf16", "fp16"] {
-        assert_eq!(name.parse::<Precision>().expect("a precision").to_string(), name);
+        assert_eq!(
+            name.parse::<Precision>().expect("a precision").to_string(),
+            name
+        );
     }
     assert!("fp8".parse::<Precision>().is_err());
 }
 
 #[test]
 fn the_description_names_libtorch_and_its_version() {
-    assert!(library::describe().starts_with("libtorch 2."), "{}", library::describe());
+    assert!(
+        library::describe().starts_with("libtorch 2."),
+        "{}",
+        library::describe()
+    );
 }
