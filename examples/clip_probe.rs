@@ -128,8 +128,8 @@ fn save(file: &str, image: &Tensor, text: &Tensor, scores: &ViewScores) -> anyho
 fn digest(scores: &ViewScores) -> String {
     let numbers = scores.cosines.iter().chain(&scores.gradient);
     let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
-    Sha256::digest(bytes)[..8]
+    let start = Sha256::digest(bytes)[..8]
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+    format!("{start:016x}")
 }

@@ -1,4 +1,4 @@
-"""Writes src/clip/text_tables.json: the tables of ftfy (Apache-2.0, Robyn Speer) and of HTML's entities.
+"""Writes vocabulary/text_tables.json: the tables of ftfy (Apache-2.0, Robyn Speer) and of HTML's entities.
 
 Regular expressions are rewritten for Rust: without verbose mode and without what Rust's engine lacks.
 """

@@ -41,7 +41,7 @@ impl Checkpoint {
                 .next()
                 .is_some_and(|(name, _)| name.starts_with(&start))
         };
-        (0..).take_while(present).count() as i64
+        (0..self.tensors.len() as i64).take_while(present).count() as i64
     }
 
     /// A copy of a tensor's handle, if it has this shape.

@@ -3,7 +3,7 @@
 /// Channel means of CLIP's training pictures, red, green, blue, 0 to 1 (openai/CLIP, clip.py).
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviations that belong to [`CLIP_MEAN`].
-pub const CLIP_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const CLIP_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
 pub(crate) const HEAD_WIDTH: i64 = 64;

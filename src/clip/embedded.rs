@@ -15,9 +15,10 @@ pub const EMBEDDED_SHA256: &str =
 /// Whether the embedded weights are the ones that [`EMBEDDED_SHA256`] names.
 pub fn embedded_is_intact() -> bool {
     let digest = Sha256::digest(BYTES);
+    let written =
+        |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
     digest
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        == EMBEDDED_SHA256
+        .flat_map(written)
+        .eq(EMBEDDED_SHA256.chars().map(Some))
 }

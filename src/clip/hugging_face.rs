@@ -65,10 +65,10 @@ pub(crate) fn recognises(tensors: &BTreeMap<String, Tensor>) -> bool {
 /// # Errors
 /// When queries, keys and values do not fit together.
 pub(crate) fn rename(
-    tensors: BTreeMap<String, Tensor>,
+    tensors: &BTreeMap<String, Tensor>,
 ) -> Result<BTreeMap<String, Tensor>, TchError> {
     let mut renamed = BTreeMap::new();
-    for (name, tensor) in &tensors {
+    for (name, tensor) in tensors {
         if let Some((block, kind)) = name.split_once(".self_attn.q_proj.") {
             let of = |part: &str| tensors.get(&format!("{block}.self_attn.{part}_proj.{kind}"));
             if let (Some(keys), Some(values)) = (of("k"), of("v")) {

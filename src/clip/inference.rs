@@ -128,7 +128,7 @@ fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
     }
 }
 
-/// open_clip and Hugging Face keep the activation in a file beside the weights.
+/// `open_clip` and Hugging Face keep the activation in a file beside the weights.
 fn activation_beside(weights: &Path) -> Option<Activation> {
     let read = |name: &str| -> Option<Value> {
         let text = std::fs::read_to_string(weights.with_file_name(name)).ok()?;

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Names deeper than this are no module's; a loop in the file ends here.
 const DEEPEST_NAME: usize = 32;
-/// Values looked at while names are collected; RN50x64 has about ten thousand.
+/// Values looked at while names are collected; `RN50x64` has about ten thousand.
 const MOST_VALUES: usize = 1 << 20;
 
 /// Why a pickle cannot be read.
@@ -195,7 +195,7 @@ impl<'bytes> Machine<'bytes> {
         match &mut self.values[target] {
             Value::Sequence(list) => list.extend(parts),
             Value::Fields(fields) => {
-                fields.extend(parts.chunks_exact(2).map(|pair| (pair[0], pair[1])))
+                fields.extend(parts.chunks_exact(2).map(|pair| (pair[0], pair[1])));
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! The image tower of the RN models: OpenAI's ModifiedResNet.
 //!
-//! It differs from the usual ResNet by a stem of three convolutions, by average pooling instead of
+//! It differs from the usual `ResNet` by a stem of three convolutions, by average pooling instead of
 //! strides, and by attention in place of the last pooling. Batch normalisation is folded into the
 //! convolutions when the weights are read.
 

@@ -1,4 +1,4 @@
-//! Cleans a prompt as open_clip's tokenizer does: ftfy's repairs, HTML's entities, spaces, lower case.
+//! Cleans a prompt as `open_clip`'s tokenizer does: ftfy's repairs, HTML's entities, spaces, lower case.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -161,15 +161,14 @@ fn numbered(number: &str) -> String {
         None => number.parse(),
     };
     match code {
-        Ok(0) => char::REPLACEMENT_CHARACTER.to_string(),
+        // Only digits get here, so a number that cannot be read is too large.
+        Ok(0) | Err(_) => char::REPLACEMENT_CHARACTER.to_string(),
         Ok(0x0d) => "\r".to_owned(),
         Ok(code @ 0x80..=0x9f) => NUMBERED_CONTROLS[code as usize - 0x80].to_string(),
         Ok(code) if is_no_character(code) => String::new(),
         Ok(code) => char::from_u32(code)
             .unwrap_or(char::REPLACEMENT_CHARACTER)
             .to_string(),
-        // Only digits get here, so the number is too large.
-        Err(_) => char::REPLACEMENT_CHARACTER.to_string(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tables that the cleaning of text needs, taken from ftfy and from Python's list of HTML entities.
 //!
-//! ftfy is by Robyn Speer, Apache-2.0; `scripts/text_tables.py` writes the file from it.
+//! ftfy is by Robyn Speer, Apache-2.0; `scripts/text_tables.py` writes the file.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -64,7 +64,7 @@ pub(crate) struct Tables {
 
 /// The tables, read once.
 pub(crate) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let text = include_str!("text_tables.json");
+    let text = include_str!("../../vocabulary/text_tables.json");
     let written: Written =
         serde_json::from_str(text).expect("the table file is part of the program");
     let regex = |pattern: &str| Regex::new(pattern).expect("the patterns are part of the program");

@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::text_cleaning::clean;
 
-const MERGES: &[u8] = include_bytes!("bpe_simple_vocab_16e6.txt.gz");
+const MERGES: &[u8] = include_bytes!("../../vocabulary/bpe_simple_vocab_16e6.txt.gz");
 /// Merges in use; the list goes on, but the vocabulary ends here.
 const MERGE_COUNT: usize = 49_152 - 256 - 2;
 /// How the end of a word is written in the list of merges.
@@ -19,7 +19,7 @@ const WORD_END: &str = "</w>";
 /// Names of the two marks, which a text may also contain.
 const MARKS: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
 
-/// Turns text into token ids, equal to those of open_clip's `SimpleTokenizer`.
+/// Turns text into token ids, equal to those of `open_clip`'s `SimpleTokenizer`.
 #[derive(Debug)]
 pub struct Tokenizer {
     pieces: Regex,

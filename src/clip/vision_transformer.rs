@@ -1,4 +1,4 @@
-//! The image tower of the ViT models.
+//! The image tower of the `ViT` models.
 
 use tch::{TchError, Tensor};
 

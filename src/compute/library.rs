@@ -20,7 +20,12 @@ pub fn cuda_is_usable() -> bool {
     static USABLE: OnceLock<bool> = OnceLock::new();
     *USABLE.get_or_init(|| {
         open_cuda_library();
-        Cuda::is_available()
+        let usable = Cuda::is_available();
+        if usable {
+            // Trying out algorithms would pick another one from run to run, with other last bits.
+            Cuda::cudnn_set_benchmark(false);
+        }
+        usable
     })
 }
 

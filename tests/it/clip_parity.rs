@@ -1,20 +1,20 @@
-//! Embeddings and gradients against open_clip's; `scripts/parity --fixtures` writes the files.
+//! Embeddings and gradients against `open_clip`'s; `scripts/parity --fixtures` writes the files.
 use std::path::{Path, PathBuf};
 
 use clipdraw::clip::{Clip, WeightsSource};
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
-/// Smallest cosine of an embedding with open_clip's: 32-bit sums in another order differ by some 1e-6.
+/// Smallest cosine of an embedding with `open_clip`'s: 32-bit sums in another order differ by some 1e-6.
 const EMBEDDING: f64 = 0.99999;
-/// Smallest cosine of a picture's gradient with open_clip's, which passes twice as many sums.
+/// Smallest cosine of a picture's gradient with `open_clip`'s, which passes twice as many sums.
 const GRADIENT: f64 = 0.9999;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new("tests/it/fixtures").join(name)
 }
 
-/// What open_clip computed, and from what.
+/// What `open_clip` computed, and from what.
 struct Expected {
     texts: Vec<String>,
     pictures: Tensor,
