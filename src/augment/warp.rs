@@ -156,7 +156,7 @@ impl Sheet {
     }
 
     /// The weighted sum of four texels.
-    #[inline(always)]
+    #[inline]
     fn blend(&self, taps: Taps) -> Texel {
         let stride = self.width + BORDERS;
         let above = &self.texels[taps.first..taps.first + 2];
@@ -172,7 +172,7 @@ impl Sheet {
     }
 
     /// Adds a slope to four texels by their weights.
-    #[inline(always)]
+    #[inline]
     fn spread(&mut self, taps: Taps, [red, green, blue]: [f32; 3]) {
         let stride = self.width + BORDERS;
         let slope = [red, green, blue, 0.0];
@@ -267,7 +267,7 @@ impl<'a> Sampling<'a> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn taps(&self, source: [f32; 2], share: f32) -> Taps {
         // Pixel centres lie at half-integers. What is clamped lies in the border, where all
         // texels are the same.

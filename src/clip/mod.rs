@@ -294,7 +294,7 @@ impl fmt::Debug for Clip {
             .field("name", &name)
             .field("device", &device)
             .field("kind", &kind)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -312,8 +312,7 @@ fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
         });
     };
     if hugging_face::recognises(&checkpoint.tensors) {
-        let tensors = std::mem::take(&mut checkpoint.tensors);
-        checkpoint.tensors = hugging_face::rename(tensors)
+        checkpoint.tensors = hugging_face::rename(&checkpoint.tensors)
             .map_err(ClipError::while_doing("joining attention weights"))?;
     }
     Ok(checkpoint)

@@ -62,7 +62,7 @@ pub struct PredictArguments {
     #[arg(long, value_name = "FILE|-")]
     pub json: Option<String>,
     /// Where to write the drawing; .svg or .png decides the format, - is standard output.
-    /// Default: drawing.svg, or drawing.png with output_format=png.
+    /// Default: drawing.svg, or drawing.png with `output_format=png`.
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// A folder for every intermediate frame.

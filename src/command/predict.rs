@@ -90,7 +90,7 @@ fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
     let weights = arguments.weights.resolve()?;
     let clip = Clip::load(&weights, device, arguments.precision.kind(device))?;
     let maker = Maker {
-        model: clip.name().to_owned(),
+        model: clip.name(),
         device: device::names(&[device]),
         precision: arguments.precision.resolved(device).to_string(),
     };

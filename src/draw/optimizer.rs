@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn updates_equal_pytorchs_adam() {
         // torch.optim.Adam([x], lr=0.1) on gradients 1.0, -2.0, 0.5, 0.0 from x = 3.
-        let expected = [2.9, 2.936_610, 2.950_279, 2.961_476];
+        let expected = [2.9, 2.936_61, 2.950_279, 2.961_476];
         let mut strokes = Strokes::new();
         strokes.push(&[[0.0; 2]; 4], 3.0, [0.5; 4]);
         let mut optimizer = Optimizer::new(&strokes);

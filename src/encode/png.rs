@@ -35,7 +35,9 @@ pub fn png_size([width, height]: [f32; 2], scale: f32) -> Result<[u32; 2], PngEr
     let side = |length: f32| {
         let pixels = length.round();
         let possible = (1.0..=LONGEST_SIDE as f32).contains(&pixels);
-        possible.then_some(pixels as u32).ok_or(PngError::Size { width, height })
+        possible
+            .then_some(pixels as u32)
+            .ok_or(PngError::Size { width, height })
     };
     Ok([side(width)?, side(height)?])
 }

@@ -1,10 +1,16 @@
 //! One test binary.
-mod compute;
-mod layers;
-mod draw;
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed as it should"
+)]
+
 mod cli;
 mod clip_loading;
 mod clip_parity;
 mod clip_tokenizer;
+mod compute;
+mod draw;
 mod file_server;
+mod layers;
 mod weights;

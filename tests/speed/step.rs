@@ -78,8 +78,12 @@ fn clip_alone_on_libtorchs_threads(bencher: Bencher<'_, '_>, name: &str) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tch::set_num_threads(cores as i32);
     bencher.bench_local(|| {
-        let views = Tensor::full([VIEWS as i64, 3, side, side], 0.5, (Kind::Float, Device::Cpu))
-            .set_requires_grad(true);
+        let views = Tensor::full(
+            [VIEWS as i64, 3, side, side],
+            0.5,
+            (Kind::Float, Device::Cpu),
+        )
+        .set_requires_grad(true);
         let cosines = clip.embed_pictures(&views).expect("pictures").matmul(&text);
         cosines.sum(Kind::Float).backward();
         views.grad()
