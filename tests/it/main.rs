@@ -5,6 +5,7 @@
     reason = "a test that panics has failed as it should"
 )]
 
+mod browser;
 mod cli;
 mod clip_loading;
 mod clip_parity;
@@ -13,4 +14,5 @@ mod compute;
 mod draw;
 mod file_server;
 mod layers;
+mod readme;
 mod weights;

@@ -1,0 +1,19 @@
+//! Any bytes as the JSON object of inputs: they are refused with a reason, or every value is allowed.
+#![no_main]
+
+use clipdraw::prediction::{FIELDS, Input};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(Value::Object(raw)) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    match Input::from_values(&raw) {
+        Ok(input) => {
+            assert!(FIELDS.iter().all(|field| field.allows(&input.values[field.name])));
+            assert!(!input.spec.prompts.is_empty() && input.spec.strokes > 0 && input.spec.steps > 0);
+        }
+        Err(errors) => assert!(!errors.0.is_empty() && !errors.to_string().is_empty()),
+    }
+});

@@ -1,0 +1,139 @@
+//! What the optimiser sees is what a browser shows: Chromium paints an exported SVG, and its pixels
+//! are held against the rasterizer's and resvg's.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clipdraw::encode::{Metadata, svg_to_png, write_svg};
+use clipdraw::raster::paint;
+use clipdraw::scene::start::random_strokes;
+use clipdraw::scene::{Canvas, Picture, Strokes};
+use tiny_skia::Pixmap;
+
+/// Names of Chromium and its relatives on Linux and macOS.
+const BROWSERS: [&str; 4] = [
+    "chromium",
+    "google-chrome",
+    "chromium-browser",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+fn browser() -> Option<PathBuf> {
+    let answers = |name: &&&str| Command::new(name).arg("--version").output().is_ok();
+    BROWSERS.iter().find(answers).map(PathBuf::from)
+}
+
+/// Whether a missing browser is a failure: CI has to have one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`CI` is set by every CI service and is no setting of ours"
+)]
+fn browser_is_required() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
+fn scene() -> Strokes {
+    let mut strokes = random_strokes(&Canvas::default(), 64, 3);
+    for (index, half_width) in strokes.half_widths.iter_mut().enumerate() {
+        *half_width = 1.0 + (index % 12) as f32;
+    }
+    // A dot, a sharp turn and a loop.
+    strokes.push(&[[40.0, 40.0]; 4], 9.0, [0.9, 0.1, 0.1, 0.7]);
+    strokes.push(
+        &[[60.0, 180.0], [120.0, 180.0], [120.0, 183.0], [60.0, 186.0]],
+        5.0,
+        [0.1, 0.1, 0.9, 0.5],
+    );
+    strokes.push(
+        &[
+            [140.0, 180.0],
+            [220.0, 100.0],
+            [100.0, 100.0],
+            [180.0, 180.0],
+        ],
+        6.0,
+        [0.1, 0.6, 0.1, 0.5],
+    );
+    strokes
+}
+
+fn screenshot(browser: &Path, svg: &str) -> Pixmap {
+    let folder = tempfile::tempdir().unwrap();
+    let [page, image] = ["drawing.svg", "screenshot.png"].map(|name| folder.path().join(name));
+    std::fs::write(&page, svg).unwrap();
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--no-first-run",
+        ])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ])
+        .args([
+            "--force-device-scale-factor=1",
+            "--force-color-profile=srgb",
+            "--window-size=224,224",
+        ])
+        .arg(format!(
+            "--user-data-dir={}",
+            folder.path().join("profile").display()
+        ))
+        .arg(format!("--screenshot={}", image.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let bytes = std::fs::read(&image);
+    let bytes = bytes
+        .unwrap_or_else(|_| panic!("no screenshot: {}", String::from_utf8_lossy(&output.stderr)));
+    Pixmap::decode_png(&bytes).unwrap()
+}
+
+fn difference(picture: &Picture, pixels: &Pixmap) -> f64 {
+    assert!(
+        pixels.width() >= 224 && pixels.height() >= 224,
+        "{} x {}",
+        pixels.width(),
+        pixels.height()
+    );
+    let mut squares = 0.0;
+    for y in 0..224 {
+        for x in 0..224 {
+            let pixel = pixels.pixel(x as u32, y as u32).unwrap();
+            let shown = [pixel.red(), pixel.green(), pixel.blue()]
+                .map(|channel| f64::from(channel) / 255.0);
+            let seen = picture.pixel(x, y);
+            squares += (0..3)
+                .map(|channel| (shown[channel] - f64::from(seen[channel])).powi(2))
+                .sum::<f64>();
+        }
+    }
+    (squares / (3.0 * 224.0 * 224.0)).sqrt()
+}
+
+#[test]
+fn a_browser_and_resvg_show_what_the_optimiser_sees() {
+    let metadata = Metadata {
+        title: "a < b & \"c\"".to_owned(),
+        recipe: "{}".to_owned(),
+    };
+    let (strokes, canvas) = (scene(), Canvas::default());
+    let svg = write_svg(&strokes, &canvas, &metadata);
+    let painting = paint(&strokes, &canvas);
+    let by_resvg = Pixmap::decode_png(&svg_to_png(&svg, 1.0).unwrap()).unwrap();
+    let from_resvg = difference(painting.picture(), &by_resvg);
+    assert!(from_resvg < 0.015, "resvg differs by {from_resvg:.4}");
+    let Some(browser) = browser() else {
+        assert!(!browser_is_required(), "CI needs one of {BROWSERS:?}");
+        return;
+    };
+    let from_browser = difference(painting.picture(), &screenshot(&browser, &svg));
+    assert!(
+        from_browser < 0.015,
+        "the browser differs by {from_browser:.4}"
+    );
+}
