@@ -25,11 +25,52 @@ impl Homography {
         Self(solve(rows))
     }
 
+    /// This map after a scaling and a shift: `p -> self(p * factor + offset)`, moved by `shift`.
+    pub fn between_frames(
+        &self,
+        factor: [f64; 2],
+        offset: [f64; 2],
+        shift: [f64; 2],
+    ) -> Projection {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        let row = |[x, y, one]: [f64; 3]| {
+            [
+                x * factor[0],
+                y * factor[1],
+                x * offset[0] + y * offset[1] + one,
+            ]
+        };
+        let depth = row([g, h, 1.0]);
+        let moved = |numerator: [f64; 3], shift: f64| {
+            let numerator = row(numerator);
+            [0, 1, 2].map(|index| numerator[index] + shift * depth[index])
+        };
+        Projection([
+            moved([a, b, c], shift[0]),
+            moved([d, e, f], shift[1]),
+            depth,
+        ])
+    }
+
     /// Where a point goes.
     pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [a, b, c, d, e, f, g, h] = self.0;
         let depth = g * x + h * y + 1.0;
         [(a * x + b * y + c) / depth, (d * x + e * y + f) / depth]
+    }
+}
+
+/// A projective map as rows of homogeneous coordinates: two numerators and their denominator.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Projection([[f64; 3]; 3]);
+
+impl Projection {
+    /// Where a point goes.
+    #[inline]
+    pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let [u, v, depth] = self.0.map(|[a, b, c]| a * x + (b * y + c));
+        let inverse = 1.0 / depth;
+        [u * inverse, v * inverse]
     }
 }
 

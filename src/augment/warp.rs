@@ -3,7 +3,7 @@
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::homography::{Homography, random_perspective};
+use super::homography::{Homography, Projection, random_perspective};
 use super::window::{Window, random_window};
 use crate::scene::Picture;
 
@@ -12,6 +12,9 @@ const FILL: f32 = 1.0;
 
 /// Most samples to one output pixel along an axis.
 const MOST_SAMPLES: f64 = 16.0;
+
+/// A bilinear sample reaches over two source pixels, so three samples to four of them miss none.
+const SAMPLES_PER_SOURCE_PIXEL: f64 = 0.75;
 
 /// A pixel with its three channels side by side, so that four of them are blended in one go; the
 /// fourth number is not used.
@@ -196,8 +199,9 @@ struct Taps {
 }
 
 /// How one view is resampled.
-struct Sampling<'a> {
-    view: &'a View,
+struct Sampling {
+    /// From the view's pixels to the canvas's.
+    source: Projection,
     /// Pixels along a side of the view.
     side: usize,
     /// Samples to one pixel along an axis.
@@ -206,41 +210,22 @@ struct Sampling<'a> {
     canvas: [usize; 2],
 }
 
-impl<'a> Sampling<'a> {
-    fn new(view: &'a View, side: usize, width: usize, height: usize) -> Self {
-        let mut sampling = Self {
-            view,
+impl Sampling {
+    fn new(view: &View, side: usize, width: usize, height: usize) -> Self {
+        let window = &view.window;
+        let square = width.max(height);
+        let factor = [window.width, window.height].map(|length| f64::from(length) / side as f64);
+        let offset = [window.left, window.top].map(f64::from);
+        let margin = [width, height].map(|length| (square - length) as f64 / 2.0);
+        let source = view
+            .perspective
+            .between_frames(factor, offset, margin.map(|length| -length));
+        Self {
+            source,
             side,
-            samples: 1,
+            samples: samples_along_an_axis(&source, side),
             canvas: [width, height],
-        };
-        sampling.samples = sampling.samples_along_an_axis();
-        sampling
-    }
-
-    /// Where the point `(x, y)` of the view comes from, in canvas pixels.
-    fn source(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        let window = &self.view.window;
-        let square = self.canvas[0].max(self.canvas[1]);
-        let scaled = |length: u32, place: f64| f64::from(length) * place / self.side as f64;
-        let [u, v] = self.view.perspective.map([
-            f64::from(window.left) + scaled(window.width, x),
-            f64::from(window.top) + scaled(window.height, y),
-        ]);
-        let margin = self.canvas.map(|length| (square - length) as f64 / 2.0);
-        [u - margin[0], v - margin[1]]
-    }
-
-    /// One unless the view shrinks the picture, else about one for each source pixel, whose mean
-    /// then is the antialiased pixel.
-    fn samples_along_an_axis(&self) -> usize {
-        let middle = self.side as f64 / 2.0;
-        let [x, y] = self.source([middle, middle]);
-        let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
-            let [u, v] = self.source([middle + dx, middle + dy]);
-            (u - x).hypot(v - y)
-        });
-        right.max(below).round().clamp(1.0, MOST_SAMPLES) as usize
+        }
     }
 
     /// Calls `use_sample(pixel of the view, taps)` for every sample, row by row.
@@ -260,10 +245,11 @@ impl<'a> Sampling<'a> {
 
     /// The sources of one row of samples.
     fn find_sources(&self, row: usize, sources: &mut [[f32; 2]]) {
-        let y = (row as f64 + 0.5) / self.samples as f64;
+        let step = 1.0 / self.samples as f64;
+        let y = (row as f64 + 0.5) * step;
         for (index, source) in sources.iter_mut().enumerate() {
-            let x = (index as f64 + 0.5) / self.samples as f64;
-            *source = self.source([x, y]).map(|coordinate| coordinate as f32);
+            let x = (index as f64 + 0.5) * step;
+            *source = self.source.map([x, y]).map(|coordinate| coordinate as f32);
         }
     }
 
@@ -289,6 +275,18 @@ impl<'a> Sampling<'a> {
             ],
         }
     }
+}
+
+/// One unless the view shrinks the picture; else so many that their mean is an antialiased pixel.
+fn samples_along_an_axis(source: &Projection, side: usize) -> usize {
+    let middle = side as f64 / 2.0;
+    let [x, y] = source.map([middle, middle]);
+    let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
+        let [u, v] = source.map([middle + dx, middle + dy]);
+        (u - x).hypot(v - y)
+    });
+    let samples = (right.max(below) * SAMPLES_PER_SOURCE_PIXEL).round();
+    samples.clamp(1.0, MOST_SAMPLES) as usize
 }
 
 #[cfg(test)]
@@ -344,6 +342,48 @@ mod tests {
                 (change - predicted).abs() < 1e-3 * change.abs().max(1.0),
                 "{change} {predicted}"
             );
+        }
+    }
+
+    /// The same view by libtorch: its `grid_sample` fills with zeros, so the negative is sampled.
+    fn by_grid_sample(picture: &Picture, view: &View, side: usize) -> Vec<f32> {
+        let (width, height) = (picture.width(), picture.height());
+        let square = width.max(height);
+        let window = &view.window;
+        let place =
+            |index: usize, length: u32| (index as f64 + 0.5) * f64::from(length) / side as f64;
+        let grid = (0..side * side).flat_map(|pixel| {
+            let x = f64::from(window.left) + place(pixel % side, window.width);
+            let y = f64::from(window.top) + place(pixel / side, window.height);
+            let [u, v] = view.perspective.map([x, y]);
+            let normal = |place: f64, length: usize| {
+                let on_canvas = place - (square - length) as f64 / 2.0;
+                (2.0 * on_canvas / length as f64 - 1.0) as f32
+            };
+            [normal(u, width), normal(v, height)]
+        });
+        let grid: Vec<f32> = grid.collect();
+        let grid = tch::Tensor::from_slice(&grid).view([1, side as i64, side as i64, 2]);
+        let negative: tch::Tensor = 1.0 - tch::Tensor::from_slice(picture.values());
+        let negative = negative.view([1, 3, height as i64, width as i64]);
+        let seen: tch::Tensor = 1.0 - negative.grid_sampler(&grid, 0, 0, false);
+        Vec::try_from(&seen.view(-1)).unwrap()
+    }
+
+    #[test]
+    fn views_that_do_not_shrink_equal_libtorchs_grid_sample() {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        for (width, height) in [(64, 64), (48, 80)] {
+            let picture = noise(width, height, 8);
+            let view = View::random(&mut random, width, height);
+            let seen = Views::new(&picture, &[view], 96).values;
+            let expected = by_grid_sample(&picture, &view, 96);
+            let worst = seen
+                .iter()
+                .zip(&expected)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(worst < 2e-4, "{worst}");
         }
     }
 
