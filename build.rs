@@ -5,6 +5,7 @@
 )]
 
 use std::env;
+use std::fs;
 use std::path::Path;
 
 fn main() {
@@ -20,11 +21,21 @@ fn main() {
     for place in [real.as_deref().unwrap_or(folder), folder] {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", place.display());
     }
-    if folder.join("libtorch_cuda.so").exists() {
-        // No symbol of the CUDA half is named by this crate, so the linker would drop it;
-        // libtorch.so stands for both halves.
-        println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
-        println!("cargo:rustc-link-arg=-ltorch");
-        println!("cargo:rustc-link-arg=-Wl,--as-needed");
+    if let Some(version) = version(folder) {
+        println!("cargo:rustc-env=CLIPDRAW_LIBTORCH_VERSION={version}");
     }
+}
+
+/// The version of the libtorch in `lib`, as it says of itself.
+fn version(lib: &Path) -> Option<String> {
+    let root = lib.parent()?;
+    let read = |name: &str| fs::read_to_string(root.join(name)).ok();
+    let python = || {
+        let text = read("version.py")?;
+        let line = text.lines().find(|line| line.starts_with("__version__"))?;
+        Some(line.split('\'').nth(1)?.to_owned())
+    };
+    read("build-version")
+        .map(|text| text.trim().to_owned())
+        .or_else(python)
 }

@@ -13,7 +13,11 @@ const FILL: f32 = 1.0;
 /// Most samples to one output pixel along an axis.
 const MOST_SAMPLES: f64 = 16.0;
 
-/// A bilinear sample reaches over two source pixels, so three samples to four of them miss none.
+/// Views whose gradients are spread side by side; each needs a sheet as large as the canvas.
+const VIEWS_AT_ONCE: usize = 8;
+
+/// A bilinear sample reaches over two source pixels, so three samples to four of them miss none
+/// where the scale is that of the view's middle.
 const SAMPLES_PER_SOURCE_PIXEL: f64 = 0.75;
 
 /// A pixel with its three channels side by side, so that four of them are blended in one go; the
@@ -83,23 +87,26 @@ impl Views {
 pub fn view_gradient(gradient: &Views, views: &[View], width: usize, height: usize) -> Picture {
     let side = gradient.side;
     let plane = side * side;
-    let parts: Vec<Sheet> = gradient
-        .values
-        .par_chunks(3 * plane)
-        .zip(views)
-        .map(|(planes, view)| {
-            let mut sheet = Sheet::blank(width, height);
-            Sampling::new(view, side, width, height).visit(|pixel, taps| {
-                let slope = [0, 1, 2].map(|channel| planes[channel * plane + pixel]);
-                sheet.spread(taps, slope);
-            });
-            sheet
-        })
-        .collect();
-    // The views are added in their order, so that the sum does not depend on the threads.
+    let spread = |(planes, view): (&[f32], &View)| {
+        let mut sheet = Sheet::blank(width, height);
+        Sampling::new(view, side, width, height).visit(|pixel, taps| {
+            let slope = [0, 1, 2].map(|channel| planes[channel * plane + pixel]);
+            sheet.spread(taps, slope);
+        });
+        sheet
+    };
     let mut picture = Picture::filled(width, height, [0.0; 3]);
-    for sheet in &parts {
-        sheet.add_to(&mut picture);
+    let batches = gradient.values.chunks(VIEWS_AT_ONCE * 3 * plane);
+    for (values, views) in batches.zip(views.chunks(VIEWS_AT_ONCE)) {
+        let sheets: Vec<Sheet> = values
+            .par_chunks(3 * plane)
+            .zip(views)
+            .map(spread)
+            .collect();
+        // The views are added in their order, so that the sum does not depend on the threads.
+        for sheet in &sheets {
+            sheet.add_to(&mut picture);
+        }
     }
     picture
 }

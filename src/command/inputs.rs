@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::prediction::{FIELDS, Field};
+use crate::prediction::Field;
 
 /// The largest file that is read for an input or for all of them, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -19,12 +19,6 @@ pub enum ReadError {
     /// The same input twice.
     #[error("`-i {0}=…` is given twice")]
     Twice(String),
-    /// No input has that name.
-    #[error("{name}: there is no such input; allowed are {allowed}", allowed = names())]
-    Unknown {
-        /// The name.
-        name: String,
-    },
     /// A file cannot be read as text.
     #[error("{place}: cannot be read")]
     Unreadable {
@@ -57,11 +51,6 @@ pub enum ReadError {
     },
 }
 
-fn names() -> String {
-    let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
-    names.join(", ")
-}
-
 /// Joins the inputs of a JSON document and of `-i` assignments; the latter win.
 ///
 /// # Errors
@@ -87,13 +76,13 @@ fn read_assignment(assignment: &str) -> Result<(String, Value), ReadError> {
         .split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| ReadError::NotAnAssignment(assignment.to_owned()))?;
-    let field = Field::named(name).ok_or_else(|| ReadError::Unknown {
-        name: name.to_owned(),
-    })?;
-    let value = match text.strip_prefix('@') {
-        Some(path) => field.read_text(read_text(&Source::File(path.into()))?.trim_end()),
-        None => field.read_text(text),
+    let text = match text.strip_prefix('@') {
+        Some(path) => read_text(&Source::File(path.into()))?.trim_end().to_owned(),
+        None => text.to_owned(),
     };
+    // A name that is unknown is refused where all inputs are checked.
+    let value =
+        Field::named(name).map_or_else(|| text.as_str().into(), |field| field.read_text(&text));
     Ok((name.to_owned(), value))
 }
 
@@ -207,11 +196,6 @@ mod tests {
             ),
             (None, vec!["=a"], "`-i =a`"),
             (None, vec!["seed=1", "seed=2"], "`-i seed=…` is given twice"),
-            (
-                None,
-                vec!["promt=a"],
-                "promt: there is no such input; allowed are prompt, num_paths",
-            ),
             (
                 None,
                 vec!["prompt=@/does/not/exist"],

@@ -58,6 +58,9 @@ impl Output {
                 folder.display()
             );
         }
+        // Better now than after minutes of drawing.
+        can_write(path)
+            .with_context(|| format!("--output {} cannot be written", path.display()))?;
         Ok(Self {
             place: Place::File(path.to_owned()),
             format,
@@ -120,15 +123,33 @@ impl FrameFolder {
     }
 }
 
+/// Whether a path is a plain file or could become one; a device or a link is written to directly.
+fn is_plain(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_file())
+}
+
+/// The file that a drawing is written to before it takes the place of `path`.
+fn part_beside(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".clipdraw-{}.part", std::process::id()))
+}
+
+fn can_write(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    if !is_plain(path) {
+        return Ok(());
+    }
+    let part = part_beside(path);
+    std::fs::write(&part, []).and_then(|()| std::fs::remove_file(&part))
+}
+
 /// Writes beside the file first and then renames, so that no reader ever sees half a drawing.
 fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let is_plain = std::fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_file());
-    if !is_plain {
+    if !is_plain(path) {
         return std::fs::write(path, bytes);
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
+    let part = part_beside(path);
     std::fs::write(&part, bytes)
         .and_then(|()| std::fs::rename(&part, path))
         .inspect_err(|_| {

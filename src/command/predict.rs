@@ -2,33 +2,35 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::arguments::{ComputeArguments, PredictArguments};
 use super::inputs::read_inputs;
 use super::output::{FrameFolder, Output};
-use super::report::{Report, loss_line};
-use crate::clip::Clip;
+use super::report::{Report, legible, loss_line};
+use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
 use crate::compute::{device, library};
-use crate::draw::{DrawError, Drawing, Frame, advance};
+use crate::draw::{Drawing, Frame, advance};
 use crate::encode::{OutputFormat, png_size};
+use crate::model_store::checksum;
 use crate::prediction::{Input, Maker, encode_frame};
 
-/// The exit status of a program that Ctrl-C ended (128 + SIGINT).
-const INTERRUPTED: u8 = 130;
+/// What is added to a signal's number to give the exit status of a program that it ended.
+const SIGNAL_STATUS: i32 = 128;
 
-/// Draws, and reports on standard error. The exit status is 0, or 130 after Ctrl-C.
+/// Draws, and reports on standard error. The exit status is 0, or 130 after Ctrl-C and 143 after
+/// SIGTERM, which stop at the next step.
 ///
 /// # Errors
 /// When an input is not allowed, CLIP cannot be loaded, a number is not finite, or a file cannot
 /// be written. What was drawn until then is written all the same.
 pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let interrupted = watch_signals()?;
     let raw = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
     let input = Input::from_values(&raw)?;
     let output = Output::new(arguments.output.as_deref(), input.output_format)?;
@@ -37,13 +39,15 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         let size = [canvas.width as f32, canvas.height as f32];
         png_size(size, arguments.png_scale).context("--png-scale")?;
     }
+    let (clip, maker) = load(&arguments.compute)?;
     let frames = arguments
         .frames
         .as_deref()
         .map(|folder| FrameFolder::new(folder, input.spec.steps))
         .transpose()?;
+    // Until here a signal ends the program at once: there is nothing to keep.
+    let interruption = Interruption::watch()?;
     let report = Report::new(input.spec.steps, arguments.quiet);
-    let (clip, maker) = load(&arguments.compute)?;
     report.say(&opening(&input, &maker));
     let session = Session {
         input: &input,
@@ -51,31 +55,45 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         png_scale: arguments.png_scale,
         output: &output,
         frames: frames.as_ref(),
-        interrupted: &interrupted,
+        interruption: &interruption,
     };
     let ending = session.draw(&clip, &report)?;
     report.finish();
     report.say(&closing(&session, &ending, started));
     match ending.failure {
-        Some(failure) => Err(failure.into()),
-        None if ending.interrupted => Ok(ExitCode::from(INTERRUPTED)),
-        None => Ok(ExitCode::SUCCESS),
+        Some(failure) => Err(failure),
+        None => Ok(ExitCode::from(ending.status)),
     }
 }
 
-/// The first Ctrl-C sets the flag that is returned; the second ends the program at once.
-fn watch_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            INTERRUPTED.into(),
-            Arc::clone(&flag),
-        )
-        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-        .context("signals cannot be watched")?;
+/// Signals that ask the program to stop. The second of them ends it at once.
+struct Interruption {
+    came: Arc<AtomicBool>,
+    /// The exit status that the first signal asks for, 0 before it.
+    status: Arc<AtomicUsize>,
+}
+
+impl Interruption {
+    fn watch() -> anyhow::Result<Self> {
+        let watch = Self {
+            came: Arc::default(),
+            status: Arc::default(),
+        };
+        for signal in [SIGINT, SIGTERM] {
+            let status = SIGNAL_STATUS + signal;
+            flag::register_conditional_shutdown(signal, status, Arc::clone(&watch.came))
+                .and_then(|_| flag::register(signal, Arc::clone(&watch.came)))
+                .and_then(|_| {
+                    flag::register_usize(signal, Arc::clone(&watch.status), status as usize)
+                })
+                .context("signals cannot be watched")?;
+        }
+        Ok(watch)
     }
-    Ok(flag)
+
+    fn status(&self) -> u8 {
+        self.status.load(Ordering::Relaxed) as u8
+    }
 }
 
 fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
@@ -89,8 +107,15 @@ fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
     }
     let weights = arguments.weights.resolve()?;
     let clip = Clip::load(&weights, device, arguments.precision.kind(device))?;
+    let checksum = match &weights {
+        WeightsSource::Embedded => EMBEDDED_SHA256.to_owned(),
+        WeightsSource::File(path) => {
+            checksum::of_file(path).with_context(|| format!("{} cannot be read", path.display()))?
+        }
+    };
     let maker = Maker {
         model: clip.name(),
+        weights_sha256: checksum,
         device: device::names(&[device]),
         precision: arguments.precision.resolved(device).to_string(),
     };
@@ -100,7 +125,7 @@ fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
 fn opening(input: &Input, maker: &Maker) -> String {
     format!(
         "drawing `{}` with {} strokes, seed {}, CLIP {} on {} in {}",
-        input.values["prompt"].as_str().unwrap_or_default(),
+        legible(input.values["prompt"].as_str().unwrap_or_default()),
         input.spec.strokes,
         input.spec.seed,
         maker.model,
@@ -113,8 +138,9 @@ fn opening(input: &Input, maker: &Maker) -> String {
 struct Ending {
     frame: Frame,
     steps_per_second: f64,
-    interrupted: bool,
-    failure: Option<DrawError>,
+    /// The exit status: 0, or that of a signal.
+    status: u8,
+    failure: Option<anyhow::Error>,
 }
 
 fn closing(session: &Session<'_>, ending: &Ending, started: Instant) -> String {
@@ -152,7 +178,7 @@ struct Session<'a> {
     png_scale: f32,
     output: &'a Output,
     frames: Option<&'a FrameFolder>,
-    interrupted: &'a AtomicBool,
+    interruption: &'a Interruption,
 }
 
 impl Session<'_> {
@@ -160,19 +186,13 @@ impl Session<'_> {
         let mut drawing = Drawing::start(clip, self.input.spec.clone())?;
         let mut failure = None;
         let mut finished = false;
-        while !finished && failure.is_none() && !self.interrupted.load(Ordering::Relaxed) {
-            for result in advance(clip, &mut [&mut drawing]) {
-                match result {
-                    Ok(progress) => {
-                        report.show(&progress);
-                        finished = progress.finished;
-                        progress
-                            .frame
-                            .as_ref()
-                            .map_or(Ok(()), |frame| self.keep(frame))?;
-                    }
-                    Err(cause) => failure = Some(cause),
-                }
+        while !finished && failure.is_none() {
+            match self.step(clip, &mut drawing, report) {
+                Ok(was_last) => finished = was_last,
+                Err(cause) => failure = Some(cause),
+            }
+            if self.interruption.status() != 0 {
+                break;
             }
         }
         let frame = drawing.frame();
@@ -180,9 +200,24 @@ impl Session<'_> {
         Ok(Ending {
             steps_per_second: report.steps_per_second(frame.step),
             frame,
-            interrupted: !finished && failure.is_none(),
+            status: if finished {
+                0
+            } else {
+                self.interruption.status()
+            },
             failure,
         })
+    }
+
+    /// Does one step; whether it was the last.
+    fn step(&self, clip: &Clip, drawing: &mut Drawing, report: &Report) -> anyhow::Result<bool> {
+        let progress = advance(clip, &mut [drawing]).remove(0)?;
+        report.show(&progress);
+        progress
+            .frame
+            .as_ref()
+            .map_or(Ok(()), |frame| self.keep(frame))?;
+        Ok(progress.finished)
     }
 
     fn keep(&self, frame: &Frame) -> anyhow::Result<()> {

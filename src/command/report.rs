@@ -88,7 +88,7 @@ pub fn loss_line(losses: &Losses) -> String {
         [only] => vec![format!("clip {:.4}", only.loss)],
         several => several
             .iter()
-            .map(|term| format!("clip `{}` {:.4}", term.prompt.text, term.loss))
+            .map(|term| format!("clip `{}` {:.4}", legible(&term.prompt.text), term.loss))
             .collect(),
     };
     format!(
@@ -97,6 +97,25 @@ pub fn loss_line(losses: &Losses) -> String {
         terms.join(" + "),
         losses.centre
     )
+}
+
+/// The most characters of a prompt that a line of a report shows.
+const LONGEST_TEXT: usize = 60;
+
+/// A text on one line: cut if it is long, without characters that a terminal would obey.
+pub fn legible(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            ' '
+        } else {
+            character
+        }
+    };
+    let mut line: String = text.chars().take(LONGEST_TEXT).map(shown).collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 fn print(line: &str) {

@@ -1,9 +1,11 @@
 //! `clipdraw weights`: which CLIP weights there are, getting them, checking them.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::OsStringValueParser;
 use clap::{Args, Subcommand};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
@@ -32,7 +34,8 @@ impl WeightsChoice {
     /// # Errors
     /// When they are unknown or not on this machine.
     pub fn resolve(&self) -> Result<WeightsSource, StoreError> {
-        choose(self.weights.as_deref(), &self.folder.folders())
+        let wish = self.weights.as_deref().filter(|name| !name.is_empty());
+        choose(wish, &self.folder.folders())
     }
 }
 
@@ -40,13 +43,18 @@ impl WeightsChoice {
 #[derive(Debug, Clone, Args)]
 pub struct WeightsFolder {
     /// The folder with CLIP weights, instead of the checkout's and the user's own.
-    #[arg(long, value_name = "FOLDER", env = settings::WEIGHTS_DIR, global = true)]
-    weights_dir: Option<PathBuf>,
+    #[arg(long, value_name = "FOLDER", env = settings::WEIGHTS_DIR, global = true, value_parser = OsStringValueParser::new())]
+    weights_dir: Option<OsString>,
 }
 
 impl WeightsFolder {
     fn folders(&self) -> Folders {
-        Folders::new(self.weights_dir.clone())
+        // Empty is what Compose and CI files set a variable to that they do not mean to set.
+        let named = self
+            .weights_dir
+            .as_ref()
+            .filter(|folder| !folder.is_empty());
+        Folders::new(named.map(PathBuf::from))
     }
 }
 

@@ -5,8 +5,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use libloading::Library;
 use tch::{Cuda, Tensor};
 
-/// Version of libtorch that tch is built for; torch-sys refuses another at build time.
-pub const LIBTORCH_VERSION: &str = "2.11.0";
+/// Version of libtorch that the program was compiled with.
+pub const LIBTORCH_VERSION: &str = match option_env!("CLIPDRAW_LIBTORCH_VERSION") {
+    Some(version) => version,
+    None => "2.11.0",
+};
 
 /// File names under which libtorch's CUDA half is found by the loader.
 const CUDA_LIBRARIES: [&str; 3] = ["libtorch_cuda.so", "torch_cuda.dll", "libtorch_cuda.dylib"];

@@ -28,7 +28,9 @@ pub struct PrecisionError(String);
 impl Precision {
     /// The precision that this one means on `device`, never `Auto`.
     ///
-    /// `Auto` takes fp16 on CUDA, because it is fast on every card since Volta while bf16 needs Ampere.
+    /// `Auto` takes fp16 on CUDA, because it is fast on every card since Volta while bf16 needs
+    /// Ampere. On processors it takes fp32: bf16 was slower on one that has instructions for it
+    /// (`cargo bench`, `clip_alone`).
     #[must_use]
     pub fn resolved(self, device: Device) -> Self {
         match self {

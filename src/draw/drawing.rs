@@ -127,8 +127,11 @@ pub struct Drawing {
     step: usize,
     /// Unit vectors of the prompts, `[E]` each.
     texts: Vec<Vec<f32>>,
-    /// What the embedding of each view is multiplied with to give the CLIP loss, `[E]`.
+    /// What the embedding of each view is multiplied with, `[E]`, of length 1 or 0: half precision
+    /// has no room for the weights of prompts.
     direction: Tensor,
+    /// The product times this is the CLIP loss.
+    strength: f32,
     last_losses: Losses,
 }
 
@@ -150,14 +153,7 @@ impl Drawing {
             .iter()
             .map(|prompt| embed(clip, &prompt.text))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut direction = vec![0.0; clip.embedding_width() as usize];
-        for (prompt, text) in spec.prompts.iter().zip(&texts) {
-            let weight = -prompt.weight * spec.clip_weight as f32;
-            direction
-                .iter_mut()
-                .zip(text)
-                .for_each(|(sum, value)| *sum += weight * value);
-        }
+        let (direction, strength) = direction(&spec, &texts);
         let mut strokes = random_strokes(&spec.canvas, spec.strokes, spec.seed);
         clamp(&mut strokes, half_width_limits(&spec));
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
@@ -169,6 +165,7 @@ impl Drawing {
             step: 0,
             texts,
             direction: Tensor::from_slice(&direction),
+            strength,
             last_losses: Losses::default(),
             spec,
         })
@@ -243,7 +240,8 @@ impl Drawing {
             .map(|(prompt, sum)| PromptLoss {
                 prompt: prompt.clone(),
                 similarity: sum / views,
-                loss: -self.spec.clip_weight * f64::from(prompt.weight) * sum,
+                // Adding zero turns -0 into 0.
+                loss: -self.spec.clip_weight * f64::from(prompt.weight) * sum + 0.0,
             })
             .collect();
         Losses { prompts, centre }
@@ -318,6 +316,27 @@ fn embed(clip: &Clip, text: &str) -> Result<Vec<f32>, DrawError> {
     })
 }
 
+/// The direction in which the CLIP loss grows, `[E]`, as a unit vector and its length.
+fn direction(spec: &Spec, texts: &[Vec<f32>]) -> (Vec<f32>, f32) {
+    let mut direction = vec![0.0; texts[0].len()];
+    for (prompt, text) in spec.prompts.iter().zip(texts) {
+        let weight = -prompt.weight * spec.clip_weight as f32;
+        let terms = direction.iter_mut().zip(text);
+        terms.for_each(|(sum, value)| *sum += weight * value);
+    }
+    let length = direction
+        .iter()
+        .map(|value| value * value)
+        .sum::<f32>()
+        .sqrt();
+    if length > 0.0 {
+        for value in &mut direction {
+            *value /= length;
+        }
+    }
+    (direction, length)
+}
+
 fn half_width_limits(spec: &Spec) -> [f32; 2] {
     spec.stroke_widths
         .map(|width| 0.5 * width * spec.canvas.scale())
@@ -346,6 +365,7 @@ pub fn advance(clip: &Clip, drawings: &mut [&mut Drawing]) -> Vec<Result<Progres
             views: &look.pixels,
             texts: &drawing.texts,
             direction: &drawing.direction,
+            strength: drawing.strength,
         })
         .collect();
     match judge(clip, &subjects) {

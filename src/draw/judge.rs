@@ -11,8 +11,10 @@ pub(super) struct Subject<'a> {
     pub views: &'a Views,
     /// Unit vectors of the prompts, `[E]` each.
     pub texts: &'a [Vec<f32>],
-    /// The CLIP loss is the sum over the views of their embedding times this, `[E]`.
+    /// What the embedding of each view is multiplied with, `[E]`, of length 1 or 0.
     pub direction: &'a Tensor,
+    /// The CLIP loss is the sum over the views of that product, times this.
+    pub strength: f32,
 }
 
 /// What CLIP says of one drawing.
@@ -42,7 +44,11 @@ pub(super) fn judge(clip: &Clip, subjects: &[Subject<'_>]) -> Result<Vec<Judgeme
         cosine_sums: subject.cosine_sums(&scores.embeddings),
         gradient: Views {
             side: subject.views.side,
-            values: scores.gradient,
+            values: scores
+                .gradient
+                .iter()
+                .map(|slope| slope * subject.strength)
+                .collect(),
         },
     };
     Ok(subjects.iter().zip(scores).map(judgement).collect())

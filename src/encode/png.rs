@@ -54,7 +54,11 @@ pub fn svg_to_png(svg: &str, scale: f32) -> Result<Vec<u8>, PngError> {
         width: width as f32,
         height: height as f32,
     })?;
-    let transform = tiny_skia::Transform::from_scale(scale, scale);
+    // Sides are rounded to whole pixels, and the drawing has to reach all of them.
+    let transform = tiny_skia::Transform::from_scale(
+        width as f32 / tree.size().width(),
+        height as f32 / tree.size().height(),
+    );
     resvg::render(&tree, transform, &mut pixels.as_mut());
     pixels
         .encode_png()
@@ -74,6 +78,12 @@ mod tests {
         assert_eq!((pixels.width(), pixels.height()), (12, 8));
         let color = pixels.pixel(5, 5).unwrap();
         assert_eq!((color.red(), color.green(), color.alpha()), (255, 0, 255));
+    }
+
+    #[test]
+    fn a_scale_that_fits_no_whole_pixel_leaves_no_edge_open() {
+        let pixels = tiny_skia::Pixmap::decode_png(&svg_to_png(RED, 1.17).unwrap()).unwrap();
+        assert!(pixels.pixels().iter().all(|pixel| pixel.alpha() == 255));
     }
 
     #[test]

@@ -169,6 +169,38 @@ mod tests {
         );
     }
 
+    /// The control points of the path `index` of a document.
+    fn points_of_path(svg: &str, index: usize) -> Vec<f32> {
+        let document = roxmltree::Document::parse(svg).unwrap();
+        let mut paths = document
+            .descendants()
+            .filter(|node| node.has_tag_name("path"));
+        let data = paths
+            .nth(index)
+            .and_then(|path| path.attribute("d"))
+            .unwrap();
+        let separators = |character: char| character.is_ascii_alphabetic() || character == ' ';
+        let numbers = data.split(separators).filter(|number| !number.is_empty());
+        numbers.map(|number| number.parse().unwrap()).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_reads_back_as_it_was(seed in 0..u64::MAX, half_width in 0.05..200.0_f32) {
+            let canvas = Canvas { width: 333, ..Canvas::default() };
+            let mut strokes = crate::scene::start::random_strokes(&canvas, 3, seed);
+            strokes.half_widths[1] = half_width;
+            let svg = write_svg(&strokes, &canvas, &metadata("a"));
+            for stroke in 0..3 {
+                let read = points_of_path(&svg, stroke);
+                let written = strokes.points_of(stroke).as_flattened();
+                assert_eq!(read.len(), written.len());
+                assert!(read.iter().zip(written).all(|(a, b)| (a - b).abs() <= 0.005_1));
+            }
+            assert!(svg.contains(&format!("stroke-width=\"{:.2}\"", 2.0 * half_width)));
+        }
+    }
+
     #[test]
     fn any_prompt_makes_a_document_that_an_xml_parser_reads_back() {
         for title in [

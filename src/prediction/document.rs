@@ -11,6 +11,8 @@ use crate::encode::{Metadata, OutputFormat, PngError, svg_to_png, write_svg};
 pub struct Maker {
     /// The CLIP model's name.
     pub model: String,
+    /// The SHA-256 of its weights, in lower-case hexadecimal.
+    pub weights_sha256: String,
     /// The device, as in `--device`.
     pub device: String,
     /// The precision, as in `--precision`.
@@ -23,6 +25,7 @@ pub fn svg_document(frame: &Frame, input: &Input, maker: &Maker) -> String {
         "program": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
         "model": maker.model,
+        "weights_sha256": maker.weights_sha256,
         "device": maker.device,
         "precision": maker.precision,
         "step": frame.step,

@@ -233,9 +233,12 @@ impl Field {
     /// Reads a value from the command line. What is no number where a number belongs is left a
     /// text, which the checks then refuse by name.
     pub fn read_text(&self, text: &str) -> Value {
+        let trimmed = text.trim();
+        let whole = || trimmed.parse::<i64>().ok().map(Number::from);
+        let fraction = || trimmed.parse().ok().and_then(Number::from_f64);
         let number = match self.kind {
-            Kind::Integer { .. } => text.trim().parse::<i64>().ok().map(Number::from),
-            Kind::Number { .. } => text.trim().parse::<f64>().ok().and_then(Number::from_f64),
+            Kind::Integer { .. } => whole().or_else(fraction),
+            Kind::Number { .. } => fraction(),
             _ => None,
         };
         number.map_or_else(|| text.into(), Value::Number)

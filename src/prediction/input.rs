@@ -74,7 +74,10 @@ impl Input {
         if errors.iter().all(|error| error.field != "prompt") {
             let reason = match &prompts {
                 Ok(prompts) => prompts.iter().find_map(too_many_tokens),
-                Err(cause) => Some(cause.to_string()),
+                Err(cause) => Some(format!(
+                    "{} is not allowed; {cause}",
+                    quoted(&values["prompt"])
+                )),
             };
             errors.extend(reason.map(|reason| InputError {
                 field: "prompt".to_owned(),
@@ -112,15 +115,13 @@ fn too_many_tokens(prompt: &WeightedPrompt) -> Option<String> {
 }
 
 fn unknown_names(raw: &Map<String, Value>) -> Vec<InputError> {
-    let known = || FIELDS.iter().map(|field| field.name);
-    raw.keys()
-        .filter(|name| Field::named(name).is_none())
+    let allowed: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
+    let unknown = raw.keys().filter(|name| Field::named(name).is_none());
+    unknown
+        .take(MOST_UNKNOWN_NAMES)
         .map(|name| InputError {
-            field: name.clone(),
-            reason: format!(
-                "there is no such input; allowed are {}",
-                known().collect::<Vec<_>>().join(", ")
-            ),
+            field: name.chars().take(LONGEST_QUOTE).collect(),
+            reason: format!("there is no such input; allowed are {}", allowed.join(", ")),
         })
         .collect()
 }
@@ -141,7 +142,10 @@ fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
         .collect()
 }
 
-/// The longest part of a wrong value that an error repeats.
+/// Unknown names that are reported; more would only repeat the reason.
+const MOST_UNKNOWN_NAMES: usize = 5;
+
+/// The longest part of a wrong name or value that an error repeats, in characters.
 const LONGEST_QUOTE: usize = 60;
 
 fn check(field: &Field, value: &Value) -> Option<InputError> {
@@ -292,7 +296,10 @@ mod tests {
                 json!({"prompt": "  "}),
                 "prompt: \"  \" is not allowed; it must be a text of 1 to 4000",
             ),
-            (json!({"prompt": "a | :2"}), "prompt: part 2 of 2 is empty"),
+            (
+                json!({"prompt": "a | :2"}),
+                "prompt: \"a | :2\" is not allowed; part 2 of 2 is empty",
+            ),
             (json!({"prompt": 7}), "prompt: 7 is"),
             (
                 json!({"prompt": format!("a fox | {}", "very ".repeat(100))}),

@@ -8,6 +8,9 @@ pub const MOST_PROMPTS: usize = 16;
 /// The largest weight of a prompt, on either side of zero.
 pub const LARGEST_WEIGHT: f32 = 10.0;
 
+/// The longest part of a prompt that an error repeats, in characters.
+const LONGEST_QUOTE: usize = 40;
+
 /// Why a text is no list of weighted prompts.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PromptError {
@@ -21,7 +24,7 @@ pub enum PromptError {
     },
     /// A weight is too large or not finite.
     #[error(
-        "the weight `{weight}` of `{text}` must be a finite number from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}"
+        "the weight {weight} after `{text}` must be a finite number from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}"
     )]
     Weight {
         /// The prompt.
@@ -78,7 +81,7 @@ fn parse_part(part: &str) -> Result<WeightedPrompt, PromptError> {
     };
     if !number.is_finite() || number.abs() > LARGEST_WEIGHT {
         return Err(PromptError::Weight {
-            text: text.trim().to_owned(),
+            text: text.trim().chars().take(LONGEST_QUOTE).collect(),
             weight: weight.trim().to_owned(),
         });
     }
@@ -128,10 +131,10 @@ mod tests {
         for (text, part) in [
             ("a | | b", "part 2 of 3"),
             (":0.5", "part 1 of 1"),
-            ("a:nan", "`nan` of `a`"),
-            ("a:11", "`11` of `a`"),
-            ("a:-inf", "`-inf`"),
-            ("a:1e99", "`1e99`"),
+            ("a:nan", "weight nan after `a`"),
+            ("a:11", "weight 11 after `a`"),
+            ("a:-inf", "-inf"),
+            ("a:1e99", "1e99"),
         ] {
             let error = parse_prompts(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

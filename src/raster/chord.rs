@@ -1,11 +1,20 @@
 //! Cubic segments to chords: straight pieces close enough to the curve that nobody sees the
 //! difference. The distance to a curve changes by no more than the curve is moved, so the outline
 //! of a stroke is as close to the true one as the chords are to the curve.
+//!
+//! Chords between points of the curve would all lie on its inner side. Where two chords of a piece
+//! meet they are moved outwards, so that the curve lies on both sides of them in equal parts; what
+//! then remains shrinks with the fourth power of their length instead of the second, also in the
+//! gradient.
 
 use crate::scene::Point;
 
-/// The farthest that a chord may lie from its curve, in pixels.
-const TOLERANCE: f64 = 0.03;
+/// The farthest that a chord between points of the curve may lie from it, in pixels; the chords
+/// as they are moved lie at most two thirds of that away.
+const TOLERANCE: f64 = 0.06;
+
+/// Even a straight segment gets this many chords: moving its inner control points bends it.
+const FEWEST_CHORDS: f64 = 4.0;
 
 /// More chords than this are not cut from one piece of a curve: the piece is halved first, and a
 /// half that cannot touch the canvas costs nothing more.
@@ -28,12 +37,28 @@ pub(super) struct Chord {
     pub(super) inverse_square: f32,
     /// Whether the chord before it in the list ends where this one starts.
     pub(super) continues: bool,
-    /// The first of the four control points it depends on, counted from the stroke's first.
+}
+
+impl Chord {
+    /// Its start and its end.
+    pub(super) fn ends(&self) -> [[f64; 2]; 2] {
+        let start = self.start.map(f64::from);
+        let reach = self.reach.map(f64::from);
+        [start, [start[0] + reach[0], start[1] + reach[1]]]
+    }
+}
+
+/// How a chord depends on control points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Origin {
+    /// The stroke.
+    pub(super) stroke: u32,
+    /// The first of four control points, counted from the stroke's first.
     pub(super) first_point: u32,
-    /// The curve's parameter at its start, 0 to 1 along the segment.
-    pub(super) from: f32,
-    /// The curve's parameter at its end.
-    pub(super) to: f32,
+    /// How much of each control point is in the chord's start.
+    pub(super) start: [f32; 4],
+    /// How much of each control point is in the chord's end.
+    pub(super) end: [f32; 4],
 }
 
 /// An upright box in canvas pixels.
@@ -92,16 +117,43 @@ impl Bounds {
     }
 }
 
+/// The chords of some strokes and how they depend on control points.
+#[derive(Debug, Default)]
+pub(super) struct Chords {
+    pub(super) chords: Vec<Chord>,
+    /// One for each chord.
+    pub(super) origins: Vec<Origin>,
+}
+
 /// Cuts strokes into chords, leaving out what lies outside `near`.
 #[derive(Debug)]
-pub(super) struct Flattener<'a> {
+struct Flattener<'a> {
     near: Bounds,
-    chords: &'a mut Vec<Chord>,
-    /// Chords of earlier segments, which do not count for the limit.
-    before: usize,
+    stroke: u32,
     first_point: u32,
+    into: &'a mut Chords,
+    /// Chords before the segment, which do not count for its limit.
+    before: usize,
     /// The end of the last chord where nothing was cut off after it.
     open_end: Option<[f64; 2]>,
+}
+
+/// A place on a segment: its position and how much of each control point is in it.
+#[derive(Debug, Clone, Copy)]
+struct Joint {
+    position: [f64; 2],
+    weights: [f64; 4],
+}
+
+impl Joint {
+    /// The joint at a part of the way to another one.
+    fn toward(&self, other: &Self, part: f64) -> Self {
+        let between = |a: f64, b: f64| a + part * (b - a);
+        Self {
+            position: [0, 1].map(|axis| between(self.position[axis], other.position[axis])),
+            weights: [0, 1, 2, 3].map(|index| between(self.weights[index], other.weights[index])),
+        }
+    }
 }
 
 /// A part of a segment: its own control points, and which part it is.
@@ -112,39 +164,41 @@ struct Piece {
     to: f64,
 }
 
-impl<'a> Flattener<'a> {
-    /// Chords are appended to `chords`; whatever lies outside `near` is left out.
-    pub(super) fn new(near: Bounds, chords: &'a mut Vec<Chord>) -> Self {
-        Self {
+impl Chords {
+    /// Appends the chords of a stroke of `1 + 3 n` control points; what lies outside `near` is
+    /// left out.
+    pub(super) fn flatten(&mut self, stroke: usize, points: &[Point], near: Bounds) {
+        let mut flattener = Flattener {
             near,
-            chords,
-            before: 0,
+            stroke: stroke as u32,
             first_point: 0,
+            before: 0,
+            into: self,
             open_end: None,
-        }
-    }
-
-    /// Flattens one stroke of `1 + 3 n` control points.
-    pub(super) fn flatten(mut self, points: &[Point]) {
+        };
         for (segment, points) in points.windows(4).step_by(3).enumerate() {
-            self.first_point = 3 * segment as u32;
-            self.before = self.chords.len();
-            let mut corners = [[0.0; 2]; 4];
-            for (corner, point) in corners.iter_mut().zip(points) {
-                *corner = point.map(f64::from);
-            }
+            flattener.first_point = 3 * segment as u32;
+            flattener.before = flattener.into.chords.len();
             let whole = Piece {
-                points: corners,
+                points: [0, 1, 2, 3].map(|index| points[index].map(f64::from)),
                 from: 0.0,
                 to: 1.0,
             };
-            self.piece(whole, MOST_HALVINGS);
+            flattener.piece(whole, MOST_HALVINGS);
         }
     }
 
+    /// Forgets all chords but the first `count`.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.chords.truncate(count);
+        self.origins.truncate(count);
+    }
+}
+
+impl Flattener<'_> {
     fn piece(&mut self, piece: Piece, halvings: u32) {
         if !self.near.meets(&Bounds::around(piece.points))
-            || self.chords.len() - self.before >= MOST_CHORDS_OF_A_SEGMENT
+            || self.into.chords.len() - self.before >= MOST_CHORDS_OF_A_SEGMENT
         {
             self.open_end = None;
             return;
@@ -160,48 +214,67 @@ impl<'a> Flattener<'a> {
     }
 
     fn cut(&mut self, piece: &Piece, count: u32) {
-        let mut start = piece.points[0];
-        let mut from = piece.from;
-        for index in 1..=count {
-            let part = f64::from(index) / f64::from(count);
-            let end = match index == count {
-                true => piece.points[3],
-                false => position(&piece.points, part),
-            };
-            let to = piece.from + part * (piece.to - piece.from);
-            self.chord([start, end], [from, to]);
-            (start, from) = (end, to);
+        let step = 1.0 / f64::from(count);
+        let mut start = piece.joint(0.0, 0.0);
+        for index in 1..count {
+            let end = piece.joint(f64::from(index) * step, step);
+            self.chord(&start, &end);
+            start = end;
         }
+        self.chord(&start, &piece.joint(1.0, 0.0));
     }
 
-    fn chord(&mut self, ends: [[f64; 2]; 2], parameters: [f64; 2]) {
-        let Some(kept) = self.near.clip(ends[0], ends[1]) else {
+    fn chord(&mut self, start: &Joint, end: &Joint) {
+        let Some([enter, leave]) = self.near.clip(start.position, end.position) else {
             self.open_end = None;
             return;
         };
-        let at =
-            |part: f64| [0, 1].map(|axis| ends[0][axis] + part * (ends[1][axis] - ends[0][axis]));
-        let (start, end) = (
-            at(kept[0]),
-            if kept[1] == 1.0 { ends[1] } else { at(kept[1]) },
-        );
-        let reach = [end[0] - start[0], end[1] - start[1]];
+        let continues = enter <= 0.0 && self.open_end == Some(start.position);
+        let first = if enter <= 0.0 {
+            *start
+        } else {
+            start.toward(end, enter)
+        };
+        let last = if leave >= 1.0 {
+            *end
+        } else {
+            start.toward(end, leave)
+        };
+        let reach = [0, 1].map(|axis| last.position[axis] - first.position[axis]);
         let square = reach[0] * reach[0] + reach[1] * reach[1];
-        let parameter = |part: f64| (parameters[0] + part * (parameters[1] - parameters[0])) as f32;
-        self.chords.push(Chord {
-            start: start.map(|coordinate| coordinate as f32),
+        self.into.chords.push(Chord {
+            start: first.position.map(|coordinate| coordinate as f32),
             reach: reach.map(|coordinate| coordinate as f32),
             inverse_square: if square > SHORTEST_SQUARE {
                 square.recip() as f32
             } else {
                 0.0
             },
-            continues: kept[0] == 0.0 && self.open_end == Some(start),
-            first_point: self.first_point,
-            from: parameter(kept[0]),
-            to: parameter(kept[1]),
+            continues,
         });
-        self.open_end = (kept[1] == 1.0).then_some(end);
+        self.into.origins.push(Origin {
+            stroke: self.stroke,
+            first_point: self.first_point,
+            start: first.weights.map(|weight| weight as f32),
+            end: last.weights.map(|weight| weight as f32),
+        });
+        self.open_end = (leave >= 1.0).then_some(end.position);
+    }
+}
+
+impl Piece {
+    /// The joint of chords at a part of the piece's parameter, 0 to 1. The chords go on for `step`
+    /// on both sides of it; at an end of the piece that is 0.
+    fn joint(&self, part: f64, step: f64) -> Joint {
+        let width = self.to - self.from;
+        let local = joint_weights(part, step);
+        Joint {
+            position: [0, 1].map(|axis| {
+                let terms = local.iter().zip(&self.points);
+                terms.map(|(weight, point)| weight * point[axis]).sum()
+            }),
+            weights: joint_weights(self.from + part * width, step * width),
+        }
     }
 }
 
@@ -216,7 +289,7 @@ fn chords_wanted(points: &[[f64; 2]; 4]) -> f64 {
         (a[0] - 2.0 * b[0] + c[0]).hypot(a[1] - 2.0 * b[1] + c[1])
     };
     let most = bend(points[0], points[1], points[2]).max(bend(points[1], points[2], points[3]));
-    (0.75 * most / TOLERANCE).sqrt().ceil().max(1.0)
+    (0.75 * most / TOLERANCE).sqrt().ceil().max(FEWEST_CHORDS)
 }
 
 /// Splits a piece in the middle of its parameter (de Casteljau).
@@ -241,22 +314,16 @@ fn halves(piece: &Piece) -> [Piece; 2] {
     ]
 }
 
-fn position(points: &[[f64; 2]; 4], parameter: f64) -> [f64; 2] {
-    let weights = bernstein(parameter);
-    [0, 1].map(|axis| {
-        (0..4)
-            .map(|index| weights[index] * points[index][axis])
-            .sum()
-    })
-}
-
-/// How much of each control point is in the point of a cubic at `parameter`.
-pub(super) fn bernstein(parameter: f64) -> [f64; 4] {
-    let rest = 1.0 - parameter;
+/// How much of each control point is in the joint at `parameter` of chords that go on for `step`
+/// on both sides: the point of the curve (Bernstein's weights) less 1/12 of the second derivative
+/// times the square of the step, which is how far the chords lie inside the curve on average.
+fn joint_weights(parameter: f64, step: f64) -> [f64; 4] {
+    let (t, rest) = (parameter, 1.0 - parameter);
+    let outward = -0.5 * step * step;
     [
-        rest * rest * rest,
-        3.0 * rest * rest * parameter,
-        3.0 * rest * parameter * parameter,
-        parameter * parameter * parameter,
+        rest * rest * rest + outward * rest,
+        3.0 * rest * rest * t + outward * (3.0 * t - 2.0),
+        3.0 * rest * t * t + outward * (1.0 - 3.0 * t),
+        t * t * t + outward * t,
     ]
 }

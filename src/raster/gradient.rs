@@ -4,20 +4,19 @@
 //! What a layer gives to its stroke goes into a list; the lists of all tiles are added up in the
 //! order of the tiles, so the sum does not depend on which thread worked on which tile.
 
-use multiversion::multiversion;
+use fearless_simd::{Level, Select, Simd, SimdBase, SimdCombine, dispatch, f32x8, f32x16};
 use rayon::prelude::*;
 
-use super::chord::bernstein;
-use super::coverage::{Traced, trace};
-use super::nearest::{Nearest, Plane, ZEROS};
-use super::paint::{TileColor, lay, lay_everywhere, outline, visible};
-use super::plan::{Entry, Plan, TILE};
+use super::coverage::{Outline, Traced};
+use super::lanes::{Line, TILE, ZEROS, by_pixel, total};
+use super::paint::{SOLID, TileColor, lay, visible};
+use super::plan::Plan;
+use super::sorter::Entry;
 use crate::scene::{Canvas, Picture, Rgba, Strokes};
 
 /// What a tile gives to a stroke.
 #[derive(Debug, Clone, Copy)]
 struct StrokeShare {
-    stroke: u32,
     half_width: f32,
     color: Rgba,
 }
@@ -28,12 +27,13 @@ type ChordShare = [f32; 4];
 /// What a row of tiles gives, in the order of its tiles and from the top layer down.
 #[derive(Debug, Default)]
 struct Shares {
-    strokes: Vec<StrokeShare>,
+    strokes: Vec<(u32, StrokeShare)>,
     /// The chord, counted over all strokes.
     chords: Vec<(u32, ChordShare)>,
 }
 
-/// The gradient by every number of `strokes`.
+/// The gradient by every number of `strokes`: each is what a change of 1 adds to the loss whose
+/// gradient by the picture is `picture_gradient`.
 pub(super) fn gradient(
     plan: &Plan,
     strokes: &Strokes,
@@ -42,23 +42,26 @@ pub(super) fn gradient(
 ) -> Strokes {
     let bands: Vec<Shares> = (0..plan.tiles[1])
         .into_par_iter()
-        .map(|row| {
-            let mut lifter = Lifter::new(plan, strokes, canvas);
-            for column in 0..plan.tiles[0] {
-                lifter.lift([column, row], picture_gradient);
-            }
-            lifter.shares
-        })
+        .map_init(
+            || Lifter::new(plan, strokes, canvas),
+            |lifter, row| {
+                for column in 0..plan.tiles[0] {
+                    lifter.lift([column, row], picture_gradient);
+                }
+                std::mem::take(&mut lifter.shares)
+            },
+        )
         .collect();
     add_up(plan, strokes, &bands)
 }
 
+/// Adds up the shares of all tiles, and takes those of chords on to control points.
 fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> Strokes {
     let mut gradient = strokes.zeros_like();
     let mut chord_gradients = vec![[0.0_f32; 4]; plan.chord_count()];
     for band in bands {
-        for share in &band.strokes {
-            let stroke = share.stroke as usize;
+        for (stroke, share) in &band.strokes {
+            let stroke = *stroke as usize;
             gradient.half_widths[stroke] += share.half_width;
             for (sum, part) in gradient.colors[stroke].iter_mut().zip(share.color) {
                 *sum += part;
@@ -70,18 +73,13 @@ fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> Strokes {
             }
         }
     }
-    for (stroke, chord, share) in plan
-        .chords()
-        .zip(&chord_gradients)
-        .map(|((s, c), g)| (s, c, g))
-    {
-        let points =
-            &mut gradient.points[strokes.point_range(stroke)][chord.first_point as usize..];
-        let (from, to) = (bernstein(chord.from.into()), bernstein(chord.to.into()));
-        for index in 0..4 {
-            let (from, to) = (from[index] as f32, to[index] as f32);
-            points[index][0] += from * share[0] + to * share[2];
-            points[index][1] += from * share[1] + to * share[3];
+    for (origin, share) in plan.origins().zip(&chord_gradients) {
+        let range = strokes.point_range(origin.stroke as usize);
+        let points = &mut gradient.points[range][origin.first_point as usize..];
+        for (index, point) in points.iter_mut().take(4).enumerate() {
+            let (start, end) = (origin.start[index], origin.end[index]);
+            point[0] += start * share[0] + end * share[2];
+            point[1] += start * share[1] + end * share[3];
         }
     }
     gradient
@@ -91,6 +89,8 @@ fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> Strokes {
 #[derive(Debug, Clone)]
 struct Layer {
     below: TileColor,
+    is_solid: bool,
+    outline: Outline,
     traced: Traced,
 }
 
@@ -100,7 +100,7 @@ struct Lifter<'a> {
     plan: &'a Plan,
     strokes: &'a Strokes,
     background: [f32; 3],
-    nearest: Nearest,
+    level: Level,
     layers: Vec<Layer>,
     shares: Shares,
 }
@@ -111,12 +111,13 @@ impl<'a> Lifter<'a> {
             plan,
             strokes,
             background: canvas.background.channels(),
-            nearest: Nearest::NOTHING,
+            level: Level::new(),
             layers: Vec::new(),
             shares: Shares::default(),
         }
     }
 
+    /// Adds what the strokes on a tile get to the shares.
     fn lift(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
         let entries = visible(
             self.plan,
@@ -130,48 +131,53 @@ impl<'a> Lifter<'a> {
         let mut light = cut_out(picture_gradient, tile);
         for (entry, layer) in entries.iter().zip(&self.layers).rev() {
             let color = self.strokes.colors[entry.stroke as usize];
-            let (chords, candidates) = self.plan.candidates(entry);
-            let _ = chords;
             let first = self.shares.chords.len();
-            let base = self.plan.first_chord(entry);
             self.shares
                 .chords
-                .extend(candidates.iter().map(|index| (base + index, [0.0; 4])));
-            let mut share = lift_layer(layer, color, &mut light, &mut self.shares.chords[first..]);
-            share.stroke = entry.stroke;
-            self.shares.strokes.push(share);
+                .extend(self.plan.places(entry).map(|place| (place, [0.0; 4])));
+            let chords = &mut self.shares.chords[first..];
+            let share =
+                dispatch!(self.level, simd => lift_layer(simd, layer, color, &mut light, chords));
+            self.shares.strokes.push((entry.stroke, share));
         }
     }
 
+    /// Paints a tile and keeps every layer.
     fn lay_all(&mut self, entries: &[Entry], corner: [f32; 2]) {
         let mut colors = self.background.map(|channel| [[channel; TILE]; TILE]);
         while self.layers.len() < entries.len() {
-            self.layers.push(Layer::EMPTY);
+            self.layers.push(Layer::nothing());
         }
         for (entry, layer) in entries.iter().zip(&mut self.layers) {
             let color = self.strokes.colors[entry.stroke as usize];
             layer.below = colors;
+            let Layer {
+                outline, traced, ..
+            } = layer;
+            layer.is_solid = entry.is_solid();
             if entry.is_solid() {
-                layer.traced.rows = 0..TILE;
-                layer.traced.coverage = [[1.0; TILE]; TILE];
-                layer.traced.sets = 0;
-                lay_everywhere(&mut colors, color);
+                dispatch!(self.level, simd => lay(simd, &mut colors, &SOLID, 0..TILE, color));
             } else {
-                let outline = outline(self.plan, self.strokes, entry, corner);
-                trace(&outline, &mut self.nearest, &mut layer.traced);
-                for row in layer.traced.rows.clone() {
-                    lay(&mut colors, row, &layer.traced.coverage[row], color);
-                }
+                let half_width = self.strokes.half_widths[entry.stroke as usize];
+                outline.set(self.plan.candidates(entry), half_width, corner);
+                dispatch!(self.level, simd => {
+                    outline.trace(simd, traced);
+                    lay(simd, &mut colors, &traced.coverage, outline.rows(), color);
+                });
             }
         }
     }
 }
 
 impl Layer {
-    const EMPTY: Self = Self {
-        below: [ZEROS; 3],
-        traced: Traced::EMPTY,
-    };
+    fn nothing() -> Self {
+        Self {
+            below: [ZEROS; 3],
+            is_solid: false,
+            outline: Outline::nothing(),
+            traced: Traced::NOTHING,
+        }
+    }
 }
 
 /// The gradient on the pixels of a tile, zero beyond the edge of the picture.
@@ -191,76 +197,100 @@ fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
 
 /// Lifts the top layer: gives its share to its stroke and to the ends of its chords, and turns the
 /// gradient `light` on the layer into the gradient on what lies below.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2"))]
-fn lift_layer(
+#[expect(
+    clippy::inline_always,
+    reason = "vector code must end up where its instructions are enabled"
+)]
+#[inline(always)]
+fn lift_layer<S: Simd>(
+    simd: S,
     layer: &Layer,
     color: Rgba,
     light: &mut TileColor,
     chords: &mut [(u32, ChordShare)],
 ) -> StrokeShare {
-    let traced = &layer.traced;
+    let (coverage, rows) = if layer.is_solid {
+        (&SOLID, 0..TILE)
+    } else {
+        (&layer.traced.coverage, layer.outline.rows())
+    };
     let opacity = color[3];
-    let mut sums = [[0.0; TILE]; 4];
-    let mut by_coverage = ZEROS;
-    for row in traced.rows.clone() {
-        let coverage = &traced.coverage[row];
-        let mut by_paint = [0.0; TILE];
+    let zero = f32x8::splat(simd, 0.0);
+    let mut by_color = [zero; 3];
+    let mut by_opacity = zero;
+    let mut by_half_width = zero;
+    let mut by_coverage = [[0.0; 2 * TILE]; TILE];
+    for row in rows {
+        let coverage = f32x8::load_array_ref(simd, &coverage[row]);
+        let paint = coverage * opacity;
+        let rest = f32x8::splat(simd, 1.0) - paint;
+        let mut by_paint = zero;
         for channel in 0..3 {
-            let below = &layer.below[channel][row];
-            let light = &mut light[channel][row];
-            for column in 0..TILE {
-                let paint = coverage[column] * opacity;
-                by_paint[column] += light[column] * (color[channel] - below[column]);
-                sums[channel][column] += light[column] * paint;
-                light[column] *= 1.0 - paint;
-            }
+            let below = f32x8::load_array_ref(simd, &layer.below[channel][row]);
+            let above = f32x8::load_array_ref(simd, &light[channel][row]);
+            by_paint += above * (f32x8::splat(simd, color[channel]) - below);
+            by_color[channel] += above * paint;
+            (above * rest).store_array(&mut light[channel][row]);
         }
-        for column in 0..TILE {
-            sums[3][column] += by_paint[column] * coverage[column];
-            by_coverage[row][column] = by_paint[column] * opacity;
-        }
+        by_opacity += by_paint * coverage;
+        let by_covered = by_paint * opacity;
+        by_half_width += by_covered * f32x8::load_array_ref(simd, &layer.traced.widening[row]);
+        by_covered
+            .combine(by_covered)
+            .store_array(&mut by_coverage[row]);
     }
-    let mut widening = [0.0; TILE];
-    for slopes in &traced.slopes[..traced.sets] {
-        for row in traced.rows.clone() {
-            for column in 0..TILE {
-                widening[column] += by_coverage[row][column] * slopes.widening[row][column];
-            }
-        }
-        for (place, (_, share)) in chords.iter_mut().enumerate() {
-            let mut parts = [[0.0; TILE]; 4];
-            for row in traced.rows.clone() {
-                for column in 0..TILE {
-                    let is_this = slopes.chord[row][column] == place as u32;
-                    let weight = if is_this {
-                        by_coverage[row][column]
-                    } else {
-                        0.0
-                    };
-                    let right = weight * slopes.right[row][column];
-                    let down = weight * slopes.down[row][column];
-                    let along = slopes.along[row][column];
-                    parts[2][column] += right * along;
-                    parts[3][column] += down * along;
-                    parts[0][column] += right - right * along;
-                    parts[1][column] += down - down * along;
-                }
-            }
-            for (sum, part) in share.iter_mut().zip(parts) {
-                *sum += total(part);
-            }
-        }
+    if !layer.is_solid {
+        lift_chords(simd, layer, &by_coverage, chords);
     }
+    let [red, green, blue] = by_color.map(total);
     StrokeShare {
-        stroke: 0,
-        half_width: total(widening),
-        color: sums.map(total),
+        half_width: if layer.is_solid {
+            0.0
+        } else {
+            total(by_half_width)
+        },
+        color: [red, green, blue, total(by_opacity)],
     }
 }
 
-/// The sum of a row, in the same order on every machine.
+/// Gives every chord its share: for each sample whose nearest point lies on it, the change of that
+/// point, split between the chord's ends by where the point lies.
+#[expect(
+    clippy::inline_always,
+    reason = "vector code must end up where its instructions are enabled"
+)]
 #[inline(always)]
-fn total(row: [f32; TILE]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = row;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+fn lift_chords<S: Simd>(
+    simd: S,
+    layer: &Layer,
+    by_coverage: &[Line; TILE],
+    chords: &mut [(u32, ChordShare)],
+) {
+    let zero = f32x16::splat(simd, 0.0);
+    let Layer {
+        outline, traced, ..
+    } = layer;
+    for (place, (chord, (_, share))) in outline.chords.iter().zip(chords).enumerate() {
+        let mut whole = [zero; 2];
+        let mut end = [zero; 2];
+        for set in outline.samples.sets() {
+            for index in set.lines_near(chord).filter(|index| traced.is_edge[*index]) {
+                let line = &traced.lines[index];
+                let load = |line: &Line| f32x16::load_array_ref(simd, line);
+                let row = outline.samples.row(index);
+                let is_this = load(&line.place).simd_eq(place as f32);
+                let weight = is_this.select(load(&by_coverage[row]), zero);
+                let along = load(&line.along);
+                for (axis, slope) in [&line.right, &line.down].into_iter().enumerate() {
+                    let part = weight * load(slope);
+                    whole[axis] += part;
+                    end[axis] += part * along;
+                }
+            }
+        }
+        for axis in 0..2 {
+            share[axis] = total(by_pixel(whole[axis] - end[axis]));
+            share[axis + 2] = total(by_pixel(end[axis]));
+        }
+    }
 }

@@ -1,29 +1,56 @@
-//! Strokes to a picture and a picture's gradient back to strokes, without sampling noise.
+//! Strokes to a picture, and the gradient of a picture back to strokes, without any sampling
+//! noise.
+//!
+//! A stroke is the union of all discs of its half width along its curve, as in SVG with round caps
+//! and joins: where it crosses itself it is not painted twice. `chord` cuts curves into straight
+//! pieces, `sorter` and `plan` find the tiles that each stroke touches and the few chords that
+//! matter there, `nearest` finds for every sample of a pixel the nearest point of the centre
+//! line, `edge` and `coverage` turn that distance into the covered part of the pixel. `paint` lays
+//! the strokes over one another, `gradient` lifts them again.
+//!
+//! A module may use only the modules listed above it.
 
 mod chord;
-mod plan;
+mod lanes;
 mod nearest;
+mod edge;
 mod coverage;
+mod sorter;
+mod plan;
 mod paint;
 mod gradient;
+#[cfg(test)]
+mod tests;
 
+use self::plan::Plan;
 use crate::scene::{Canvas, Picture, Strokes};
 
-/// A picture of strokes that knows how it came about.
+/// A picture that remembers the strokes it shows, so that a gradient can go back to them.
 #[derive(Debug)]
 pub struct Painting {
     strokes: Strokes,
     canvas: Canvas,
-    plan: plan::Plan,
+    plan: Plan,
     picture: Picture,
 }
 
-/// Paints strokes over the canvas.
+/// Paints strokes over the canvas, the first lowest: `[3, H, W]`, values 0 to 1, what an SVG
+/// viewer shows for paths with round caps and joins that are `2 * half_width` wide.
+///
+/// Colours outside 0 to 1 are painted as the nearest that is inside. A stroke whose half width is
+/// not above 0, or with a number that is not finite, is not painted. The same strokes give the
+/// same bytes on any number of threads.
 pub fn paint(strokes: &Strokes, canvas: &Canvas) -> Painting {
-    let plan = plan::Plan::new(strokes, canvas);
-    let picture = paint::picture(&plan, strokes, canvas);
+    let mut strokes = strokes.clone();
+    for channel in strokes.colors.as_flattened_mut() {
+        if channel.is_finite() {
+            *channel = channel.clamp(0.0, 1.0);
+        }
+    }
+    let plan = Plan::new(&strokes, canvas);
+    let picture = paint::picture(&plan, &strokes, canvas);
     Painting {
-        strokes: strokes.clone(),
+        strokes,
         canvas: *canvas,
         plan,
         picture,
@@ -31,13 +58,31 @@ pub fn paint(strokes: &Strokes, canvas: &Canvas) -> Painting {
 }
 
 impl Painting {
-    /// The picture `[3, H, W]`.
+    /// The picture `[3, H, W]`, values 0 to 1.
     pub fn picture(&self) -> &Picture {
         &self.picture
     }
 
-    /// The gradient of a number by the strokes, from its gradient by the picture.
+    /// The picture alone, without the strokes.
+    pub fn into_picture(self) -> Picture {
+        self.picture
+    }
+
+    /// The gradient of a loss by every number of the strokes, from its gradient by the picture
+    /// (`[3, H, W]`, per value): points and half widths per pixel, colours per unit.
+    ///
+    /// The gradient is that of the picture itself, in closed form; the same input gives the same
+    /// bytes on any number of threads. The gradient by a number of a stroke that is not painted is
+    /// 0; that by a colour outside 0 to 1 is the one at the nearest colour that is inside.
+    ///
+    /// # Panics
+    /// When the gradient has not the size of the picture.
     pub fn gradient(&self, picture_gradient: &Picture) -> Strokes {
+        assert_eq!(
+            (picture_gradient.width(), picture_gradient.height()),
+            (self.picture.width(), self.picture.height()),
+            "a picture and its gradient have one size"
+        );
         gradient::gradient(&self.plan, &self.strokes, &self.canvas, picture_gradient)
     }
 }

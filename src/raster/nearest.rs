@@ -1,110 +1,244 @@
-//! The nearest point of a stroke's centre line, for every pixel of a tile at once.
+//! The nearest point of a stroke's centre line, for lines of samples at once.
+#![expect(
+    clippy::inline_always,
+    reason = "vector code must end up where its instructions are enabled"
+)]
 
 use std::ops::Range;
 
+use fearless_simd::{Select, Simd, SimdBase, f32x16};
+
 use super::chord::Chord;
-use super::plan::TILE;
+use super::lanes::{Line, TILE};
 
-/// One number for every pixel of a tile, row by row.
-pub(super) type Plane = [[f32; TILE]; TILE];
-
-/// A plane of zeros.
-pub(super) const ZEROS: Plane = [[0.0; TILE]; TILE];
-
-/// Farther than anything that matters, and its square is still a number.
-const FAR: f32 = 1e15;
-
-/// Where the samples of a tile lie and how wide the stroke is that they are measured against.
+/// How the pixels of a tile are sampled: `fineness` by `fineness` places in each, 2 or 4.
+///
+/// Lines are numbered downwards, first those of the leftmost two samples of every pixel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Samples {
-    /// The position of the first sample, in canvas pixels; the others follow at whole pixels.
-    pub(super) first: [f32; 2],
-    /// How far from the centre line a sample can matter, in pixels.
-    pub(super) reach: f32,
+    pub(super) fineness: u8,
 }
 
-/// For every sample, the nearest point among some chords.
+impl Samples {
+    /// All lines in a tile.
+    pub(super) fn lines(self) -> usize {
+        self.height() * usize::from(self.fineness / 2)
+    }
+
+    /// The lines as sets, each of lines that begin at the same column.
+    #[inline(always)]
+    pub(super) fn sets(self) -> impl Iterator<Item = SampleSet> {
+        (0..usize::from(self.fineness / 2)).map(move |set| SampleSet { samples: self, set })
+    }
+
+    /// The row of pixels that a line belongs to.
+    pub(super) fn row(self, line: usize) -> usize {
+        line % self.height() / usize::from(self.fineness)
+    }
+
+    fn height(self) -> usize {
+        usize::from(self.fineness) * TILE
+    }
+}
+
+/// The lines of samples that begin at the same column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SampleSet {
+    samples: Samples,
+    set: usize,
+}
+
+impl SampleSet {
+    /// The first line.
+    fn first(self) -> usize {
+        self.set * self.samples.height()
+    }
+
+    /// The lines within some rows of pixels.
+    pub(super) fn lines_of(self, rows: &Range<usize>) -> Range<usize> {
+        let (first, fineness) = (self.first(), usize::from(self.samples.fineness));
+        first + rows.start * fineness..first + rows.end * fineness
+    }
+
+    /// The lines that a chord can matter to.
+    #[inline(always)]
+    pub(super) fn lines_near(self, chord: &LocalChord) -> Range<usize> {
+        let (height, fineness) = (self.samples.height(), f32::from(self.samples.fineness));
+        // A cast from a float cuts off what follows the point and stops at the integer's range.
+        let line_at = |y: f32| ((y * fineness + 0.5).max(0.0) as usize).min(height);
+        let (least, most) = (line_at(chord.top), line_at(chord.bottom));
+        self.first() + least..self.first() + most.max(least)
+    }
+
+    /// The columns of the samples of each line, in pixels from the left of the tile.
+    fn columns(self) -> Line {
+        std::array::from_fn(|sample| {
+            let step = 2 * self.set + sample / TILE;
+            (sample % TILE) as f32 + (step as f32 + 0.5) / f32::from(self.samples.fineness)
+        })
+    }
+}
+
+/// A chord seen from the first corner of a tile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalChord {
+    start: [f32; 2],
+    reach: [f32; 2],
+    inverse_square: f32,
+    /// Above this the chord matters to no sample.
+    pub(super) top: f32,
+    /// Below this the chord matters to no sample.
+    pub(super) bottom: f32,
+}
+
+impl LocalChord {
+    /// A chord that matters up to a distance of `reach`, seen from `corner`.
+    pub(super) fn new(chord: &Chord, corner: [f32; 2], reach: f32) -> Self {
+        let start = [chord.start[0] - corner[0], chord.start[1] - corner[1]];
+        let end = start[1] + chord.reach[1];
+        Self {
+            start,
+            reach: chord.reach,
+            inverse_square: chord.inverse_square,
+            top: start[1].min(end) - reach,
+            bottom: start[1].max(end) + reach,
+        }
+    }
+
+    /// Visits the lines of a set that the chord can matter to, with its nearest points to their
+    /// samples.
+    #[inline(always)]
+    fn approach<S: Simd, L>(
+        &self,
+        simd: S,
+        set: SampleSet,
+        lines: &mut [L],
+        mut visit: impl FnMut(&mut L, Approach<S>),
+    ) {
+        let [reach_right, reach_down] = self.reach;
+        let x = f32x16::load_array(simd, set.columns()) - self.start[0];
+        let along_x = x * (reach_right * self.inverse_square);
+        let along_y = reach_down * self.inverse_square;
+        let step = 1.0 / f32::from(set.samples.fineness);
+        let near = set.lines_near(self);
+        let first = near.start - set.first();
+        for (place, line) in lines[near].iter_mut().enumerate() {
+            let y = ((first + place) as f32 + 0.5) * step - self.start[1];
+            let along = (along_x + along_y * y).max(0.0).min(1.0);
+            let right = x - along * reach_right;
+            let down = f32x16::splat(simd, y) - along * reach_down;
+            let square = right * right + down * down;
+            visit(
+                line,
+                Approach {
+                    square,
+                    right,
+                    down,
+                    along,
+                },
+            );
+        }
+    }
+}
+
+/// The nearest points of a chord to the samples of a line.
+#[derive(Debug, Clone, Copy)]
+struct Approach<S: Simd> {
+    square: f32x16<S>,
+    right: f32x16<S>,
+    down: f32x16<S>,
+    along: f32x16<S>,
+}
+
+/// Farther than anything that matters, while its square is still a number.
+const FAR: f32 = 1e15;
+
+/// The squared distances from the samples to the nearest of some chords, in some rows of pixels.
+#[inline(always)]
+pub(super) fn least_squares<S: Simd>(
+    simd: S,
+    chords: &[LocalChord],
+    samples: Samples,
+    rows: &Range<usize>,
+    squares: &mut [Line],
+) {
+    for set in samples.sets() {
+        squares[set.lines_of(rows)].fill([FAR * FAR; 2 * TILE]);
+        for chord in chords {
+            chord.approach(
+                simd,
+                set,
+                squares,
+                #[inline(always)]
+                |least, new| {
+                    new.square
+                        .min(f32x16::load_array_ref(simd, least))
+                        .store_array(least);
+                },
+            );
+        }
+    }
+}
+
+/// The nearest points of a stroke's centre line to the samples of a line.
 #[derive(Debug, Clone)]
 pub(super) struct Nearest {
-    /// The squared distance.
-    pub(super) square: Plane,
-    /// From the nearest point to the sample, to the right.
-    pub(super) right: Plane,
-    /// From the nearest point to the sample, downwards.
-    pub(super) down: Plane,
-    /// Where on its chord the nearest point lies, 0 at the start, 1 at the end.
-    pub(super) along: Plane,
-    /// The place of the chord among the candidates.
-    pub(super) chord: [[u32; TILE]; TILE],
+    /// The squared distances.
+    pub(super) square: Line,
+    /// From the nearest points to the samples, to the right.
+    pub(super) right: Line,
+    /// From the nearest points to the samples, downwards.
+    pub(super) down: Line,
+    /// Where on their chords the nearest points lie, 0 at the start, 1 at the end.
+    pub(super) along: Line,
+    /// The places of the chords among the candidates.
+    pub(super) place: Line,
 }
 
 impl Nearest {
     /// Nothing near.
     pub(super) const NOTHING: Self = Self {
-        square: [[FAR * FAR; TILE]; TILE],
-        right: [[FAR; TILE]; TILE],
-        down: ZEROS,
-        along: ZEROS,
-        chord: [[0; TILE]; TILE],
+        square: [FAR * FAR; 2 * TILE],
+        right: [FAR; 2 * TILE],
+        down: [0.0; 2 * TILE],
+        along: [0.0; 2 * TILE],
+        place: [0.0; 2 * TILE],
     };
-
-    /// Forgets what was near to the samples of some rows.
-    #[inline(always)]
-    pub(super) fn clear(&mut self, rows: Range<usize>) {
-        self.square[rows.clone()].fill([FAR * FAR; TILE]);
-        self.right[rows.clone()].fill([FAR; TILE]);
-        self.down[rows].fill([0.0; TILE]);
-    }
-
-    /// Takes over one more chord wherever it is nearer than what is known.
-    ///
-    /// With `TRACED` the chord and the place on it are noted too, as the gradient needs them.
-    #[inline(always)]
-    pub(super) fn approach<const TRACED: bool>(
-        &mut self,
-        chord: &Chord,
-        place: u32,
-        samples: &Samples,
-    ) {
-        let left = samples.first[0] - chord.start[0];
-        let top = samples.first[1] - chord.start[1];
-        let [reach_right, reach_down] = chord.reach;
-        for row in rows_near(chord, samples) {
-            let y = top + row as f32;
-            for column in 0..TILE {
-                let x = left + COLUMNS[column];
-                let along = (x * reach_right + y * reach_down) * chord.inverse_square;
-                let along = if along > 0.0 { along } else { 0.0 };
-                let along = if along < 1.0 { along } else { 1.0 };
-                let right = x - along * reach_right;
-                let down = y - along * reach_down;
-                let square = right * right + down * down;
-                let is_nearer = square < self.square[row][column];
-                let choose = |new: f32, old: f32| if is_nearer { new } else { old };
-                self.square[row][column] = choose(square, self.square[row][column]);
-                self.right[row][column] = choose(right, self.right[row][column]);
-                self.down[row][column] = choose(down, self.down[row][column]);
-                if TRACED {
-                    self.along[row][column] = choose(along, self.along[row][column]);
-                    let old = self.chord[row][column];
-                    self.chord[row][column] = if is_nearer { place } else { old };
-                }
-            }
-        }
-    }
 }
 
-const COLUMNS: [f32; TILE] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
-
-/// The rows of samples that a stroke along this chord can touch.
+/// The nearest points among some chords to the samples in some rows of pixels.
 #[inline(always)]
-pub(super) fn rows_near(chord: &Chord, samples: &Samples) -> Range<usize> {
-    let top = chord.start[1] - samples.first[1];
-    let bottom = top + chord.reach[1];
-    let least = top.min(bottom) - samples.reach;
-    let most = top.max(bottom) + samples.reach;
-    // A cast from a float stops at the ends of the integer's range.
-    let first = least.ceil().max(0.0) as usize;
-    let last = ((most.floor() + 1.0).max(0.0) as usize).min(TILE);
-    first.min(last)..last
+pub(super) fn nearest_points<S: Simd>(
+    simd: S,
+    chords: &[LocalChord],
+    samples: Samples,
+    rows: &Range<usize>,
+    lines: &mut [Nearest],
+) {
+    for set in samples.sets() {
+        lines[set.lines_of(rows)].fill(Nearest::NOTHING);
+        for (place, chord) in chords.iter().enumerate() {
+            let place = f32x16::splat(simd, place as f32);
+            chord.approach(
+                simd,
+                set,
+                lines,
+                #[inline(always)]
+                |line, new| {
+                    let square = f32x16::load_array_ref(simd, &line.square);
+                    let is_nearer = new.square.simd_lt(square);
+                    new.square.min(square).store_array(&mut line.square);
+                    let choose = |new: f32x16<S>, old: &mut Line| {
+                        is_nearer
+                            .select(new, f32x16::load_array_ref(simd, old))
+                            .store_array(old);
+                    };
+                    choose(new.right, &mut line.right);
+                    choose(new.down, &mut line.down);
+                    choose(new.along, &mut line.along);
+                    choose(place, &mut line.place);
+                },
+            );
+        }
+    }
 }

@@ -1,36 +1,18 @@
 //! Strokes to a picture, tile by tile.
 
+use std::ops::Range;
+
+use fearless_simd::{Level, Simd, SimdBase, dispatch, f32x8};
 use rayon::prelude::*;
 
-use super::coverage::{Outline, cover};
-use super::nearest::{Nearest, Plane, ZEROS};
-use super::plan::{Entry, Plan, TILE};
+use super::coverage::Outline;
+use super::lanes::{Plane, TILE, ZEROS};
+use super::plan::Plan;
+use super::sorter::Entry;
 use crate::scene::{Canvas, Picture, Rgba, Strokes};
 
 /// The colour of the pixels of a tile: a plane for each channel.
 pub(super) type TileColor = [Plane; 3];
-
-/// Lays paint of one colour over a pixel: `below (1 - paint) + paint color`.
-#[inline(always)]
-pub(super) fn over(below: f32, paint: f32, color: f32) -> f32 {
-    below * (1.0 - paint) + paint * color
-}
-
-/// The outline of a stroke against a tile that it touches without covering it.
-pub(super) fn outline<'a>(
-    plan: &'a Plan,
-    strokes: &Strokes,
-    entry: &Entry,
-    corner: [f32; 2],
-) -> Outline<'a> {
-    let (chords, candidates) = plan.candidates(entry);
-    Outline {
-        chords,
-        candidates,
-        half_width: strokes.half_widths[entry.stroke as usize],
-        corner,
-    }
-}
 
 /// The entries of a tile that can be seen: nothing shows below an opaque stroke that covers it.
 pub(super) fn visible<'a>(plan: &'a Plan, strokes: &Strokes, tile: usize) -> &'a [Entry] {
@@ -51,25 +33,28 @@ pub(super) fn picture(plan: &Plan, strokes: &Strokes, canvas: &Canvas) -> Pictur
             .par_chunks_mut(TILE * width)
     };
     let bands = (plane(), plane(), plane());
-    bands
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(row, (red, green, blue))| {
-            let mut painter = Painter::new(plan, strokes, canvas);
+    bands.into_par_iter().enumerate().for_each_init(
+        || Painter::new(plan, strokes, canvas),
+        |painter, (row, (red, green, blue))| {
             for column in 0..plan.tiles[0] {
                 painter.paint(column, row);
-                let left = column * TILE;
                 for (channel, band) in [&mut *red, &mut *green, &mut *blue].into_iter().enumerate()
                 {
-                    for (line, colors) in band.chunks_mut(width).zip(&painter.colors[channel]) {
-                        let line = &mut line[left..];
-                        let count = line.len().min(TILE);
-                        line[..count].copy_from_slice(&colors[..count]);
-                    }
+                    paste(&painter.colors[channel], band, width, column * TILE);
                 }
             }
-        });
+        },
+    );
     Picture::new(width, height, values)
+}
+
+/// Writes a tile into a row of tiles, as far as it lies on the canvas.
+fn paste(tile: &Plane, band: &mut [f32], width: usize, left: usize) {
+    for (line, colors) in band.chunks_mut(width).zip(tile) {
+        let line = &mut line[left..];
+        let count = line.len().min(TILE);
+        line[..count].copy_from_slice(&colors[..count]);
+    }
 }
 
 /// Paints one tile after the other.
@@ -78,7 +63,8 @@ struct Painter<'a> {
     plan: &'a Plan,
     strokes: &'a Strokes,
     background: [f32; 3],
-    nearest: Nearest,
+    level: Level,
+    outline: Outline,
     coverage: Plane,
     colors: TileColor,
 }
@@ -89,7 +75,8 @@ impl<'a> Painter<'a> {
             plan,
             strokes,
             background: canvas.background.channels(),
-            nearest: Nearest::NOTHING,
+            level: Level::new(),
+            outline: Outline::nothing(),
             coverage: ZEROS,
             colors: [ZEROS; 3],
         }
@@ -101,33 +88,50 @@ impl<'a> Painter<'a> {
         let tile = row * self.plan.tiles[0] + column;
         for entry in visible(self.plan, self.strokes, tile) {
             let color = self.strokes.colors[entry.stroke as usize];
+            let Self {
+                outline,
+                coverage,
+                colors,
+                level,
+                ..
+            } = self;
             if entry.is_solid() {
-                lay_everywhere(&mut self.colors, color);
+                dispatch!(*level, simd => lay(simd, colors, &SOLID, 0..TILE, color));
             } else if color[3] > 0.0 {
-                let outline = outline(self.plan, self.strokes, entry, corner);
-                let rows = cover(&outline, &mut self.nearest, &mut self.coverage);
-                for row in rows {
-                    lay(&mut self.colors, row, &self.coverage[row], color);
-                }
+                let half_width = self.strokes.half_widths[entry.stroke as usize];
+                outline.set(self.plan.candidates(entry), half_width, corner);
+                dispatch!(*level, simd => {
+                    outline.cover(simd, coverage);
+                    lay(simd, colors, coverage, outline.rows(), color);
+                });
             }
         }
     }
 }
 
-/// Lays one stroke over one row of pixels.
-#[inline(always)]
-pub(super) fn lay(colors: &mut TileColor, row: usize, coverage: &[f32; TILE], color: Rgba) {
-    for (plane, channel) in colors.iter_mut().zip(color) {
-        for (value, coverage) in plane[row].iter_mut().zip(coverage) {
-            *value = over(*value, coverage * color[3], channel);
-        }
-    }
-}
+/// Every pixel of a tile covered.
+pub(super) const SOLID: Plane = [[1.0; TILE]; TILE];
 
-/// Lays one stroke over every pixel of a tile.
+/// Lays one stroke over some rows of a tile: `below (1 - paint) + paint color`.
+#[expect(
+    clippy::inline_always,
+    reason = "vector code must end up where its instructions are enabled"
+)]
 #[inline(always)]
-pub(super) fn lay_everywhere(colors: &mut TileColor, color: Rgba) {
-    for row in 0..TILE {
-        lay(colors, row, &[1.0; TILE], color);
+pub(super) fn lay<S: Simd>(
+    simd: S,
+    colors: &mut TileColor,
+    coverage: &Plane,
+    rows: Range<usize>,
+    color: Rgba,
+) {
+    let [red, green, blue, opacity] = color;
+    for row in rows {
+        let paint = f32x8::load_array_ref(simd, &coverage[row]) * opacity;
+        let rest = f32x8::splat(simd, 1.0) - paint;
+        for (plane, channel) in colors.iter_mut().zip([red, green, blue]) {
+            let below = f32x8::load_array_ref(simd, &plane[row]);
+            (below * rest + paint * channel).store_array(&mut plane[row]);
+        }
     }
 }

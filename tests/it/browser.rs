@@ -19,7 +19,11 @@ const BROWSERS: [&str; 4] = [
 ];
 
 fn browser() -> Option<PathBuf> {
-    let answers = |name: &&&str| Command::new(name).arg("--version").output().is_ok();
+    let answers = |name: &&&str| {
+        // A stub that only tells how to install a browser answers with a failure.
+        let answer = Command::new(name).arg("--version").output();
+        answer.is_ok_and(|output| output.status.success())
+    };
     BROWSERS.iter().find(answers).map(PathBuf::from)
 }
 

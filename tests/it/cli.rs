@@ -98,7 +98,7 @@ fn a_prompt_becomes_an_svg_with_a_recipe_that_makes_it_again() {
 #[test]
 fn progress_is_told_in_lines_with_every_term_and_nothing_when_quiet() {
     let folder = folder();
-    let (_, errors) = run(&small(&["-o", "a.svg"]), folder.path());
+    let (_, errors) = run(&small(&["-o", "a.svg", "-i", "seed=1"]), folder.path());
     for expected in [
         "step 0/4",
         "step 2/4",
@@ -190,7 +190,14 @@ fn wrong_inputs_are_named_and_nothing_is_written() {
         ),
         (vec!["-i", "promt=a"], "promt: there is no such input"),
         (vec!["-i", "prompt="], "prompt: \"\" is not allowed"),
-        (vec!["-i", "prompt=a | |"], "prompt: part 2 of 3 is empty"),
+        (
+            vec!["-i", "prompt=a | |"],
+            "prompt: \"a | |\" is not allowed; part 2 of 3 is empty",
+        ),
+        (
+            vec!["-o", "/proc/a.svg"],
+            "--output /proc/a.svg cannot be written",
+        ),
         (
             vec!["-o", "a.gif"],
             "`gif` is no output format; allowed are svg and png",

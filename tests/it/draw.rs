@@ -279,3 +279,20 @@ fn a_prompt_that_is_too_long_is_refused_with_its_number_of_tokens() {
         "{cause}"
     );
 }
+
+#[test]
+fn half_precision_bears_every_weight_that_is_allowed() {
+    let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Half).unwrap();
+    let strokes = [1.0, 1000.0].map(|weight| {
+        let mut spec = spec(&[("a fox", 10.0), ("text", -10.0)], 2);
+        spec.clip_weight = weight;
+        spec.centre.weight = 0.0;
+        draw(&clip, spec).pop().unwrap().strokes
+    });
+    // Adam takes no notice of a factor on the whole loss, as long as no digit of it is lost.
+    let distance = |a: &Strokes, b: &Strokes| {
+        let pairs = a.points.as_flattened().iter().zip(b.points.as_flattened());
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(distance(&strokes[0], &strokes[1]) < 0.05);
+}

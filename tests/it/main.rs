@@ -14,5 +14,6 @@ mod compute;
 mod draw;
 mod file_server;
 mod layers;
+mod raster;
 mod readme;
 mod weights;

@@ -54,6 +54,21 @@ fn the_table_of_inputs_is_the_programs() {
     );
 }
 
+#[test]
+fn no_link_leads_nowhere_and_no_gap_is_left() {
+    let text = readme();
+    let links = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
+        assert!(root().join(link).exists(), "{link} is not there");
+    }
+    for gap in ["PICTURE_", "MEASURED_", "TODO"] {
+        assert!(!text.contains(gap), "{gap} waits to be filled in");
+    }
+}
+
 /// The lines of all blocks marked `sh`.
 fn commands() -> Vec<String> {
     let text = readme();
@@ -117,6 +132,10 @@ fn assert_works(command: &str) {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if command.contains("weights fetch") {
+        assert!(
+            !output.status.success(),
+            "{command} cannot work without network"
+        );
         assert!(
             errors.contains("ViT-B-32.pt") && !errors.contains("panicked"),
             "{command}: {errors}"

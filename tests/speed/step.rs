@@ -11,10 +11,15 @@ use tch::{Device, Kind, Tensor};
 
 const VIEWS: usize = 4;
 
+/// A model by its name, with ` bf16` behind it for that precision.
 fn model(name: &str) -> Clip {
+    let (name, kind) = match name.strip_suffix(" bf16") {
+        Some(name) => (name, Kind::BFloat16),
+        None => (name, Kind::Float),
+    };
     match ClipConfig::preset(name) {
-        Some(config) => Clip::random(config, 1, Device::Cpu, Kind::Float),
-        None => Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float),
+        Some(config) => Clip::random(config, 1, Device::Cpu, kind),
+        None => Clip::load(&WeightsSource::Embedded, Device::Cpu, kind),
     }
     .expect("a model")
 }
@@ -49,7 +54,7 @@ fn whole_step(bencher: Bencher<'_, '_>, name: &str) {
     bencher.bench_local(|| advance(&clip, &mut [&mut drawing]));
 }
 
-#[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
+#[divan::bench(args = ["embedded", "embedded bf16", "ViT-B/32", "ViT-B/32 bf16"], sample_count = 30, sample_size = 1)]
 fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
     let clip = model(name);
     let side = clip.input_size() as usize;

@@ -1,0 +1,5 @@
+//! Facts about the parts of the rasterizer that cannot be seen from outside.
+
+mod chords;
+mod edges;
+mod sorting;

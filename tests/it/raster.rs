@@ -1,0 +1,10 @@
+//! The rasterizer against pictures and gradients that were made without it.
+
+mod reference;
+mod scenes;
+mod picture;
+mod viewer;
+mod golden;
+mod gradient;
+mod extremes;
+mod threads;

@@ -1,0 +1,227 @@
+//! Gradients against central differences.
+
+use clipdraw::raster;
+use clipdraw::scene::{Canvas, Picture, Strokes};
+
+use super::{reference, scenes};
+
+/// A smooth gradient on a picture.
+fn light(canvas: &Canvas) -> Picture {
+    let (width, height) = (canvas.width as usize, canvas.height as usize);
+    let mut light = Picture::filled(width, height, [0.0; 3]);
+    let places = (0..3 * width * height).map(|index| {
+        let (channel, pixel) = (index / (width * height), index % (width * height));
+        [
+            channel as f32,
+            (pixel % width) as f32,
+            (pixel / width) as f32,
+        ]
+    });
+    for (value, [phase, x, y]) in light.values_mut().iter_mut().zip(places) {
+        *value = 0.6 + (0.11 * x + phase).sin() * (0.09 * y - 2.0 * phase).cos();
+    }
+    light
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Parameter {
+    Points,
+    HalfWidths,
+    Colors,
+}
+
+const PARAMETERS: [Parameter; 3] = [Parameter::Points, Parameter::HalfWidths, Parameter::Colors];
+
+/// The numbers of one kind, in one row.
+fn numbers(strokes: &mut Strokes, parameter: Parameter) -> &mut [f32] {
+    match parameter {
+        Parameter::Points => strokes.points.as_flattened_mut(),
+        Parameter::HalfWidths => &mut strokes.half_widths,
+        Parameter::Colors => strokes.colors.as_flattened_mut(),
+    }
+}
+
+/// The slopes of a loss between one step less and one step more of every number.
+fn differences(
+    strokes: &Strokes,
+    parameter: Parameter,
+    step: f32,
+    loss: impl Fn(&Strokes) -> f64,
+) -> Vec<f64> {
+    let mut moved = strokes.clone();
+    (0..numbers(&mut moved, parameter).len())
+        .map(|index| {
+            let middle = numbers(&mut moved, parameter)[index];
+            let mut at = |value: f32| {
+                numbers(&mut moved, parameter)[index] = value;
+                (loss(&moved), f64::from(value))
+            };
+            let (more, less) = (at(middle + step), at(middle - step));
+            numbers(&mut moved, parameter)[index] = middle;
+            (more.0 - less.0) / (more.1 - less.1)
+        })
+        .collect()
+}
+
+/// The cosine between two gradients, and the first's length over the second's.
+fn agreement(found: &[f32], expected: &[f64]) -> (f64, f64) {
+    let dot: f64 = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| f64::from(*a) * b)
+        .sum();
+    let norm = found
+        .iter()
+        .map(|a| f64::from(*a).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    let expected_norm = expected.iter().map(|b| b * b).sum::<f64>().sqrt();
+    (dot / (norm * expected_norm), norm / expected_norm)
+}
+
+/// What disagrees between the gradient on a scene and the differences of some picture of it.
+fn mismatches(
+    scene: &scenes::Scene,
+    step: f32,
+    picture: impl Fn(&Strokes) -> Vec<f64>,
+) -> Vec<String> {
+    let light = light(&scene.canvas);
+    let mut found = raster::paint(&scene.strokes, &scene.canvas).gradient(&light);
+    let loss = |strokes: &Strokes| -> f64 {
+        let values = picture(strokes);
+        let terms = values.iter().zip(light.values());
+        terms.map(|(value, light)| value * f64::from(*light)).sum()
+    };
+    PARAMETERS
+        .iter()
+        .filter_map(|parameter| {
+            let expected = differences(&scene.strokes, *parameter, step, loss);
+            let (cosine, norm) = agreement(numbers(&mut found, *parameter), &expected);
+            let is_good = cosine >= 0.999 && (norm - 1.0).abs() <= 0.02;
+            let line = format!(
+                "{}: {parameter:?}: cosine {cosine:.5}, norm {norm:.4}",
+                scene.name
+            );
+            (!is_good).then_some(line)
+        })
+        .collect()
+}
+
+fn own(strokes: &Strokes, canvas: &Canvas) -> Vec<f64> {
+    let painting = raster::paint(strokes, canvas);
+    painting
+        .picture()
+        .values()
+        .iter()
+        .map(|value| f64::from(*value))
+        .collect()
+}
+
+#[test]
+fn gradients_match_differences_of_the_same_picture() {
+    let mut all = Vec::new();
+    for scene in scenes::hard() {
+        all.extend(mismatches(&scene, 0.01, |strokes| {
+            own(strokes, &scene.canvas)
+        }));
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn gradients_match_differences_of_a_picture_of_many_samples() {
+    let mut all = Vec::new();
+    for scene in scenes::hard() {
+        all.extend(mismatches(&scene, 0.05, |strokes| {
+            reference::values(strokes, &scene.canvas, 48)
+        }));
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn gradients_of_random_strokes_match_differences_of_a_picture_of_many_samples() {
+    let canvas = Canvas {
+        width: 90,
+        height: 70,
+        ..Canvas::default()
+    };
+    let (many, _) = scenes::random(9, [1.0, 20.0], 1.0);
+    let mut strokes = Strokes::new();
+    for stroke in 0..8 {
+        let points = many.points_of(stroke).iter();
+        let points: Vec<_> = points.map(|[x, y]| [x * 0.4, y * 0.3]).collect();
+        strokes.push(&points, many.half_widths[stroke], many.colors[stroke]);
+    }
+    let scene = scenes::Scene {
+        name: "random strokes",
+        strokes,
+        canvas,
+    };
+    let all = mismatches(&scene, 0.05, |strokes| {
+        reference::values(strokes, &scene.canvas, 48)
+    });
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn the_gradient_of_a_dot_moves_it_as_a_whole() {
+    let canvas = Canvas {
+        width: 60,
+        height: 50,
+        ..Canvas::default()
+    };
+    let mut dot = Strokes::new();
+    dot.push(&[[31.3, 22.6]; 4], 7.4, [0.2, 0.3, 0.1, 0.8]);
+    let light = light(&canvas);
+    let gradient = raster::paint(&dot, &canvas).gradient(&light);
+    let loss = |shift: [f32; 2]| -> f64 {
+        let mut moved = dot.clone();
+        for point in &mut moved.points {
+            *point = [point[0] + shift[0], point[1] + shift[1]];
+        }
+        let values = own(&moved, &canvas);
+        values
+            .iter()
+            .zip(light.values())
+            .map(|(value, light)| value * f64::from(*light))
+            .sum()
+    };
+    for axis in 0..2 {
+        let shift = |step: f32| if axis == 0 { [step, 0.0] } else { [0.0, step] };
+        let expected = (loss(shift(0.01)) - loss(shift(-0.01))) / 0.02;
+        let found: f32 = gradient.points.iter().map(|point| point[axis]).sum();
+        assert!(
+            (f64::from(found) - expected).abs() < 0.01 * expected.abs(),
+            "{found}, {expected}"
+        );
+    }
+}
+
+#[test]
+fn what_is_hidden_or_away_has_no_gradient_and_ink_without_opacity_has_only_one_by_opacity() {
+    let canvas = Canvas::default();
+    let points = [[40.0, 112.0], [80.0, 110.0], [120.0, 112.0], [160.0, 112.0]];
+    let away = points.map(|[x, y]| [x, y + 500.0]);
+    let mut strokes = Strokes::new();
+    strokes.push(&points, 5.0, [0.3, 0.3, 0.3, 1.0]);
+    strokes.push(&points, 40.0, [0.3, 0.6, 0.9, 1.0]);
+    strokes.push(&away, 9.0, [0.3, 0.6, 0.9, 1.0]);
+    strokes.push(&points, 9.0, [1.0, 0.0, 0.0, 0.0]);
+    let gradient = raster::paint(&strokes, &canvas).gradient(&light(&canvas));
+    for stroke in [0, 2] {
+        assert!(gradient.colors[stroke].iter().all(|number| *number == 0.0));
+    }
+    for stroke in [0, 2, 3] {
+        assert!(gradient.half_widths[stroke].abs() < f32::EPSILON);
+        let range = gradient.point_range(stroke);
+        assert!(
+            gradient.points[range]
+                .as_flattened()
+                .iter()
+                .all(|number| *number == 0.0)
+        );
+    }
+    assert!(gradient.colors[3][..3].iter().all(|number| *number == 0.0));
+    assert!(gradient.colors[3][3].abs() > 1.0);
+}
