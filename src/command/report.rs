@@ -22,7 +22,7 @@ enum Surface {
     Nothing,
 }
 
-const BAR: &str = "{bar:24.cyan/dim} {pos}/{len} steps  {per_sec}  {eta} left  {wide_msg}";
+const BAR: &str = "{bar:10.cyan/dim} {pos}/{len} steps  {per_sec}  {eta} left  {wide_msg}";
 
 impl Report {
     /// Starts a report on `steps` steps; a quiet one shows nothing.
