@@ -10,7 +10,7 @@ use super::config::{ClipConfig, ResNetSize};
 use super::error::ClipError;
 use super::inference::RESNET_GROWTH;
 use super::layers::{Linear, NORM_EPSILON, attend};
-use super::weights::{Frozen, Weights};
+use super::weights::{Frozen, Weights, channels_last};
 
 /// A block's output is this many times as wide as its inner convolutions.
 const EXPANSION: i64 = 4;
@@ -66,7 +66,7 @@ impl Convolution {
         let bias = vector("bias")? - vector("running_mean")? * &scale;
         let kernel = kernel * scale.reshape([outputs, 1, 1, 1]);
         Ok(Self {
-            kernel: weights.place(&kernel)?,
+            kernel: weights.place_kernel(&kernel)?,
             bias: weights.place(&bias)?,
             stride,
             padding: side / 2,
@@ -233,7 +233,7 @@ impl ResNet {
 
     /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let mut map = pictures.f_to_kind(self.pool.positions.kind())?;
+        let mut map = channels_last(&pictures.f_to_kind(self.pool.positions.kind())?)?;
         for convolution in &self.stem {
             map = convolution.forward(&map)?.f_relu()?;
         }

@@ -114,6 +114,13 @@ impl<'file> Weights<'file> {
             .map_err(ClipError::while_doing("moving weights to the device"))
     }
 
+    /// [`Weights::place`] for the kernel of a convolution, laid out as [`channels_last`] says.
+    pub(crate) fn place_kernel(&self, kernel: &Tensor) -> Result<Frozen, ClipError> {
+        channels_last(&*self.place(kernel)?)
+            .map(Frozen)
+            .map_err(ClipError::while_doing("moving weights to the device"))
+    }
+
     /// [`Weights::tensor`], placed as it is.
     pub(crate) fn placed(&self, name: &str, shape: &[i64]) -> Result<Frozen, ClipError> {
         self.place(&self.tensor(name, shape)?)
@@ -122,6 +129,16 @@ impl<'file> Weights<'file> {
     fn full(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
+}
+
+/// The same `[N, C, H, W]` tensor with the channels of a pixel side by side in memory.
+///
+/// Convolutions are about a tenth faster that way on a processor.
+pub(crate) fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
+    tensor
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])
 }
 
 /// Norms start as the identity and biases at zero; the rest keeps a vector's length on average.
