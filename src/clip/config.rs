@@ -10,7 +10,7 @@ pub(crate) const HEAD_WIDTH: i64 = 64;
 /// Tokens in CLIP's vocabulary, its start and end marks included.
 const VOCABULARY: i64 = 49_408;
 /// Tokens that CLIP's text tower reads at most.
-const CONTEXT: i64 = 77;
+pub const CONTEXT: i64 = 77;
 
 /// Everything about a CLIP model that is not a weight.
 #[derive(Debug, Clone, PartialEq)]

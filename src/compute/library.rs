@@ -3,7 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
-use tch::{Cuda, Tensor};
+use tch::Cuda;
 
 /// Version of libtorch that the program was compiled with.
 pub const LIBTORCH_VERSION: &str = match option_env!("CLIPDRAW_LIBTORCH_VERSION") {
@@ -95,11 +95,4 @@ pub fn describe() -> String {
             .map(|(_, name)| (*name).to_owned()),
     );
     parts.join(", ")
-}
-
-/// Waits until everything queued on `tensor`'s device is done; returns at once on the CPU.
-pub fn finish(tensor: &Tensor) {
-    if let tch::Device::Cuda(index) = tensor.device() {
-        Cuda::synchronize(index as i64);
-    }
 }

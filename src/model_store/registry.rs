@@ -1,5 +1,7 @@
 //! The published models, by name.
 
+use crate::clip::EMBEDDED_SHA256;
+
 /// CLIP weights that somebody published under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedModel {
@@ -65,7 +67,7 @@ pub static MODELS: &[PublishedModel] = &[
         name: "compact-v0",
         file_name: "compact-v0.safetensors",
         source: Source::Embedded,
-        sha256: "bc3bd814fa27ced90857b7c46aa73a537ebc25d8ef6e91f2f70e4aa8028e19a0",
+        sha256: EMBEDDED_SHA256,
         size: 33_685_234,
         licence: "Apache-2.0",
     },

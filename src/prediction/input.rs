@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::field::{FIELDS, Field, whole_number};
 use super::prompt::parse_prompts;
 use crate::clip::Tokenizer;
+use crate::clip::config::CONTEXT;
 use crate::draw::{CentreConstraint, Spec, WeightedPrompt};
 use crate::encode::OutputFormat;
 use crate::scene::{Canvas, Rgb};
@@ -14,9 +15,6 @@ use crate::scene::{Canvas, Rgb};
 /// Seeds that the program chooses lie below this, so that every client can pass them back (the
 /// `cog` command reads whole numbers as 32-bit ones).
 const CHOSEN_SEEDS: u64 = 1 << 31;
-
-/// Tokens that every published CLIP reads at most, start and end marks included.
-const CONTEXT: usize = 77;
 
 /// Checked inputs with their defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +104,7 @@ impl Input {
 /// Why a prompt is too long for CLIP's text transformer, if it is.
 fn too_many_tokens(prompt: &WeightedPrompt) -> Option<String> {
     let tokens = Tokenizer::shared().encode(&prompt.text).len();
-    (tokens > CONTEXT).then(|| {
+    (tokens > CONTEXT as usize).then(|| {
         format!(
             "{} is not allowed; it has {tokens} tokens with the start and end marks, and must have at most {CONTEXT}",
             quoted(&Value::from(prompt.text.as_str()))
