@@ -18,4 +18,5 @@ mod layers;
 mod raster;
 mod readme;
 mod service;
+mod upload;
 mod weights;
