@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::prediction::Ending;
-
 use crate::draw::Frame;
 use crate::outbound::Uploader;
 use crate::prediction::Maker;
