@@ -14,6 +14,7 @@ mod compute;
 mod draw;
 mod file_server;
 mod layers;
+mod openapi;
 mod raster;
 mod readme;
 mod weights;
