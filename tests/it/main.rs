@@ -19,4 +19,5 @@ mod raster;
 mod readme;
 mod service;
 mod upload;
+mod webhook;
 mod weights;
