@@ -206,7 +206,7 @@ async fn pass(milliseconds: u64) {
 }
 
 /// A prediction that does nothing but end.
-async fn ended(events: EventFilter, replies: &[Reply]) -> Scene {
+fn ended(events: EventFilter, replies: &[Reply]) -> Scene {
     let scene = Scene::new(events, replies);
     scene.drawing.start();
     scene.drawing.end(Status::Succeeded);
@@ -315,7 +315,7 @@ async fn a_message_that_hangs_holds_up_the_last_one_for_two_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_message_waits_for_a_slow_one_before_it() {
-    let slow = Reply::Slow(Duration::from_millis(1000));
+    let slow = Reply::Slow(Duration::from_secs(1));
     let scene = Scene::new(EventFilter::default(), &[slow]);
     scene.drawing.start();
     pass(100).await;
@@ -413,7 +413,7 @@ async fn a_message_on_the_way_is_tried_once_whatever_the_answer() {
 #[tokio::test(start_paused = true)]
 async fn completed_is_repeated_until_it_is_delivered_and_not_again() {
     for status in [429, 500, 502, 503, 504] {
-        let scene = ended(only_completed(), &[Reply::Status(status); 9]).await;
+        let scene = ended(only_completed(), &[Reply::Status(status); 9]);
         let expected = [
             0, 200, 600, 1400, 3000, 6200, 12_600, 25_400, 51_000, 102_200,
         ];
@@ -423,7 +423,7 @@ async fn completed_is_repeated_until_it_is_delivered_and_not_again() {
 
 #[tokio::test(start_paused = true)]
 async fn completed_is_given_up_after_thirteen_attempts() {
-    let scene = ended(only_completed(), &[Reply::Status(503); 20]).await;
+    let scene = ended(only_completed(), &[Reply::Status(503); 20]);
     let told = scene.times().await;
     assert_eq!(told.len(), 13);
     assert_eq!(told[12], 409_400);
@@ -432,15 +432,15 @@ async fn completed_is_given_up_after_thirteen_attempts() {
 #[tokio::test(start_paused = true)]
 async fn completed_is_not_repeated_after_an_answer_that_stays() {
     for reply in [301, 303, 400, 401, 404, 410, 501].map(Reply::Status) {
-        assert_eq!(ended(only_completed(), &[reply]).await.times().await, [0]);
+        assert_eq!(ended(only_completed(), &[reply]).times().await, [0]);
     }
-    let forbidden = ended(only_completed(), &[Reply::Forbidden]).await;
+    let forbidden = ended(only_completed(), &[Reply::Forbidden]);
     assert_eq!(forbidden.times().await, [0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_wants_to_stop_waits_a_second_between_attempts() {
-    let scene = ended(only_completed(), &[Reply::Status(500); 20]).await;
+    let scene = ended(only_completed(), &[Reply::Status(500); 20]);
     pass(1500).await;
     scene.stopping.cancel();
     let expected = [
@@ -467,7 +467,7 @@ async fn a_last_message_that_finds_no_room_to_wait_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_prediction_is_let_go_before_its_last_message_is_repeated() {
-    let scene = ended(only_completed(), &[Reply::Status(500); 3]).await;
+    let scene = ended(only_completed(), &[Reply::Status(500); 3]);
     let drawing = Arc::downgrade(&scene.drawing);
     let Scene {
         task,

@@ -30,7 +30,7 @@ const AT_ONCE: Pace = Pace {
         longest: Duration::from_millis(1),
         repeats: 12,
     },
-    overtime: Duration::from_millis(1),
+    overtime: Duration::from_secs(30),
     backlog: 1 << 20,
 };
 
