@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fake_engine::{Controls, limits, loader, ready_registry};
 
-fn request(id: &str, values: Value) -> Request {
+fn request(id: &str, values: &Value) -> Request {
     let mut all = json!({"num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7});
     let given = values.as_object().unwrap().clone();
     all.as_object_mut().unwrap().extend(given);
@@ -27,7 +27,7 @@ fn request(id: &str, values: Value) -> Request {
 
 fn submit(registry: &Arc<Registry>, id: &str, prompt: &str) -> Arc<Prediction> {
     registry
-        .submit(request(id, json!({"prompt": prompt})))
+        .submit(request(id, &json!({"prompt": prompt})))
         .unwrap()
 }
 
@@ -47,7 +47,7 @@ async fn ready(registry: &Registry) {
 #[tokio::test]
 async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
     let (registry, _) = ready_registry(limits(1, 0)).await;
-    let mut asked = request("one", json!({"prompt": "a cat"}));
+    let mut asked = request("one", &json!({"prompt": "a cat"}));
     asked.notes.push("a note".to_owned());
     let prediction = registry.submit(asked).unwrap();
     let end = prediction.finished().await;
@@ -106,9 +106,9 @@ async fn a_full_server_refuses_and_a_queue_lets_predictions_wait_in_order() {
         (registry.health().running, registry.health().waiting),
         (1, 2)
     );
-    let refused = registry.submit(request("fourth", json!({})));
+    let refused = registry.submit(request("fourth", &json!({})));
     assert!(matches!(refused, Err(Refusal::AtCapacity)));
-    let twice = registry.submit(request("second", json!({})));
+    let twice = registry.submit(request("second", &json!({})));
     assert!(matches!(twice, Err(Refusal::AlreadyRunning(running)) if running.id() == "second"));
     assert_eq!(second.status(), Status::Starting);
     controls.release();
@@ -230,7 +230,7 @@ async fn a_broken_engine_is_loaded_again_and_health_says_so_meanwhile() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(registry.health().trouble.is_some());
-    let refused = registry.submit(request("early", json!({})));
+    let refused = registry.submit(request("early", &json!({})));
     assert!(matches!(refused, Err(Refusal::NotReady)));
     ready(&registry).await;
     assert_eq!(controls.loads(), 3, "at the start, in vain, and again");
@@ -251,7 +251,7 @@ async fn a_failed_setup_is_told_and_nothing_is_accepted() {
     let health = registry.health();
     assert_eq!(health.status, HealthStatus::SetupFailed);
     assert_eq!(health.setup.logs, "worker setup failed: told to fail\n");
-    let refused = registry.submit(request("early", json!({})));
+    let refused = registry.submit(request("early", &json!({})));
     assert!(matches!(refused, Err(Refusal::NotReady)));
 }
 
@@ -263,7 +263,7 @@ async fn closing_lets_everything_accepted_come_to_its_end() {
     let waiting = submit(&registry, "waiting", "a cat");
     registry.close();
     assert_eq!(registry.health().status, HealthStatus::Defunct);
-    let refused = registry.submit(request("late", json!({})));
+    let refused = registry.submit(request("late", &json!({})));
     assert!(matches!(refused, Err(Refusal::Closed)));
     controls.release();
     registry.drained().await;
@@ -290,7 +290,7 @@ async fn nobody_is_left_without_a_final_word_when_time_is_up() {
 #[tokio::test]
 async fn a_prediction_that_lives_for_its_subscribers_ends_with_the_last_of_them() {
     let (registry, controls) = ready_registry(limits(1, 0)).await;
-    let mut asked = request("watched", json!({"prompt": "hold at 1"}));
+    let mut asked = request("watched", &json!({"prompt": "hold at 1"}));
     asked.lifeline = Lifeline::Subscribers;
     let prediction = registry.submit(asked).unwrap();
     let subscribers = [prediction.subscriber(), prediction.subscriber()];
