@@ -15,4 +15,5 @@ pub mod prediction;
 pub mod model_store;
 pub mod outbound;
 pub mod service;
+pub mod webhook;
 pub mod command;

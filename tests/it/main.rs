@@ -20,4 +20,5 @@ mod raster;
 mod readme;
 mod service;
 mod upload;
+mod webhook;
 mod weights;
