@@ -14,4 +14,5 @@ pub mod augment;
 pub mod draw;
 pub mod prediction;
 pub mod model_store;
+pub mod outbound;
 pub mod command;

@@ -16,4 +16,5 @@ mod file_server;
 mod layers;
 mod raster;
 mod readme;
+mod upload;
 mod weights;
