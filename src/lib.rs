@@ -15,4 +15,7 @@ pub mod draw;
 pub mod prediction;
 pub mod model_store;
 pub mod outbound;
+pub mod service;
+pub mod webhook;
+pub mod http;
 pub mod command;

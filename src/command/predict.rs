@@ -12,13 +12,13 @@ use signal_hook::flag;
 use super::arguments::{ComputeArguments, PredictArguments};
 use super::inputs::read_inputs;
 use super::output::{FrameFolder, Output};
-use super::report::{Report, legible, loss_line};
+use super::report::Report;
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
 use crate::compute::{device, library};
 use crate::draw::{Drawing, Frame, advance};
 use crate::encode::{OutputFormat, png_size};
 use crate::model_store::checksum;
-use crate::prediction::{Input, Maker, encode_frame};
+use crate::prediction::{Input, Maker, encode_frame, loss_line, opening_line};
 
 /// What is added to a signal's number to give the exit status of a program that it ended.
 const SIGNAL_STATUS: i32 = 128;
@@ -48,7 +48,7 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     // Until here a signal ends the program at once: there is nothing to keep.
     let interruption = Interruption::watch()?;
     let report = Report::new(input.spec.steps, arguments.quiet);
-    report.say(&opening(&input, &maker));
+    report.say(&opening_line(&input, &maker));
     let session = Session {
         input: &input,
         maker: &maker,
@@ -120,18 +120,6 @@ fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
         precision: arguments.precision.resolved(device).to_string(),
     };
     Ok((clip, maker))
-}
-
-fn opening(input: &Input, maker: &Maker) -> String {
-    format!(
-        "drawing `{}` with {} strokes, seed {}, CLIP {} on {} in {}",
-        legible(input.values["prompt"].as_str().unwrap_or_default()),
-        input.spec.strokes,
-        input.spec.seed,
-        maker.model,
-        maker.device,
-        maker.precision,
-    )
 }
 
 /// How a drawing ended.

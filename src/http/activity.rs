@@ -5,12 +5,13 @@
 //! conversation open for ever, nor leave an answer lying that it asked for.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -77,7 +78,7 @@ impl Activity {
     /// When patience ends if nothing happens until then; never while a request is being answered
     /// to a client that takes the answer.
     pub(super) fn deadline(&self, patience: Patience) -> Option<Instant> {
-        let state = self.state();
+        let state = self.state.lock();
         let stuck = state.stuck.map(|since| since + patience.stuck);
         let waiting = (state.requests == 0).then(|| {
             state
@@ -89,31 +90,26 @@ impl Activity {
 
     /// Says that a request's head has come; the request ends when the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.requests += 1;
         state.head = None;
         Answering(Arc::clone(self))
     }
 
     fn received(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.requests == 0 {
             state.head.get_or_insert_with(Instant::now);
         }
     }
 
     fn written<T>(&self, outcome: &Poll<T>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if outcome.is_pending() {
             state.stuck.get_or_insert_with(Instant::now);
         } else {
             state.stuck = None;
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is a single assignment, so a panic leaves nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,7 +119,7 @@ pub(super) struct Answering(Arc<Activity>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         state.requests -= 1;
         state.idle = Instant::now();
     }
@@ -238,7 +234,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         activity.received();
         let first_byte = start + Duration::from_secs(5);
-        assert_eq!(activity.deadline(PATIENCE), Some(first_byte + PATIENCE.head));
+        assert_eq!(
+            activity.deadline(PATIENCE),
+            Some(first_byte + PATIENCE.head)
+        );
         let answering = activity.begin();
         activity.received();
         assert_eq!(activity.deadline(PATIENCE), None);

@@ -23,7 +23,10 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route("/docs/", get(async || file("index.html")))
         .route("/docs/openapi.json", get(document))
-        .route("/docs/{file}", get(async |Path(name): Path<String>| file(&name)))
+        .route(
+            "/docs/{file}",
+            get(async |Path(name): Path<String>| file(&name)),
+        )
 }
 
 /// The document with every route, also those that Cog's does not name.

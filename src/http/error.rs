@@ -1,6 +1,8 @@
 //! Everything that a request can be refused for, and the one place where that becomes an answer.
 //! Status codes and bodies are those of Cog's server where it has one for the case.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,16 +10,14 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::prediction::{Detail, InputErrors};
+use crate::service::Prediction;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub(super) enum HttpError {
     /// The body cannot be read; the answer is a line of text, as axum and so Cog's server give it.
     #[error("{}", .0.body_text())]
     Body(#[from] JsonRejection),
-    /// The rest of the body did not come in time.
-    #[error("the body of the request did not arrive in time")]
-    SlowBody,
     /// Parts of the request are not allowed.
     #[error("the request is not valid")]
     Invalid(Vec<Detail>),
@@ -33,8 +33,8 @@ pub enum HttpError {
     #[error("At capacity - all prediction slots busy")]
     AtCapacity,
     /// A prediction with this id has not finished yet.
-    #[error("A prediction with the id {0} is running already. PUT /predictions/{0} joins it.")]
-    AlreadyRunning(String),
+    #[error("A prediction with the id {id} is running already. PUT /predictions/{id} joins it.", id = .0.id())]
+    AlreadyRunning(Arc<Prediction>),
     /// There is no prediction with this id.
     #[error("Prediction not found")]
     NotFound,
@@ -68,10 +68,15 @@ impl From<Detail> for HttpError {
 }
 
 impl HttpError {
+    /// Notes what must not happen; the caller learns no more than that it did.
+    pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(%cause, "an answer could not be made");
+        Self::Internal
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Body(rejection) => rejection.status(),
-            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotReady | Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
             Self::AtCapacity | Self::AlreadyRunning(_) => StatusCode::CONFLICT,

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 /// How a client wants to learn about a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preference {
+pub(super) enum Preference {
     /// One answer when the prediction has finished.
     Wait,
     /// An answer at once; the client asks again, or named a webhook.
@@ -18,7 +18,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 impl Preference {
     /// Reads the headers. A stream wins over everything, as in Cog.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         if accepts_events(headers) {
             Self::Stream
         } else if elements(headers, &PREFER)

@@ -118,7 +118,11 @@ mod tests {
             "clipdraw_prediction_duration_seconds_bucket{status=\"succeeded\",le=\"0.25\"} 1",
             "# HELP clipdraw_prediction_duration_seconds Time from",
             "clipdraw_predictions_queued 0",
-            concat!("clipdraw_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            concat!(
+                "clipdraw_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
