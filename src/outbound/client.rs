@@ -1,6 +1,5 @@
 //! One client for all that is sent: its time limits, its name, its token, and the policy.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 use url::Url;
 
-use super::policy::{OutboundError, Policy, PrivateAddresses};
+use super::error::{ClientError, OutboundError, SendError};
+use super::policy::{Policy, PrivateAddresses};
 use super::resolver::{Resolver, SystemNames};
 
 /// How many redirects of one request are followed; hosts that move once or twice are normal,
@@ -63,71 +63,6 @@ pub struct Client {
     policy: Arc<Policy>,
     authorization: Option<HeaderValue>,
     timeouts: Timeouts,
-}
-
-/// Why a client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// It cannot call itself that.
-    #[error("the user agent `{text}` holds characters that no header may have")]
-    UserAgent {
-        /// The name that was wanted.
-        text: String,
-    },
-    /// The token cannot be sent.
-    #[error("the token for webhooks holds characters that no header may have")]
-    Token,
-    /// The client itself failed to start.
-    #[error("cannot set up the HTTP client")]
-    Unusable(#[source] reqwest::Error),
-}
-
-/// Why a request got no answer. No variant shows the address, which may hold secrets.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The policy refuses the address, one that its name stands for, or one that it redirects to.
-    #[error(transparent)]
-    Refused(OutboundError),
-    /// The time for one attempt was over.
-    #[error("no answer in time")]
-    Timeout(#[source] reqwest::Error),
-    /// The host was not reached, or the connection broke.
-    #[error("the connection failed: {}", innermost(.0))]
-    Connection(#[source] reqwest::Error),
-}
-
-impl SendError {
-    /// Whether another attempt may succeed where this one failed.
-    pub fn may_pass(&self) -> bool {
-        !matches!(self, Self::Refused(_))
-    }
-}
-
-impl From<reqwest::Error> for SendError {
-    fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-        while let Some(current) = cause {
-            if let Some(refusal) = current.downcast_ref::<OutboundError>() {
-                return Self::Refused(refusal.clone());
-            }
-            cause = current.source();
-        }
-        if error.is_timeout() {
-            Self::Timeout(error)
-        } else {
-            Self::Connection(error)
-        }
-    }
-}
-
-/// What lies at the bottom of an error: `Connection refused` rather than `error sending request`.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 impl Client {

@@ -5,13 +5,17 @@
 //! has been resolved, since only then the real address is known; and at every redirect.
 
 pub mod address;
+pub mod error;
+pub mod host_pattern;
 pub mod policy;
 mod resolver;
 pub mod schedule;
 pub mod client;
 pub mod upload;
 
-pub use client::{Client, ClientError, SendError, Settings, Timeouts};
-pub use policy::{AddressError, HostPattern, OutboundError, Policy, PrivateAddresses};
+pub use client::{Client, Settings, Timeouts};
+pub use error::{AddressError, ClientError, OutboundError, SendError};
+pub use host_pattern::{HostPattern, HostPatternError};
+pub use policy::{Policy, PrivateAddresses};
 pub use schedule::Schedule;
 pub use upload::{Place, UploadError, Uploader};

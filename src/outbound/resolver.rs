@@ -65,7 +65,8 @@ impl<R: Resolve + 'static> Resolve for Resolver<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbound::policy::{OutboundError, PrivateAddresses};
+    use crate::outbound::error::OutboundError;
+    use crate::outbound::policy::PrivateAddresses;
 
     /// Every name has these addresses.
     struct Fixed(&'static [&'static str]);

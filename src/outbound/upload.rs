@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tracing::warn;
 use url::Url;
 
-use super::client::{Client, SendError};
-use super::policy::AddressError;
+use super::client::Client;
+use super::error::{AddressError, SendError};
 use super::schedule::Schedule;
 
 /// How many files were uploaded, by `outcome`.
@@ -32,7 +32,7 @@ const SCHEDULE: Schedule = Schedule {
 };
 
 /// How long one file may take with all its attempts.
-const IN_ALL: Duration = Duration::from_secs(60);
+const IN_ALL: Duration = Duration::from_mins(1);
 
 /// How the name of a file is joined to the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -152,6 +152,11 @@ impl Courier {
                 STANDARD.encode_string(bytes, &mut url);
                 Ok(url.into())
             }
+            Destination::Upload(uploader) => uploader
+                .put(self.prediction.id(), name, media_type, bytes.into())
+                .await
+                .map(Into::into)
+                .map_err(|cause| cause.to_string()),
         }
     }
 }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::draw::Frame;
-use crate::prediction::Maker;
-
 use super::prediction::Ending;
+use crate::draw::Frame;
+use crate::outbound::Uploader;
+use crate::prediction::Maker;
 
 /// Where the files of a prediction go.
 #[derive(Debug, Clone)]
 pub enum Destination {
     /// Into the response, as data URLs.
     Response,
+    /// To a server, one PUT for each file.
+    Upload(Arc<Uploader>),
 }
 
 /// What the worker says of one prediction.
