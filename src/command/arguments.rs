@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::schema::SchemaArguments;
 use super::weights::{WeightsArguments, WeightsChoice};
 use crate::compute::{DeviceChoice, Precision};
 use crate::prediction::{FIELDS, Field};
@@ -33,6 +34,8 @@ pub enum Command {
     Predict(PredictArguments),
     /// List, fetch and verify CLIP weights.
     Weights(WeightsArguments),
+    /// Print the OpenAPI document of the server.
+    Schema(SchemaArguments),
 }
 
 /// Where and how to compute.

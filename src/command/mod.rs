@@ -1,6 +1,7 @@
 //! The `clipdraw` command: its subcommands, their flags, and what they print.
 
 pub mod weights;
+pub mod schema;
 pub mod arguments;
 pub mod inputs;
 pub mod report;
@@ -26,6 +27,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         _ if arguments.version => writeln!(std::io::stdout(), "{}", version::describe())?,
         Some(Command::Predict(arguments)) => return predict::run(arguments),
         Some(Command::Weights(arguments)) => return arguments.run(),
+        Some(Command::Schema(arguments)) => return arguments.run(),
         None => Arguments::command().print_help()?,
     }
     Ok(ExitCode::SUCCESS)

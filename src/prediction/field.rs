@@ -232,3 +232,12 @@ pub fn whole_number(value: &Value) -> Option<i64> {
         (number.fract() == 0.0 && number.abs() <= LARGEST_SEED as f64).then_some(number as i64)
     })
 }
+
+/// A number as JSON, without the fraction `.0`.
+pub fn plain(number: f64) -> Value {
+    if number.fract() == 0.0 {
+        Value::from(number as i64)
+    } else {
+        Value::from(number)
+    }
+}

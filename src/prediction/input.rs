@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::{InputError, InputErrors, Problem};
-use super::field::{FIELDS, Field, Kind, whole_number};
+use super::field::{FIELDS, Field, Kind, plain, whole_number};
 use super::prompt::parse_prompts;
 use super::quote::Quote;
 use crate::clip::Tokenizer;
@@ -192,10 +192,10 @@ fn rule(field: &str, value: &Value, rule: String) -> InputError {
 }
 
 fn widths_out_of_order(read: &Reader<'_>) -> Option<InputError> {
-    let [least, most] = ["min_stroke_width", "max_stroke_width"];
-    (read.number(most) < read.number(least)).then(|| {
-        let wish = format!("it must be at least {least}, {}", read.number(least));
-        rule(most, &read.values[most], wish)
+    let [least, most] = ["min_stroke_width", "max_stroke_width"].map(|name| read.number(name));
+    (most < least).then(|| {
+        let wish = format!("it must be at least min_stroke_width, {least}");
+        rule("max_stroke_width", &plain(most), wish)
     })
 }
 
@@ -367,6 +367,55 @@ mod tests {
         let errors = errors_of(&json!({"num_paths": 0, "prompt": "", "what": 1}));
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["what", "prompt", "num_paths"]);
+    }
+
+    #[test]
+    fn a_request_passes_over_unknown_names_with_a_note_about_each() {
+        let raw = json!({"num_path": 3, "num_paths": 5, "zzz": [], "Prompt": "a"});
+        let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
+        assert_eq!(input.spec.strokes, 5);
+        assert_eq!(input.values.len(), FIELDS.len());
+        assert_eq!(
+            notes,
+            [
+                "input `num_path` does not exist and is ignored; did you mean `num_paths`?",
+                "input `zzz` does not exist and is ignored",
+                "input `Prompt` does not exist and is ignored; did you mean `prompt`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn notes_about_unknown_names_are_few_and_short_and_of_one_line() {
+        let raw: Map<_, _> = (0..10_000)
+            .map(|index| (format!("{index}\n{}", "é".repeat(1000)), Value::Null))
+            .collect();
+        let (_, notes) = Input::from_request(&raw).unwrap();
+        assert_eq!(notes.len(), MOST_UNKNOWN_NAMES + 1);
+        assert_eq!(notes[5], "9995 more inputs do not exist and are ignored");
+        assert!(
+            notes
+                .iter()
+                .all(|note| note.len() < 200 && !note.contains('\n'))
+        );
+    }
+
+    #[test]
+    fn a_rule_beyond_the_limits_is_told_alike_to_people_and_over_http() {
+        for raw in [
+            json!({"prompt": "\t "}),
+            json!({"prompt": "a:11"}),
+            json!({"prompt": "very ".repeat(100)}),
+            json!({"min_stroke_width": 200}),
+        ] {
+            let errors = Input::from_request(raw.as_object().unwrap()).unwrap_err();
+            let details = errors.details();
+            assert_eq!(details.len(), 1, "{raw}");
+            assert_eq!(
+                format!("{}: {}", details[0].loc[2], details[0].msg),
+                errors.to_string()
+            );
+        }
     }
 
     #[test]

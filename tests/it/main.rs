@@ -15,6 +15,7 @@ mod draw;
 mod fake_engine;
 mod file_server;
 mod layers;
+mod openapi;
 mod raster;
 mod readme;
 mod service;
