@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 use secrecy::SecretString;
 use url::Url;
 
-use super::arguments::ComputeArguments;
+use super::compute_arguments::ComputeArguments;
 use crate::outbound::HostPattern;
 use crate::settings;
 use crate::telemetry::{LogFormat, LogLevel};
@@ -87,6 +87,9 @@ pub(super) struct WorkArguments {
     /// Seconds for which a finished prediction is shown.
     #[arg(long, default_value = "3600", value_name = "SECONDS", value_parser = seconds)]
     pub(super) remember_seconds: Duration,
+    /// Largest output of all finished predictions that are shown, in bytes.
+    #[arg(long, default_value_t = 512 << 20, value_name = "BYTES")]
+    pub(super) remember_bytes: usize,
     /// Largest output of one prediction that is kept in memory, in bytes; a request that must
     /// exceed it is refused.
     #[arg(long, default_value_t = 256 << 20, value_name = "BYTES")]
@@ -165,8 +168,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let value = HeaderValue::from_str(text).ok();
-    let allowed = text == "*"
-        || Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
+    let allowed =
+        text == "*" || Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
     value
         .filter(|_| allowed)
         .ok_or_else(|| "it must be * or an origin such as https://example.com".to_owned())

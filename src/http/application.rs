@@ -8,11 +8,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::final_frames::FinalFrames;
 use crate::outbound::{Client, Uploader};
 use crate::service::Registry;
+use crate::webhook::Sender;
 
 /// Everything that the handlers need, and everything that can be chosen about them.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Settings {
     pub client: Arc<Client>,
     /// Where the files of every prediction go; nothing means into the answer.
     pub uploader: Option<Arc<Uploader>>,
-    /// Webhooks under way; the server waits for them before it ends.
-    pub deliveries: TaskTracker,
+    /// Tells receivers of webhooks how predictions go on.
+    pub webhooks: Arc<Sender>,
     /// Cancelled by `POST /shutdown`.
     pub stop: CancellationToken,
     /// The numbers for `GET /metrics`.

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::error::HttpError;
 use crate::prediction::Detail;
-use crate::webhook::WebhookEvent;
+use crate::webhook::EventFilter;
 
 /// The most characters of a prediction's id.
 const LONGEST_ID: usize = 128;
@@ -31,7 +31,7 @@ const SMALL: usize = 1 << 18;
 ///
 /// The order of the fields is that of Cog, where a JSON array can stand for the object, and the
 /// name shows in messages.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename = "PredictionRequest")]
 pub(super) struct Envelope {
     pub(super) id: Option<String>,
@@ -42,23 +42,10 @@ pub(super) struct Envelope {
     #[serde(rename = "context")]
     _context: HashMap<String, String>,
     webhook: Option<String>,
-    #[serde(default = "WebhookEvent::all")]
-    pub(super) webhook_events_filter: Vec<WebhookEvent>,
+    #[serde(default)]
+    pub(super) webhook_events_filter: EventFilter,
     #[serde(default)]
     output_file_prefix: Option<Value>,
-}
-
-impl Default for Envelope {
-    fn default() -> Self {
-        Self {
-            id: None,
-            input: Value::Null,
-            _context: HashMap::new(),
-            webhook: None,
-            webhook_events_filter: WebhookEvent::all(),
-            output_file_prefix: None,
-        }
-    }
 }
 
 impl Envelope {

@@ -25,7 +25,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or(UNMATCHED.to_owned(), |path| path.as_str().to_owned());
-    let span = info_span!("request", method, route, prediction = field::Empty);
+    let span = info_span!("request", method, route, prediction_id = field::Empty);
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     let seconds = started.elapsed().as_secs_f64();
@@ -51,7 +51,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
 
 /// Notes in the log which prediction the request is about.
 pub(super) fn about(prediction: &str) {
-    Span::current().record("prediction", prediction);
+    Span::current().record("prediction_id", prediction);
 }
 
 /// A client may invent methods without end.

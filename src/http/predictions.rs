@@ -22,7 +22,7 @@ use super::preference::{Preference, accepts_events, last_event};
 use super::sending::Sending;
 use super::stream::{Seat, events};
 use crate::prediction::{Detail, Input};
-use crate::service::{Lifeline, Prediction, Refusal, Request as Order, Snapshot};
+use crate::service::{Destination, Lifeline, Prediction, Refusal, Request as Order, Snapshot};
 
 /// Answers with more bytes of output than this are written elsewhere, since that takes a while.
 const LARGE: usize = 1 << 20;
@@ -119,14 +119,18 @@ async fn start(
     let preference = Preference::of(headers);
     let (input, notes) = Input::from_request(&envelope.inputs()?)?;
     let sending = Sending::read(&application.settings, &envelope, headers)?;
-    if sending.stays_here() {
+    if matches!(sending.destination, Destination::Response) {
         check_output(&input, application.settings.limits.output_bytes)?;
     }
+    let Sending {
+        destination,
+        webhook,
+    } = sending;
     let order = Order {
         id: envelope.id,
         input,
         notes,
-        destination: sending.destination(),
+        destination,
         lifeline: match preference {
             Preference::Stream => Lifeline::Subscribers,
             Preference::Wait | Preference::RespondAsync => Lifeline::None,
@@ -139,7 +143,10 @@ async fn start(
     };
     let prediction = application.registry().submit(order)?;
     about(prediction.id());
-    sending.watch(&application.settings, &prediction);
+    if let Some(webhook) = webhook {
+        let sender = &application.settings.webhooks;
+        sender.spawn(Arc::clone(&prediction), webhook);
+    }
     match (preference, seat) {
         (_, Some(seat)) => Ok(events(application, prediction, None, seat)),
         (Preference::RespondAsync, None) => body(StatusCode::ACCEPTED, prediction.snapshot()).await,
