@@ -4,6 +4,7 @@
 //! Map of the house: a module may use only the modules listed above it.
 
 pub mod settings;
+pub mod telemetry;
 pub mod scene;
 pub mod raster;
 pub mod encode;
@@ -16,4 +17,5 @@ pub mod model_store;
 pub mod outbound;
 pub mod service;
 pub mod webhook;
+pub mod http;
 pub mod command;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::compute_arguments::ComputeArguments;
 use super::schema::SchemaArguments;
-use super::weights::{WeightsArguments, WeightsChoice};
-use crate::compute::{DeviceChoice, Precision};
+use super::serve_arguments::ServeArguments;
+use super::weights::WeightsArguments;
 use crate::prediction::{FIELDS, Field};
 
 /// Turns a prompt into a vector drawing.
@@ -32,27 +33,12 @@ pub enum Command {
     /// Draw a prompt.
     #[command(after_help = inputs_help())]
     Predict(PredictArguments),
+    /// Answer requests for drawings over HTTP, in the protocol of Cog.
+    Serve(Box<ServeArguments>),
     /// List, fetch and verify CLIP weights.
     Weights(WeightsArguments),
     /// Print the OpenAPI document of the server.
     Schema(SchemaArguments),
-}
-
-/// Where and how to compute.
-#[derive(Debug, Args)]
-pub struct ComputeArguments {
-    /// Device: auto, cpu, cuda, cuda:N or mps.
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
-    /// Precision of CLIP: auto, fp32, bf16 or fp16.
-    #[arg(long, default_value = "auto")]
-    pub precision: Precision,
-    /// Which CLIP weights.
-    #[command(flatten)]
-    pub weights: WeightsChoice,
-    /// Threads to compute with; default: one for each core. Changes the speed, not the drawing.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
 }
 
 /// `clipdraw predict`.

@@ -2,6 +2,8 @@
 
 pub mod weights;
 pub mod schema;
+pub mod compute_arguments;
+pub mod serve_arguments;
 pub mod arguments;
 pub mod inputs;
 pub mod report;
@@ -9,6 +11,9 @@ pub mod output;
 pub mod version;
 pub mod model;
 pub mod predict;
+mod signals;
+mod serve_settings;
+pub mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -26,6 +31,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         _ if arguments.version => writeln!(std::io::stdout(), "{}", version::describe())?,
         Some(Command::Predict(arguments)) => return predict::run(arguments),
+        Some(Command::Serve(arguments)) => return serve::run(arguments),
         Some(Command::Weights(arguments)) => return arguments.run(),
         Some(Command::Schema(arguments)) => return arguments.run(),
         None => Arguments::command().print_help()?,

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use super::arguments::ComputeArguments;
+use super::compute_arguments::ComputeArguments;
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
 use crate::compute::{device, library};
 use crate::model_store::checksum;

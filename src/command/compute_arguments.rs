@@ -1,0 +1,24 @@
+//! Where and how to compute, as every subcommand that draws is told.
+
+use clap::Args;
+
+use super::weights::WeightsChoice;
+use crate::compute::{DeviceChoice, Precision};
+
+/// Where and how to compute.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Computation")]
+pub struct ComputeArguments {
+    /// Device: auto, cpu, cuda, cuda:N or mps.
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Precision of CLIP: auto, fp32, bf16 or fp16.
+    #[arg(long, default_value = "auto")]
+    pub precision: Precision,
+    /// Which CLIP weights.
+    #[command(flatten)]
+    pub weights: WeightsChoice,
+    /// Threads to compute with; default: one for each core. Changes the speed, not the drawing.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}

@@ -1,0 +1,109 @@
+//! From the options of `clipdraw serve` to the settings of the parts.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::serve_arguments::ServeArguments;
+use super::signals::Termination;
+use crate::http::{Limits, Patience};
+use crate::outbound::{self, Client, Place, Policy, PrivateAddresses, Uploader};
+use crate::service;
+use crate::telemetry::LogSettings;
+use crate::webhook::Pace;
+
+impl ServeArguments {
+    pub(super) fn log_settings(&self) -> LogSettings {
+        LogSettings {
+            format: self.logging.log_format,
+            level: self.logging.log_level,
+            filter: self.logging.log_filter.clone(),
+        }
+    }
+
+    pub(super) fn termination(&self) -> Termination {
+        if self.stopping.await_explicit_shutdown {
+            Termination::Ignored
+        } else {
+            Termination::Obeyed
+        }
+    }
+
+    pub(super) fn client(&self) -> anyhow::Result<Arc<Client>> {
+        let sending = &self.sending;
+        let settings = outbound::Settings {
+            policy: Policy {
+                allowed_hosts: (!sending.allow_target.is_empty())
+                    .then(|| sending.allow_target.clone()),
+                private_addresses: if sending.refuse_private_addresses {
+                    PrivateAddresses::Refused
+                } else {
+                    PrivateAddresses::Allowed
+                },
+            },
+            user_agent: sending.user_agent.clone().filter(|text| !text.is_empty()),
+            webhook_token: present(sending.webhook_auth_token.as_ref()),
+            timeouts: outbound::Timeouts::default(),
+        };
+        Ok(Arc::new(Client::new(settings)?))
+    }
+
+    /// The place for the files of all predictions, if they shall not go into the answers.
+    pub(super) fn uploader(&self, client: &Arc<Client>) -> anyhow::Result<Option<Arc<Uploader>>> {
+        let Some(target) = self.sending.upload_url.clone() else {
+            return Ok(None);
+        };
+        client.policy().check(&target).context("--upload-url")?;
+        let uploader = Uploader::new(Arc::clone(client), target, Place::Folder);
+        Ok(Some(Arc::new(uploader)))
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        Pace {
+            throttle: self.sending.webhook_interval,
+            ..Pace::default()
+        }
+    }
+
+    pub(super) fn service_limits(&self) -> service::Limits {
+        let work = &self.work;
+        service::Limits {
+            slots: work.slots.into(),
+            queue: work.queue.into(),
+            replay: work.history as usize,
+            remember: work.remember as usize,
+            remember_for: work.remember_seconds,
+            remember_bytes: work.remember_bytes,
+        }
+    }
+
+    pub(super) fn request_limits(&self) -> Limits {
+        let listening = &self.listening;
+        Limits {
+            body_bytes: listening.max_body_bytes,
+            body_pause: listening.idle_timeout,
+            output_bytes: self.work.max_output_bytes,
+            subscribers: listening.stream_subscribers as usize,
+        }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            head: self.listening.header_timeout,
+            idle: self.listening.idle_timeout,
+            stuck: self.listening.idle_timeout,
+        }
+    }
+
+    pub(super) fn access_token(&self) -> Option<SecretString> {
+        present(self.listening.auth_token.as_ref())
+    }
+}
+
+/// Empty is what Compose and CI files set a variable to that they do not mean to set.
+fn present(token: Option<&SecretString>) -> Option<SecretString> {
+    token
+        .filter(|token| !token.expose_secret().is_empty())
+        .cloned()
+}

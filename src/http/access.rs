@@ -1,0 +1,71 @@
+//! The access token: who has it may ask for everything, and who has not may ask for health.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::error::HttpError;
+
+/// Paths that need no token: orchestrators and load balancers have none.
+const OPEN: [&str; 2] = ["/health-check", "/ready"];
+
+/// Refuses requests without the token.
+pub(super) async fn guard(
+    State(token): State<SecretString>,
+    request: Request,
+    next: Next,
+) -> Result<Response, HttpError> {
+    if OPEN.contains(&request.uri().path()) || carries(request.headers(), &token) {
+        Ok(next.run(request).await)
+    } else {
+        Err(HttpError::Unauthorized)
+    }
+}
+
+/// Whether the headers carry the token. Digests are compared, so that the time tells neither
+/// where a wrong token differs nor how long the right one is.
+fn carries(headers: &HeaderMap, token: &SecretString) -> bool {
+    let Some(presented) = headers.get(header::AUTHORIZATION).and_then(bearer) else {
+        return false;
+    };
+    let expected = Sha256::digest(token.expose_secret());
+    Sha256::digest(presented).ct_eq(&expected).into()
+}
+
+fn bearer(value: &header::HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bearer_of_the_very_token_has_access() {
+        let token = SecretString::from("s3cret");
+        let cases = [
+            ("Bearer s3cret", true),
+            ("bearer  s3cret", true),
+            ("Bearer s3cre", false),
+            ("Bearer s3crets", false),
+            ("Bearer S3CRET", false),
+            ("Basic s3cret", false),
+            ("s3cret", false),
+            ("Bearer ", false),
+            ("", false),
+        ];
+        for (value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(carries(&headers, &token), expected, "{value}");
+        }
+        assert!(!carries(&HeaderMap::new(), &token));
+    }
+}

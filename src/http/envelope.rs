@@ -1,0 +1,269 @@
+//! The body of a request for a prediction: what Cog reads of it, read as Cog reads it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use futures_util::{StreamExt, stream};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::error::HttpError;
+use crate::prediction::Detail;
+use crate::webhook::EventFilter;
+
+/// The most characters of a prediction's id.
+const LONGEST_ID: usize = 128;
+
+/// Bodies up to this size in bytes are read on the spot; larger ones take so long that others
+/// would have to wait.
+const SMALL: usize = 1 << 18;
+
+/// What a request says beside its headers. Unknown fields are passed over.
+///
+/// The order of the fields is that of Cog, where a JSON array can stand for the object, and the
+/// name shows in messages.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename = "PredictionRequest")]
+pub(super) struct Envelope {
+    pub(super) id: Option<String>,
+    #[serde(default)]
+    input: Value,
+    /// Checked, as Cog does, and otherwise ignored: it may hold secrets, and no input needs it.
+    #[serde(default)]
+    #[serde(rename = "context")]
+    _context: HashMap<String, String>,
+    webhook: Option<String>,
+    #[serde(default)]
+    pub(super) webhook_events_filter: EventFilter,
+    #[serde(default)]
+    output_file_prefix: Option<Value>,
+}
+
+impl Envelope {
+    /// Reads the body of a request, whose next piece must come within `pause`. Without a
+    /// `Content-Type` the body is ignored, as in Cog.
+    ///
+    /// # Errors
+    /// When the body is too large, slow, not JSON, or of the wrong shape.
+    pub(super) async fn read(request: Request, pause: Duration) -> Result<Self, HttpError> {
+        let (parts, body) = request.into_parts();
+        if !says_json(&parts.headers).await? {
+            return Ok(Self::default());
+        }
+        let bytes = collect(parts, body, pause).await?;
+        let Json(envelope) = if bytes.len() <= SMALL {
+            Json::from_bytes(&bytes)?
+        } else {
+            spawn_blocking(move || Json::from_bytes(&bytes))
+                .await
+                .map_err(|error| HttpError::internal(&error))??
+        };
+        Ok(envelope)
+    }
+
+    /// The raw inputs; nothing and `null` mean none.
+    ///
+    /// # Errors
+    /// When they are no object.
+    pub(super) fn inputs(&mut self) -> Result<Map<String, Value>, Detail> {
+        match self.input.take() {
+            Value::Null => Ok(Map::new()),
+            Value::Object(inputs) => Ok(inputs),
+            other => Err(Detail::root(&other)),
+        }
+    }
+
+    /// Where webhooks go; clients send an empty text when they want none.
+    pub(super) fn webhook(&self) -> Option<&str> {
+        self.webhook
+            .as_deref()
+            .filter(|address| !address.is_empty())
+    }
+
+    /// Where the files go, if the caller wants them elsewhere than in the answer.
+    ///
+    /// # Errors
+    /// When it is no text.
+    pub(super) fn output_file_prefix(&self) -> Result<Option<&str>, Detail> {
+        match &self.output_file_prefix {
+            None => Ok(None),
+            Some(Value::String(prefix)) => Ok(Some(prefix)
+                .filter(|prefix| !prefix.is_empty())
+                .map(String::as_str)),
+            Some(_) => Err(Detail::body(
+                "output_file_prefix",
+                "it must be a web address",
+            )),
+        }
+    }
+}
+
+/// Whether a body is to be read at all; axum's own rule, asked with an empty body.
+async fn says_json(headers: &HeaderMap) -> Result<bool, JsonRejection> {
+    let mut probe = Request::new(Body::from("null"));
+    if let Some(content_type) = headers.get(header::CONTENT_TYPE) {
+        probe
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type.clone());
+    }
+    let read = <Json<IgnoredAny> as OptionalFromRequest<()>>::from_request(probe, &()).await;
+    Ok(read?.is_some())
+}
+
+/// All bytes of a body, within the limit of the router.
+async fn collect(parts: Parts, body: Body, pause: Duration) -> Result<Bytes, HttpError> {
+    let pieces = stream::unfold(body.into_data_stream(), move |mut pieces| async move {
+        match timeout(pause, pieces.next()).await {
+            Ok(Some(piece)) => Some((piece, pieces)),
+            Ok(None) => None,
+            Err(late) => Some((Err(axum::Error::new(late)), pieces)),
+        }
+    });
+    let request = Request::from_parts(parts, Body::from_stream(pieces));
+    Bytes::from_request(request, &())
+        .await
+        .map_err(|rejection| HttpError::Body(rejection.into()))
+}
+
+/// Checks the id that a caller gives to a prediction: 1 to 128 characters of `A-Z a-z 0-9 _ . - :`,
+/// not dots alone, so that it can be part of a path or of a file's name anywhere.
+///
+/// # Errors
+/// With the entry that names the id.
+pub(super) fn check_id(id: &str) -> Result<(), Detail> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "_.-:".contains(character);
+    let fine = (1..=LONGEST_ID).contains(&id.len())
+        && id.chars().all(allowed)
+        && id.chars().any(|character| character != '.');
+    if fine {
+        return Ok(());
+    }
+    Err(Detail::body(
+        "id",
+        format!(
+            "prediction ID must have 1 to {LONGEST_ID} characters of A-Z a-z 0-9 _ . - : and be more than dots"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(content_type: Option<&str>, body: &'static str) -> Result<Envelope, String> {
+        let mut request = Request::new(Body::from(body));
+        if let Some(content_type) = content_type {
+            request
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        Envelope::read(request, Duration::from_secs(1))
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn wrong_bodies_are_refused_in_the_words_of_cogs_server() {
+        const SHAPE: &str = "Failed to deserialize the JSON body into the target type: ";
+        const SYNTAX: &str = "Failed to parse the request body as JSON: ";
+        let cases = [
+            (
+                r#"{"id":5}"#,
+                SHAPE,
+                "id: invalid type: integer `5`, expected a string at line 1 column 8",
+            ),
+            (
+                "[1,2]",
+                SHAPE,
+                "[0]: invalid type: integer `1`, expected a string at line 1 column 2",
+            ),
+            (
+                r#""abc""#,
+                SHAPE,
+                r#"invalid type: string "abc", expected struct PredictionRequest at line 1 column 5"#,
+            ),
+            (
+                r#"{"context":null}"#,
+                SHAPE,
+                "context: invalid type: null, expected a map at line 1 column 15",
+            ),
+            (
+                r#"{"context":{"k":1}}"#,
+                SHAPE,
+                "context.k: invalid type: integer `1`, expected a string at line 1 column 17",
+            ),
+            (
+                r#"{"webhook_events_filter":["bogus"]}"#,
+                SHAPE,
+                "webhook_events_filter[0]: unknown variant `bogus`, expected one of `start`, `output`, `logs`, `completed` at line 1 column 33",
+            ),
+            (
+                r#"{"webhook_events_filter":null}"#,
+                SHAPE,
+                "webhook_events_filter: invalid type: null, expected a sequence at line 1 column 29",
+            ),
+            (
+                r#"{"id":"a","id":"b"}"#,
+                SHAPE,
+                "duplicate field `id` at line 1 column 14",
+            ),
+            (
+                r#"{"input": "#,
+                SYNTAX,
+                "input: EOF while parsing a value at line 1 column 10",
+            ),
+            ("", SYNTAX, "EOF while parsing a value at line 1 column 0"),
+        ];
+        for (body, start, rest) in cases {
+            let error = read(Some("application/json"), body).await.unwrap_err();
+            assert_eq!(error, format!("{start}{rest}"), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_content_type_decides_whether_a_body_is_read() {
+        let body = r#"{"id":"a"}"#;
+        for fine in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/vnd.x+json",
+        ] {
+            assert_eq!(
+                read(Some(fine), body).await.unwrap().id.as_deref(),
+                Some("a"),
+                "{fine}"
+            );
+        }
+        assert_eq!(read(None, body).await.unwrap().id, None);
+        for wrong in ["text/plain", "application/x-www-form-urlencoded", ""] {
+            let error = read(Some(wrong), body).await.unwrap_err();
+            assert_eq!(
+                error, "Expected request with `Content-Type: application/json`",
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_id_can_stand_in_a_path() {
+        let longest = "x".repeat(LONGEST_ID);
+        for fine in ["a", "..a", "A_b.c-d:9", "2026-11-24T04:00", &longest] {
+            assert!(check_id(fine).is_ok(), "{fine}");
+        }
+        let too_long = format!("{longest}x");
+        for wrong in [
+            "", ".", "..", "a/b", "../x", "a b", "ä", "a\n", "%2e", &too_long,
+        ] {
+            assert!(check_id(wrong).is_err(), "{wrong}");
+        }
+    }
+}

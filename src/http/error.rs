@@ -1,0 +1,117 @@
+//! Everything that a request can be refused for, and the one place where that becomes an answer.
+//! Status codes and bodies are those of Cog's server where it has one for the case.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::prediction::{Detail, InputErrors};
+use crate::service::Prediction;
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    /// The body cannot be read; the answer is a line of text, as axum and so Cog's server give it.
+    #[error("{}", .0.body_text())]
+    Body(#[from] JsonRejection),
+    /// Parts of the request are not allowed.
+    #[error("the request is not valid")]
+    Invalid(Vec<Detail>),
+    /// CLIP is not loaded, or could not be.
+    #[error(
+        "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
+    )]
+    NotReady,
+    /// The server takes no new work.
+    #[error("The server is shutting down.")]
+    Closed,
+    /// Every slot and every place in the queue is taken.
+    #[error("At capacity - all prediction slots busy")]
+    AtCapacity,
+    /// A prediction with this id has not finished yet.
+    #[error("A prediction with the id {id} is running already. PUT /predictions/{id} joins it.", id = .0.id())]
+    AlreadyRunning(Arc<Prediction>),
+    /// There is no prediction with this id.
+    #[error("Prediction not found")]
+    NotFound,
+    /// There is no unfinished prediction with this id to cancel.
+    #[error("there is nothing to cancel")]
+    NothingToCancel,
+    /// Too many event streams are open.
+    #[error("Too many stream subscribers")]
+    TooManySubscribers,
+    /// Cog's trainings have no event stream.
+    #[error("Training endpoints do not support streaming responses.")]
+    TrainingStream,
+    /// The access token is missing or wrong.
+    #[error("A valid access token is needed: Authorization: Bearer TOKEN")]
+    Unauthorized,
+    /// A mistake in this program.
+    #[error("Internal server error")]
+    Internal,
+}
+
+impl From<InputErrors> for HttpError {
+    fn from(errors: InputErrors) -> Self {
+        Self::Invalid(errors.details())
+    }
+}
+
+impl From<Detail> for HttpError {
+    fn from(detail: Detail) -> Self {
+        Self::Invalid(vec![detail])
+    }
+}
+
+impl HttpError {
+    /// Notes what must not happen; the caller learns no more than that it did.
+    pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(%cause, "an answer could not be made");
+        Self::Internal
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Body(rejection) => rejection.status(),
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotReady | Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::AtCapacity | Self::AlreadyRunning(_) => StatusCode::CONFLICT,
+            Self::NotFound | Self::NothingToCancel => StatusCode::NOT_FOUND,
+            Self::TooManySubscribers => StatusCode::TOO_MANY_REQUESTS,
+            Self::TrainingStream => StatusCode::NOT_ACCEPTABLE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Invalid(details) => json!({ "detail": details }),
+            Self::NothingToCancel => json!({}),
+            Self::NotReady | Self::Closed | Self::AtCapacity | Self::AlreadyRunning(_) => {
+                json!({ "error": self.to_string(), "status": "failed" })
+            }
+            _ => json!({ "error": self.to_string() }),
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        if let Self::Body(rejection) = self {
+            return rejection.into_response();
+        }
+        let mut response = (self.status(), Json(self.json())).into_response();
+        if let Self::Unauthorized = self {
+            let bearer = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}

@@ -1,0 +1,211 @@
+//! `/predictions`: asking for a drawing, following it, stopping it.
+//!
+//! The checks come in the order of Cog's server: the body, the id against the path, whether a
+//! prediction of that id runs, the inputs, and last whether there is room.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use super::application::Application;
+use super::capacity::check_output;
+use super::envelope::{Envelope, check_id};
+use super::error::HttpError;
+use super::observe::about;
+use super::preference::{Preference, accepts_events, last_event};
+use super::sending::Sending;
+use super::stream::{Seat, events};
+use crate::prediction::{Detail, Input};
+use crate::service::{Destination, Lifeline, Prediction, Refusal, Request as Order, Snapshot};
+
+/// Answers with more bytes of output than this are written elsewhere, since that takes a while.
+const LARGE: usize = 1 << 20;
+
+/// `POST /predictions`.
+pub(super) async fn create(
+    State(application): State<Arc<Application>>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let headers = request.headers().clone();
+    let envelope = read(&application, request).await?;
+    if let Some(id) = &envelope.id {
+        check_id(id)?;
+    }
+    start(&application, &headers, envelope).await
+}
+
+/// `PUT /predictions/{id}`: as [`create`], but who asks twice is shown the prediction that runs.
+pub(super) async fn create_once(
+    State(application): State<Arc<Application>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let headers = request.headers().clone();
+    let mut envelope = read(&application, request).await?;
+    if envelope.id.as_ref().is_some_and(|named| *named != id) {
+        return Err(Detail::id_mismatch().into());
+    }
+    check_id(&id)?;
+    if let Some(running) = application.registry().running(&id) {
+        return join(&application, &headers, running).await;
+    }
+    envelope.id = Some(id);
+    match start(&application, &headers, envelope).await {
+        // Somebody else was faster.
+        Err(HttpError::AlreadyRunning(running)) => join(&application, &headers, running).await,
+        outcome => outcome,
+    }
+}
+
+/// `GET /predictions/{id}`: the state by now, or the events from the beginning.
+pub(super) async fn show(
+    State(application): State<Arc<Application>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let prediction = application
+        .registry()
+        .find(&id)
+        .ok_or(HttpError::NotFound)?;
+    about(prediction.id());
+    if accepts_events(&headers) {
+        let seat = Seat::take(&application)?;
+        return Ok(events(&application, prediction, last_event(&headers), seat));
+    }
+    body(StatusCode::OK, prediction.snapshot()).await
+}
+
+/// `GET /predictions`: those that are known, newest first, without their files.
+pub(super) async fn list(State(application): State<Arc<Application>>) -> Json<Value> {
+    let results: Vec<Snapshot> = application
+        .registry()
+        .recent()
+        .iter()
+        .map(|prediction| prediction.snapshot().without_output())
+        .collect();
+    Json(json!({ "results": results }))
+}
+
+/// `POST /predictions/{id}/cancel`.
+pub(super) async fn cancel(
+    State(application): State<Arc<Application>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    let prediction = application
+        .registry()
+        .running(&id)
+        .ok_or(HttpError::NothingToCancel)?;
+    about(prediction.id());
+    prediction.cancel();
+    Ok(Json(json!({})))
+}
+
+async fn read(application: &Application, request: Request) -> Result<Envelope, HttpError> {
+    Envelope::read(request, application.settings.limits.body_pause).await
+}
+
+/// Starts a prediction and answers as the client prefers.
+async fn start(
+    application: &Arc<Application>,
+    headers: &HeaderMap,
+    mut envelope: Envelope,
+) -> Result<Response, HttpError> {
+    let preference = Preference::of(headers);
+    let (input, notes) = Input::from_request(&envelope.inputs()?)?;
+    let sending = Sending::read(&application.settings, &envelope, headers)?;
+    if matches!(sending.destination, Destination::Response) {
+        check_output(&input, application.settings.limits.output_bytes)?;
+    }
+    let Sending {
+        destination,
+        webhook,
+    } = sending;
+    let order = Order {
+        id: envelope.id,
+        input,
+        notes,
+        destination,
+        lifeline: match preference {
+            Preference::Stream => Lifeline::Subscribers,
+            Preference::Wait | Preference::RespondAsync => Lifeline::None,
+        },
+    };
+    // A stream needs a seat before anything is drawn for it.
+    let seat = match preference {
+        Preference::Stream => Some(Seat::take(application)?),
+        Preference::Wait | Preference::RespondAsync => None,
+    };
+    let prediction = application.registry().submit(order)?;
+    about(prediction.id());
+    if let Some(webhook) = webhook {
+        let sender = &application.settings.webhooks;
+        sender.spawn(Arc::clone(&prediction), webhook);
+    }
+    match (preference, seat) {
+        (_, Some(seat)) => Ok(events(application, prediction, None, seat)),
+        (Preference::RespondAsync, None) => body(StatusCode::ACCEPTED, prediction.snapshot()).await,
+        (_, None) => wait(&prediction).await,
+    }
+}
+
+/// Shows a prediction that runs already to somebody who asked for it again.
+async fn join(
+    application: &Application,
+    headers: &HeaderMap,
+    running: Arc<Prediction>,
+) -> Result<Response, HttpError> {
+    about(running.id());
+    if accepts_events(headers) {
+        let seat = Seat::take(application)?;
+        return Ok(events(application, running, last_event(headers), seat));
+    }
+    body(StatusCode::ACCEPTED, running.snapshot()).await
+}
+
+/// Waits for the end. If the client leaves before, this is dropped, and nobody wants the drawing.
+async fn wait(prediction: &Arc<Prediction>) -> Result<Response, HttpError> {
+    let _client = Client(prediction);
+    body(StatusCode::OK, prediction.finished().await).await
+}
+
+/// The one client that waits for a prediction.
+struct Client<'a>(&'a Prediction);
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        // After the end this changes nothing.
+        self.0.cancel();
+    }
+}
+
+async fn body(status: StatusCode, snapshot: Snapshot) -> Result<Response, HttpError> {
+    let size: usize = snapshot.output.iter().map(|file| file.len()).sum();
+    let write = move || serde_json::to_vec(&snapshot);
+    let written = if size <= LARGE {
+        write()
+    } else {
+        spawn_blocking(write)
+            .await
+            .map_err(|error| HttpError::internal(&error))?
+    };
+    let bytes = written.map_err(|error| HttpError::internal(&error))?;
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((status, json, Body::from(bytes)).into_response())
+}
+
+impl From<Refusal> for HttpError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotReady => Self::NotReady,
+            Refusal::AtCapacity => Self::AtCapacity,
+            Refusal::AlreadyRunning(running) => Self::AlreadyRunning(running),
+            Refusal::Closed => Self::Closed,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Which path leads where, and what every request goes through.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router, middleware};
+use serde_json::{Value, json};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::{error, info};
+
+use super::application::{Application, Settings};
+use super::error::HttpError;
+use super::{access, discovery, docs, health, observe, predictions, trainings};
+
+/// How long a browser may remember that a page may use this server.
+const CORS_AGE: Duration = Duration::from_secs(3600);
+
+/// All routes. Unknown paths are answered with 404 and wrong methods with 405, both without a
+/// body; a slash at the end makes a path unknown, as in Cog.
+pub fn router(settings: Settings) -> Router {
+    let token = settings.access_token.clone();
+    let cors = cors(&settings.cors_origins);
+    let body_limit = DefaultBodyLimit::max(settings.limits.body_bytes);
+    let mut router = routes()
+        .with_state(Application::new(settings))
+        .layer(body_limit)
+        .layer(CatchPanicLayer::custom(after_panic));
+    if let Some(token) = token {
+        router = router.layer(middleware::from_fn_with_state(token, access::guard));
+    }
+    router = router.layer(middleware::from_fn(observe::observe));
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+fn routes() -> Router<Arc<Application>> {
+    Router::new()
+        .route("/", get(discovery::index))
+        .route("/health-check", get(health::health_check))
+        .route("/ready", get(health::ready))
+        .route("/openapi.json", get(discovery::openapi_document))
+        .route("/metrics", get(metrics))
+        .route("/shutdown", post(shutdown))
+        .route(
+            "/predictions",
+            get(predictions::list).post(predictions::create),
+        )
+        .route(
+            "/predictions/{id}",
+            get(predictions::show).put(predictions::create_once),
+        )
+        .route("/predictions/{id}/cancel", post(predictions::cancel))
+        .route("/trainings", post(trainings::create))
+        .route("/trainings/{id}", put(trainings::create_once))
+        .route("/trainings/{id}/cancel", post(predictions::cancel))
+        .merge(docs::routes())
+}
+
+/// `GET /metrics`, in the text format of Prometheus.
+async fn metrics(State(application): State<Arc<Application>>) -> Response {
+    const FORMAT: HeaderValue =
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let numbers = application.settings.numbers.render();
+    ([(header::CONTENT_TYPE, FORMAT)], numbers).into_response()
+}
+
+/// `POST /shutdown`: the answer comes, and then the server ends as after SIGTERM.
+async fn shutdown(State(application): State<Arc<Application>>) -> Json<Value> {
+    info!("shutdown was requested over HTTP");
+    application.settings.stop.cancel();
+    Json(json!({}))
+}
+
+fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word");
+    error!(said, "a handler panicked");
+    HttpError::Internal.into_response()
+}
+
+fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().cloned())
+    };
+    let headers = [
+        header::ACCEPT,
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("last-event-id"),
+        HeaderName::from_static("prefer"),
+        HeaderName::from_static("traceparent"),
+        HeaderName::from_static("tracestate"),
+    ];
+    let layer = CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
+        .allow_headers(headers)
+        .max_age(CORS_AGE);
+    Some(layer)
+}

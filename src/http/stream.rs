@@ -1,0 +1,204 @@
+//! Server-sent events: the replay of what has happened, then what happens.
+//!
+//! A subscriber holds a number and no event: each frame is made when the connection takes it, so
+//! a slow client costs no memory, and one that is too slow learns that it has missed something.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use metrics::gauge;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::application::Application;
+use super::error::HttpError;
+use super::final_frames::FinalFrame;
+use crate::service::{Event, Prediction, Subscriber};
+use crate::telemetry::metric;
+
+/// How long a stream is silent at most; proxies cut connections that are silent for longer.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+const KEEP_ALIVE_FRAME: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+const TRUNCATED: &str = "SSE stream replay truncated; events were dropped";
+
+const LAGGED: &str = "SSE stream lagged; events were dropped";
+
+/// What the answer says beside its type: nobody on the way shall keep events back.
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
+];
+
+/// The right to open one more stream.
+#[derive(Debug)]
+pub(super) struct Seat(
+    #[expect(dead_code, reason = "it is given back when dropped")] OwnedSemaphorePermit,
+);
+
+impl Seat {
+    /// # Errors
+    /// When too many streams are open.
+    pub(super) fn take(application: &Application) -> Result<Self, HttpError> {
+        let permit = Arc::clone(&application.streams)
+            .try_acquire_owned()
+            .map_err(|_| HttpError::TooManySubscribers)?;
+        gauge!(metric::STREAM_SUBSCRIBERS).increment(1.0);
+        Ok(Self(permit))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        gauge!(metric::STREAM_SUBSCRIBERS).decrement(1.0);
+    }
+}
+
+/// Answers with the events of a prediction; `after` is the last one that the client has.
+///
+/// A client that has seen the end is told not to come back, which browsers would do for ever.
+pub(super) fn events(
+    application: &Application,
+    prediction: Arc<Prediction>,
+    after: Option<u64>,
+    seat: Seat,
+) -> Response {
+    let subscriber = prediction.subscriber();
+    let phase = match prediction.first_event(after) {
+        Ok(number) if is_past_the_end(&prediction, number) => {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        Ok(number) => Phase::At(number),
+        Err(truncated) => Phase::Failed(TRUNCATED, truncated.skipped),
+    };
+    let following = Following {
+        changes: prediction.changes(),
+        final_frame: application.final_frames.of(&prediction),
+        prediction,
+        phase,
+        _subscriber: subscriber,
+        _seat: seat,
+    };
+    let frames = stream::unfold(following, Following::next);
+    (HEADERS, Body::from_stream(frames)).into_response()
+}
+
+fn is_past_the_end(prediction: &Prediction, number: u64) -> bool {
+    // The status is asked first: once it is final, no event is added.
+    prediction.status().is_terminal() && matches!(prediction.event(number), Ok(None))
+}
+
+/// Where a subscriber stands.
+#[derive(Debug)]
+enum Phase {
+    /// It waits for the event of that number.
+    At(u64),
+    /// It has to be told that events are missing.
+    Failed(&'static str, u64),
+    /// It has been told everything.
+    Over,
+}
+
+struct Following {
+    prediction: Arc<Prediction>,
+    changes: watch::Receiver<u64>,
+    final_frame: Arc<FinalFrame>,
+    phase: Phase,
+    _subscriber: Subscriber,
+    _seat: Seat,
+}
+
+impl Following {
+    /// The next frame, and the subscriber after it.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        let frame = match self.phase {
+            Phase::At(number) => self.at(number).await,
+            Phase::Failed(message, skipped) => {
+                self.phase = Phase::Over;
+                error_frame(message, skipped)
+            }
+            Phase::Over => return None,
+        };
+        Some((Ok(frame), self))
+    }
+
+    async fn at(&mut self, number: u64) -> Bytes {
+        loop {
+            // What changes from here on ends the wait below.
+            self.changes.borrow_and_update();
+            match self.prediction.event(number) {
+                Ok(Some(event)) => return self.frame(number, &event).await,
+                Ok(None) => {}
+                Err(truncated) => {
+                    self.phase = Phase::Over;
+                    return error_frame(LAGGED, truncated.skipped);
+                }
+            }
+            if timeout(KEEP_ALIVE, self.changes.changed()).await.is_err() {
+                return KEEP_ALIVE_FRAME;
+            }
+        }
+    }
+
+    async fn frame(&mut self, number: u64, event: &Event) -> Bytes {
+        self.phase = Phase::At(number + 1);
+        let (name, data) = match event {
+            Event::Start => {
+                let data = json!({"id": self.prediction.id(), "status": "processing"});
+                ("start", data)
+            }
+            Event::Log { data } => ("log", json!({"data": &**data, "source": "stdout"})),
+            Event::Metric { name, value } => (
+                "metric",
+                json!({"mode": "replace", "name": name, "value": value}),
+            ),
+            Event::Output { index, file } => ("output", json!({"chunk": &**file, "index": index})),
+            Event::Completed => {
+                self.phase = Phase::Over;
+                return self.completed(number).await;
+            }
+        };
+        frame(number, name, &data)
+    }
+
+    async fn completed(&self, number: u64) -> Bytes {
+        let make = async || {
+            let prediction = Arc::clone(&self.prediction);
+            spawn_blocking(move || frame(number, "completed", &prediction.snapshot()))
+                .await
+                .map_err(|error| tracing::error!(%error, "a final event could not be written"))
+        };
+        let made = self.final_frame.get_or_try_init(make).await;
+        made.cloned().unwrap_or_default()
+    }
+}
+
+fn frame(number: u64, name: &str, data: &impl serde::Serialize) -> Bytes {
+    let mut bytes = format!("id: {number}\nevent: {name}\ndata: ").into_bytes();
+    serde_json::to_writer(&mut bytes, data)
+        .expect("the data has text keys and is written to memory");
+    bytes.extend_from_slice(b"\n\n");
+    bytes.into()
+}
+
+/// A frame that tells of missing events. It has no number, so that a client that comes back
+/// asks for what it has not seen.
+fn error_frame(message: &str, skipped: u64) -> Bytes {
+    let data: Value = json!({"error": message, "skipped": skipped});
+    format!("event: error\ndata: {data}\n\n").into()
+}

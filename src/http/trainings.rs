@@ -1,0 +1,38 @@
+//! `/trainings`: on a server without trainings Cog runs predictions under these paths, and only
+//! the stream of events is missing. Its clients probe for that.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+
+use super::application::Application;
+use super::error::HttpError;
+use super::predictions;
+use super::preference::accepts_events;
+
+/// `POST /trainings`.
+pub(super) async fn create(
+    state: State<Arc<Application>>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    refuse_streams(&request)?;
+    predictions::create(state, request).await
+}
+
+/// `PUT /trainings/{id}`.
+pub(super) async fn create_once(
+    state: State<Arc<Application>>,
+    id: Path<String>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    refuse_streams(&request)?;
+    predictions::create_once(state, id, request).await
+}
+
+fn refuse_streams(request: &Request) -> Result<(), HttpError> {
+    if accepts_events(request.headers()) {
+        return Err(HttpError::TrainingStream);
+    }
+    Ok(())
+}

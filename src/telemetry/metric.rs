@@ -1,0 +1,130 @@
+//! The numbers that `GET /metrics` shows. Every name stands here, with its unit and its labels.
+
+use std::sync::OnceLock;
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Counter of finished predictions; label `status`: succeeded, canceled or failed.
+pub const PREDICTIONS: &str = "clipdraw_predictions_total";
+
+/// Gauge of predictions that are being drawn.
+pub const PREDICTIONS_IN_PROGRESS: &str = "clipdraw_predictions_in_progress";
+
+/// Gauge of predictions that wait for a slot.
+pub const PREDICTIONS_QUEUED: &str = "clipdraw_predictions_queued";
+
+/// Histogram of the time from the start of a prediction to its end, in seconds; label `status`.
+pub const PREDICTION_DURATION: &str = "clipdraw_prediction_duration_seconds";
+
+/// Counter of optimisation steps, over all drawings.
+pub const STEPS: &str = "clipdraw_steps_total";
+
+/// Counter of webhooks; labels `event` (start, output, logs, completed) and `outcome`.
+pub const WEBHOOKS: &str = "clipdraw_webhooks_total";
+
+/// Counter of uploaded files; label `outcome`.
+pub const UPLOADS: &str = "clipdraw_uploads_total";
+
+/// Gauge of open event streams.
+pub const STREAM_SUBSCRIBERS: &str = "clipdraw_stream_subscribers";
+
+/// Histogram of the time until the head of an answer is ready, in seconds; labels `method`,
+/// `route` (the pattern, never the path; `<unmatched>` for unknown ones) and `status`.
+pub const HTTP_DURATION: &str = "http_request_duration_seconds";
+
+/// Gauge that is always 1; label `version`.
+pub const BUILD: &str = "clipdraw_build_info";
+
+/// Upper limits of the buckets of predictions, in seconds: from tiny drawings on a GPU to
+/// thousands of steps on a CPU.
+const PREDICTION_BUCKETS: [f64; 13] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
+];
+
+/// Upper limits of the buckets of requests, in seconds: from a health check to a drawing that the
+/// client waits for.
+const HTTP_BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0,
+];
+
+/// Starts to collect, at the first call, and gives the place where the numbers can be read.
+///
+/// There is one collection for a process: what is counted is the process's, not a server's.
+pub fn collect() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(install).clone()
+}
+
+fn install() -> PrometheusHandle {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Full(PREDICTION_DURATION.to_owned()),
+            &PREDICTION_BUCKETS,
+        )
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Full(HTTP_DURATION.to_owned()), &HTTP_BUCKETS)
+        })
+        .expect("there are buckets")
+        .build_recorder();
+    let handle = recorder.handle();
+    // Somebody who uses this crate as a library may collect by other means; then the numbers go
+    // there, and the handle shows none.
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::warn!("metrics are collected elsewhere already");
+    }
+    describe();
+    handle
+}
+
+fn describe() {
+    describe_counter!(PREDICTIONS, "Finished predictions.");
+    describe_gauge!(PREDICTIONS_IN_PROGRESS, "Predictions that are being drawn.");
+    describe_gauge!(PREDICTIONS_QUEUED, "Predictions that wait for a slot.");
+    describe_histogram!(
+        PREDICTION_DURATION,
+        Unit::Seconds,
+        "Time from the start of a prediction to its end."
+    );
+    describe_counter!(STEPS, "Optimisation steps of all drawings.");
+    describe_counter!(WEBHOOKS, "Webhooks sent or given up.");
+    describe_counter!(UPLOADS, "Files uploaded or given up.");
+    describe_gauge!(STREAM_SUBSCRIBERS, "Open event streams.");
+    describe_histogram!(
+        HTTP_DURATION,
+        Unit::Seconds,
+        "Time until the head of an answer is ready."
+    );
+    describe_gauge!(BUILD, "The version that runs, always 1.");
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!(PREDICTIONS_IN_PROGRESS).set(0.0);
+    gauge!(PREDICTIONS_QUEUED).set(0.0);
+    gauge!(STREAM_SUBSCRIBERS).set(0.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::histogram;
+
+    use super::*;
+
+    #[test]
+    fn times_are_counted_in_buckets_and_numbers_are_described() {
+        let handle = collect();
+        histogram!(PREDICTION_DURATION, "status" => "succeeded").record(0.2);
+        let text = handle.render();
+        for line in [
+            "clipdraw_prediction_duration_seconds_bucket{status=\"succeeded\",le=\"0.1\"} 0",
+            "clipdraw_prediction_duration_seconds_bucket{status=\"succeeded\",le=\"0.25\"} 1",
+            "# HELP clipdraw_prediction_duration_seconds Time from",
+            "clipdraw_predictions_queued 0",
+            concat!(
+                "clipdraw_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! `clipdraw serve` as a process: its options, and how it ends.
