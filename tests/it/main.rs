@@ -13,6 +13,7 @@ mod clip_tokenizer;
 mod compute;
 mod draw;
 mod file_server;
+mod image;
 mod layers;
 mod raster;
 mod readme;
