@@ -13,4 +13,6 @@ pub mod augment;
 pub mod draw;
 pub mod prediction;
 pub mod model_store;
+pub mod outbound;
+pub mod service;
 pub mod command;

@@ -6,6 +6,7 @@ pub mod inputs;
 pub mod report;
 pub mod output;
 pub mod version;
+pub mod model;
 pub mod predict;
 
 use std::io::Write;

@@ -9,16 +9,15 @@ use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::arguments::{ComputeArguments, PredictArguments};
+use super::arguments::PredictArguments;
 use super::inputs::read_inputs;
+use super::model;
 use super::output::{FrameFolder, Output};
-use super::report::{Report, legible, loss_line};
-use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
-use crate::compute::{device, library};
+use super::report::Report;
+use crate::clip::Clip;
 use crate::draw::{Drawing, Frame, advance};
 use crate::encode::{OutputFormat, png_size};
-use crate::model_store::checksum;
-use crate::prediction::{Input, Maker, encode_frame};
+use crate::prediction::{Input, Maker, encode_frame, loss_line, opening_line};
 
 /// What is added to a signal's number to give the exit status of a program that it ended.
 const SIGNAL_STATUS: i32 = 128;
@@ -39,7 +38,8 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         let size = [canvas.width as f32, canvas.height as f32];
         png_size(size, arguments.png_scale).context("--png-scale")?;
     }
-    let (clip, maker) = load(&arguments.compute)?;
+    model::set_threads(&arguments.compute)?;
+    let (clip, maker) = model::load(&arguments.compute)?;
     let frames = arguments
         .frames
         .as_deref()
@@ -48,7 +48,7 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     // Until here a signal ends the program at once: there is nothing to keep.
     let interruption = Interruption::watch()?;
     let report = Report::new(input.spec.steps, arguments.quiet);
-    report.say(&opening(&input, &maker));
+    report.say(&opening_line(&input, &maker));
     let session = Session {
         input: &input,
         maker: &maker,
@@ -94,44 +94,6 @@ impl Interruption {
     fn status(&self) -> u8 {
         self.status.load(Ordering::Relaxed) as u8
     }
-}
-
-fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
-    let device = arguments.device.resolve()?;
-    if let Some(threads) = arguments.threads {
-        library::set_threads(threads.into());
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.into())
-            .build_global()
-            .context("--threads")?;
-    }
-    let weights = arguments.weights.resolve()?;
-    let clip = Clip::load(&weights, device, arguments.precision.kind(device))?;
-    let checksum = match &weights {
-        WeightsSource::Embedded => EMBEDDED_SHA256.to_owned(),
-        WeightsSource::File(path) => {
-            checksum::of_file(path).with_context(|| format!("{} cannot be read", path.display()))?
-        }
-    };
-    let maker = Maker {
-        model: clip.name(),
-        weights_sha256: checksum,
-        device: device::names(&[device]),
-        precision: arguments.precision.resolved(device).to_string(),
-    };
-    Ok((clip, maker))
-}
-
-fn opening(input: &Input, maker: &Maker) -> String {
-    format!(
-        "drawing `{}` with {} strokes, seed {}, CLIP {} on {} in {}",
-        legible(input.values["prompt"].as_str().unwrap_or_default()),
-        input.spec.strokes,
-        input.spec.seed,
-        maker.model,
-        maker.device,
-        maker.precision,
-    )
 }
 
 /// How a drawing ended.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::draw::{Losses, Progress};
+use crate::draw::Progress;
+use crate::prediction::{loss_line, step_line};
 
 /// Shows the progress of one drawing on standard error.
 #[derive(Debug)]
@@ -58,12 +59,11 @@ impl Report {
                 bar.set_position(progress.step as u64);
                 bar.set_message(loss_line(&progress.losses));
             }
-            Surface::Lines if progress.frame.is_some() => print(&format!(
-                "step {}/{}  {:.1} steps/s  {}",
+            Surface::Lines if progress.frame.is_some() => print(&step_line(
                 progress.step,
                 self.steps,
                 self.steps_per_second(progress.step),
-                loss_line(&progress.losses)
+                &progress.losses,
             )),
             Surface::Lines | Surface::Nothing => {}
         }
@@ -82,74 +82,7 @@ impl Report {
     }
 }
 
-/// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`.
-pub fn loss_line(losses: &Losses) -> String {
-    let terms: Vec<String> = match losses.prompts.as_slice() {
-        [only] => vec![format!("clip {:.4}", only.loss)],
-        several => several
-            .iter()
-            .map(|term| format!("clip `{}` {:.4}", legible(&term.prompt.text), term.loss))
-            .collect(),
-    };
-    format!(
-        "loss {:.4} = {} + centre {:.4}",
-        losses.total(),
-        terms.join(" + "),
-        losses.centre
-    )
-}
-
-/// The most characters of a prompt that a line of a report shows.
-const LONGEST_TEXT: usize = 60;
-
-/// A text on one line: cut if it is long, without characters that a terminal would obey.
-pub fn legible(text: &str) -> String {
-    let shown = |character: char| {
-        if character.is_control() {
-            ' '
-        } else {
-            character
-        }
-    };
-    let mut line: String = text.chars().take(LONGEST_TEXT).map(shown).collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
-        line.push('…');
-    }
-    line
-}
-
 fn print(line: &str) {
     // Nobody is left to be told when standard error is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::draw::{PromptLoss, WeightedPrompt};
-
-    #[test]
-    fn the_loss_is_shown_term_by_term() {
-        let term = |text: &str, weight: f32, similarity: f64| PromptLoss {
-            prompt: WeightedPrompt {
-                text: text.to_owned(),
-                weight,
-            },
-            similarity,
-            loss: -f64::from(weight) * similarity * 4.0,
-        };
-        let mut losses = Losses {
-            prompts: vec![term("a fox", 1.0, 0.25)],
-            centre: 0.03,
-        };
-        assert_eq!(
-            loss_line(&losses),
-            "loss -0.9700 = clip -1.0000 + centre 0.0300"
-        );
-        losses.prompts.push(term("text", -0.5, 0.1));
-        assert_eq!(
-            loss_line(&losses),
-            "loss -0.7700 = clip `a fox` -1.0000 + clip `text` 0.2000 + centre 0.0300"
-        );
-    }
 }

@@ -135,6 +135,23 @@ pub struct Drawing {
     last_losses: Losses,
 }
 
+impl Clone for Drawing {
+    /// A copy that goes on by itself; the tensor, which never changes, is shared.
+    fn clone(&self) -> Self {
+        Self {
+            spec: self.spec.clone(),
+            strokes: self.strokes.clone(),
+            optimizer: self.optimizer.clone(),
+            random: self.random.clone(),
+            step: self.step,
+            texts: self.texts.clone(),
+            direction: self.direction.shallow_clone(),
+            strength: self.strength,
+            last_losses: self.last_losses.clone(),
+        }
+    }
+}
+
 /// What a step sees of one drawing: its picture and the views of it.
 struct Look {
     painting: Painting,

@@ -3,10 +3,11 @@
 
 use serde_json::{Number, Value};
 
-use crate::scene::Rgb;
-
 /// The largest whole number that JSON's numbers carry exactly everywhere, `2^53 - 1`.
 pub const LARGEST_SEED: i64 = 9_007_199_254_740_991;
+
+/// The regular expression, in the dialect of JSON Schema, of the texts that are a colour.
+pub const COLOR_PATTERN: &str = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$";
 
 /// One input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -206,27 +207,6 @@ impl Field {
             Kind::Number { least, most, .. } => format!("a number from {least} to {most}"),
             Kind::Color { .. } => "a colour of the form #rrggbb or #rgb".to_owned(),
             Kind::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
-        }
-    }
-
-    /// Whether a value is allowed. Whole numbers may be written with a zero fraction, as in `4.0`.
-    pub fn allows(&self, value: &Value) -> bool {
-        match self.kind {
-            Kind::Text { longest, .. } => value
-                .as_str()
-                .is_some_and(|text| !text.trim().is_empty() && text.chars().count() <= longest),
-            Kind::Integer { least, most, .. } => {
-                whole_number(value).is_some_and(|number| (least..=most).contains(&number))
-            }
-            Kind::Number { least, most, .. } => value
-                .as_f64()
-                .is_some_and(|number| (least..=most).contains(&number)),
-            Kind::Color { .. } => value
-                .as_str()
-                .is_some_and(|text| text.parse::<Rgb>().is_ok()),
-            Kind::Choice { choices, .. } => {
-                value.as_str().is_some_and(|text| choices.contains(&text))
-            }
         }
     }
 

@@ -1,11 +1,11 @@
 //! The inputs of one prediction: raw JSON values in, a plan that cannot be wrong out.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
-use super::field::{FIELDS, Field, whole_number};
+use super::error::{InputError, InputErrors, Problem};
+use super::field::{FIELDS, Field, Kind, whole_number};
 use super::prompt::parse_prompts;
+use super::quote::Quote;
 use crate::clip::Tokenizer;
 use crate::clip::config::CONTEXT;
 use crate::draw::{CentreConstraint, Spec, WeightedPrompt};
@@ -27,40 +27,27 @@ pub struct Input {
     pub output_format: OutputFormat,
 }
 
-/// One input that is not allowed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct InputError {
-    /// The input's name.
-    pub field: String,
-    /// What came and what is allowed.
-    pub reason: String,
-}
-
-/// All inputs that are not allowed, never empty.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InputErrors(pub Vec<InputError>);
-
-impl fmt::Display for InputErrors {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(formatter, "{separator}{error}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for InputErrors {}
-
 impl Input {
-    /// Checks raw values. Absent inputs and those that are `null` get their default; an absent
-    /// seed is chosen at random.
+    /// Checks raw values, of which none may be unknown. Absent inputs and those that are `null` get
+    /// their default; an absent seed is chosen at random.
     ///
     /// # Errors
     /// With every input that is unknown, of the wrong type or outside its limits.
     pub fn from_values(raw: &Map<String, Value>) -> Result<Self, InputErrors> {
-        let mut errors = unknown_names(raw);
+        Self::checked(raw, unknown_names(raw))
+    }
+
+    /// Checks the raw values of a request as [`Self::from_values`] does, but passes over those that
+    /// are unknown, as Cog's server does. The second part of the answer holds a line about each of
+    /// these, bounded in number and length.
+    ///
+    /// # Errors
+    /// With every input that is of the wrong type or outside its limits.
+    pub fn from_request(raw: &Map<String, Value>) -> Result<(Self, Vec<String>), InputErrors> {
+        Ok((Self::checked(raw, Vec::new())?, notes(raw)))
+    }
+
+    fn checked(raw: &Map<String, Value>, mut errors: Vec<InputError>) -> Result<Self, InputErrors> {
         let values = with_defaults(raw);
         errors.extend(
             FIELDS
@@ -70,17 +57,10 @@ impl Input {
         let read = Reader { values: &values };
         let prompts = parse_prompts(read.text("prompt"));
         if errors.iter().all(|error| error.field != "prompt") {
-            let reason = match &prompts {
+            errors.extend(match &prompts {
                 Ok(prompts) => prompts.iter().find_map(too_many_tokens),
-                Err(cause) => Some(format!(
-                    "{} is not allowed; {cause}",
-                    quoted(&values["prompt"])
-                )),
-            };
-            errors.extend(reason.map(|reason| InputError {
-                field: "prompt".to_owned(),
-                reason,
-            }));
+                Err(cause) => Some(rule("prompt", &values["prompt"], cause.to_string())),
+            });
         }
         if errors.is_empty() {
             errors.extend(widths_out_of_order(&read));
@@ -102,26 +82,61 @@ impl Input {
 }
 
 /// Why a prompt is too long for CLIP's text transformer, if it is.
-fn too_many_tokens(prompt: &WeightedPrompt) -> Option<String> {
+fn too_many_tokens(prompt: &WeightedPrompt) -> Option<InputError> {
     let tokens = Tokenizer::shared().encode(&prompt.text).len();
     (tokens > CONTEXT as usize).then(|| {
-        format!(
-            "{} is not allowed; it has {tokens} tokens with the start and end marks, and must have at most {CONTEXT}",
-            quoted(&Value::from(prompt.text.as_str()))
+        rule(
+            "prompt",
+            &prompt.text.as_str().into(),
+            format!("it has {tokens} tokens with the start and end marks, and must have at most {CONTEXT}"),
         )
     })
 }
 
+fn unknown(raw: &Map<String, Value>) -> impl Iterator<Item = &String> {
+    raw.keys().filter(|name| Field::named(name).is_none())
+}
+
 fn unknown_names(raw: &Map<String, Value>) -> Vec<InputError> {
-    let allowed: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
-    let unknown = raw.keys().filter(|name| Field::named(name).is_none());
-    unknown
+    unknown(raw)
         .take(MOST_UNKNOWN_NAMES)
         .map(|name| InputError {
-            field: name.chars().take(LONGEST_QUOTE).collect(),
-            reason: format!("there is no such input; allowed are {}", allowed.join(", ")),
+            field: name.chars().take(LONGEST_NAME).collect(),
+            problem: Problem::UnknownName,
         })
         .collect()
+}
+
+fn notes(raw: &Map<String, Value>) -> Vec<String> {
+    let mut notes: Vec<_> = unknown(raw)
+        .take(MOST_UNKNOWN_NAMES)
+        .map(|name| note(name))
+        .collect();
+    let more = unknown(raw).skip(MOST_UNKNOWN_NAMES).count();
+    if more > 0 {
+        notes.push(format!("{more} more inputs do not exist and are ignored"));
+    }
+    notes
+}
+
+fn note(name: &str) -> String {
+    // Escaped, or a name with a line break could forge lines of the log.
+    let name: String = name.escape_debug().take(LONGEST_NAME).collect();
+    let hint =
+        nearest(&name).map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    format!("input `{name}` does not exist and is ignored{hint}")
+}
+
+/// The input that a mistyped name most likely means, if any is near.
+fn nearest(name: &str) -> Option<&'static str> {
+    /// Below this similarity a suggestion confuses more than it helps.
+    const NEAR: f64 = 0.6;
+    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(known, name);
+    FIELDS
+        .iter()
+        .map(|field| field.name)
+        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
+        .filter(|known| similarity(known) > NEAR)
 }
 
 fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
@@ -143,38 +158,44 @@ fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
 /// Unknown names that are reported; more would only repeat the reason.
 const MOST_UNKNOWN_NAMES: usize = 5;
 
-/// The longest part of a wrong name or value that an error repeats, in characters.
-const LONGEST_QUOTE: usize = 60;
+/// The longest part of an unknown name that is repeated, in characters.
+const LONGEST_NAME: usize = 60;
 
 fn check(field: &Field, value: &Value) -> Option<InputError> {
-    if field.allows(value) {
-        return None;
+    let violations = field.violations(value);
+    if !violations.is_empty() {
+        let problem = Problem::Limits {
+            value: Quote::of(value),
+            violations,
+            allowed: field.allowed(),
+        };
+        return Some(InputError {
+            field: field.name.to_owned(),
+            problem,
+        });
     }
-    Some(InputError {
-        field: field.name.to_owned(),
-        reason: format!(
-            "{} is not allowed; it must be {}",
-            quoted(value),
-            field.allowed()
-        ),
+    let text = matches!(field.kind, Kind::Text { .. }).then(|| value.as_str())??;
+    text.trim().is_empty().then(|| {
+        let wish = format!("it must be {}, not all of them spaces", field.allowed());
+        rule(field.name, value, wish)
     })
 }
 
-/// The value as JSON, cut short if it is long.
-fn quoted(value: &Value) -> String {
-    let mut quote = value.to_string();
-    if let Some((end, _)) = quote.char_indices().nth(LONGEST_QUOTE) {
-        quote.truncate(end);
-        quote.push('…');
+fn rule(field: &str, value: &Value, rule: String) -> InputError {
+    InputError {
+        field: field.to_owned(),
+        problem: Problem::Rule {
+            value: Quote::of(value),
+            rule,
+        },
     }
-    quote
 }
 
 fn widths_out_of_order(read: &Reader<'_>) -> Option<InputError> {
-    let [least, most] = ["min_stroke_width", "max_stroke_width"].map(|name| read.number(name));
-    (most < least).then(|| InputError {
-        field: "max_stroke_width".to_owned(),
-        reason: format!("{most} is not allowed; it must be at least min_stroke_width, {least}"),
+    let [least, most] = ["min_stroke_width", "max_stroke_width"];
+    (read.number(most) < read.number(least)).then(|| {
+        let wish = format!("it must be at least {least}, {}", read.number(least));
+        rule(most, &read.values[most], wish)
     })
 }
 
@@ -272,7 +293,7 @@ mod tests {
             assert!(
                 field
                     .default_value()
-                    .is_none_or(|value| field.allows(&value)),
+                    .is_none_or(|value| field.violations(&value).is_empty()),
                 "{}",
                 field.name
             );
@@ -358,7 +379,7 @@ mod tests {
     #[test]
     fn a_long_wrong_value_is_quoted_in_part() {
         let error = errors_of(&json!({"background": "é".repeat(10_000)})).remove(0);
-        assert!(error.reason.len() < 250, "{error}");
+        assert!(error.to_string().len() < 250, "{error}");
     }
 
     proptest! {
@@ -368,7 +389,7 @@ mod tests {
             let mut raw = Map::new();
             raw.insert(field.name.to_owned(), field.read_text(&text));
             if let Ok(input) = Input::from_values(&raw) {
-                prop_assert!(FIELDS.iter().all(|field| field.allows(&input.values[field.name])));
+                prop_assert!(FIELDS.iter().all(|field| field.violations(&input.values[field.name]).is_empty()));
             }
         }
 
@@ -380,6 +401,4 @@ mod tests {
             }
         }
     }
-
-    use super::super::field::Kind;
 }

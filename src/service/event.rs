@@ -1,0 +1,156 @@
+//! What happens to a prediction, in order, and the replay of it for those who come late.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// It got its slot.
+    Start,
+    /// A line was added to its log.
+    Log {
+        /// The line with its line break.
+        data: Arc<str>,
+    },
+    /// A metric got a new value.
+    Metric {
+        /// Its name.
+        name: &'static str,
+        /// Its value, which replaces the one before.
+        value: Value,
+    },
+    /// A file is there.
+    Output {
+        /// Its place among the outputs, from 0.
+        index: usize,
+        /// Its URL: a data URL, or where it was uploaded to.
+        file: Arc<str>,
+    },
+    /// The status is final; no event comes after.
+    Completed,
+}
+
+/// Events that a subscriber asked for and that are kept no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{skipped} events are kept no longer")]
+pub struct Truncated {
+    /// How many are missing.
+    pub skipped: u64,
+}
+
+/// How far a subscriber may lag behind before it loses events, even where no replay is wanted.
+const LEAST_KEPT: usize = 1024;
+
+/// The newest events, numbered from 1.
+#[derive(Debug)]
+pub(super) struct History {
+    kept: VecDeque<Event>,
+    /// The number of the next event.
+    next: u64,
+    /// The most events that a late subscriber is told.
+    replay: usize,
+}
+
+impl History {
+    pub(super) fn new(replay: usize) -> Self {
+        Self {
+            kept: VecDeque::new(),
+            next: 1,
+            replay,
+        }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        if self.kept.len() == self.replay.max(LEAST_KEPT) {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(event);
+        self.next += 1;
+    }
+
+    fn oldest(&self) -> u64 {
+        self.next - self.kept.len() as u64
+    }
+
+    /// The number of the first event for a new subscriber who has seen those up to `after`, or
+    /// none. Without any replay configured it is the next event, or the final word if that has
+    /// been spoken.
+    pub(super) fn first_for(&self, after: Option<u64>) -> Result<u64, Truncated> {
+        let wanted = after
+            .map_or(1, |seen| seen.saturating_add(1))
+            .min(self.next);
+        if self.replay == 0 && after.is_none() {
+            let over = self.kept.back() == Some(&Event::Completed);
+            return Ok(self.next - u64::from(over));
+        }
+        let oldest = self
+            .oldest()
+            .max(self.next.saturating_sub(self.replay as u64));
+        if wanted < oldest {
+            return Err(Truncated {
+                skipped: oldest - wanted,
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// The event of that number, or nothing if it has not happened yet.
+    pub(super) fn event(&self, number: u64) -> Result<Option<Event>, Truncated> {
+        let oldest = self.oldest();
+        let Some(place) = number.checked_sub(oldest) else {
+            return Err(Truncated {
+                skipped: oldest - number,
+            });
+        };
+        Ok(self.kept.get(place as usize).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(replay: usize, events: usize) -> History {
+        let mut history = History::new(replay);
+        for index in 0..events {
+            history.push(Event::Output {
+                index,
+                file: "x".into(),
+            });
+        }
+        history
+    }
+
+    #[test]
+    fn a_late_subscriber_gets_everything_or_learns_how_much_is_missing() {
+        let history = history(3, 3);
+        assert_eq!(history.first_for(None), Ok(1));
+        assert_eq!(history.first_for(Some(2)), Ok(3));
+        assert_eq!(history.first_for(Some(3)), Ok(4));
+        assert_eq!(history.first_for(Some(u64::MAX)), Ok(4));
+        let more = self::history(3, 5);
+        assert_eq!(more.first_for(None), Err(Truncated { skipped: 2 }));
+        assert_eq!(more.first_for(Some(2)), Ok(3));
+    }
+
+    #[test]
+    fn without_replay_a_subscriber_begins_with_what_comes_next() {
+        let mut history = history(0, 5);
+        assert_eq!(history.first_for(None), Ok(6));
+        assert_eq!(history.event(6), Ok(None));
+        history.push(Event::Completed);
+        assert_eq!(history.event(6), Ok(Some(Event::Completed)));
+        assert_eq!(history.first_for(None), Ok(6));
+    }
+
+    #[test]
+    fn a_subscriber_that_lags_too_far_behind_is_told_so() {
+        let history = history(0, LEAST_KEPT + 10);
+        assert_eq!(history.event(1), Err(Truncated { skipped: 10 }));
+        assert!(history.event(11).unwrap().is_some());
+        assert_eq!(history.event(LEAST_KEPT as u64 + 11), Ok(None));
+    }
+}

@@ -1,0 +1,33 @@
+//! What the worker says of a prediction, and where its files shall go.
+
+use std::sync::Arc;
+
+use super::prediction::Ending;
+
+use crate::draw::Frame;
+use crate::outbound::Uploader;
+use crate::prediction::Maker;
+
+/// Where the files of a prediction go.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// Into the response, as data URLs.
+    Response,
+    /// To a server, one PUT for each file.
+    Upload(Arc<Uploader>),
+}
+
+/// What the worker says of one prediction.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// It has its slot.
+    Started(Arc<Maker>),
+    /// A frame is due.
+    Frame {
+        frame: Frame,
+        /// Steps per second since the start.
+        pace: f64,
+    },
+    /// The worker is done with it.
+    Ended(Ending),
+}

@@ -1,0 +1,73 @@
+//! All that is known of a prediction at one moment.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Map, Value};
+
+use super::status::Status;
+
+/// A prediction at one moment. As JSON it is the body of responses and of webhooks: what both
+/// generations of Cog send, together. What is not known yet is left out and never `null`, because
+/// Cog's schema allows no nulls.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The identifier.
+    pub id: Arc<str>,
+    /// Where it stands.
+    pub status: Status,
+    /// The inputs with defaults filled in.
+    pub input: Arc<Map<String, Value>>,
+    /// The URLs of the files so far, in the order in which they were drawn.
+    pub output: Vec<Arc<str>>,
+    /// The log, line by line.
+    pub logs: Arc<str>,
+    /// Why it failed.
+    pub error: Option<Arc<str>>,
+    /// Numbers by name; `predict_time` in seconds when the status is final.
+    pub metrics: Map<String, Value>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its drawing began.
+    pub started_at: Option<Timestamp>,
+    /// When the status became final.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// The same without its files, as a list of predictions shows it.
+    #[must_use]
+    pub fn without_output(mut self) -> Self {
+        self.output.clear();
+        self
+    }
+}
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &*self.id)?;
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("input", &*self.input)?;
+        if !self.output.is_empty() {
+            let files: Vec<&str> = self.output.iter().map(|file| &**file).collect();
+            map.serialize_entry("output", &files)?;
+        }
+        if let Some(error) = &self.error {
+            map.serialize_entry("error", &**error)?;
+        }
+        map.serialize_entry("logs", &*self.logs)?;
+        map.serialize_entry("metrics", &self.metrics)?;
+        map.serialize_entry("created_at", &self.created_at.to_string())?;
+        if let Some(at) = self.started_at {
+            map.serialize_entry("started_at", &at.to_string())?;
+        }
+        if let Some(at) = self.completed_at {
+            map.serialize_entry("completed_at", &at.to_string())?;
+        }
+        map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+        map.end()
+    }
+}
