@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use clipdraw::prediction::{FIELDS, Field, Kind};
+use clipdraw::prediction::field::{COLOR_PATTERN, FIELDS, Field, Kind};
 use serde_json::{Map, Value, json};
 
 use super::{root, succeeded};
@@ -58,7 +58,7 @@ fn parameter(field: &Field) -> Value {
         Kind::Number { least, most, .. } => ("float", json!({"ge": least, "le": most})),
         Kind::Color { .. } => (
             "str",
-            json!({"regex": "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"}),
+            json!({"regex": COLOR_PATTERN}),
         ),
         Kind::Choice { choices, .. } => ("str", json!({"choices": choices})),
     };
