@@ -56,10 +56,7 @@ fn parameter(field: &Field) -> Value {
             (annotation, json!({"ge": least, "le": most}))
         }
         Kind::Number { least, most, .. } => ("float", json!({"ge": least, "le": most})),
-        Kind::Color { .. } => (
-            "str",
-            json!({"regex": COLOR_PATTERN}),
-        ),
+        Kind::Color { .. } => ("str", json!({"regex": COLOR_PATTERN})),
         Kind::Choice { choices, .. } => ("str", json!({"choices": choices})),
     };
     let mut arguments = Map::new();
