@@ -1,9 +1,13 @@
 //! The README is true: its table of inputs is the program's, and its commands work.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use clipdraw::prediction::{FIELDS, Field};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
 
 const BEGIN: &str = "<!-- inputs: begin -->\n";
 const END: &str = "<!-- inputs: end -->";
@@ -86,8 +90,11 @@ fn commands() -> Vec<String> {
 /// A folder where `clipdraw` is the program under test.
 fn programs(folder: &Path) -> PathBuf {
     let programs = folder.join("programs");
-    std::fs::create_dir(&programs).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_clipdraw"), programs.join("clipdraw")).unwrap();
+    if !programs.exists() {
+        std::fs::create_dir(&programs).unwrap();
+        let program = env!("CARGO_BIN_EXE_clipdraw");
+        std::os::unix::fs::symlink(program, programs.join("clipdraw")).unwrap();
+    }
     programs
 }
 
@@ -96,6 +103,7 @@ fn every_command_works() {
     let commands = commands();
     assert!(commands.len() > 8, "the README has commands: {commands:?}");
     let ci = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    let mut server = Server::start("clipdraw serve --queue 10");
     for command in commands {
         let script = command
             .split(' ')
@@ -106,30 +114,118 @@ fn every_command_works() {
             assert!(ci.contains(script), "CI does not run {script}");
             assert!(root().join(script).is_file(), "{script} is not there");
         }
-        if script != Some("scripts/test") {
+        if command.starts_with("clipdraw serve") && !command.contains("--help") {
+            Server::start(&command).stop();
+        } else if command.starts_with("curl ") {
+            assert_answers(&command, &server);
+        } else if script != Some("scripts/test") {
             assert_works(&command);
         }
     }
+    let status = server.child.wait().unwrap();
+    assert!(
+        status.success(),
+        "the last request is that to stop: {status}"
+    );
 }
 
-/// Runs a command of the README on a drawing that is small enough for a test, and without network.
+/// A server that a command of the README starts, on a port of its own.
+struct Server {
+    child: Child,
+    address: String,
+    folder: TempDir,
+}
+
+impl Server {
+    fn start(command: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let port = address.rsplit(':').next().unwrap();
+        let child = shell(&format!("exec {command}"), folder.path())
+            .env("PORT", port)
+            .env("COG_LOG_LEVEL", "error")
+            .spawn()
+            .unwrap();
+        let server = Self {
+            child,
+            address,
+            folder,
+        };
+        let ready = format!(
+            "curl -s --fail --retry 600 --retry-delay 1 --retry-all-errors http://{}/ready",
+            server.address
+        );
+        let answer = shell(&ready, server.folder.path()).output().unwrap();
+        assert!(answer.status.success(), "{command} does not get ready");
+        server
+    }
+
+    fn stop(mut self) {
+        kill(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGTERM,
+        )
+        .unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// A shell in a folder of its own, where `clipdraw` is the program under test, and without network.
+fn shell(line: &str, folder: &Path) -> Command {
+    let path = format!("{}:/usr/bin:/bin", programs(folder).display());
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", line])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env("CLIPDRAW_WEIGHTS_DIR", folder)
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Sends a request of the README, for a drawing that is small enough for a test.
+fn assert_answers(command: &str, server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let line = command
+        .replace(
+            "\"input\": {",
+            "\"input\": {\"num_iterations\": 2, \"num_paths\": 4, ",
+        )
+        // A receiver that answers at once, if not kindly.
+        .replace("127.0.0.1:5001/hook", &format!("{}/ready", server.address))
+        .replace("localhost:5000", &server.address);
+    let answer = shell(&line, folder.path()).output().unwrap();
+    let body = String::from_utf8_lossy(&answer.stdout);
+    assert!(answer.status.success(), "{command}: {answer:?}");
+    // Here the drawing that could be cancelled is finished before.
+    let expected = if command.contains("/cancel") || command.contains("/shutdown") {
+        "{}"
+    } else if command.contains("event-stream") {
+        "event: completed"
+    } else if command.contains("/metrics") {
+        "clipdraw_predictions_total"
+    } else if command.contains("openapi.json") {
+        "num_iterations"
+    } else {
+        "\"status\":\""
+    };
+    let refused = ["\"detail\"", "\"status\":\"failed\""];
+    let accepted = body.contains(expected) && !refused.iter().any(|word| body.contains(word));
+    assert!(accepted, "{command}: {body}");
+}
+
+/// Runs a command of the README on a drawing that is small enough for a test.
 fn assert_works(command: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut line = command.replace("scripts/predict ", "clipdraw predict ");
     if let Some((predict, rest)) = line.clone().split_once("predict -") {
         line = format!("{predict}predict -i num_iterations=2 -{rest}");
     }
-    let path = format!("{}:/usr/bin:/bin", programs(folder.path()).display());
-    let output = Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(folder.path())
-        .env("PATH", path)
-        .env("HOME", folder.path())
-        .env("CLIPDRAW_WEIGHTS_DIR", folder.path())
-        .env("HTTPS_PROXY", "http://127.0.0.1:9")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = shell(&line, folder.path()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if command.contains("weights fetch") {
         assert!(
