@@ -115,8 +115,10 @@ async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
     assert!(others.iter().all(|body| body["status"] == "processing"));
     let files = |body: &Value| body["output"].as_array().map_or(0, Vec::len);
     assert!(told.is_sorted_by_key(files));
-    assert_eq!(*last, serde_json::to_value(prediction.snapshot()).unwrap());
     assert_eq!(last["output"].as_array().unwrap().len(), 4);
+    let requests = server.received_requests().await.unwrap();
+    let end = serde_json::to_vec(&prediction.snapshot()).unwrap();
+    assert!(requests.last().unwrap().body == end);
 }
 
 #[tokio::test]
@@ -155,8 +157,11 @@ async fn the_end_is_told_once_to_a_receiver_that_failed_nine_times() {
     let server = answering(500, 9).await;
     let sender = sender(Settings::default());
     let prediction = draw(&sender, &server.uri(), only_completed()).await;
-    let end = serde_json::to_value(prediction.snapshot()).unwrap();
-    assert_eq!(bodies(&server).await, vec![end; 10]);
+    let end = serde_json::to_vec(&prediction.snapshot()).unwrap();
+    let requests = server.received_requests().await.unwrap();
+    assert_eq!(requests.len(), 10);
+    // Bytes, since numbers that are read back may differ in their last digit.
+    assert!(requests.iter().all(|request| request.body == end));
 }
 
 #[tokio::test]
