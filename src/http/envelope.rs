@@ -177,7 +177,7 @@ mod tests {
         const SYNTAX: &str = "Failed to parse the request body as JSON: ";
         let cases = [
             (
-                r#"{"id":5}"#,
+                r#"{"id": 5}"#,
                 SHAPE,
                 "id: invalid type: integer `5`, expected a string at line 1 column 8",
             ),

@@ -306,7 +306,7 @@ async fn a_body_that_cannot_be_read_is_refused_as_axum_does_it() {
         ),
         (
             json,
-            "{\"id\":5}",
+            "{\"id\": 5}",
             422,
             "Failed to deserialize the JSON body into the target type: id: invalid type: integer `5`, expected a string at line 1 column 8",
         ),
