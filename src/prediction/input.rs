@@ -6,6 +6,7 @@ use super::error::{InputError, InputErrors, Problem};
 use super::field::{FIELDS, Field, Kind, plain, whole_number};
 use super::prompt::parse_prompts;
 use super::quote::Quote;
+use super::unknown;
 use crate::clip::Tokenizer;
 use crate::clip::config::CONTEXT;
 use crate::draw::{CentreConstraint, Spec, WeightedPrompt};
@@ -34,7 +35,7 @@ impl Input {
     /// # Errors
     /// With every input that is unknown, of the wrong type or outside its limits.
     pub fn from_values(raw: &Map<String, Value>) -> Result<Self, InputErrors> {
-        Self::checked(raw, unknown_names(raw))
+        Self::checked(raw, unknown::errors(raw))
     }
 
     /// Checks the raw values of a request as [`Self::from_values`] does, but passes over those that
@@ -44,7 +45,7 @@ impl Input {
     /// # Errors
     /// With every input that is of the wrong type or outside its limits.
     pub fn from_request(raw: &Map<String, Value>) -> Result<(Self, Vec<String>), InputErrors> {
-        Ok((Self::checked(raw, Vec::new())?, notes(raw)))
+        Ok((Self::checked(raw, Vec::new())?, unknown::notes(raw)))
     }
 
     fn checked(raw: &Map<String, Value>, mut errors: Vec<InputError>) -> Result<Self, InputErrors> {
@@ -93,52 +94,6 @@ fn too_many_tokens(prompt: &WeightedPrompt) -> Option<InputError> {
     })
 }
 
-fn unknown(raw: &Map<String, Value>) -> impl Iterator<Item = &String> {
-    raw.keys().filter(|name| Field::named(name).is_none())
-}
-
-fn unknown_names(raw: &Map<String, Value>) -> Vec<InputError> {
-    unknown(raw)
-        .take(MOST_UNKNOWN_NAMES)
-        .map(|name| InputError {
-            field: name.chars().take(LONGEST_NAME).collect(),
-            problem: Problem::UnknownName,
-        })
-        .collect()
-}
-
-fn notes(raw: &Map<String, Value>) -> Vec<String> {
-    let mut notes: Vec<_> = unknown(raw)
-        .take(MOST_UNKNOWN_NAMES)
-        .map(|name| note(name))
-        .collect();
-    let more = unknown(raw).skip(MOST_UNKNOWN_NAMES).count();
-    if more > 0 {
-        notes.push(format!("{more} more inputs do not exist and are ignored"));
-    }
-    notes
-}
-
-fn note(name: &str) -> String {
-    // Escaped, or a name with a line break could forge lines of the log.
-    let name: String = name.escape_debug().take(LONGEST_NAME).collect();
-    let hint =
-        nearest(&name).map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
-    format!("input `{name}` does not exist and is ignored{hint}")
-}
-
-/// The input that a mistyped name most likely means, if any is near.
-fn nearest(name: &str) -> Option<&'static str> {
-    /// Below this similarity a suggestion confuses more than it helps.
-    const NEAR: f64 = 0.6;
-    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(known, name);
-    FIELDS
-        .iter()
-        .map(|field| field.name)
-        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
-        .filter(|known| similarity(known) > NEAR)
-}
-
 fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
     FIELDS
         .iter()
@@ -154,12 +109,6 @@ fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
         })
         .collect()
 }
-
-/// Unknown names that are reported; more would only repeat the reason.
-const MOST_UNKNOWN_NAMES: usize = 5;
-
-/// The longest part of an unknown name that is repeated, in characters.
-const LONGEST_NAME: usize = 60;
 
 fn check(field: &Field, value: &Value) -> Option<InputError> {
     let violations = field.violations(value);
@@ -371,33 +320,10 @@ mod tests {
 
     #[test]
     fn a_request_passes_over_unknown_names_with_a_note_about_each() {
-        let raw = json!({"num_path": 3, "num_paths": 5, "zzz": [], "Prompt": "a"});
+        let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
-        assert_eq!(input.spec.strokes, 5);
+        assert_eq!((input.spec.strokes, notes.len()), (5, 1));
         assert_eq!(input.values.len(), FIELDS.len());
-        assert_eq!(
-            notes,
-            [
-                "input `num_path` does not exist and is ignored; did you mean `num_paths`?",
-                "input `zzz` does not exist and is ignored",
-                "input `Prompt` does not exist and is ignored; did you mean `prompt`?",
-            ]
-        );
-    }
-
-    #[test]
-    fn notes_about_unknown_names_are_few_and_short_and_of_one_line() {
-        let raw: Map<_, _> = (0..10_000)
-            .map(|index| (format!("{index}\n{}", "é".repeat(1000)), Value::Null))
-            .collect();
-        let (_, notes) = Input::from_request(&raw).unwrap();
-        assert_eq!(notes.len(), MOST_UNKNOWN_NAMES + 1);
-        assert_eq!(notes[5], "9995 more inputs do not exist and are ignored");
-        assert!(
-            notes
-                .iter()
-                .all(|note| note.len() < 200 && !note.contains('\n'))
-        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod quote;
 pub mod violation;
 pub mod detail;
 pub mod error;
+mod unknown;
 pub mod prompt;
 pub mod input;
 pub mod openapi;

@@ -142,11 +142,10 @@ impl<T: Transport> Mailbox<T> {
             Outcome::Failed(reason) | Outcome::Refused(reason) => {
                 // What went missing on the way is made good by the next message; only the last
                 // one has none after it.
-                match event {
-                    WebhookEvent::Completed => {
-                        warn!(%prediction, event = name, reason, "webhook not delivered");
-                    }
-                    _ => info!(%prediction, event = name, reason, "webhook not delivered"),
+                if event == WebhookEvent::Completed {
+                    warn!(%prediction, event = name, reason, "webhook not delivered");
+                } else {
+                    info!(%prediction, event = name, reason, "webhook not delivered");
                 }
             }
         }

@@ -10,6 +10,8 @@ pub mod event;
 mod mailbox;
 mod progress;
 pub mod sender;
+#[cfg(test)]
+mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
 pub use sender::{Pace, Sender, Webhook};

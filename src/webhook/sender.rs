@@ -178,3 +178,74 @@ impl Sender {
         self.tasks.wait().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completed_is_tried_thirteen_times_in_seven_minutes() {
+        let pauses: Vec<_> = Pace::default()
+            .repeats
+            .pauses()
+            .map(|pause| pause.as_millis())
+            .collect();
+        assert_eq!(
+            pauses,
+            [
+                200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 102_400, 102_400, 102_400
+            ]
+        );
+    }
+
+    #[test]
+    fn a_receiver_that_is_no_address_is_refused_by_the_name_of_its_field() {
+        let policy = Policy::default();
+        for text in ["", "not a url", "/hook", "ftp://a.example/"] {
+            let parsed = Webhook::parse(&policy, text, EventFilter::default(), &HeaderMap::new());
+            assert_eq!(parsed.unwrap_err().field(), "webhook", "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_trace_is_passed_on() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "traceparent",
+            "tracestate",
+            "cookie",
+            "authorization",
+            "baggage",
+        ] {
+            headers.insert(name, "x".parse().unwrap());
+        }
+        headers.append("tracestate", "y".parse().unwrap());
+        let policy = Policy::default();
+        let filter = EventFilter::default();
+        let webhook = Webhook::parse(&policy, "http://a.example/", filter, &headers).unwrap();
+        let passed: Vec<_> = webhook.headers.iter().collect();
+        assert_eq!(
+            passed
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect::<Vec<_>>(),
+            ["traceparent", "tracestate", "tracestate"]
+        );
+    }
+
+    #[test]
+    fn the_debug_output_shows_no_path_and_no_query() {
+        let policy = Policy::default();
+        let webhook = Webhook::parse(
+            &policy,
+            "http://me:hush@a.example/hush?key=hush",
+            EventFilter::default(),
+            &HeaderMap::new(),
+        );
+        let shown = format!("{:?}", webhook.unwrap());
+        assert!(
+            shown.contains("a.example") && !shown.contains("hush"),
+            "{shown}"
+        );
+    }
+}

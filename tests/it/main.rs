@@ -25,4 +25,5 @@ mod service;
 mod site;
 mod sse;
 mod upload;
+mod webhook;
 mod weights;

@@ -1,0 +1,300 @@
+//! Receivers of webhooks on real connections: what they get, and that none of them can do harm.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as SilentListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use axum::serve::Listener;
+use clipdraw::outbound::{Client, Policy, PrivateAddresses, Schedule, Settings, Timeouts};
+use clipdraw::prediction::Input;
+use clipdraw::service::{Destination, Lifeline, Prediction, Registry, Request, Status};
+use clipdraw::webhook::{EventFilter, Pace, Sender, Webhook, WebhookEvent};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::fake_engine::{limits, ready_registry};
+
+/// Repeats without waiting, and tells every change.
+const AT_ONCE: Pace = Pace {
+    throttle: Duration::ZERO,
+    repeats: Schedule {
+        first: Duration::from_millis(1),
+        longest: Duration::from_millis(1),
+        repeats: 12,
+    },
+    overtime: Duration::from_secs(30),
+    backlog: 1 << 20,
+};
+
+fn sender(settings: Settings) -> Sender {
+    Sender::new(Arc::new(Client::new(settings).unwrap()), AT_ONCE)
+}
+
+/// Gives up a silent receiver soon.
+fn impatient() -> Settings {
+    Settings {
+        timeouts: Timeouts {
+            webhook: Duration::from_millis(5),
+            ..Timeouts::default()
+        },
+        ..Settings::default()
+    }
+}
+
+fn submit(registry: &Arc<Registry>, id: &str, prompt: &str) -> Arc<Prediction> {
+    let values = json!({
+        "prompt": prompt, "num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7,
+    });
+    registry
+        .submit(Request {
+            id: Some(id.to_owned()),
+            input: Input::from_values(values.as_object().unwrap()).unwrap(),
+            notes: Vec::new(),
+            destination: Destination::Response,
+            lifeline: Lifeline::None,
+        })
+        .unwrap()
+}
+
+fn webhook(address: &str, events: EventFilter) -> Webhook {
+    Webhook::parse(&Policy::default(), address, events, &HeaderMap::new()).unwrap()
+}
+
+fn only_completed() -> EventFilter {
+    EventFilter::only(&[WebhookEvent::Completed])
+}
+
+/// Draws once and tells the receiver at `address`, until nothing is left to tell.
+async fn draw(sender: &Sender, address: &str, events: EventFilter) -> Arc<Prediction> {
+    let (registry, _) = ready_registry(limits(1, 0)).await;
+    let prediction = submit(&registry, "id-1", "a cat");
+    sender.spawn(Arc::clone(&prediction), webhook(address, events));
+    prediction.finished().await;
+    sender.idle().await;
+    assert_eq!(sender.pending(), 0);
+    prediction
+}
+
+/// A receiver that answers with `status` to the first `times` messages and with 200 afterwards.
+async fn answering(status: u16, times: u64) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(status))
+        .up_to_n_times(times)
+        .mount(&server)
+        .await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200))
+        .mount(&server)
+        .await;
+    server
+}
+
+async fn bodies(server: &MockServer) -> Vec<Value> {
+    let requests = server.received_requests().await.unwrap();
+    let bodies = requests.iter().map(|one| one.body_json().unwrap());
+    bodies.collect()
+}
+
+#[tokio::test]
+async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
+    let server = answering(200, 1).await;
+    let sender = sender(Settings::default());
+    let prediction = draw(&sender, &server.uri(), EventFilter::default()).await;
+    let told = bodies(&server).await;
+    let (last, others) = told.split_last().unwrap();
+    assert_eq!(others[0]["status"], "processing");
+    assert!(others.iter().all(|body| body["status"] == "processing"));
+    let files = |body: &Value| body["output"].as_array().map_or(0, Vec::len);
+    assert!(told.is_sorted_by_key(files));
+    assert_eq!(*last, serde_json::to_value(prediction.snapshot()).unwrap());
+    assert_eq!(last["output"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_message_carries_the_headers_that_cog_sends() {
+    let server = answering(200, 1).await;
+    let sender = sender(Settings {
+        webhook_token: Some("hush".into()),
+        ..Settings::default()
+    });
+    let mut asked = HeaderMap::new();
+    asked.insert("traceparent", "00-0af7-b7ad-01".parse().unwrap());
+    asked.insert("tracestate", "a=b".parse().unwrap());
+    asked.insert("cookie", "c=d".parse().unwrap());
+    let address = format!("{}/hook?x=y", server.uri());
+    let policy = Policy::default();
+    let webhook = Webhook::parse(&policy, &address, only_completed(), &asked).unwrap();
+    let (registry, _) = ready_registry(limits(1, 0)).await;
+    sender.spawn(submit(&registry, "id-1", "a cat"), webhook);
+    sender.idle().await;
+    let requests = server.received_requests().await.unwrap();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].method, "POST");
+    assert_eq!(requests[0].url.path(), "/hook");
+    assert_eq!(requests[0].url.query(), Some("x=y"));
+    let headers = &requests[0].headers;
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["accept"], "*/*");
+    assert_eq!(headers["authorization"], "Bearer hush");
+    assert_eq!(headers["traceparent"], "00-0af7-b7ad-01");
+    assert_eq!(headers["tracestate"], "a=b");
+    assert!(!headers.contains_key("cookie"));
+}
+
+#[tokio::test]
+async fn the_end_is_told_once_to_a_receiver_that_failed_nine_times() {
+    let server = answering(500, 9).await;
+    let sender = sender(Settings::default());
+    let prediction = draw(&sender, &server.uri(), only_completed()).await;
+    let end = serde_json::to_value(prediction.snapshot()).unwrap();
+    assert_eq!(bodies(&server).await, vec![end; 10]);
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_does_not_hold_up_the_drawing() {
+    let silent = SilentListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", silent.local_addr().unwrap());
+    // Its patience of half a minute is longer than anything that this test waits for.
+    let sender = sender(Settings::default());
+    let (registry, _) = ready_registry(limits(1, 0)).await;
+    for id in ["one", "two", "three"] {
+        let prediction = submit(&registry, id, "a cat");
+        let everything = webhook(&address, EventFilter::default());
+        sender.spawn(Arc::clone(&prediction), everything);
+        assert_eq!(prediction.finished().await.status, Status::Succeeded);
+    }
+    assert_eq!(sender.pending(), 3);
+}
+
+#[tokio::test]
+async fn a_receiver_that_always_hangs_is_given_up() {
+    let silent = SilentListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", silent.local_addr().unwrap());
+    draw(&sender(impatient()), &address, EventFilter::default()).await;
+}
+
+/// Resets the first connections, and accepts those after.
+struct Resetting {
+    listener: TcpListener,
+    resets: usize,
+}
+
+impl Listener for Resetting {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let Ok((stream, address)) = self.listener.accept().await else {
+                continue;
+            };
+            if self.resets == 0 {
+                return (stream, address);
+            }
+            self.resets -= 1;
+            stream.set_zero_linger().unwrap();
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+#[tokio::test]
+async fn the_end_is_told_once_to_a_receiver_that_reset_five_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let receive = post(move |body: String| async move { told.send(body).unwrap() });
+    let listener = Resetting {
+        listener,
+        resets: 5,
+    };
+    let router = Router::new().route("/", receive);
+    let server = tokio::spawn(axum::serve(listener, router).into_future());
+    draw(&sender(Settings::default()), &address, only_completed()).await;
+    let body: Value = serde_json::from_str(&heard.recv().await.unwrap()).unwrap();
+    assert_eq!(body["status"], "succeeded");
+    assert!(heard.try_recv().is_err());
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
+    let forbidden = answering(200, 1).await;
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(307).insert_header("location", forbidden.uri());
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let sender = sender(Settings {
+        policy: Policy {
+            allowed_hosts: Some(vec![server.address().to_string().parse().unwrap()]),
+            ..Policy::default()
+        },
+        ..Settings::default()
+    });
+    draw(&sender, &server.uri(), only_completed()).await;
+    assert_eq!(bodies(&server).await.len(), 1);
+    assert_eq!(bodies(&forbidden).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refused() {
+    let server = answering(200, 1).await;
+    let sender = sender(Settings {
+        policy: Policy {
+            private_addresses: PrivateAddresses::Refused,
+            ..Policy::default()
+        },
+        ..Settings::default()
+    });
+    let address = format!("http://localhost:{}/", server.address().port());
+    draw(&sender, &address, EventFilter::default()).await;
+    assert_eq!(bodies(&server).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_prediction_cancelled_in_the_queue_is_told_as_completed_only() {
+    let server = answering(200, 1).await;
+    let sender = sender(Settings::default());
+    let (registry, controls) = ready_registry(limits(1, 1)).await;
+    let running = submit(&registry, "running", "hold at 1");
+    let waiting = submit(&registry, "waiting", "a cat");
+    let everything = webhook(&server.uri(), EventFilter::default());
+    sender.spawn(Arc::clone(&waiting), everything);
+    waiting.cancel();
+    sender.idle().await;
+    let told = bodies(&server).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["status"], "canceled");
+    assert_eq!(told[0].get("output"), None);
+    controls.release();
+    assert_eq!(running.finished().await.status, Status::Succeeded);
+}
+
+#[tokio::test]
+async fn what_becomes_of_each_message_is_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let completed = only_completed;
+    let sender = sender(Settings::default());
+    draw(&sender, &answering(200, 1).await.uri(), completed()).await;
+    draw(&sender, &answering(404, 1).await.uri(), completed()).await;
+    draw(&sender, &answering(503, 13).await.uri(), completed()).await;
+    let counted = recorder.handle().render();
+    for outcome in ["delivered", "refused", "failed"] {
+        let line =
+            format!("clipdraw_webhooks_total{{event=\"completed\",outcome=\"{outcome}\"}} 1\n");
+        assert!(counted.contains(&line), "{outcome} in {counted}");
+    }
+    assert!(counted.contains("clipdraw_webhook_duration_seconds_count{event=\"completed\"} 3"));
+}
