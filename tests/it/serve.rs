@@ -11,7 +11,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn command(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
@@ -73,7 +73,8 @@ impl Server {
                 .unwrap(),
         };
         let listening = server.line("listening");
-        server.address = listening["fields"]["address"].as_str().unwrap().to_owned();
+        let address = listening["fields"]["address"].as_str().unwrap();
+        server.address.push_str(address);
         server
     }
 
@@ -136,7 +137,7 @@ fn options_that_mean_nothing_are_refused_with_what_would_be_allowed() {
     let cases: [(&[&str], &str, &str); 12] = [
         (&["--port", "70000"], "--port", "0..=65535"),
         (&["--slots", "0"], "--slots", "1..=64"),
-        (&["--queue", "-1"], "--queue", "0..=10000"),
+        (&["--queue=-1"], "--queue", "0..=10000"),
         (
             &["--shutdown-grace", "soon"],
             "--shutdown-grace",
