@@ -17,6 +17,7 @@ mod draw;
 mod fake_engine;
 mod file_server;
 mod http;
+mod image;
 mod layers;
 mod openapi;
 mod raster;

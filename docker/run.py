@@ -1,0 +1,127 @@
+"""The inputs of clipdraw in the words of Cog's Python SDK. Nothing ever runs this file.
+
+`cog build` and `cog push` read it, without starting Python, to write the OpenAPI document of the
+image; the server in the image is the Rust program `clipdraw`. A test compares every line with
+src/prediction/field.rs.
+
+Cog's reader takes string literals as they stand: one per description, no backslash, no joining of
+two. Hence the long lines.
+"""
+
+from typing import Iterator, Optional
+
+from cog import BaseRunner, Input, Path, streaming
+
+
+class Runner(BaseRunner):
+    @streaming
+    def run(
+        self,
+        prompt: str = Input(
+            description="What to draw. Several prompts are separated by |, each with a weight from -10 to 10 after a colon (default 1; negative means: not this): a red fox | watercolor:0.5 | text:-0.3",
+            default="Watercolor painting of an underwater submarine.",
+            min_length=1,
+            max_length=4000,
+        ),
+        num_paths: int = Input(
+            description="Number of strokes.",
+            default=256,
+            ge=1,
+            le=2048,
+        ),
+        num_iterations: int = Input(
+            description="Number of optimisation steps.",
+            default=600,
+            ge=1,
+            le=10000,
+        ),
+        display_frequency: int = Input(
+            description="A frame is given out every so many steps, and at the end.",
+            default=10,
+            ge=1,
+            le=10000,
+        ),
+        distance_from_centre_threshold: float = Input(
+            description="Stroke points may be this far from the centre without penalty, in pixels of a 224 pixel canvas (scales with the canvas).",
+            default=75.0,
+            ge=0.0,
+            le=10000.0,
+        ),
+        distance_from_centre_power: float = Input(
+            description="Exponent of the penalty on the distance beyond the threshold.",
+            default=2.0,
+            ge=1.0,
+            le=10.0,
+        ),
+        distance_from_centre_weight: float = Input(
+            description="Weight of the penalty on distance from the centre; 0 turns it off.",
+            default=0.001,
+            ge=0.0,
+            le=1000000.0,
+        ),
+        seed: Optional[int] = Input(
+            description="Seed of all random choices. The same seed draws the same picture on the same device. Absent: chosen at random and reported.",
+            default=None,
+            ge=0,
+            le=9007199254740991,
+        ),
+        centre_x: float = Input(
+            description="Centre of the penalty-free circle, as a fraction of the canvas width from the left.",
+            default=0.5,
+            ge=0.0,
+            le=1.0,
+        ),
+        centre_y: float = Input(
+            description="Centre of the penalty-free circle, as a fraction of the canvas height from the top.",
+            default=0.5,
+            ge=0.0,
+            le=1.0,
+        ),
+        num_augmentations: int = Input(
+            description="Number of randomly warped views of the picture that CLIP looks at in each step.",
+            default=4,
+            ge=1,
+            le=64,
+        ),
+        min_stroke_width: float = Input(
+            description="Least full width of a stroke, in pixels of a 224 pixel canvas (scales with the canvas).",
+            default=2.0,
+            ge=0.1,
+            le=400.0,
+        ),
+        max_stroke_width: float = Input(
+            description="Greatest full width of a stroke, in pixels of a 224 pixel canvas (scales with the canvas). Not below min_stroke_width.",
+            default=100.0,
+            ge=0.1,
+            le=400.0,
+        ),
+        canvas_width: int = Input(
+            description="Width of the canvas in pixels.",
+            default=224,
+            ge=64,
+            le=1024,
+        ),
+        canvas_height: int = Input(
+            description="Height of the canvas in pixels.",
+            default=224,
+            ge=64,
+            le=1024,
+        ),
+        background: str = Input(
+            description="Colour of the paper, #rrggbb or #rgb.",
+            default="#ffffff",
+            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+        ),
+        clip_weight: float = Input(
+            description="Weight of the CLIP loss; 0 leaves the centre constraint alone, as one does to debug a loss.",
+            default=1.0,
+            ge=0.0,
+            le=1000.0,
+        ),
+        output_format: str = Input(
+            description="File format of the frames and of the finished drawing.",
+            default="svg",
+            choices=["svg", "png"],
+        ),
+    ) -> Iterator[Path]:
+        raise NotImplementedError("the server of this image is clipdraw, not Python")
