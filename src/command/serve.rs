@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use signal_hook::low_level::exit;
 use tokio::net::TcpListener;
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -46,17 +47,34 @@ const READY_FILE: &str = "/var/run/cog/ready";
 /// # Errors
 /// When an option cannot be used here, or the port is taken.
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
-    let logs = arguments.log_settings().install()?;
+    let (status, thread) = serve(arguments)?;
+    if thread == Thread::Left {
+        // The usual end of a program would pull libtorch away from under the thread.
+        exit(status.into());
+    }
+    Ok(ExitCode::from(status))
+}
+
+fn serve(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
+    let _logs = arguments.log_settings().install()?;
     model::set_threads(&arguments.compute)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime of the server cannot be started")?;
-    let status = runtime.block_on(Server::start_and_end(arguments));
+    let outcome = runtime.block_on(Server::start_and_end(arguments));
     // What still runs has been given up.
     runtime.shutdown_background();
-    drop(logs);
-    Ok(ExitCode::from(status?))
+    outcome
+}
+
+/// What became of the thread that draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thread {
+    /// It has ended.
+    Ended,
+    /// It is in the middle of something that cannot be interrupted.
+    Left,
 }
 
 /// The running parts.
@@ -72,7 +90,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start_and_end(arguments: &ServeArguments) -> anyhow::Result<u8> {
+    async fn start_and_end(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
         let signal = signals::watch(arguments.termination())?;
         let server = Self::start(arguments).await?;
         let ending = tokio::select! {
@@ -80,8 +98,8 @@ impl Server {
             () = server.stop.cancelled() => None,
         };
         info!(?ending, "shutting down");
-        server.end(arguments.stopping.shutdown_grace).await;
-        Ok(ending.map_or(0, Ending::orderly_status))
+        let thread = server.end(arguments.stopping.shutdown_grace).await;
+        Ok((ending.map_or(0, Ending::orderly_status), thread))
     }
 
     async fn start(arguments: &ServeArguments) -> anyhow::Result<Self> {
@@ -120,7 +138,7 @@ impl Server {
     }
 
     /// Takes no new work, lets the old finish, and leaves nobody without a final word.
-    async fn end(self, grace: Duration) {
+    async fn end(self, grace: Duration) -> Thread {
         self.registry.close();
         self.closing.cancel();
         if timeout(grace, self.registry.drained()).await.is_err() {
@@ -149,10 +167,12 @@ impl Server {
                 sleep(LOOKING).await;
             }
         };
-        if timeout(THREAD, ended).await.is_err() {
-            warn!("the thread that draws is left");
-        }
-        info!("good bye");
+        let thread = match timeout(THREAD, ended).await {
+            Ok(()) => Thread::Ended,
+            Err(_) => Thread::Left,
+        };
+        info!(?thread, "good bye");
+        thread
     }
 }
 

@@ -138,14 +138,14 @@ pub(super) struct StoppingArguments {
 #[command(next_help_heading = "Log")]
 pub(super) struct LoggingArguments {
     /// Form of log lines.
-    #[arg(long, env = settings::LOG_FORMAT, default_value = "json", value_name = "FORMAT", ignore_case = true)]
-    pub(super) log_format: LogFormat,
+    #[arg(long = "log-format", env = settings::LOG_FORMAT, default_value = "json", value_name = "FORMAT", ignore_case = true)]
+    pub(super) format: LogFormat,
     /// Least severe log lines.
-    #[arg(long, env = settings::LOG_LEVEL, default_value = "info", value_name = "LEVEL", ignore_case = true)]
-    pub(super) log_level: LogLevel,
+    #[arg(long = "log-level", env = settings::LOG_LEVEL, default_value = "info", value_name = "LEVEL", ignore_case = true)]
+    pub(super) level: LogLevel,
     /// Log lines by module, as in clipdraw=debug,hyper=info; wins over the level.
-    #[arg(long, env = settings::LOG_FILTER, value_name = "FILTER")]
-    pub(super) log_filter: Option<String>,
+    #[arg(long = "log-filter", env = settings::LOG_FILTER, value_name = "FILTER")]
+    pub(super) filter: Option<String>,
 }
 
 fn some_seconds(text: &str) -> Result<Duration, String> {

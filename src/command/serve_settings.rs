@@ -16,9 +16,9 @@ use crate::webhook::Pace;
 impl ServeArguments {
     pub(super) fn log_settings(&self) -> LogSettings {
         LogSettings {
-            format: self.logging.log_format,
-            level: self.logging.log_level,
-            filter: self.logging.log_filter.clone(),
+            format: self.logging.format,
+            level: self.logging.level,
+            filter: self.logging.filter.clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Signals that end the server.
 
 use anyhow::Context;
+use signal_hook::low_level::exit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -59,12 +60,12 @@ pub(super) fn watch(termination: Termination) -> anyhow::Result<oneshot::Receive
     };
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
-        let first = signals.next().await;
+        let mut last = signals.next().await;
         // If nobody waits any more, the server is ending already, and this signal is one too many.
-        if sender.send(first).is_ok() {
-            signals.next().await;
+        if sender.send(last).is_ok() {
+            last = signals.next().await;
         }
-        end_now(first);
+        end_now(last);
     });
     Ok(receiver)
 }
@@ -91,11 +92,8 @@ impl Signals {
     }
 }
 
-#[expect(
-    clippy::exit,
-    reason = "somebody who asks twice wants the program to end whatever it is at"
-)]
 fn end_now(ending: Ending) -> ! {
     warn!("ending at once");
-    std::process::exit(ending.abrupt_status())
+    // Without the destructors of libtorch, which the thread that draws may be using.
+    exit(ending.abrupt_status())
 }

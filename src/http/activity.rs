@@ -221,7 +221,7 @@ mod tests {
     const PATIENCE: Patience = Patience {
         head: Duration::from_secs(10),
         idle: Duration::from_secs(75),
-        stuck: Duration::from_secs(60),
+        stuck: Duration::from_mins(1),
     };
 
     #[tokio::test(start_paused = true)]

@@ -32,8 +32,7 @@ const SMALL: usize = 1 << 18;
 /// The order of the fields is that of Cog, where a JSON array can stand for the object, and the
 /// name shows in messages.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename = "PredictionRequest")]
-pub(super) struct Envelope {
+pub(super) struct PredictionRequest {
     pub(super) id: Option<String>,
     #[serde(default)]
     input: Value,
@@ -48,7 +47,7 @@ pub(super) struct Envelope {
     output_file_prefix: Option<Value>,
 }
 
-impl Envelope {
+impl PredictionRequest {
     /// Reads the body of a request, whose next piece must come within `pause`. Without a
     /// `Content-Type` the body is ignored, as in Cog.
     ///
@@ -60,14 +59,14 @@ impl Envelope {
             return Ok(Self::default());
         }
         let bytes = collect(parts, body, pause).await?;
-        let Json(envelope) = if bytes.len() <= SMALL {
+        let Json(read) = if bytes.len() <= SMALL {
             Json::from_bytes(&bytes)?
         } else {
             spawn_blocking(move || Json::from_bytes(&bytes))
                 .await
                 .map_err(|error| HttpError::internal(&error))??
         };
-        Ok(envelope)
+        Ok(read)
     }
 
     /// The raw inputs; nothing and `null` mean none.
@@ -159,14 +158,17 @@ pub(super) fn check_id(id: &str) -> Result<(), Detail> {
 mod tests {
     use super::*;
 
-    async fn read(content_type: Option<&str>, body: &'static str) -> Result<Envelope, String> {
+    async fn read(
+        content_type: Option<&str>,
+        body: &'static str,
+    ) -> Result<PredictionRequest, String> {
         let mut request = Request::new(Body::from(body));
         if let Some(content_type) = content_type {
             request
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, content_type.parse().unwrap());
         }
-        Envelope::read(request, Duration::from_secs(1))
+        PredictionRequest::read(request, Duration::from_secs(1))
             .await
             .map_err(|error| error.to_string())
     }
@@ -177,7 +179,7 @@ mod tests {
         const SYNTAX: &str = "Failed to parse the request body as JSON: ";
         let cases = [
             (
-                r#"{"id":5}"#,
+                r#"{"id": 5}"#,
                 SHAPE,
                 "id: invalid type: integer `5`, expected a string at line 1 column 8",
             ),

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::application::Application;
 use super::capacity::check_output;
-use super::envelope::{Envelope, check_id};
+use super::envelope::{PredictionRequest, check_id};
 use super::error::HttpError;
 use super::observe::about;
 use super::preference::{Preference, accepts_events, last_event};
@@ -106,15 +106,15 @@ pub(super) async fn cancel(
     Ok(Json(json!({})))
 }
 
-async fn read(application: &Application, request: Request) -> Result<Envelope, HttpError> {
-    Envelope::read(request, application.settings.limits.body_pause).await
+async fn read(application: &Application, request: Request) -> Result<PredictionRequest, HttpError> {
+    PredictionRequest::read(request, application.settings.limits.body_pause).await
 }
 
 /// Starts a prediction and answers as the client prefers.
 async fn start(
     application: &Arc<Application>,
     headers: &HeaderMap,
-    mut envelope: Envelope,
+    mut envelope: PredictionRequest,
 ) -> Result<Response, HttpError> {
     let preference = Preference::of(headers);
     let (input, notes) = Input::from_request(&envelope.inputs()?)?;

@@ -19,7 +19,7 @@ use super::error::HttpError;
 use super::{access, discovery, docs, health, observe, predictions, trainings};
 
 /// How long a browser may remember that a page may use this server.
-const CORS_AGE: Duration = Duration::from_secs(3600);
+const CORS_AGE: Duration = Duration::from_hours(1);
 
 /// All routes. Unknown paths are answered with 404 and wrong methods with 405, both without a
 /// body; a slash at the end makes a path unknown, as in Cog.
@@ -79,6 +79,10 @@ async fn shutdown(State(application): State<Arc<Application>>) -> Json<Value> {
     Json(json!({}))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer passes the panic by value"
+)]
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let said = panic
         .downcast_ref::<String>()
@@ -113,4 +117,28 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
         .allow_headers(headers)
         .max_age(CORS_AGE);
     Some(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_with_500_and_no_details() {
+        async fn broken() {
+            panic!("a secret");
+        }
+        let router: Router = Router::new()
+            .route("/", get(broken))
+            .layer(CatchPanicLayer::custom(after_panic));
+        let request = Request::new(Body::empty());
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = to_bytes(response.into_body(), 1000).await.unwrap();
+        assert_eq!(&body[..], br#"{"error":"Internal server error"}"#);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 
 use super::application::Settings;
-use super::envelope::Envelope;
+use super::envelope::PredictionRequest;
 use super::error::HttpError;
 use crate::outbound::{AddressError, Place, Uploader};
 use crate::prediction::Detail;
@@ -29,7 +29,7 @@ impl Sending {
     /// With the field that names no address, or one that this server does not send to.
     pub(super) fn read(
         settings: &Settings,
-        envelope: &Envelope,
+        envelope: &PredictionRequest,
         headers: &HeaderMap,
     ) -> Result<Self, HttpError> {
         let events = &envelope.webhook_events_filter;
@@ -39,12 +39,12 @@ impl Sending {
                 Webhook::parse(settings.client.policy(), address, events.clone(), headers)
             })
             .transpose()
-            .map_err(refused)?;
+            .map_err(|error| refused(&error))?;
         let uploader = match envelope.output_file_prefix()? {
             Some(prefix) => {
                 let client = Arc::clone(&settings.client);
                 let uploader = Uploader::parse(client, PREFIX, prefix, Place::Prefix);
-                Some(Arc::new(uploader.map_err(refused)?))
+                Some(Arc::new(uploader.map_err(|error| refused(&error))?))
             }
             None => settings.uploader.clone(),
         };
@@ -55,6 +55,6 @@ impl Sending {
     }
 }
 
-fn refused(error: AddressError) -> Detail {
+fn refused(error: &AddressError) -> Detail {
     Detail::body(error.field(), error.to_string())
 }

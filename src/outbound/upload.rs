@@ -15,11 +15,7 @@ use url::Url;
 use super::client::Client;
 use super::error::{AddressError, SendError};
 use super::schedule::Schedule;
-
-/// How many files were uploaded, by `outcome`.
-const UPLOADS: &str = "clipdraw_uploads_total";
-/// How long an upload took with all its attempts, in seconds.
-const UPLOAD_SECONDS: &str = "clipdraw_upload_duration_seconds";
+use crate::telemetry::metric;
 
 /// The header that tells the receiver which prediction a file belongs to (Cog 0.23).
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
@@ -136,8 +132,8 @@ impl Uploader {
             }),
         };
         let outcome = if result.is_ok() { "stored" } else { "failed" };
-        counter!(UPLOADS, "outcome" => outcome).increment(1);
-        histogram!(UPLOAD_SECONDS).record(started.elapsed());
+        counter!(metric::UPLOADS, "outcome" => outcome).increment(1);
+        histogram!(metric::UPLOAD_DURATION).record(started.elapsed());
         result
     }
 

@@ -13,7 +13,7 @@ pub mod snapshot;
 pub mod health;
 pub mod prediction;
 pub mod engine;
-pub mod measure;
+mod measure;
 mod report;
 pub mod registry;
 mod courier;

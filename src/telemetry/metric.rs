@@ -8,23 +8,33 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 /// Counter of finished predictions; label `status`: succeeded, canceled or failed.
 pub const PREDICTIONS: &str = "clipdraw_predictions_total";
 
-/// Gauge of predictions that are being drawn.
-pub const PREDICTIONS_IN_PROGRESS: &str = "clipdraw_predictions_in_progress";
+/// Gauge of predictions that have a slot.
+pub const PREDICTIONS_RUNNING: &str = "clipdraw_predictions_running";
 
 /// Gauge of predictions that wait for a slot.
-pub const PREDICTIONS_QUEUED: &str = "clipdraw_predictions_queued";
+pub const PREDICTIONS_WAITING: &str = "clipdraw_predictions_waiting";
 
-/// Histogram of the time from the start of a prediction to its end, in seconds; label `status`.
+/// Histogram of the time from the start of a drawing to its final word, in seconds; label
+/// `status`.
 pub const PREDICTION_DURATION: &str = "clipdraw_prediction_duration_seconds";
 
 /// Counter of optimisation steps, over all drawings.
 pub const STEPS: &str = "clipdraw_steps_total";
 
+/// Counter of the times that the model failed or panicked.
+pub const WORKER_FAULTS: &str = "clipdraw_worker_faults_total";
+
 /// Counter of webhooks; labels `event` (start, output, logs, completed) and `outcome`.
 pub const WEBHOOKS: &str = "clipdraw_webhooks_total";
 
+/// Histogram of the time that a webhook took with all its attempts, in seconds; label `event`.
+pub const WEBHOOK_DURATION: &str = "clipdraw_webhook_duration_seconds";
+
 /// Counter of uploaded files; label `outcome`.
 pub const UPLOADS: &str = "clipdraw_uploads_total";
+
+/// Histogram of the time that an upload took with all its attempts, in seconds.
+pub const UPLOAD_DURATION: &str = "clipdraw_upload_duration_seconds";
 
 /// Gauge of open event streams.
 pub const STREAM_SUBSCRIBERS: &str = "clipdraw_stream_subscribers";
@@ -57,16 +67,19 @@ pub fn collect() -> PrometheusHandle {
 }
 
 fn install() -> PrometheusHandle {
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(
-            Matcher::Full(PREDICTION_DURATION.to_owned()),
-            &PREDICTION_BUCKETS,
-        )
-        .and_then(|builder| {
-            builder.set_buckets_for_metric(Matcher::Full(HTTP_DURATION.to_owned()), &HTTP_BUCKETS)
-        })
-        .expect("there are buckets")
-        .build_recorder();
+    let buckets: [(&str, &[f64]); 4] = [
+        (PREDICTION_DURATION, &PREDICTION_BUCKETS),
+        (WEBHOOK_DURATION, &HTTP_BUCKETS),
+        (UPLOAD_DURATION, &HTTP_BUCKETS),
+        (HTTP_DURATION, &HTTP_BUCKETS),
+    ];
+    let builder = PrometheusBuilder::new();
+    let builder = buckets.iter().fold(builder, |builder, (name, limits)| {
+        builder
+            .set_buckets_for_metric(Matcher::Full((*name).to_owned()), limits)
+            .expect("there are buckets")
+    });
+    let recorder = builder.build_recorder();
     let handle = recorder.handle();
     // Somebody who uses this crate as a library may collect by other means; then the numbers go
     // there, and the handle shows none.
@@ -78,28 +91,32 @@ fn install() -> PrometheusHandle {
 }
 
 fn describe() {
+    let seconds = Unit::Seconds;
     describe_counter!(PREDICTIONS, "Finished predictions.");
-    describe_gauge!(PREDICTIONS_IN_PROGRESS, "Predictions that are being drawn.");
-    describe_gauge!(PREDICTIONS_QUEUED, "Predictions that wait for a slot.");
+    describe_gauge!(PREDICTIONS_RUNNING, "Predictions that have a slot.");
+    describe_gauge!(PREDICTIONS_WAITING, "Predictions that wait for a slot.");
     describe_histogram!(
         PREDICTION_DURATION,
-        Unit::Seconds,
-        "Time from the start of a prediction to its end."
+        seconds,
+        "Time from the start of a drawing to its final word."
     );
     describe_counter!(STEPS, "Optimisation steps of all drawings.");
+    describe_counter!(WORKER_FAULTS, "Times that the model failed or panicked.");
     describe_counter!(WEBHOOKS, "Webhooks sent or given up.");
+    describe_histogram!(WEBHOOK_DURATION, seconds, "Time that a webhook took.");
     describe_counter!(UPLOADS, "Files uploaded or given up.");
+    describe_histogram!(UPLOAD_DURATION, seconds, "Time that an upload took.");
     describe_gauge!(STREAM_SUBSCRIBERS, "Open event streams.");
     describe_histogram!(
         HTTP_DURATION,
-        Unit::Seconds,
+        seconds,
         "Time until the head of an answer is ready."
     );
     describe_gauge!(BUILD, "The version that runs, always 1.");
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    gauge!(PREDICTIONS_IN_PROGRESS).set(0.0);
-    gauge!(PREDICTIONS_QUEUED).set(0.0);
-    gauge!(STREAM_SUBSCRIBERS).set(0.0);
+    for name in [PREDICTIONS_RUNNING, PREDICTIONS_WAITING, STREAM_SUBSCRIBERS] {
+        gauge!(name).set(0.0);
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +134,7 @@ mod tests {
             "clipdraw_prediction_duration_seconds_bucket{status=\"succeeded\",le=\"0.1\"} 0",
             "clipdraw_prediction_duration_seconds_bucket{status=\"succeeded\",le=\"0.25\"} 1",
             "# HELP clipdraw_prediction_duration_seconds Time from",
-            "clipdraw_predictions_queued 0",
+            "clipdraw_predictions_waiting 0",
             concat!(
                 "clipdraw_build_info{version=\"",
                 env!("CARGO_PKG_VERSION"),

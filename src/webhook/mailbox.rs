@@ -15,11 +15,7 @@ use tracing::{debug, info, warn};
 use super::event::WebhookEvent;
 use crate::outbound::{Schedule, SendError};
 use crate::service::Snapshot;
-
-/// How many messages were sent or given up, by `event` and `outcome`.
-const WEBHOOKS: &str = "clipdraw_webhooks_total";
-/// How long a message took with all its attempts and pauses, in seconds, by `event`.
-const WEBHOOK_SECONDS: &str = "clipdraw_webhook_duration_seconds";
+use crate::telemetry::metric;
 
 /// The longest pause between two attempts once the server wants to stop.
 const HURRIED_PAUSE: Duration = Duration::from_secs(1);
@@ -133,8 +129,8 @@ impl<T: Transport> Mailbox<T> {
             Outcome::Refused(_) => "refused",
             Outcome::Abandoned => "abandoned",
         };
-        counter!(WEBHOOKS, "event" => name, "outcome" => label).increment(1);
-        histogram!(WEBHOOK_SECONDS, "event" => name).record(started.elapsed());
+        counter!(metric::WEBHOOKS, "event" => name, "outcome" => label).increment(1);
+        histogram!(metric::WEBHOOK_DURATION, "event" => name).record(started.elapsed());
         let prediction = &self.prediction_id;
         match outcome {
             Outcome::Delivered => debug!(%prediction, event = name, "webhook delivered"),

@@ -153,7 +153,7 @@ async fn http_2_is_spoken_to_those_who_begin_with_it() {
 #[tokio::test]
 async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_is_under_way() {
     let site = Site::start(Choices {
-        slots: 3,
+        queue: 2,
         ..Choices::default()
     })
     .await;
@@ -165,18 +165,18 @@ async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_i
     let mut sync = site
         .connect(&raw_post("", &named("sync", "hold at 1")))
         .await;
-    let events = "Accept: text/event-stream\r\n";
-    let mut stream = site
-        .connect(&raw_post(events, &named("sse", "hold at 1")))
-        .await;
-    read_until(&mut stream, "event: start\n").await;
-    let request = raw_post("Prefer: respond-async\r\n", &named("bg", "hold at 1"));
-    let mut background = site.connect(&request).await;
-    read_until(&mut background, "\r\n\r\n").await;
-    while site.registry.health().running + site.registry.health().waiting < 3 {
-        pause().await;
-    }
     site.hold().await;
+    let waiting = [
+        ("Prefer: respond-async\r\n", "bg"),
+        ("Accept: text/event-stream\r\n", "sse"),
+    ];
+    let mut streams = Vec::new();
+    for (header, id) in waiting {
+        let mut stream = site.connect(&raw_post(header, &named(id, "a cat"))).await;
+        read_until(&mut stream, "\r\n\r\n").await;
+        streams.push(stream);
+    }
+    let mut stream = streams.pop().unwrap();
 
     site.registry.close();
     site.closing.cancel();
