@@ -1,6 +1,7 @@
 //! The steps of `scripts/train` that are written in Rust.
 
 use clap::{Parser, Subcommand};
+use clipdraw::training::command;
 
 #[derive(Debug, Parser)]
 #[command(about, version)]
@@ -10,8 +11,13 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Step {}
+enum Step {
+    /// Train an image tower, or go on where it stopped.
+    Image(command::image::ImageArguments),
+}
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().step {}
+    match Arguments::parse().step {
+        Step::Image(arguments) => arguments.run(),
+    }
 }

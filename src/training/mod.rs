@@ -6,3 +6,15 @@
 //! what is installed to draw: the feature `training` builds them.
 
 pub mod pack;
+pub mod tensor_file;
+pub mod teacher;
+pub mod parameters;
+pub mod tower;
+pub mod backdrop;
+pub mod filter;
+pub mod sprite;
+pub mod sample;
+pub mod adversary;
+pub mod evaluation;
+pub mod image;
+pub mod command;

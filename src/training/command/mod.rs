@@ -1,0 +1,4 @@
+//! What `clipdraw-train` does, step by step.
+
+pub mod folder;
+pub mod image;
