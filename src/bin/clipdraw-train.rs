@@ -14,10 +14,13 @@ struct Arguments {
 enum Step {
     /// Train an image tower, or go on where it stopped.
     Image(command::image::ImageArguments),
+    /// Draw a list of prompts, and let a judge say what it reads in them.
+    Drawings(command::drawings::DrawingsArguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().step {
         Step::Image(arguments) => arguments.run(),
+        Step::Drawings(arguments) => arguments.run(),
     }
 }

@@ -9,7 +9,7 @@ use super::quote::Quote;
 use super::unknown;
 use crate::clip::Tokenizer;
 use crate::clip::config::CONTEXT;
-use crate::draw::{CentreConstraint, Spec, WeightedPrompt};
+use crate::draw::{CentreConstraint, Recipe, Spec, WeightedPrompt};
 use crate::encode::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 
@@ -191,6 +191,11 @@ impl Reader<'_> {
                 self.number("min_stroke_width") as f32,
                 self.number("max_stroke_width") as f32,
             ],
+            recipe: match self.text("recipe") {
+                "original" => Some(Recipe::ORIGINAL),
+                "compact" => Some(Recipe::COMPACT),
+                _ => None,
+            },
         }
     }
 }

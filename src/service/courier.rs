@@ -178,6 +178,7 @@ fn losses_by_term(losses: &Losses) -> Value {
     json!({
         "total": losses.total(),
         "clip": losses.clip(),
+        "contrast": losses.contrast,
         "centre": losses.centre,
         "prompts": prompts,
     })

@@ -17,4 +17,5 @@ pub mod sample;
 pub mod adversary;
 pub mod evaluation;
 pub mod image;
+pub mod drawings;
 pub mod command;

@@ -193,6 +193,7 @@ impl FakeDrawing {
                 similarity: 0.25,
                 loss: -0.25,
             }],
+            contrast: 0.0,
             centre: 0.5,
         };
         let due = finished || step.is_multiple_of(self.spec.steps_per_frame);

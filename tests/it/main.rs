@@ -12,6 +12,7 @@ mod clip_parity;
 mod clip_tokenizer;
 mod compute;
 mod connections;
+mod contrast;
 mod doors;
 mod draw;
 mod fake_engine;
