@@ -15,6 +15,7 @@ mod connections;
 mod doors;
 mod draw;
 mod fake_engine;
+mod faults;
 mod file_server;
 mod http;
 mod image;
