@@ -20,6 +20,7 @@ mod file_server;
 mod http;
 mod image;
 mod layers;
+mod load;
 mod no_files;
 mod openapi;
 mod raster;
