@@ -28,6 +28,7 @@ mod page;
 mod raster;
 mod readme;
 mod refusals;
+mod schemathesis;
 mod serve;
 mod service;
 mod sigterm;
