@@ -31,12 +31,13 @@ async fn site() -> Site {
     Site::start(choices).await
 }
 
+/// How many requests were generated, for every operation of a document.
 fn generated(reports: &Path, name: &str) -> u64 {
     let report = std::fs::read(reports.join(format!("{name}-report.json"))).unwrap();
     let report: Value = serde_json::from_slice(&report).unwrap();
-    report["summary"]["test_cases"]["generated"]
-        .as_u64()
-        .unwrap()
+    let operations = &report["operations"];
+    assert_eq!(operations["tested"], operations["total"], "{name}");
+    report["test_cases"]["generated"].as_u64().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
