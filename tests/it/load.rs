@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use futures_util::future::join_all;
-use reqwest::Client;
+use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -186,7 +186,7 @@ fn a_thousand_listeners_hear_the_end_once_and_leave_nothing_behind() {
         }
         let cancel = client.post(format!("{address}/cancel"));
         assert_eq!(cancel.send().await.unwrap().status(), 200);
-        let texts = streams.into_iter().map(|stream| stream.text());
+        let texts = streams.into_iter().map(Response::text);
         let texts = join_all(texts).await.into_iter().map(Result::unwrap);
         texts
             .map(|text| text.matches("event: completed").count())

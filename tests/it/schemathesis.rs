@@ -8,7 +8,7 @@ use clipdraw::service::HealthStatus;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::devtools::in_ci;
+use crate::devtools::pass_over;
 use crate::site::{Choices, Site, pause, small};
 
 /// What the script ends with where its tools cannot be had.
@@ -43,24 +43,24 @@ fn generated(reports: &Path, name: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generated_requests_are_answered_as_the_documents_say() {
     let site = site().await;
-    let reports = tempfile::tempdir().unwrap();
+    let reports = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
+    std::fs::create_dir_all(&reports).unwrap();
     let mut script = Command::new("scripts/schemathesis");
     script
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg(site.url(""))
-        .arg(reports.path());
+        .arg(&reports);
     let output = spawn_blocking(move || script.output().unwrap())
         .await
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(PASSED_OVER) {
-        assert!(!in_ci(), "{errors}");
-        println!("passed over: {errors}");
+        pass_over(&errors);
         return;
     }
     assert!(output.status.success(), "{said}{errors}");
-    let counts = ["complete", "cog"].map(|name| generated(reports.path(), name));
+    let counts = ["complete", "cog"].map(|name| generated(&reports, name));
     assert!(counts.iter().sum::<u64>() >= 1000, "{counts:?}");
     site.becomes(HealthStatus::Ready).await;
     while site.registry.health().running > 0 {
