@@ -12,7 +12,7 @@ const LONG: &str = r#""num_paths":1,"num_iterations":10000,"display_frequency":1
 const SHORT: &str = r#""num_paths":40,"num_iterations":100,"display_frequency":100,"num_augmentations":1,"canvas_width":64,"canvas_height":64,"seed":1"#;
 
 /// Inputs of a drawing of which every single step takes long.
-const HEAVY: &str = r#""num_paths":2048,"num_iterations":10000,"display_frequency":10000,"num_augmentations":16,"canvas_width":1024,"canvas_height":1024,"seed":1"#;
+const HEAVY: &str = r#""num_paths":2048,"num_iterations":10000,"display_frequency":10000,"num_augmentations":4,"canvas_width":1024,"canvas_height":1024,"seed":1"#;
 
 /// Inputs of two files with some time between them.
 const APART: &str = r#""num_paths":1000,"num_iterations":1,"num_augmentations":1,"canvas_width":64,"canvas_height":64,"seed":1"#;

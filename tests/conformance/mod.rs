@@ -3,7 +3,9 @@
 
 mod case;
 pub(crate) mod cog;
+mod director;
 mod normal;
+mod official_client;
 mod play;
 mod receiver;
 mod results;

@@ -57,6 +57,7 @@ fn without_version(text: &str) -> &str {
 pub(super) fn body(content_type: &str, bytes: &[u8], names: &Names) -> Value {
     let text = names.hide(&String::from_utf8_lossy(bytes));
     match content_type.split(';').next().unwrap_or_default() {
+        _ if bytes.is_empty() => json!(""),
         "application/json" => match serde_json::from_str(&text) {
             Ok(body) => value("", body),
             Err(error) => json!(format!("{error}: {text}")),

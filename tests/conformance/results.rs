@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::case::{Case, INPUTS, Leaving, Request, Step, Verdict};
 
 /// The most characters of an answer that the table shows.
-const LONGEST: usize = 260;
+const LONGEST: usize = 200;
 
 /// Members whose contents say nothing in a table.
 const FOLDED: [&str; 4] = ["components", "input", "losses", "paths"];

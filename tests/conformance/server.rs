@@ -91,7 +91,6 @@ enum Process {
 
 /// A running server, stopped when dropped.
 pub(super) struct Server {
-    pub(super) kind: Kind,
     pub(super) stage: Stage,
     pub(super) address: String,
     process: Process,
@@ -120,7 +119,6 @@ impl Server {
     async fn within() -> Self {
         let site = Site::without_worker(&Choices::default()).await;
         Self {
-            kind: Kind::Clipdraw,
             stage: Stage::Starting,
             address: site.address.to_string(),
             process: Process::Within { _site: site },
@@ -130,14 +128,21 @@ impl Server {
 
     fn spawn(kind: Kind, stage: Stage, cog: Option<&Environment>, receiver: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
         let mut command = match kind {
             Kind::Cog => cog_command(stage, cog.unwrap(), &folder),
             Kind::Clipdraw => clipdraw_command(stage, &folder),
         };
         stage.configure(&mut command, receiver);
+        let mut server = Self::launch(command, folder);
+        server.stage = stage;
+        server
+    }
+
+    /// Starts a server, which learns by `PORT` where to listen, and does not wait for it.
+    pub(super) fn launch(mut command: Command, folder: TempDir) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command
             .env("PORT", port.to_string())
@@ -147,8 +152,7 @@ impl Server {
             .spawn()
             .unwrap();
         Self {
-            kind,
-            stage,
+            stage: Stage::Plain,
             address: format!("127.0.0.1:{port}"),
             process: Process::Child(child),
             folder,
@@ -217,7 +221,7 @@ impl Server {
             }
             sleep(LOOKING).await;
         }
-        panic!("{:?} does not end: {}", self.kind, self.log());
+        panic!("{} does not end: {}", self.address, self.log());
     }
 }
 
