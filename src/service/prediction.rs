@@ -13,11 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, History, Truncated};
 use super::measure;
-use super::snapshot::Snapshot;
+use super::snapshot::{PREDICT_TIME, Snapshot};
 use super::status::Status;
-
-/// The metric that holds the seconds from the start of the drawing to the final word.
-const PREDICT_TIME: &str = "predict_time";
 
 /// A prediction from its acceptance to its final word, shared by all who have to do with it.
 pub struct Prediction {

@@ -11,6 +11,8 @@ mod clip_loading;
 mod clip_parity;
 mod clip_tokenizer;
 mod compute;
+#[path = "../conformance/mod.rs"]
+mod conformance;
 mod connections;
 mod contrast;
 mod devtools;
