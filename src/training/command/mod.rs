@@ -1,4 +1,7 @@
 //! What `clipdraw-train` does, step by step.
 
+pub mod say;
 pub mod folder;
 pub mod image;
+pub mod text;
+pub mod export;
