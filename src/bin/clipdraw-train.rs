@@ -22,6 +22,8 @@ enum Step {
     TextReport(command::text::TextReportArguments),
     /// Put a text tower and an image tower into one weight file.
     Export(command::export::ExportArguments),
+    /// Draw a list of prompts, and let a judge say what it reads in them.
+    Drawings(command::drawings::DrawingsArguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -31,5 +33,6 @@ fn main() -> anyhow::Result<()> {
         Step::Text(arguments) => arguments.run(),
         Step::TextReport(arguments) => arguments.run(),
         Step::Export(arguments) => arguments.run(),
+        Step::Drawings(arguments) => arguments.run(),
     }
 }

@@ -279,8 +279,9 @@ mod tests {
             assert!(of(Backdrop::Snow).iter().all(|channel| *channel > 0.6));
             let [red, green, _] = of(Backdrop::Forest);
             assert!(green > red);
-            let [red, _, blue] = of(Backdrop::Desert);
-            assert!(red > blue);
+            let ground = backdrop(Backdrop::Desert, 40, &mut ChaCha8Rng::seed_from_u64(seed));
+            let [red, _, blue] = ground.pixel(20, 39);
+            assert!(red > blue + 0.2);
         }
     }
 }

@@ -228,7 +228,8 @@ mod tests {
     #[test]
     fn an_oil_painting_keeps_sharp_edges() {
         let painting = filtered(Filter::OilPainting);
-        assert_eq!(painting.pixel(20, 20), square().pixel(20, 20));
-        assert_eq!(painting.pixel(5, 5), [1.0; 3]);
+        let original = square();
+        let mut values = painting.values().iter().zip(original.values());
+        assert!(values.all(|(after, before)| (after - before).abs() < 1e-6));
     }
 }

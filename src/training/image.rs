@@ -44,8 +44,8 @@ pub struct Plan {
     pub rate: f64,
     /// Steps until the rate is at its highest.
     pub warm_up: u64,
-    /// How far the adversary may go in the end.
-    pub reach: f64,
+    /// The adversary as it is in the end.
+    pub adversary: Adversary,
     /// The part of the run without an adversary, and the part until it may go all the way.
     pub peace: [f64; 2],
     /// The part of the run until pictures are as hard to recognise as they get.
@@ -75,8 +75,8 @@ impl Plan {
         let [begins, full] = self.peace;
         let part = ((self.part(step) - begins) / (full - begins).max(1e-9)).clamp(0.0, 1.0);
         Adversary {
-            reach: self.reach * part,
-            steps: 2,
+            reach: self.adversary.reach * part,
+            ..self.adversary
         }
     }
 
@@ -116,6 +116,9 @@ impl Run {
         device: Device,
     ) -> anyhow::Result<Self> {
         let mut parameters = tower.parameters(embedding, plan.seed, device);
+        if let Some(start) = start {
+            tower.start_from(&tensor_file::read(start)?, &parameters)?;
+        }
         let sharpness = Tensor::from_slice(&[SHARPNESS[0].ln() as f32]).to_device(device);
         parameters.add(SHARPNESS_NAME, &sharpness);
         let optimizer = if plan.checkpoint.is_file() {
@@ -127,9 +130,6 @@ impl Run {
             );
             parameters::resume(&file, &parameters)?
         } else {
-            if let Some(start) = start {
-                tower.start_from(&tensor_file::read(start)?, &parameters)?;
-            }
             Optimizer::new(&parameters)
         };
         Ok(Self {

@@ -25,4 +25,5 @@ pub mod row_optimizer;
 pub mod text_training;
 pub mod text_report;
 pub mod export;
+pub mod drawings;
 pub mod command;

@@ -101,6 +101,15 @@ impl Teacher {
         texts.iter().map(number).collect()
     }
 
+    /// The text of a caption.
+    ///
+    /// # Panics
+    /// When there is no such caption.
+    pub fn text(&self, caption: usize) -> &str {
+        let found = self.captions.iter().find(|(_, number)| **number == caption);
+        found.expect("captions have numbers of this teacher").0
+    }
+
     /// Length of an embedding.
     pub fn width(&self) -> i64 {
         self.embeddings.size()[1]

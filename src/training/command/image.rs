@@ -11,6 +11,7 @@ use super::folder::WorkFolder;
 use super::say::say;
 use crate::clip::config::EfficientNetSize;
 use crate::compute::library;
+use crate::training::adversary::Adversary;
 use crate::training::evaluation::TestSet;
 use crate::training::image::{Plan, Run};
 use crate::training::pack::Pack;
@@ -75,6 +76,9 @@ pub struct ImageArguments {
     /// How far the adversary may go in the end (L2 norm, values from 0 to 1).
     #[arg(long, default_value_t = 2.0)]
     reach: f64,
+    /// Steps that the adversary takes for each picture.
+    #[arg(long, default_value_t = 2)]
+    attack_steps: usize,
     /// The part of the run without an adversary.
     #[arg(long, default_value_t = 0.1)]
     peace: f64,
@@ -132,7 +136,10 @@ impl ImageArguments {
             steps: self.steps,
             rate: self.rate,
             warm_up: self.warm_up,
-            reach: self.reach,
+            adversary: Adversary {
+                reach: self.reach,
+                steps: self.attack_steps,
+            },
             peace: [self.peace, self.war],
             ease: self.ease,
             seed: self.seed,

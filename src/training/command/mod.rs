@@ -5,3 +5,4 @@ pub mod folder;
 pub mod image;
 pub mod text;
 pub mod export;
+pub mod drawings;
