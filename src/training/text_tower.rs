@@ -61,7 +61,7 @@ impl TowerSizes {
 }
 
 /// A weight file in the safetensors format, or the present numbers of a run.
-pub(crate) fn read_checkpoint(file: &Path) -> anyhow::Result<Checkpoint> {
+fn read_checkpoint(file: &Path) -> anyhow::Result<Checkpoint> {
     let mut checkpoint = safetensors_file::read(file, &read_bytes(file)?)?;
     let of_run = |(name, tensor): (&String, &Tensor)| {
         let name = name.strip_prefix(PRESENT)?;
