@@ -6,3 +6,13 @@
 //! what is installed to draw: the feature `training` builds them.
 
 pub mod pack;
+pub mod sources;
+pub mod colours;
+pub mod captions;
+pub mod render;
+pub mod icon_packs;
+pub mod strokes_picture;
+pub mod painting;
+pub mod scribble;
+pub mod painted_packs;
+pub mod caption_list;
