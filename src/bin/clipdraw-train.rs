@@ -1,12 +1,7 @@
 //! The steps of `scripts/train` that are written in Rust.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-
-use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
-use clipdraw::training::sources::catalogue::Catalogue;
-use clipdraw::training::{caption_list, icon_packs, painted_packs};
+use clap::{Parser, Subcommand};
+use clipdraw::training::command;
 
 #[derive(Debug, Parser)]
 #[command(about, version)]
@@ -17,76 +12,36 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Step {
-    /// Lists the pictures of all packages that are worth learning from, and what they show.
-    Catalogue(Folder),
-    /// Renders the catalogue into the packs `icons` and `tests`.
-    Render(Folder),
-    /// Paints pictures of the pack `icons` again with strokes, into the pack `paintings`.
-    Paintings(Number),
-    /// Makes the pack `scribbles`.
-    Scribbles(Number),
-    /// Lists every caption of every pack.
-    Captions(Folder),
-}
-
-#[derive(Debug, Args)]
-struct Folder {
-    /// The folder of training.
-    #[arg(long, env = "CLIPDRAW_TRAINING_FOLDER")]
-    folder: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct Number {
-    #[command(flatten)]
-    folder: Folder,
-    /// How many pictures.
-    #[arg(long)]
-    count: usize,
+    /// List the pictures of all packages that are worth learning from, and what they show.
+    Catalogue(command::pictures::CatalogueArguments),
+    /// Render the catalogue into the packs `icons` and `tests`.
+    Render(command::pictures::RenderArguments),
+    /// Render the drawings made for this project into the pack `subjects`.
+    Subjects(command::pictures::SubjectsArguments),
+    /// Paint pictures again with strokes, into the pack `paintings`.
+    Paintings(command::pictures::PaintingsArguments),
+    /// Make the pack `scribbles`.
+    Scribbles(command::pictures::ScribblesArguments),
+    /// List every caption of every pack.
+    Captions(command::pictures::CaptionsArguments),
+    /// Lay out some pictures of each set of a pack, for looking at.
+    Sheet(command::pictures::SheetArguments),
+    /// Write the credits of all sources.
+    Notice(command::pictures::NoticeArguments),
+    /// Train an image tower, or go on where it stopped.
+    Image(command::image::ImageArguments),
 }
 
 fn main() -> anyhow::Result<()> {
-    let report = match Arguments::parse().step {
-        Step::Catalogue(Folder { folder }) => catalogue(&folder)?,
-        Step::Render(Folder { folder }) => render(&folder)?,
-        Step::Paintings(Number { folder, count }) => {
-            format!(
-                "{} paintings\n",
-                painted_packs::paint(&folder.folder, count)?
-            )
-        }
-        Step::Scribbles(Number { folder, count }) => {
-            format!(
-                "{} scribbles\n",
-                painted_packs::scribbles(&folder.folder, count)?
-            )
-        }
-        Step::Captions(Folder { folder }) => {
-            format!("{} captions\n", caption_list::write(&folder)?)
-        }
-    };
-    io::stdout()
-        .write_all(report.as_bytes())
-        .context("the report cannot be written")
-}
-
-fn catalogue(folder: &std::path::Path) -> anyhow::Result<String> {
-    let catalogue = Catalogue::of_packages(&folder.join("packages"))?;
-    catalogue.write(folder)?;
-    Ok(format!("{} pictures\n", catalogue.entries.len()))
-}
-
-fn render(folder: &std::path::Path) -> anyhow::Result<String> {
-    use std::fmt::Write;
-    let outcome = icon_packs::render(folder)?;
-    let mut report = String::new();
-    for (set, kept) in &outcome.kept {
-        writeln!(report, "{kept:6} {set}")?;
+    match Arguments::parse().step {
+        Step::Catalogue(arguments) => arguments.run(),
+        Step::Render(arguments) => arguments.run(),
+        Step::Subjects(arguments) => arguments.run(),
+        Step::Paintings(arguments) => arguments.run(),
+        Step::Scribbles(arguments) => arguments.run(),
+        Step::Captions(arguments) => arguments.run(),
+        Step::Sheet(arguments) => arguments.run(),
+        Step::Notice(arguments) => arguments.run(),
+        Step::Image(arguments) => arguments.run(),
     }
-    writeln!(
-        report,
-        "{} pictures could not be rendered, {} were there already",
-        outcome.failed, outcome.repeated
-    )?;
-    Ok(report)
 }

@@ -16,6 +16,7 @@ mod layers;
 mod transformer;
 mod vision_transformer;
 mod resnet;
+pub(crate) mod efficient_net;
 mod text_tower;
 mod text_tables;
 mod mojibake;

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::{ClipConfig, ImageConfig};
+use super::efficient_net::EfficientNet;
 use super::error::ClipError;
 use super::resnet::ResNet;
 use super::vision_transformer::VisionTransformer;
@@ -55,6 +56,7 @@ pub(crate) struct Reader {
 enum ImageTower {
     Transformer(VisionTransformer),
     ResNet(ResNet),
+    EfficientNet(EfficientNet),
 }
 
 impl Reader {
@@ -66,6 +68,9 @@ impl Reader {
                 ImageTower::Transformer(VisionTransformer::new(&visual, size, config)?)
             }
             ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, config)?),
+            ImageConfig::EfficientNet(size) => {
+                ImageTower::EfficientNet(EfficientNet::new(&visual, size, config)?)
+            }
         };
         let channels = |values: [f32; 3]| {
             weights
@@ -89,6 +94,7 @@ impl Reader {
         let embeddings = match &self.tower {
             ImageTower::Transformer(tower) => tower.forward(&normal)?,
             ImageTower::ResNet(tower) => tower.forward(&normal)?,
+            ImageTower::EfficientNet(tower) => tower.forward(&normal)?,
         };
         unit(&embeddings.f_to_kind(Kind::Float)?)
     }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -11,48 +10,15 @@ use rayon::prelude::*;
 use super::captions;
 use super::colours;
 use super::pack::{PackWriter, Record};
+use super::packs::{self, ICONS, MANIFEST, PackError, TESTS};
 use super::render::{self, RenderError};
 use super::sources::catalogue::{Catalogue, write_sources};
 use super::sources::iconify::IconFile;
 use super::sources::sets::folder;
-use super::sources::{Artwork, Entry, SourceError, WordNet};
+use super::sources::{Artwork, Entry, WordNet};
 
 /// Pictures rendered before they are written.
 const BATCH: usize = 512;
-/// The name of the pack that is learned from.
-pub const ICONS: &str = "icons";
-/// The name of the pack of held-out styles.
-pub const TESTS: &str = "tests";
-/// The list of sources beside the packs.
-pub const MANIFEST: &str = "MANIFEST.json";
-
-/// The packs cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// A package is not what it should be.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A pack cannot be written or read.
-    #[error("the pack {} cannot be used", pack.display())]
-    Pack {
-        /// Its folder.
-        pack: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-impl PackError {
-    /// Tells the pack that could not be used.
-    pub fn of(pack: &Path) -> impl Fn(io::Error) -> Self {
-        let pack = pack.to_owned();
-        move |source| Self::Pack {
-            pack: pack.clone(),
-            source,
-        }
-    }
-}
-
 /// What has become of the entries of the catalogue.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -74,7 +40,7 @@ pub fn render(training: &Path) -> Result<Outcome, PackError> {
     let mut catalogue = Catalogue::read(training)?;
     let packages = training.join("packages");
     let wordnet = WordNet::read(&packages.join(folder::WORDNET))?;
-    let packs = training.join("packs");
+    let packs = packs::folder(training);
     let mut writers = [
         Writer::create(&packs, ICONS)?,
         Writer::create(&packs, TESTS)?,

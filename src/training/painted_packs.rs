@@ -5,42 +5,47 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
-use super::icon_packs::{ICONS, PackError};
-use super::pack::{Pack, PackWriter, Record, Style};
+use super::pack::{Pack, Record, Style};
+use super::packs::{self, ICONS, PAINTINGS, PackError, SCRIBBLES, SUBJECTS};
 use super::painting;
 use super::scribble::scribble;
 use super::sources::sets::LOOKS;
 
-/// The name of the pack of paintings.
-pub const PAINTINGS: &str = "paintings";
-/// The name of the pack of scribbles.
-pub const SCRIBBLES: &str = "scribbles";
 /// Chooses which pictures are painted.
 const SEED: u64 = 20;
-/// Pictures with this weight or less are not painted.
-const LEAST_WEIGHT: f32 = 0.5;
-/// Pictures painted before they are written.
-const BATCH: usize = 256;
+/// Pictures with less weight are not painted.
+const LEAST_WEIGHT: f32 = 0.45;
 
-/// Paints up to `count` pictures of the pack of icons that have the colours of what they show.
+/// Paints `count` pictures of the packs of icons and, if there is one, of subjects, those that have the
+/// colours of what they show. When all have been painted, they are painted again, otherwise.
 ///
 /// # Errors
-/// When the pack of icons cannot be read or that of paintings cannot be written.
+/// When a pack cannot be read or that of paintings cannot be written.
 pub fn paint(training: &Path, count: usize) -> Result<usize, PackError> {
-    let packs = training.join("packs");
-    let icons = packs.join(ICONS);
-    let pack = Pack::open(&icons).map_err(PackError::of(&icons))?;
-    let mut chosen: Vec<usize> = (0..pack.len())
-        .filter(|&index| is_worth_painting(&pack.records[index]))
+    let folder = packs::folder(training);
+    let mut originals = Vec::new();
+    for name in [ICONS, SUBJECTS] {
+        let pack = folder.join(name);
+        if name == ICONS || pack.exists() {
+            originals.push(Pack::open(&pack).map_err(PackError::of(&pack))?);
+        }
+    }
+    let mut chosen: Vec<(&Pack, usize)> = originals
+        .iter()
+        .flat_map(|pack| (0..pack.len()).map(move |index| (pack, index)))
+        .filter(|&(pack, index)| is_worth_painting(&pack.records[index]))
         .collect();
     chosen.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
-    chosen.truncate(count);
-    write(&packs.join(PAINTINGS), &chosen, |&index| {
-        let picture = painting::paint(pack.picture(index), index as u64);
-        (picture, painted(&pack.records[index]))
-    })?;
+    let chosen: Vec<_> = chosen.into_iter().cycle().take(count).enumerate().collect();
+    packs::write(
+        &folder.join(PAINTINGS),
+        &chosen,
+        |&(number, (pack, index))| {
+            let picture = painting::paint(pack.picture(index), number as u64);
+            Ok((picture, painted(&pack.records[index])))
+        },
+    )?;
     Ok(chosen.len())
 }
 
@@ -48,26 +53,10 @@ pub fn paint(training: &Path, count: usize) -> Result<usize, PackError> {
 ///
 /// # Errors
 /// When the pack cannot be written.
-pub fn scribbles(training: &Path, count: usize) -> Result<usize, PackError> {
+pub fn scribbles(training: &Path, count: usize) -> Result<(), PackError> {
     let numbers: Vec<usize> = (0..count).collect();
-    let folder = training.join("packs").join(SCRIBBLES);
-    write(&folder, &numbers, |&number| scribble(number))?;
-    Ok(count)
-}
-
-fn write<T: Sync>(
-    folder: &Path,
-    subjects: &[T],
-    picture: impl Fn(&T) -> (Vec<u8>, Record) + Sync,
-) -> Result<(), PackError> {
-    let mut pack = PackWriter::create(folder).map_err(PackError::of(folder))?;
-    for batch in subjects.chunks(BATCH) {
-        let pictures: Vec<_> = batch.par_iter().map(&picture).collect();
-        for (picture, record) in pictures {
-            pack.add(&picture, &record).map_err(PackError::of(folder))?;
-        }
-    }
-    pack.finish().map_err(PackError::of(folder))
+    let folder = packs::folder(training).join(SCRIBBLES);
+    packs::write(&folder, &numbers, |&number| Ok(scribble(number)))
 }
 
 /// Whether a picture is called a drawing of something, as those in true colours are, and is no face or
@@ -77,7 +66,7 @@ fn is_worth_painting(record: &Record) -> bool {
         .plain
         .iter()
         .any(|caption| caption.starts_with("a drawing of "));
-    drawing && record.weight > LEAST_WEIGHT
+    drawing && record.weight >= LEAST_WEIGHT
 }
 
 /// The record of a picture after it is painted: it looks like a painting now, and not like an emoji.
@@ -101,7 +90,7 @@ fn painted(record: &Record) -> Record {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pack::{Filter, PICTURE_BYTES};
+    use super::super::pack::{Filter, PICTURE_BYTES, PackWriter};
     use super::*;
 
     fn record(style: Style, weight: f32) -> Record {
@@ -142,10 +131,11 @@ mod tests {
             .unwrap();
         pack.add(&[255; PICTURE_BYTES], &silhouette).unwrap();
         pack.finish().unwrap();
-        assert_eq!(paint(folder.path(), 10).unwrap(), 1);
-        assert_eq!(scribbles(folder.path(), 5).unwrap(), 5);
+        assert_eq!(paint(folder.path(), 2).unwrap(), 2);
+        scribbles(folder.path(), 5).unwrap();
         let paintings = Pack::open(&folder.path().join("packs").join(PAINTINGS)).unwrap();
-        assert_eq!(paintings.records[0].set, "own");
+        assert_eq!(paintings.records[0], paintings.records[1]);
+        assert_ne!(paintings.picture(0), paintings.picture(1));
         assert_eq!(
             Pack::open(&folder.path().join("packs").join(SCRIBBLES))
                 .unwrap()

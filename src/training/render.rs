@@ -39,18 +39,37 @@ pub enum RenderError {
 /// # Errors
 /// When it is malformed, shows nothing or makes the renderer panic.
 pub fn svg(document: &str) -> Result<Vec<u8>, RenderError> {
-    catch_unwind(AssertUnwindSafe(|| rendered(document))).unwrap_or(Err(RenderError::Panicked))
+    guarded(|| cropped(document))
 }
 
-fn rendered(document: &str) -> Result<Vec<u8>, RenderError> {
+/// Renders the whole page of a document, its longer side as long as the picture.
+///
+/// # Errors
+/// As [`svg`].
+pub fn svg_page(document: &str) -> Result<Vec<u8>, RenderError> {
+    guarded(|| {
+        let tree = Tree::from_str(document, &Options::default())?;
+        let page = page(&tree).ok_or(RenderError::Empty)?;
+        enough_paint(paint(&tree, page, SIDE as f32)?.take())
+    })
+}
+
+fn guarded(render: impl Fn() -> Result<Vec<u8>, RenderError>) -> Result<Vec<u8>, RenderError> {
+    catch_unwind(AssertUnwindSafe(render)).unwrap_or(Err(RenderError::Panicked))
+}
+
+fn page(tree: &Tree) -> Option<Rect> {
+    Rect::from_xywh(0.0, 0.0, tree.size().width(), tree.size().height())
+}
+
+fn cropped(document: &str) -> Result<Vec<u8>, RenderError> {
     let tree = Tree::from_str(document, &Options::default())?;
-    let page = Rect::from_xywh(0.0, 0.0, tree.size().width(), tree.size().height());
     let layer = tree.root().abs_layer_bounding_box().to_rect();
-    let region = page
+    let region = page(&tree)
         .and_then(|page| common(page, layer))
         .ok_or(RenderError::Empty)?;
     // What is hidden by clips or lies outside the page counts in the layer's box: the pixels tell.
-    let coarse = paint(&tree, region)?;
+    let coarse = paint(&tree, region, DRAWN)?;
     let [left, top, right, bottom] = drawn_box(coarse.data()).ok_or(RenderError::Empty)?;
     let scale = region.width().max(region.height()) / DRAWN;
     let margin = |length: f32| (SIDE as f32 * scale - length) / 2.0;
@@ -64,7 +83,7 @@ fn rendered(document: &str) -> Result<Vec<u8>, RenderError> {
         x + right as f32 * scale,
         y + bottom as f32 * scale,
     );
-    let picture = paint(&tree, drawn.ok_or(RenderError::Empty)?)?.take();
+    let picture = paint(&tree, drawn.ok_or(RenderError::Empty)?, DRAWN)?.take();
     enough_paint(picture)
 }
 
@@ -77,15 +96,15 @@ fn common(page: Rect, layer: Rect) -> Option<Rect> {
     )
 }
 
-/// Renders a region of a document in the middle of a picture.
-fn paint(tree: &Tree, region: Rect) -> Result<Pixmap, RenderError> {
+/// Renders a region of a document in the middle of a picture, its longer side `side_drawn` pixels long.
+fn paint(tree: &Tree, region: Rect, side_drawn: f32) -> Result<Pixmap, RenderError> {
     let side = SIDE as u32;
     let mut pixels = Pixmap::new(side, side).ok_or(RenderError::Empty)?;
     let longer = region.width().max(region.height());
     if longer <= 0.0 {
         return Err(RenderError::Empty);
     }
-    let scale = DRAWN / longer;
+    let scale = side_drawn / longer;
     let middle = SIDE as f32 / 2.0;
     let x = middle - scale * (region.x() + region.width() / 2.0);
     let y = middle - scale * (region.y() + region.height() / 2.0);

@@ -16,6 +16,9 @@ const SET: &str = "scribbles";
 /// What every scribble shows.
 const CONCEPT: &str = "a scribble";
 
+/// How often a scribble is shown, beside other pictures: about a tenth of all is enough.
+const WEIGHT: f32 = 0.35;
+
 /// A kind of scribble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -97,7 +100,7 @@ pub fn scribble(number: usize) -> (Vec<u8>, Record) {
         set: SET.to_owned(),
         name: format!("{kind:?}-{number}").to_lowercase(),
         style: Style::Scribble,
-        weight: 1.0,
+        weight: WEIGHT,
         concept: CONCEPT.to_owned(),
         plain: captions.map(|&caption| caption.to_owned()).collect(),
         keywords: Vec::new(),

@@ -39,13 +39,19 @@ impl SourceError {
 }
 
 /// Reads a text file, whatever its encoding makes of it.
-pub(super) fn read_text(path: &Path) -> Result<String, SourceError> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, SourceError> {
     let bytes = fs::read(path).map_err(SourceError::reading(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads a file of JSON.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, SourceError> {
+///
+/// # Errors
+/// When it cannot be read, or has another form.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, SourceError> {
     let bytes = fs::read(path).map_err(SourceError::reading(path))?;
     serde_json::from_slice(&bytes).map_err(|source| SourceError::Form {
         path: path.to_owned(),

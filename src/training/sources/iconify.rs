@@ -60,7 +60,7 @@ const COLOURED_VARIANTS: usize = 3;
 /// Skin tones at the end of the name of an emoji.
 const SKIN_TONE: &str = "-skin-tone";
 /// Weight of pictures that are black, blue or on a coloured disc, beside those in true colours.
-pub const FALSE_COLOUR_WEIGHT: f32 = 0.4;
+pub const FALSE_COLOUR_WEIGHT: f32 = 0.25;
 /// Weight of names with something of a user interface in them, beside others.
 const PARTLY_WEIGHT: f32 = 0.4;
 
