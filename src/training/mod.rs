@@ -6,6 +6,20 @@
 //! what is installed to draw: the feature `training` builds them.
 
 pub mod pack;
+pub mod sources;
+pub mod colours;
+pub mod captions;
+pub mod render;
+pub mod packs;
+pub mod strokes_picture;
+pub mod painting;
+pub mod scribble;
+pub mod icon_packs;
+pub mod subject_pack;
+pub mod painted_packs;
+pub mod caption_list;
+pub mod contact_sheet;
+pub mod notice;
 pub mod tensor_file;
 pub mod teacher;
 pub mod parameters;

@@ -2,6 +2,7 @@
 
 pub mod say;
 pub mod folder;
+pub mod pictures;
 pub mod image;
 pub mod text;
 pub mod export;
