@@ -5,14 +5,14 @@
 
 pub mod error;
 pub mod config;
-mod checkpoint;
-mod safetensors_file;
+pub(crate) mod checkpoint;
+pub(crate) mod safetensors_file;
 mod pickle;
 mod torch_file;
 mod hugging_face;
-mod inference;
+pub(crate) mod inference;
 mod weights;
-mod layers;
+pub(crate) mod layers;
 mod transformer;
 mod vision_transformer;
 mod resnet;

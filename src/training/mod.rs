@@ -6,6 +6,20 @@
 //! what is installed to draw: the feature `training` builds them.
 
 pub mod pack;
+pub mod sources;
+pub mod colours;
+pub mod captions;
+pub mod render;
+pub mod packs;
+pub mod strokes_picture;
+pub mod painting;
+pub mod scribble;
+pub mod icon_packs;
+pub mod subject_pack;
+pub mod painted_packs;
+pub mod caption_list;
+pub mod contact_sheet;
+pub mod notice;
 pub mod tensor_file;
 pub mod teacher;
 pub mod parameters;
@@ -17,5 +31,13 @@ pub mod sample;
 pub mod adversary;
 pub mod evaluation;
 pub mod image;
+pub mod wordnet;
+pub mod corpus;
+pub mod text_batches;
+pub mod text_tower;
+pub mod row_optimizer;
+pub mod text_training;
+pub mod text_report;
+pub mod export;
 pub mod drawings;
 pub mod command;

@@ -1,0 +1,17 @@
+//! From packages to a catalogue: which pictures of which package are learned from, what they show, and
+//! how often.
+
+pub mod error;
+pub mod words;
+pub mod wordnet;
+pub mod names;
+pub mod emoji;
+pub mod entry;
+pub mod sets;
+pub mod iconify;
+pub mod clip_art;
+pub mod catalogue;
+
+pub use entry::{Artwork, Entry, Source};
+pub use error::SourceError;
+pub use wordnet::WordNet;
