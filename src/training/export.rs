@@ -43,12 +43,13 @@ impl ImageTower {
     /// A tower that was trained on pictures with sides of `side` pixels.
     pub fn of_training(size: &EfficientNetSize, parameters: &Parameters, side: i64) -> Self {
         let folded = fold(parameters).into_iter();
+        let channels = |value: f64| vec![value.to_string(); 3].join(",");
         let layers = size.layers.map(|count| count.to_string()).join(",");
         let facts = [
             ("vision_layers", layers),
             ("image_side", side.to_string()),
-            ("image_mean", [MEAN.to_string(); 3].join(",")),
-            ("image_std", [DEVIATION.to_string(); 3].join(",")),
+            ("image_mean", channels(MEAN)),
+            ("image_std", channels(DEVIATION)),
         ];
         Self {
             tensors: folded
