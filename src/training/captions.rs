@@ -64,12 +64,12 @@ pub fn record(entry: &Entry, colour: Option<&str>, wordnet: &WordNet) -> Record 
         } else {
             Vec::new()
         },
-        scenes: if coloured && entry.movable {
+        scenes: if coloured && entry.uses.movable {
             scenes(&entry.phrase, &thing)
         } else {
             Vec::new()
         },
-        filtered: if coloured && entry.simple {
+        filtered: if coloured && entry.uses.simple {
             filtered(&thing)
         } else {
             Vec::new()
@@ -92,7 +92,7 @@ fn coloured(entry: &Entry, thing: &str, colour: Option<&str>, wordnet: &WordNet)
     captions.extend(looks(entry, thing));
     let others = entry.everyday.iter();
     captions.extend(others.map(|other| names::with_article(other, wordnet)));
-    if let Some(colour) = colour.filter(|_| entry.colourable) {
+    if let Some(colour) = colour.filter(|_| entry.uses.colourable) {
         let all = std::iter::once(&entry.phrase).chain(&entry.everyday);
         captions.extend(all.filter_map(|phrase| in_colour(phrase, colour, wordnet)));
     }
@@ -149,7 +149,7 @@ pub fn all(record: &Record) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::super::pack::Style;
-    use super::super::sources::Artwork;
+    use super::super::sources::{Artwork, Uses};
     use super::*;
 
     fn entry(phrase: &str, style: Style) -> Entry {
@@ -163,9 +163,11 @@ mod tests {
             everyday: vec!["car".to_owned()],
             keywords: vec!["wheel".to_owned()],
             looks: vec!["a style of {}".to_owned()],
-            simple: true,
-            movable: true,
-            colourable: true,
+            uses: Uses {
+                simple: true,
+                movable: true,
+                colourable: true,
+            },
             true_colours: style != Style::Silhouette,
             artwork: Artwork::Icon(phrase.to_owned()),
         }

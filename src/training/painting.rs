@@ -15,12 +15,12 @@ use crate::scene::{Picture, Point, Rgb, Strokes};
 /// Half of the width of the strokes of each layer, in pixels of the 224 canvas, and the part of all strokes
 /// that it gets.
 const LAYERS: [(f32, f32); 6] = [
-    (12.0, 0.12),
-    (8.0, 0.18),
-    (5.0, 0.26),
-    (3.0, 0.22),
-    (2.0, 0.13),
-    (1.2, 0.09),
+    (10.0, 0.20),
+    (7.0, 0.22),
+    (4.5, 0.22),
+    (3.0, 0.18),
+    (2.0, 0.10),
+    (1.2, 0.08),
 ];
 /// The number of strokes of a painting lies between these.
 const STROKES: [f32; 2] = [60.0, 400.0];
@@ -84,28 +84,23 @@ fn blurred(picture: &Picture, half_width: f32) -> Picture {
     }
     let mut values = picture.values().to_vec();
     for plane in values.chunks_mut(SIDE * SIDE) {
-        let mut line = vec![0.0; SIDE];
-        for along_rows in [true, false] {
-            for row in 0..SIDE {
-                let place = |index: usize| {
-                    if along_rows {
-                        row * SIDE + index
-                    } else {
-                        index * SIDE + row
-                    }
-                };
-                for (index, mean) in line.iter_mut().enumerate() {
-                    let range = index.saturating_sub(reach)..(index + reach + 1).min(SIDE);
-                    let count = range.len() as f32;
-                    *mean = range.map(|index| plane[place(index)]).sum::<f32>() / count;
-                }
-                for (index, mean) in line.iter().enumerate() {
-                    plane[place(index)] = *mean;
-                }
-            }
-        }
+        smooth(plane, reach, 1, SIDE);
+        smooth(plane, reach, SIDE, 1);
     }
     Picture::new(SIDE, SIDE, values)
+}
+
+/// Makes every value the mean of those up to `reach` away in its line; `along` and `across` are the steps
+/// from one value of a line to the next and from line to line.
+fn smooth(plane: &mut [f32], reach: usize, along: usize, across: usize) {
+    for line in 0..SIDE {
+        let place = |index: usize| line * across + index * along;
+        let values: Vec<f32> = (0..SIDE).map(|index| plane[place(index)]).collect();
+        for index in 0..SIDE {
+            let near = &values[index.saturating_sub(reach)..(index + reach + 1).min(SIDE)];
+            plane[place(index)] = near.iter().sum::<f32>() / near.len() as f32;
+        }
+    }
 }
 
 /// Strokes of one width over what has been painted so far.
@@ -287,7 +282,7 @@ mod tests {
         let scale = SIDE as f32 / REFERENCE_SIDE;
         for stroke in 0..strokes.len() {
             assert!([4, 7, 10].contains(&strokes.points_of(stroke).len()));
-            assert!((0.9..=15.0).contains(&(strokes.half_widths[stroke] / scale)));
+            assert!((0.9..=12.5).contains(&(strokes.half_widths[stroke] / scale)));
             assert!((LEAST_OPACITY..=1.0).contains(&strokes.colors[stroke][3]));
         }
         let empty = difference(&disc(), &[0; PICTURE_BYTES]);

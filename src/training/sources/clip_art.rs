@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::entry::{Artwork, Entry, PUBLIC_DOMAIN, Source};
+use super::entry::{Artwork, Entry, PUBLIC_DOMAIN, Source, Uses};
 use super::error::{SourceError, files_below, read_json, read_text};
 use super::iconify::{FALSE_COLOUR_WEIGHT, Knowledge, emoji_entry, looks, word_entry};
 use super::names;
@@ -405,9 +405,7 @@ fn test_entry(
         everyday: Vec::new(),
         keywords: Vec::new(),
         looks: looks(&["a photo of {}"]),
-        simple: false,
-        movable: false,
-        colourable: false,
+        uses: Uses::default(),
         true_colours: true,
         artwork,
     }

@@ -91,8 +91,13 @@ impl EmojiNames {
             let index = names.emoji.len();
             names.by_code.insert(plain_code(&line.hexcode), index);
             names.by_name.insert(squashed(&label), index);
+            let shows_a_time = label.ends_with("o'clock") || label.ends_with("-thirty");
             names.emoji.push(Emoji {
-                label,
+                label: if shows_a_time {
+                    "clock".to_owned()
+                } else {
+                    label
+                },
                 keywords,
                 group,
                 subgroup,
@@ -222,6 +227,7 @@ mod tests {
             line("woman\u{2019}s hat", "1F452", 7, 65),
             line("flag: Peru", "1F1F5", 9, 98),
             line("keycap: 1", "0031-FE0F", 8, 94),
+            line("one o\u{2019}clock", "1F550", 5, 58),
         ];
         EmojiNames::new(lines, &BTreeMap::new(), &small())
     }
@@ -238,6 +244,11 @@ mod tests {
         assert_eq!(names.named("feline"), None);
         names.learn(&BTreeMap::from([("1f408".to_owned(), "feline".to_owned())]));
         assert_eq!(names.named("feline").unwrap().label, "cat");
+    }
+
+    #[test]
+    fn a_clock_is_a_clock_whatever_time_it_shows() {
+        assert_eq!(names().named("one-oclock").unwrap().label, "clock");
     }
 
     #[test]

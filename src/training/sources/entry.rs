@@ -56,6 +56,17 @@ pub enum Artwork {
     File(PathBuf),
 }
 
+/// What may be made of the picture of a thing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uses {
+    /// Whether it is named in one or two plain words, so that styles can be asked of it.
+    pub simple: bool,
+    /// Whether it may stand in front of any backdrop.
+    pub movable: bool,
+    /// Whether the name of a colour may be put before it.
+    pub colourable: bool,
+}
+
 /// A picture that is learned from or tested with, before it is rendered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -77,12 +88,8 @@ pub struct Entry {
     pub keywords: Vec<String>,
     /// Captions in which `{}` stands for what it shows, true of its style.
     pub looks: Vec<String>,
-    /// Whether it is named in one or two plain words, so that styles can be asked of it.
-    pub simple: bool,
-    /// Whether it may stand in front of any backdrop.
-    pub movable: bool,
-    /// Whether the name of a colour may be put before it.
-    pub colourable: bool,
+    /// What may be asked of it.
+    pub uses: Uses,
     /// Whether its colours are those of the thing: not if the set has one colour for everything.
     pub true_colours: bool,
     /// Where the picture is.

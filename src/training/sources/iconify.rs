@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::emoji::EmojiNames;
-use super::entry::{Artwork, Entry, Source, may_be_learned};
+use super::entry::{Artwork, Entry, Source, Uses, may_be_learned};
 use super::error::{SourceError, read_json};
 use super::names::{self, Drawable};
 use super::sets::{IconSet, LINES, Naming, SILHOUETTE, folder};
@@ -223,7 +223,9 @@ pub fn entries(
         Naming::Words | Naming::Compounds => word_entries(set, file, knowledge),
     };
     if !learned {
-        entries.iter_mut().for_each(|entry| entry.weight = 0.0);
+        for entry in &mut entries {
+            entry.weight = 0.0;
+        }
     }
     Ok((source, entries))
 }
@@ -266,9 +268,11 @@ pub fn emoji_entry(set: &str, name: &str, emoji: &super::emoji::Emoji, wordnet: 
         everyday: names::everyday(&emoji.label),
         keywords: emoji.keywords.clone(),
         looks: Vec::new(),
-        simple: simple || emoji.is_movable(),
-        movable: emoji.is_movable(),
-        colourable: simple,
+        uses: Uses {
+            simple: simple || emoji.is_movable(),
+            movable: emoji.is_movable(),
+            colourable: simple,
+        },
         true_colours: true,
         artwork: Artwork::Icon(name.to_owned()),
     }
@@ -295,7 +299,7 @@ fn word_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec
         };
         if set.naming == Naming::Compounds && !knowledge.is_english(&phrase) {
             entry.weight *= PARTLY_WEIGHT;
-            (entry.simple, entry.movable, entry.colourable) = (false, false, false);
+            entry.uses = Uses::default();
         }
         let count = seen.entry(phrase).or_default();
         *count += 1;
@@ -351,9 +355,11 @@ pub fn word_entry(set: &str, name: &str, phrase: &str, knowledge: Knowledge<'_>)
         everyday,
         keywords: Vec::new(),
         looks: Vec::new(),
-        simple,
-        movable: simple && kind.is_some() && !PLACES.contains(names::noun(phrase)),
-        colourable: simple && kind.is_some_and(|kind| kind != PERSON),
+        uses: Uses {
+            simple,
+            movable: simple && kind.is_some() && !PLACES.contains(names::noun(phrase)),
+            colourable: simple && kind.is_some_and(|kind| kind != PERSON),
+        },
         true_colours: true,
         artwork: Artwork::Icon(name.to_owned()),
     })

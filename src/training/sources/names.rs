@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::wordnet::WordNet;
-use super::words::{BRANDS, EVERYDAY, INTERFACE, UNCOUNTABLE};
+use super::words::{BRANDS, EVERYDAY, INTERFACE, UNCOUNTABLE, UNWANTED};
 
 /// Variants of the same picture, told apart at the end of its name.
 static VARIANT: LazyLock<Regex> = LazyLock::new(|| {
@@ -17,6 +17,10 @@ static VARIANT: LazyLock<Regex> = LazyLock::new(|| {
 static SEPARATORS: LazyLock<Regex> = LazyLock::new(|| regex(r"[-_:\s]+"));
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| regex(r"(^| )[0-9]+( |$)"));
 
+/// Longer names are no names of things.
+const MOST_WORDS: usize = 6;
+/// People, who are named before what they do: `person surfing`.
+const PEOPLE: [&str; 4] = ["man", "woman", "person", "child"];
 /// Words that begin a phrase which has its article, or needs none.
 const DETERMINERS: [&str; 9] = [
     "a", "an", "the", "some", "two", "three", "four", "five", "many",
@@ -82,10 +86,8 @@ pub enum Drawable {
 /// Judges a phrase of at most six words by its noun and the share of words for things.
 pub fn drawable(phrase: &str, wordnet: &WordNet) -> Drawable {
     let words: Vec<&str> = phrase.split(' ').filter(|word| !word.is_empty()).collect();
-    if words.is_empty()
-        || words.len() > 6
-        || words.iter().any(|word| word.len() < 2 && *word != "a")
-    {
+    let unreadable = |word: &&str| word.len() < 2 && *word != "a" || UNWANTED.contains(*word);
+    if words.is_empty() || words.len() > MOST_WORDS || words.iter().any(unreadable) {
         return Drawable::Not;
     }
     let interface = |word: &&&str| INTERFACE.contains(**word) && !AFTER_NOUN.contains(word);
@@ -100,7 +102,8 @@ pub fn drawable(phrase: &str, wordnet: &WordNet) -> Drawable {
     let noun = noun(phrase);
     let noun_is_thing = wordnet.is_concrete(noun) && !INTERFACE.contains(noun);
     let compound = words.len() > 1 && wordnet.is_concrete(phrase);
-    if !(noun_is_thing || compound) || 2 * things < total && !compound {
+    let mostly_things = noun_is_thing && 2 * things >= total;
+    if !mostly_things && !compound {
         return Drawable::Not;
     }
     if signs > 0 || wordnet.is_happening(phrase) && words.len() == 1 {
@@ -138,6 +141,9 @@ pub fn is_simple(phrase: &str) -> bool {
 pub fn with_article(phrase: &str, wordnet: &WordNet) -> String {
     let first = phrase.split(' ').next().unwrap_or_default();
     let noun = noun(phrase);
+    if PEOPLE.contains(&first) {
+        return format!("a {phrase}");
+    }
     let uncountable = UNCOUNTABLE.contains(noun) || UNCOUNTABLE.contains(phrase);
     let plural = PLURALS.contains(&noun) || wordnet.singular(noun).is_some();
     if DETERMINERS.contains(&first) || uncountable || plural {
@@ -189,6 +195,7 @@ mod tests {
             ("glass", "a glass"),
             ("glass of milk", "a glass of milk"),
             ("fire", "fire"),
+            ("person surfing", "a person surfing"),
             ("fire engine", "a fire engine"),
             ("two cats", "two cats"),
         ] {
@@ -204,6 +211,7 @@ mod tests {
         assert_eq!(drawable("cat search", &wordnet), Drawable::Not);
         assert_eq!(drawable("search cat", &wordnet), Drawable::Partly);
         assert_eq!(drawable("idea", &wordnet), Drawable::Not);
+        assert_eq!(drawable("naked cat", &wordnet), Drawable::Not);
         assert_eq!(drawable("house of idea", &wordnet), Drawable::Fully);
     }
 

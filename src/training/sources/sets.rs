@@ -91,12 +91,13 @@ const BLUE_LINES: &[&str] = &["a blue line drawing of {}", "a blue outline of {}
 const BLACK_AND_BLUE: &[&str] = &["a black and blue icon of {}"];
 const PEN: &[&str] = &["a black pen drawing of {}", "a hand-drawn sketch of {}"];
 const DISC: &[&str] = &["a round icon of {}", "an icon of {} on a colored circle"];
+const STICKER: &[&str] = &["a colorful sticker of {}"];
 /// Captions of clip art.
 pub const CLIP_ART: &[&str] = &["clip art of {}", "an illustration of {}"];
 /// Captions of three-dimensional renderings.
 pub const RENDER: &[&str] = &["a 3d render of {}", "a 3d cartoon of {}"];
 /// Captions of every style, of which none is true any more once a picture is painted again.
-pub const LOOKS: [&[&str]; 11] = [
+pub const LOOKS: &[&[&str]] = &[
     EMOJI,
     SILHOUETTE,
     LINES,
@@ -106,6 +107,7 @@ pub const LOOKS: [&[&str]; 11] = [
     BLACK_AND_BLUE,
     PEN,
     DISC,
+    STICKER,
     CLIP_ART,
     RENDER,
 ];
@@ -186,7 +188,7 @@ pub const SETS: [IconSet; 34] = [
     in_one_colour("streamline-sharp-color", BLUE),
     in_one_colour("streamline-cyber-color", BLUE_LINES),
     in_one_colour("streamline-kameleon-color", DISC),
-    compounds(icons("streamline-stickies-color")),
+    in_one_colour("streamline-stickies-color", STICKER),
     compounds(icons("streamline-ultimate-color")),
     in_one_colour("streamline-freehand-color", PEN),
     in_one_colour("icon-park", BLACK_AND_BLUE),
@@ -194,7 +196,7 @@ pub const SETS: [IconSet; 34] = [
     in_one_colour("marketeq", BLUE_LINES),
     compounds(icons("glyphs-poly")),
     compounds(icons("flat-color-icons")),
-    compounds(icons("fluent-color")),
+    in_one_colour("fluent-color", ICON),
     in_one_colour("flat-ui", DISC),
     silhouettes("game-icons", SILHOUETTE, Choice::All),
     silhouettes("pinhead", SILHOUETTE, Choice::All),

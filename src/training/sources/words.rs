@@ -9,6 +9,9 @@ pub static INTERFACE: LazyLock<HashSet<&str>> =
 /// Names of companies, and icons (`set:name`) that are a company's mark.
 pub static BRANDS: LazyLock<HashSet<&str>> =
     LazyLock::new(|| words(include_str!("../../../training/words/brands.txt")));
+/// Words for what is not drawn here.
+pub static UNWANTED: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| words(include_str!("../../../training/words/unwanted.txt")));
 /// Nouns without an article.
 pub static UNCOUNTABLE: LazyLock<HashSet<&str>> =
     LazyLock::new(|| words(include_str!("../../../training/words/uncountable.txt")));
