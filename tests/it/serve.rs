@@ -135,6 +135,14 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already where a test has asked for its status.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 pub(crate) fn drawing(iterations: u32) -> Value {
     json!({"input": {
         "prompt": "a house", "num_paths": 4, "num_iterations": iterations, "seed": 7,

@@ -126,23 +126,23 @@ fn a_server_without_work_ends() {
 
 #[test]
 fn a_client_that_waits_gets_its_drawing() {
-    terminate("60", 300, &[Asking::Wait], "succeeded");
+    terminate("60", 100, &[Asking::Wait], "succeeded");
 }
 
 #[test]
 fn a_drawing_in_the_background_is_finished_and_told() {
-    terminate("60", 300, &[Asking::Background], "succeeded");
+    terminate("60", 100, &[Asking::Background], "succeeded");
 }
 
 #[test]
 fn a_listener_hears_the_end() {
-    terminate("60", 300, &[Asking::Stream], "succeeded");
+    terminate("60", 100, &[Asking::Stream], "succeeded");
 }
 
 #[test]
 fn the_queue_is_drawn() {
     let askings = [Asking::Background, Asking::Wait, Asking::Stream];
-    terminate("60", 300, &askings, "succeeded");
+    terminate("60", 200, &askings, "succeeded");
 }
 
 #[test]
