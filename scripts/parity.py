@@ -17,6 +17,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -33,8 +34,8 @@ MODELS = {
     "RN50": dict(embed_dim=1024, vision_cfg=dict(layers=[3, 4, 6, 3], width=64, image_size=224), text_cfg=FULL_TEXT, quick_gelu=True),
     "tiny_vit": dict(embed_dim=24, vision_cfg=dict(layers=3, width=32, patch_size=8, image_size=32, head_width=8), text_cfg=TINY_TEXT, quick_gelu=True),
     "tiny_resnet": dict(embed_dim=24, vision_cfg=dict(layers=[1, 2, 1, 1], width=4, image_size=64, head_width=16), text_cfg=TINY_TEXT, quick_gelu=True),
-    "embedded": dict(embed_dim=384, vision_cfg=dict(layers=[1, 2, 2, 1], width=32, image_size=64, head_width=64),
-                     text_cfg=dict(context_length=77, vocab_size=49408, width=192, heads=3, layers=3), quick_gelu=False),
+    "embedded": dict(embed_dim=384, quick_gelu=False, text_cfg=dict(context_length=77, vocab_size=49408, width=192, heads=3, layers=3),
+                     vision_cfg=dict(timm_model_name="tf_efficientnet_lite0", timm_pool="avg", timm_proj="linear", timm_proj_bias=True, image_size=64)),
 }
 ONE_HEAD = dict(TINY_TEXT, heads=1)
 MODELS["tiny_vit_script"] = dict(MODELS["tiny_vit"], vision_cfg=dict(MODELS["tiny_vit"]["vision_cfg"], head_width=32), text_cfg=ONE_HEAD)
@@ -120,12 +121,12 @@ def torch_script(tensors, file):
     torch.jit.script(root).save(str(file))
 
 
-def expected(model, pictures, texts):
+def expected(model, pictures, texts, mean=MEAN, deviation=DEVIATION):
     """Unit embeddings, and the gradient of the sum of all cosines with the texts to the pictures."""
     tokens = open_clip.tokenize(texts)
     pictures = pictures.clone().requires_grad_(True)
     text = model.encode_text(tokens, normalize=True)
-    image = model.encode_image((pictures - MEAN) / DEVIATION, normalize=True)
+    image = model.encode_image((pictures - mean) / deviation, normalize=True)
     (gradient,) = torch.autograd.grad((image @ text.t()).sum(), pictures)
     return dict(pictures=pictures.detach(), image=image.detach(), text=text.detach(), gradient=gradient)
 
@@ -168,16 +169,46 @@ def write_fixtures():
     subprocess.run([sys.executable, ROOT / "scripts/token_fixture.py", FIXTURES / "tokens.json.gz"], check=True)
 
 
+def timm_names(model, folded):
+    """The embedded tower's tensors under timm's names. Its norms lie in its convolutions, so timm's do nothing but add the bias."""
+    trunk = model.visual.trunk
+    pairs = [("stem", trunk.conv_stem, trunk.bn1), ("head", trunk.conv_head, trunk.bn2)]
+    for index, block in enumerate(block for stage in trunk.blocks for block in stage):
+        if hasattr(block, "conv_pwl"):
+            parts = [("expand", block.conv_pw, block.bn1), ("depthwise", block.conv_dw, block.bn2), ("project", block.conv_pwl, block.bn3)]
+        else:
+            parts = [("depthwise", block.conv_dw, block.bn1), ("project", block.conv_pw, block.bn2)]
+        pairs += [(f"blocks.{index}.{part}", convolution, norm) for part, convolution, norm in parts]
+    for name, convolution, norm in pairs:
+        convolution.weight.copy_(folded.pop(f"visual.{name}.weight"))
+        norm.weight.fill_(1), norm.running_mean.zero_(), norm.running_var.fill_(1 - norm.eps)
+        norm.bias.copy_(folded.pop(f"visual.{name}.bias"))
+    model.visual.head.proj.weight.copy_(folded.pop("visual.projection.weight"))
+    model.visual.head.proj.bias.copy_(folded.pop("visual.projection.bias"))
+
+
+def embedded_file():
+    """The tensors of the weight file as 32-bit numbers, rows of bytes multiplied by their scale, and its facts."""
+    with safe_open(next((ROOT / "weights").glob("compact-*.safetensors")), "pt") as file:
+        tensors, facts = {name: file.get_tensor(name).float() for name in file.keys()}, file.metadata()
+    for name in [name for name in tensors if name.endswith(".scale")]:
+        tensors[name.removesuffix(".scale")] *= tensors.pop(name).unsqueeze(1)
+    return tensors, facts
+
+
 def embedded_model():
     model = open_clip.model.CLIP(**MODELS["embedded"]).eval().requires_grad_(False)
-    tensors = load_file(ROOT / "weights/compact-v0.safetensors")
-    model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
-    return model
+    tensors, facts = embedded_file()
+    timm_names(model, tensors)
+    model.load_state_dict(tensors, strict=False)
+    channels = [torch.tensor([float(x) for x in facts[key].split(",")]).reshape(1, 3, 1, 1) for key in ["image_mean", "image_std"]]
+    return model, channels
 
 
 def embedded_answers():
     torch.manual_seed(1)
-    return expected(embedded_model(), torch.rand(2, 3, 64, 64), TEXTS)
+    model, channels = embedded_model()
+    return expected(model, torch.rand(2, 3, 64, 64), TEXTS, *channels)
 
 
 def cosine(a, b):
@@ -241,10 +272,10 @@ def time_theirs(model, pictures, texts):
 
 
 def compare(name, probe, folder, rounds):
-    model = embedded_model() if name == "embedded" else build(name)
+    model, channels = embedded_model() if name == "embedded" else (build(name), (MEAN, DEVIATION))
     files = layouts(name, model, folder)
     side = MODELS[name]["vision_cfg"]["image_size"]
-    wanted = expected(model, torch.rand(4, 3, side, side), TEXTS)
+    wanted = expected(model, torch.rand(4, 3, side, side), TEXTS, *channels)
     pictures, answers = folder / "pictures.safetensors", folder / "answers.safetensors"
     save_file({"pictures": wanted["pictures"]}, pictures, {"texts": json.dumps(TEXTS)})
     good = True

@@ -18,4 +18,6 @@ pub mod outbound;
 pub mod service;
 pub mod webhook;
 pub mod http;
+#[cfg(feature = "training")]
+pub mod training;
 pub mod command;

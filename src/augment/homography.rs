@@ -11,6 +11,9 @@ const DISTORTION: f64 = 0.5;
 pub struct Homography(pub [f64; 8]);
 
 impl Homography {
+    /// The map that leaves every point where it is.
+    pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+
     /// The map that takes each of four points to its partner.
     ///
     /// Solves torchvision's eight equations (`functional._get_perspective_coeffs`), which have one

@@ -50,6 +50,20 @@ impl View {
             window: random_window(random, side),
         }
     }
+
+    /// All of the canvas as it is.
+    pub fn whole(width: usize, height: usize) -> Self {
+        let side = width.max(height) as u32;
+        Self {
+            perspective: Homography::IDENTITY,
+            window: Window {
+                left: 0,
+                top: 0,
+                width: side,
+                height: side,
+            },
+        }
+    }
 }
 
 /// `count` random views of a canvas of `width` x `height` pixels.

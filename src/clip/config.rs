@@ -38,6 +38,8 @@ pub enum ImageConfig {
     Transformer(TransformerSize),
     /// OpenAI's ModifiedResNet.
     ResNet(ResNetSize),
+    /// EfficientNet-Lite, the tower of the embedded model.
+    EfficientNet(EfficientNetSize),
 }
 
 /// The sizes of a vision transformer.
@@ -62,6 +64,31 @@ pub struct ResNetSize {
     pub heads: i64,
     /// Blocks of each stage.
     pub layers: [i64; 4],
+}
+
+/// The sizes of an EfficientNet-Lite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EfficientNetSize {
+    /// Channels after the stem.
+    pub stem: i64,
+    /// Blocks of each stage.
+    pub layers: [i64; 7],
+    /// Channels after each stage.
+    pub widths: [i64; 7],
+    /// Channels of the last map.
+    pub head: i64,
+}
+
+impl EfficientNetSize {
+    /// The smallest of the family.
+    pub const fn lite0() -> Self {
+        Self {
+            stem: 32,
+            layers: [1, 2, 2, 3, 3, 4, 1],
+            widths: [16, 24, 40, 80, 112, 192, 320],
+            head: 1280,
+        }
+    }
 }
 
 /// The sizes of a text tower.
@@ -156,6 +183,17 @@ impl ClipConfig {
         Self::tiny(64, image)
     }
 
+    /// An EfficientNet small enough for a test: 32 px, one block in each stage.
+    pub fn tiny_efficient_net() -> Self {
+        let image = ImageConfig::EfficientNet(EfficientNetSize {
+            stem: 8,
+            layers: [1; 7],
+            widths: [4, 8, 8, 12, 12, 16, 16],
+            head: 32,
+        });
+        Self::tiny(32, image)
+    }
+
     fn tiny(side: i64, image: ImageConfig) -> Self {
         let text = TextConfig {
             context: CONTEXT,
@@ -213,6 +251,10 @@ impl ClipConfig {
             ImageConfig::ResNet(ResNetSize { width, layers, .. }) => {
                 let blocks = layers.map(|count| count.to_string()).join("-");
                 format!("RN {blocks}x{width} at {} px", self.side)
+            }
+            ImageConfig::EfficientNet(EfficientNetSize { layers, head, .. }) => {
+                let blocks: i64 = layers.iter().sum();
+                format!("EfficientNet-Lite {blocks}x{head} at {} px", self.side)
             }
         }
     }

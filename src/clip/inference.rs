@@ -1,13 +1,14 @@
 //! Finds a model's sizes in the shapes of its tensors, by OpenAI's own rules (openai/CLIP, model.py, `build_model`).
 
 use std::path::Path;
+use std::str::FromStr;
 
 use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::config::{
-    Activation, CLIP_DEVIATION, CLIP_MEAN, ClipConfig, HEAD_WIDTH, ImageConfig, ResNetSize,
-    TextConfig, TransformerSize,
+    Activation, CLIP_DEVIATION, CLIP_MEAN, ClipConfig, EfficientNetSize, HEAD_WIDTH, ImageConfig,
+    ResNetSize, TextConfig, TransformerSize,
 };
 use super::error::ClipError;
 
@@ -28,10 +29,12 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
         .contains_key("visual.attnpool.c_proj.weight")
     {
         resnet(checkpoint)?
+    } else if checkpoint.tensors.contains_key("visual.head.weight") {
+        efficient_net(checkpoint)?
     } else {
-        return Err(
-            checkpoint.unknown("it has neither `visual.proj` nor `visual.attnpool.c_proj.weight`")
-        );
+        return Err(checkpoint.unknown(
+            "it has none of `visual.proj`, `visual.attnpool.c_proj.weight` and `visual.head.weight`",
+        ));
     };
     let [_, embedding] = checkpoint.shape("text_projection")?;
     Ok(ClipConfig {
@@ -84,6 +87,34 @@ fn resnet(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
             layers,
         }),
     ))
+}
+
+/// Nothing in the shapes tells where a stage begins or how large a picture is: the header does.
+fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
+    let [stem, ..] = checkpoint.shape::<4>("visual.stem.weight")?;
+    let [head, ..] = checkpoint.shape::<4>("visual.head.weight")?;
+    let layers: Vec<i64> = numbers(checkpoint, "vision_layers")?;
+    let Ok(layers) = <[i64; 7]>::try_from(layers) else {
+        return Err(checkpoint.unknown("its vision_layers are not seven numbers"));
+    };
+    let mut widths = [0; 7];
+    let mut blocks = 0;
+    for (width, count) in widths.iter_mut().zip(layers) {
+        blocks += count;
+        let last = format!("visual.blocks.{}.project.weight", blocks - 1);
+        [*width, ..] = checkpoint.shape::<4>(&last)?;
+    }
+    let side: Vec<i64> = numbers(checkpoint, "image_side")?;
+    let &[side] = side.as_slice() else {
+        return Err(checkpoint.unknown("its image_side is not one number"));
+    };
+    let size = EfficientNetSize {
+        stem,
+        layers,
+        widths,
+        head,
+    };
+    Ok((side, ImageConfig::EfficientNet(size)))
 }
 
 fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
@@ -161,10 +192,18 @@ fn channels(checkpoint: &Checkpoint, fact: &str, usual: [f32; 3]) -> Result<[f32
     let Some(told) = checkpoint.facts.get(fact) else {
         return Ok(usual);
     };
-    let numbers: Vec<f32> = told
-        .split(',')
-        .filter_map(|number| number.trim().parse().ok())
-        .collect();
-    <[f32; 3]>::try_from(numbers)
+    <[f32; 3]>::try_from(listed(told))
         .map_err(|_| checkpoint.unknown(format!("its {fact} is `{told}`, not three numbers")))
+}
+
+/// The numbers that the header gives for this fact.
+fn numbers(checkpoint: &Checkpoint, fact: &str) -> Result<Vec<i64>, ClipError> {
+    let told = checkpoint.facts.get(fact);
+    let told = told.ok_or_else(|| checkpoint.unknown(format!("its header has no {fact}")))?;
+    Ok(listed(told))
+}
+
+fn listed<T: FromStr>(text: &str) -> Vec<T> {
+    let parts = text.split(',');
+    parts.filter_map(|part| part.trim().parse().ok()).collect()
 }

@@ -20,7 +20,7 @@ use super::error::HttpError;
 use super::observe::about;
 use super::preference::{Preference, accepts_events, last_event};
 use super::sending::Sending;
-use super::stream::{Seat, events};
+use super::stream::{Seat, events, events_from_the_first};
 use crate::prediction::{Detail, Input};
 use crate::service::{Destination, Lifeline, Prediction, Refusal, Request as Order, Snapshot};
 
@@ -158,7 +158,7 @@ async fn start(
         sender.spawn(Arc::clone(&prediction), webhook);
     }
     match (preference, seat) {
-        (_, Some(seat)) => Ok(events(application, prediction, None, seat)),
+        (_, Some(seat)) => Ok(events_from_the_first(application, prediction, seat)),
         (Preference::RespondAsync, None) => {
             // The drawing may have begun meanwhile; what is answered here is that it is accepted.
             body(StatusCode::ACCEPTED, prediction.snapshot().accepted()).await

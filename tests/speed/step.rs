@@ -44,6 +44,7 @@ fn spec(strokes: usize) -> Spec {
             weight: 0.001,
         },
         stroke_widths: [2.0, 100.0],
+        recipe: None,
     }
 }
 

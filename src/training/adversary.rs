@@ -1,0 +1,112 @@
+//! The adversary: small changes of a picture that the tower mistakes for something else.
+//!
+//! A tower that learned to see through them has gradients that look like things, and drawings made with
+//! it show things (Ganz & Elad 2024, "CLIPAG"). Madry et al. 2018, section 2.1, with the L2 norm.
+
+use tch::{Kind, TchError, Tensor};
+
+/// Length of one of the adversary's steps, as a part of how far it may go in all.
+const STEP: f64 = 0.65;
+
+/// How far the adversary may go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adversary {
+    /// The greatest length of the change of one picture (L2 norm over its values from 0 to 1).
+    pub reach: f64,
+    /// Its steps.
+    pub steps: usize,
+}
+
+impl Adversary {
+    /// The changed pictures, `[N, 3, H, W]`, within 0 to 1. `loss` gives the sum over pictures that the
+    /// adversary wants to be large; `noise`, of the same shape as `pictures`, is the direction that it
+    /// begins in.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn change(
+        &self,
+        pictures: &Tensor,
+        noise: &Tensor,
+        mut loss: impl FnMut(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<Tensor, TchError> {
+        if self.reach <= 0.0 || self.steps == 0 {
+            return Ok(pictures.shallow_clone());
+        }
+        let mut change = direction(noise)? * (0.5 * self.reach);
+        for _ in 0..self.steps {
+            let attempt = pictures.f_add(&change)?.f_clamp(0.0, 1.0)?;
+            let attempt = attempt.detach().set_requires_grad(true);
+            let gradient = Tensor::f_run_backward(&[loss(&attempt)?], &[&attempt], false, false)?;
+            change = change + direction(&gradient[0])? * (STEP * self.reach);
+            let excess = length(&change)?
+                .f_div_scalar(self.reach)?
+                .f_clamp_min(1.0)?;
+            change = change.f_div(&excess)?;
+        }
+        Ok(pictures.f_add(&change)?.f_clamp(0.0, 1.0)?.detach())
+    }
+}
+
+/// The length of each picture's change, `[N, 1, 1, 1]`.
+fn length(change: &Tensor) -> Result<Tensor, TchError> {
+    let sides = [1_i64, 2, 3];
+    change
+        .f_square()?
+        .f_sum_dim_intlist(sides.as_slice(), true, Kind::Float)?
+        .f_sqrt()
+}
+
+fn direction(change: &Tensor) -> Result<Tensor, TchError> {
+    change.f_div(&length(change)?.f_add_scalar(1e-9)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    const ADVERSARY: Adversary = Adversary {
+        reach: 0.5,
+        steps: 2,
+    };
+
+    fn grey() -> (Tensor, Tensor) {
+        let pictures = Tensor::full([2, 3, 4, 4], 0.5, (Kind::Float, Device::Cpu));
+        let noise = Tensor::arange(96, (Kind::Float, Device::Cpu))
+            .reshape([2, 3, 4, 4])
+            .sin();
+        (pictures, noise)
+    }
+
+    #[test]
+    fn it_makes_the_loss_larger_and_stays_within_its_reach() {
+        let (pictures, noise) = grey();
+        let loss = |pictures: &Tensor| pictures.f_narrow(1, 0, 1)?.f_sum(Kind::Float);
+        let changed = ADVERSARY.change(&pictures, &noise, loss).unwrap();
+        assert!(
+            loss(&changed).unwrap().double_value(&[])
+                > loss(&pictures).unwrap().double_value(&[]) + 1.0
+        );
+        let far = length(&(changed - pictures))
+            .unwrap()
+            .max()
+            .double_value(&[]);
+        assert!(far <= 0.5 + 1e-5, "{far}");
+        assert!(far > 0.49);
+    }
+
+    #[test]
+    fn an_adversary_without_reach_changes_nothing() {
+        let (pictures, noise) = grey();
+        let idle = Adversary {
+            reach: 0.0,
+            ..ADVERSARY
+        };
+        let same = idle
+            .change(&pictures, &noise, |_| unreachable!("it has nothing to ask"))
+            .unwrap();
+        assert!(same.equal(&pictures));
+    }
+}

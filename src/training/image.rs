@@ -1,0 +1,410 @@
+//! The image tower's training.
+
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::adversary::Adversary;
+use super::evaluation::{Evaluation, TestSet};
+use super::parameters::{self, Optimizer, Parameters};
+use super::sample::{Batch, Gallery};
+use super::teacher::{Targets, Teacher};
+use super::tensor_file::{self, TensorFile};
+use super::tower::{Mode, Tower};
+use crate::compute::library;
+
+/// What the cosines are multiplied with before the softmax, at the start and at most.
+const SHARPNESS: [f64; 2] = [15.0, 60.0];
+/// The name of its logarithm among the parameters.
+const SHARPNESS_NAME: &str = "log_sharpness";
+/// Weight of the cosine to the caption's own embedding, beside choosing among captions.
+const COSINE_WEIGHT: f64 = 1.0;
+/// Batches that are made ahead of their use.
+const AHEAD: usize = 4;
+/// Parts of the batch that are learned side by side on a processor. The number may not depend on the
+/// machine, or the result would.
+const SHARDS: usize = 2;
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Side of the pictures that the tower reads, in pixels.
+    pub side: usize,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// The highest learning rate.
+    pub rate: f64,
+    /// Steps until the rate is at its highest.
+    pub warm_up: u64,
+    /// The adversary as it is in the end.
+    pub adversary: Adversary,
+    /// The part of the run without an adversary, and the part until it may go all the way.
+    pub peace: [f64; 2],
+    /// The part of the run until pictures are as hard to recognise as they get.
+    pub ease: f64,
+    /// Seed of all random choices.
+    pub seed: u64,
+    /// Where the run is kept.
+    pub checkpoint: PathBuf,
+    /// Steps between reports.
+    pub report: u64,
+    /// The run stops, to be resumed, after this time.
+    pub leg: Duration,
+}
+
+impl Plan {
+    fn part(&self, step: u64) -> f64 {
+        step as f64 / self.steps as f64
+    }
+
+    /// A short rise, then half a cosine.
+    fn rate_at(&self, step: u64) -> f64 {
+        let rise = ((step + 1) as f64 / self.warm_up as f64).min(1.0);
+        self.rate * rise * (0.01 + 0.99 * 0.5 * (1.0 + (PI * self.part(step)).cos()))
+    }
+
+    fn adversary_at(&self, step: u64) -> Adversary {
+        let [begins, full] = self.peace;
+        let part = ((self.part(step) - begins) / (full - begins).max(1e-9)).clamp(0.0, 1.0);
+        Adversary {
+            reach: self.adversary.reach * part,
+            ..self.adversary
+        }
+    }
+
+    fn effort_at(&self, step: u64) -> f64 {
+        (0.25 + 0.75 * self.part(step) / self.ease.max(1e-9)).min(1.0)
+    }
+}
+
+/// A tower and everything that its training has come to.
+#[derive(Debug)]
+pub struct Run {
+    tower: Tower,
+    parameters: Parameters,
+    optimizer: Optimizer,
+    device: Device,
+}
+
+/// What one step found.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    choice: f64,
+    cosine: f64,
+    gradient: f64,
+}
+
+impl Run {
+    /// Takes up the run that lies at `checkpoint`, else begins one, from the ImageNet weights in `start`
+    /// if there are any.
+    ///
+    /// # Errors
+    /// When a file is of another tower.
+    pub fn open(
+        tower: Tower,
+        plan: &Plan,
+        embedding: i64,
+        start: Option<&Path>,
+        device: Device,
+    ) -> anyhow::Result<Self> {
+        let mut parameters = tower.parameters(embedding, plan.seed, device);
+        if let Some(start) = start {
+            tower.start_from(&tensor_file::read(start)?, &parameters)?;
+        }
+        let sharpness = Tensor::from_slice(&[SHARPNESS[0].ln() as f32]).to_device(device);
+        parameters.add(SHARPNESS_NAME, &sharpness);
+        let optimizer = if plan.checkpoint.is_file() {
+            let file = tensor_file::read(&plan.checkpoint)?;
+            ensure!(
+                file.number("seed")? == plan.seed,
+                "{} was begun with another seed",
+                plan.checkpoint.display()
+            );
+            parameters::resume(&file, &parameters)?
+        } else {
+            Optimizer::new(&parameters)
+        };
+        Ok(Self {
+            tower,
+            parameters,
+            optimizer,
+            device,
+        })
+    }
+
+    /// Trains until the plan is fulfilled or the time of the leg is over, and says whether it is
+    /// fulfilled. `tell` gets a line for each report.
+    ///
+    /// # Errors
+    /// When libtorch fails, the checkpoint cannot be written, or a number is not finite.
+    pub fn train(
+        &mut self,
+        plan: &Plan,
+        gallery: &Gallery,
+        teacher: &Teacher,
+        tests: &[TestSet],
+        mut tell: impl FnMut(&str),
+    ) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        let first = self.optimizer.updates();
+        let mut smooth: Option<Step> = None;
+        let (sender, receiver) = sync_channel::<Batch>(AHEAD);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for step in first..plan.steps {
+                    let batch =
+                        gallery.batch(plan.seed, step, plan.batch, plan.side, plan.effort_at(step));
+                    // The run has stopped when nobody takes it.
+                    if sender.send(batch).is_err() {
+                        return;
+                    }
+                }
+            });
+            let receiver = receiver;
+            for step in first..plan.steps {
+                let batch = receiver.recv().context("no more batches are made")?;
+                let found = self.step(plan, step, &batch, teacher)?;
+                ensure!(
+                    found.gradient.is_finite() && found.choice.is_finite(),
+                    "the loss or its gradient is not finite in step {step}: {found:?}"
+                );
+                smooth = Some(smooth.map_or(found, |smooth| smooth.towards(found)));
+                let done = step + 1;
+                let over = done == plan.steps || began.elapsed() > plan.leg;
+                if done.is_multiple_of(plan.report) || over {
+                    self.save(plan)?;
+                    let speed =
+                        ((done - first) as f64 * plan.batch as f64) / began.elapsed().as_secs_f64();
+                    let figures = self.evaluate(tests, teacher, 400)?;
+                    let smooth = smooth.unwrap_or(found);
+                    tell(&format!(
+                        "step {done}/{} {speed:.0}/s reach {:.2} choice {:.3} cosine {:.3} gradient {:.2} | {}",
+                        plan.steps,
+                        plan.adversary_at(step).reach,
+                        smooth.choice,
+                        smooth.cosine,
+                        smooth.gradient,
+                        figures.join(" | ")
+                    ));
+                }
+                if over {
+                    break;
+                }
+            }
+            Ok(self.optimizer.updates() == plan.steps)
+        })
+    }
+
+    /// Top-1 and top-5 of the averaged tower on at most `most` pictures of each test.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn evaluate(
+        &self,
+        tests: &[TestSet],
+        teacher: &Teacher,
+        most: usize,
+    ) -> anyhow::Result<Vec<String>> {
+        let average = self.optimizer.average();
+        let read = |pictures: &Tensor| {
+            let pictures = pictures.to_device(self.device);
+            tch::no_grad(|| self.tower.read(average, &pictures, Mode::Judge))
+        };
+        tests
+            .iter()
+            .map(|test| {
+                let evaluation: Evaluation = test.evaluate(teacher, most, read)?;
+                Ok(format!("{} {evaluation}", test.name()))
+            })
+            .collect()
+    }
+
+    /// The averaged tower's parameters.
+    pub fn average(&self) -> &Parameters {
+        self.optimizer.average()
+    }
+
+    fn save(&self, plan: &Plan) -> anyhow::Result<()> {
+        let facts = BTreeMap::from([("seed".to_owned(), plan.seed.to_string())]);
+        parameters::save(&plan.checkpoint, &self.parameters, &self.optimizer, facts)
+    }
+
+    fn step(
+        &mut self,
+        plan: &Plan,
+        step: u64,
+        batch: &Batch,
+        teacher: &Teacher,
+    ) -> anyhow::Result<Step> {
+        let targets = teacher.targets(&batch.shares, &batch.bank);
+        let shape = [plan.batch as i64, 3, plan.side as i64, plan.side as i64];
+        let place = |values: &[f32]| {
+            Tensor::from_slice(values)
+                .reshape(shape)
+                .to_device(self.device)
+        };
+        let (views, noise) = (place(&batch.views), place(&batch.noise));
+        let shards = if self.device == Device::Cpu {
+            SHARDS
+        } else {
+            1
+        };
+        let size = (plan.batch / shards) as i64;
+        let adversary = plan.adversary_at(step);
+        let parts: Vec<Part> = (0..shards as i64)
+            .map(|shard| Part {
+                tower: self.tower,
+                parameters: self.parameters.share(),
+                adversary,
+                views: views.narrow(0, shard * size, size),
+                noise: noise.narrow(0, shard * size, size),
+                targets: targets.of(shard * size, size),
+                // The running means of the norms are moved by one part, so that no two do at once.
+                mode: if shard == 0 {
+                    Mode::Learn
+                } else {
+                    Mode::Attack
+                },
+            })
+            .collect();
+        let learned: Vec<(Vec<Tensor>, Step)> = if self.device == Device::Cpu {
+            side_by_side(parts)?
+        } else {
+            parts
+                .into_iter()
+                .map(Part::learn)
+                .collect::<Result<_, _>>()?
+        };
+        let count = learned.len() as f64;
+        let mut sums = learned.iter();
+        let (gradient, first) = sums.next().expect("there is a part");
+        let mut gradient: Vec<Tensor> = gradient.iter().map(|part| part / count).collect();
+        let (mut choice, mut cosine) = (first.choice / count, first.cosine / count);
+        for (more, found) in sums {
+            for (sum, part) in gradient.iter_mut().zip(more) {
+                *sum += part / count;
+            }
+            choice += found.choice / count;
+            cosine += found.cosine / count;
+        }
+        let gradient = self
+            .optimizer
+            .descend(&self.parameters, &gradient, plan.rate_at(step));
+        tch::no_grad(|| {
+            let mut sharpness = self.parameters.get(SHARPNESS_NAME).shallow_clone();
+            let _ = sharpness.clamp_(0.0, SHARPNESS[1].ln());
+        });
+        Ok(Step {
+            choice,
+            cosine,
+            gradient,
+        })
+    }
+}
+
+impl Step {
+    fn towards(self, newest: Self) -> Self {
+        let mix = |old: f64, new: f64| 0.98 * old + 0.02 * new;
+        Self {
+            choice: mix(self.choice, newest.choice),
+            cosine: mix(self.cosine, newest.cosine),
+            gradient: mix(self.gradient, newest.gradient),
+        }
+    }
+}
+
+/// Each part on a thread of its own, one thread of libtorch's each.
+fn side_by_side(parts: Vec<Part>) -> Result<Vec<(Vec<Tensor>, Step)>, TchError> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|part| {
+                scope.spawn(|| {
+                    library::use_one_thread();
+                    part.learn()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a part does not panic"))
+            .collect()
+    })
+}
+
+/// A part of a batch, with handles to everything that it needs.
+struct Part {
+    tower: Tower,
+    parameters: Parameters,
+    adversary: Adversary,
+    views: Tensor,
+    noise: Tensor,
+    targets: Targets,
+    mode: Mode,
+}
+
+impl Part {
+    /// The gradient of the mean loss, after the adversary had its turn.
+    fn learn(self) -> Result<(Vec<Tensor>, Step), TchError> {
+        let changed = self
+            .adversary
+            .change(&self.views, &self.noise, |pictures| {
+                let embeddings = self.tower.read(&self.parameters, pictures, Mode::Attack)?;
+                self.choice(&embeddings)?.f_sum(Kind::Float)
+            })?;
+        let embeddings = self.tower.read(&self.parameters, &changed, self.mode)?;
+        let choice = self.choice(&embeddings)?.f_mean(Kind::Float)?;
+        let cosines = embeddings.f_mul(&self.targets.embeddings)?;
+        let cosine = cosines
+            .f_sum_dim_intlist(-1, false, Kind::Float)?
+            .f_mean(Kind::Float)?;
+        let loss = choice.f_sub(&cosine.f_mul_scalar(COSINE_WEIGHT)?)?;
+        let gradient = self.parameters.gradient(&loss)?;
+        let found = Step {
+            choice: choice.double_value(&[]),
+            cosine: cosine.double_value(&[]),
+            gradient: 0.0,
+        };
+        Ok((gradient, found))
+    }
+
+    /// How far the choice among captions is from the shares, for each picture: the divergence of
+    /// Kullback and Leibler, `[N]`.
+    fn choice(&self, embeddings: &Tensor) -> Result<Tensor, TchError> {
+        let sharpness = self.parameters.get(SHARPNESS_NAME).f_exp()?;
+        let scores = embeddings
+            .f_matmul(&self.targets.choices.f_tr()?)?
+            .f_mul(&sharpness)?;
+        let shares = &self.targets.shares;
+        let gap = shares
+            .f_add_scalar(1e-9)?
+            .f_log()?
+            .f_sub(&scores.f_log_softmax(-1, Kind::Float)?)?;
+        shares
+            .f_mul(&gap)?
+            .f_sum_dim_intlist(-1, false, Kind::Float)
+    }
+}
+
+/// The averaged tower of a finished or unfinished run.
+///
+/// # Errors
+/// When the file is of another tower.
+pub fn averaged(
+    tower: Tower,
+    file: &TensorFile,
+    embedding: i64,
+    device: Device,
+) -> anyhow::Result<Parameters> {
+    let parameters = tower.parameters(embedding, 0, device);
+    parameters::take_average(file, &parameters)?;
+    Ok(parameters)
+}

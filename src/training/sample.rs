@@ -1,0 +1,415 @@
+//! What the image tower gets to see: pictures of packs, alone, in scenes, filtered, crossed out, in the
+//! views that drawings are seen in.
+
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+use super::backdrop::backdrop;
+use super::filter;
+use super::pack::{Backdrop, Filter, Pack, SIDE, Style};
+use super::sprite::{Placement, lay};
+use super::teacher::{Shares, Teacher};
+use crate::augment::{View, Views};
+use crate::scene::Picture;
+
+/// Captions that a picture is told from in each step, beside those of its batch.
+const BANK: usize = 4096;
+/// How often an object is put into a scene, if it can be.
+const SCENES: f64 = 0.22;
+/// How often two objects are put side by side.
+const PAIRS: f64 = 0.06;
+/// How often a picture is filtered, if its captions say so.
+const FILTERED: f64 = 0.15;
+/// How often a caption is one of the keywords.
+const KEYWORDS: f64 = 0.12;
+/// How often strokes that show nothing lie over a picture.
+const CROSSED_OUT: f64 = 0.1;
+/// How often a picture is seen through the random views of the drawing loop, rather than whole.
+const DRAWING_VIEWS: f64 = 0.75;
+
+/// One picture and its captions as numbers of the teacher's.
+#[derive(Debug)]
+struct Entry {
+    pack: usize,
+    index: usize,
+    style: Style,
+    concept: usize,
+    plain: Vec<usize>,
+    keywords: Vec<usize>,
+    scenes: Vec<(Backdrop, usize)>,
+    filtered: Vec<(Filter, usize)>,
+}
+
+/// All pictures that may be shown.
+#[derive(Debug)]
+pub struct Gallery {
+    packs: Vec<Pack>,
+    entries: Vec<Entry>,
+    choice: WeightedIndex<f32>,
+    objects: Vec<usize>,
+    scribbles: Vec<usize>,
+    concepts: Vec<usize>,
+}
+
+/// What one step learns from.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[N, 3, R, R]` values from 0 to 1.
+    pub views: Vec<f32>,
+    /// What each picture shows.
+    pub shares: Vec<Shares>,
+    /// Captions to tell them from.
+    pub bank: Vec<usize>,
+    /// Where the adversary begins, `[N, 3, R, R]` values from -1 to 1.
+    pub noise: Vec<f32>,
+}
+
+impl Gallery {
+    /// All pictures of the packs whose captions the teacher knows and whose weight is not zero.
+    ///
+    /// A thing that many sets draw is shown more often than one that few do, but not in proportion:
+    /// its pictures share the square root of their number.
+    pub fn new(packs: Vec<Pack>, teacher: &Teacher) -> Self {
+        let mut entries = Vec::new();
+        let mut weights = Vec::new();
+        for (pack, pictures) in packs.iter().enumerate() {
+            for (index, record) in pictures.records.iter().enumerate() {
+                let known = |captions: &[String]| -> Vec<usize> {
+                    captions
+                        .iter()
+                        .filter_map(|caption| teacher.caption(caption))
+                        .collect()
+                };
+                let plain = known(&record.plain);
+                let Some(concept) = teacher.caption(&record.concept) else {
+                    continue;
+                };
+                if record.weight <= 0.0 || plain.is_empty() {
+                    continue;
+                }
+                weights.push(record.weight);
+                entries.push(Entry {
+                    pack,
+                    index,
+                    style: record.style,
+                    concept,
+                    plain,
+                    keywords: known(&record.keywords),
+                    scenes: named(&record.scenes, teacher),
+                    filtered: named(&record.filtered, teacher),
+                });
+            }
+        }
+        let mut counts: HashMap<usize, f32> = HashMap::new();
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.style != Style::Scribble)
+        {
+            *counts.entry(entry.concept).or_default() += 1.0;
+        }
+        for (weight, entry) in weights.iter_mut().zip(&entries) {
+            *weight /= counts.get(&entry.concept).map_or(1.0, |count| count.sqrt());
+        }
+        let which = |wanted: &dyn Fn(&Entry) -> bool| -> Vec<usize> {
+            (0..entries.len())
+                .filter(|&index| wanted(&entries[index]))
+                .collect()
+        };
+        let mut concepts: Vec<usize> = entries.iter().map(|entry| entry.concept).collect();
+        concepts.sort_unstable();
+        concepts.dedup();
+        Self {
+            choice: WeightedIndex::new(&weights).expect("there are pictures"),
+            objects: which(&|entry| !entry.scenes.is_empty()),
+            scribbles: which(&|entry| entry.style == Style::Scribble),
+            concepts,
+            packs,
+            entries,
+        }
+    }
+
+    /// How many pictures there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The concepts of all pictures, each once.
+    pub fn concepts(&self) -> &[usize] {
+        &self.concepts
+    }
+
+    /// What step `step` of the run with this seed learns from: `count` views of `side` pixels. The same
+    /// numbers give the same batch, whatever came before.
+    ///
+    /// `effort`, 0 to 1, says how much of all the ways to make a picture harder to recognise is used.
+    pub fn batch(&self, seed: u64, step: u64, count: usize, side: usize, effort: f64) -> Batch {
+        let stream = |number: u64| {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(step * (count as u64 + 1) + number);
+            random
+        };
+        let samples: Vec<_> = (0..count)
+            .into_par_iter()
+            .map(|index| {
+                let mut random = stream(index as u64);
+                let (canvas, shares) = self.compose(&mut random, effort);
+                let mut view = see(&canvas, side, &mut random, effort);
+                let values: Vec<f32> = (0..view.len())
+                    .map(|_| random.random_range(-1.0..1.0))
+                    .collect();
+                disturb(&mut view, side, &mut random, effort);
+                (view, values, shares)
+            })
+            .collect();
+        let mut random = stream(count as u64);
+        let bank = self
+            .concepts
+            .choose_multiple(&mut random, BANK)
+            .copied()
+            .collect();
+        let mut batch = Batch {
+            views: Vec::new(),
+            shares: Vec::new(),
+            bank,
+            noise: Vec::new(),
+        };
+        for (view, noise, shares) in samples {
+            batch.views.extend(view);
+            batch.noise.extend(noise);
+            batch.shares.push(shares);
+        }
+        batch
+    }
+
+    fn picture(&self, entry: &Entry) -> &[u8] {
+        self.packs[entry.pack].picture(entry.index)
+    }
+
+    /// A canvas and what it shows.
+    fn compose(&self, random: &mut ChaCha8Rng, effort: f64) -> (Picture, Shares) {
+        let entry = &self.entries[self.choice.sample(random)];
+        let chance = random.random::<f64>() / effort.max(1e-6);
+        let (mut canvas, mut shares) = if !entry.scenes.is_empty() && chance < SCENES {
+            self.scene(entry, random)
+        } else if !entry.scenes.is_empty() && chance < SCENES + PAIRS {
+            self.pair(entry, random)
+        } else if !entry.filtered.is_empty() && chance < SCENES + PAIRS + FILTERED {
+            let canvas = self.alone(entry, random);
+            let &(filter, caption) = entry.filtered.choose(random).expect("there is one");
+            (filter::apply(filter, &canvas, random), vec![(caption, 1.0)])
+        } else {
+            (
+                self.alone(entry, random),
+                vec![(self.caption(entry, random), 1.0)],
+            )
+        };
+        let crossed_out =
+            entry.style != Style::Scribble && random.random_bool(CROSSED_OUT * effort);
+        if crossed_out && !self.scribbles.is_empty() {
+            self.cross_out(&mut canvas, &mut shares, random);
+        }
+        (canvas, shares)
+    }
+
+    fn caption(&self, entry: &Entry, random: &mut ChaCha8Rng) -> usize {
+        let captions = if !entry.keywords.is_empty() && random.random_bool(KEYWORDS) {
+            &entry.keywords
+        } else {
+            &entry.plain
+        };
+        *captions.choose(random).expect("there is one")
+    }
+
+    fn alone(&self, entry: &Entry, random: &mut ChaCha8Rng) -> Picture {
+        let mut canvas = ground(entry.style, random);
+        lay(&mut canvas, self.picture(entry), &Placement::alone(random));
+        canvas
+    }
+
+    fn scene(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
+        let &(kind, caption) = entry.scenes.choose(random).expect("there is one");
+        let mut canvas = backdrop(kind, SIDE, random);
+        lay(
+            &mut canvas,
+            self.picture(entry),
+            &Placement::in_scene(random),
+        );
+        (canvas, vec![(caption, 1.0)])
+    }
+
+    fn pair(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
+        let other = &self.entries[*self.objects.choose(random).expect("there is one")];
+        let mut canvas = ground(entry.style, random);
+        lay(
+            &mut canvas,
+            self.picture(entry),
+            &Placement::beside(random, false),
+        );
+        lay(
+            &mut canvas,
+            self.picture(other),
+            &Placement::beside(random, true),
+        );
+        let [first, second] = [entry, other].map(|entry| self.caption(entry, random));
+        (canvas, vec![(first, 0.5), (second, 0.5)])
+    }
+
+    /// Strokes that show nothing, over everything: the more they hide, the less is there to recognise.
+    fn cross_out(&self, canvas: &mut Picture, shares: &mut Shares, random: &mut ChaCha8Rng) {
+        let scribble = &self.entries[*self.scribbles.choose(random).expect("there is one")];
+        let placement = Placement {
+            size: random.random_range(0.5..1.4),
+            ..Placement::alone(random)
+        };
+        let covered = (1.5 * lay(canvas, self.picture(scribble), &placement)).min(1.0);
+        for share in shares.iter_mut() {
+            share.1 *= 1.0 - covered;
+        }
+        shares.push((self.caption(scribble, random), covered));
+    }
+}
+
+fn named<T: Copy>(captions: &[(T, String)], teacher: &Teacher) -> Vec<(T, usize)> {
+    let known = captions
+        .iter()
+        .filter_map(|(kind, text)| Some((*kind, teacher.caption(text)?)));
+    known.collect()
+}
+
+/// Paper, most often white; dark ground would swallow a silhouette.
+fn ground(style: Style, random: &mut ChaCha8Rng) -> Picture {
+    let lightest =
+        |random: &mut ChaCha8Rng, low: f32| [(); 3].map(|()| random.random_range(low..1.0));
+    let color = match random.random_range(0..100) {
+        0..68 => [1.0; 3],
+        68..84 => lightest(random, 0.8),
+        _ if style == Style::Silhouette => lightest(random, 0.6),
+        _ => lightest(random, 0.0),
+    };
+    Picture::filled(SIDE, SIDE, color)
+}
+
+fn see(canvas: &Picture, side: usize, random: &mut ChaCha8Rng, effort: f64) -> Vec<f32> {
+    let view = if random.random_bool(DRAWING_VIEWS * effort) {
+        View::random(random, SIDE, SIDE)
+    } else {
+        View::whole(SIDE, SIDE)
+    };
+    Views::new(canvas, &[view], side).values
+}
+
+/// Light, contrast and noise of a bad photograph.
+fn disturb(view: &mut [f32], side: usize, random: &mut ChaCha8Rng, effort: f64) {
+    let plane = side * side;
+    if random.random_bool(0.3 * effort) {
+        let contrast = random.random_range(0.75..1.15);
+        let tint = [(); 3].map(|()| random.random_range(-0.06..0.06));
+        for (index, value) in view.iter_mut().enumerate() {
+            *value = (*value - 0.5) * contrast + 0.5 + tint[index / plane];
+        }
+    }
+    if random.random_bool(0.5 * effort) {
+        let strength = random.random_range(0.0..0.15_f32);
+        for value in view.iter_mut() {
+            *value += random.random_range(-strength..=strength);
+        }
+    }
+    for value in view {
+        *value = value.clamp(0.0, 1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Tensor;
+
+    use super::*;
+    use crate::training::pack::{PICTURE_BYTES, PackWriter, Record};
+
+    fn record(name: &str, style: Style, weight: f32) -> Record {
+        let scenes = if style == Style::Emoji {
+            vec![(Backdrop::Sea, format!("a {name} on the sea"))]
+        } else {
+            Vec::new()
+        };
+        Record {
+            set: "own".to_owned(),
+            name: name.to_owned(),
+            style,
+            weight,
+            concept: format!("a {name}"),
+            plain: vec![format!("a {name}")],
+            keywords: Vec::new(),
+            scenes,
+            filtered: vec![(Filter::Neon, format!("a neon sign of a {name}"))],
+        }
+    }
+
+    fn gallery() -> Gallery {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = PackWriter::create(folder.path()).unwrap();
+        let records = [
+            record("boat", Style::Emoji, 1.0),
+            record("boat", Style::ClipArt, 1.0),
+            record("scribble", Style::Scribble, 0.2),
+            record("held out", Style::Emoji, 0.0),
+            record("stranger", Style::Emoji, 1.0),
+        ];
+        for record in &records {
+            writer.add(&[200; PICTURE_BYTES], record).unwrap();
+        }
+        writer.finish().unwrap();
+        let pack = Pack::open(folder.path()).unwrap();
+        let mut captions = HashMap::new();
+        for record in &records[..4] {
+            for caption in [&record.plain[0], &record.filtered[0].1] {
+                let next = captions.len();
+                captions.entry(caption.clone()).or_insert(next);
+            }
+        }
+        captions.insert("a boat on the sea".to_owned(), captions.len());
+        let rows = Tensor::eye(captions.len() as i64, (tch::Kind::Float, tch::Device::Cpu));
+        Gallery::new(vec![pack], &Teacher::new(captions, &rows))
+    }
+
+    #[test]
+    fn pictures_without_weight_or_known_captions_are_not_shown() {
+        let gallery = gallery();
+        assert_eq!(gallery.len(), 3);
+        assert_eq!(gallery.concepts().len(), 2);
+    }
+
+    #[test]
+    fn a_batch_depends_on_its_seed_and_step_alone() {
+        let gallery = gallery();
+        let batch = gallery.batch(1, 5, 8, 32, 1.0);
+        gallery.batch(1, 6, 8, 32, 1.0);
+        let again = gallery.batch(1, 5, 8, 32, 1.0);
+        assert_eq!(batch.views, again.views);
+        assert_eq!(batch.shares, again.shares);
+        assert_eq!(batch.noise, again.noise);
+        assert_ne!(batch.views, gallery.batch(1, 6, 8, 32, 1.0).views);
+        assert_ne!(batch.views, gallery.batch(2, 5, 8, 32, 1.0).views);
+    }
+
+    #[test]
+    fn shares_sum_to_one_and_values_are_colors() {
+        let batch = gallery().batch(3, 0, 64, 32, 1.0);
+        for shares in &batch.shares {
+            assert!((shares.iter().map(|share| share.1).sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        assert!(batch.views.iter().all(|value| (0.0..=1.0).contains(value)));
+        assert_eq!(batch.views.len(), 64 * 3 * 32 * 32);
+        assert!(batch.shares.iter().any(|shares| shares.len() > 1));
+    }
+}
