@@ -37,13 +37,13 @@ impl Recipe {
         start: StartStyle {
             margin: 0.15,
             reach: 0.1,
-            half_width: 2.0,
+            half_width: 1.5,
             opacity: [0.3, 0.7],
         },
         point_rates: [(0.8, 0.3), (0.5, 0.8), (0.0, 1.5)],
-        width_rate: 0.15,
-        color_rate: 0.03,
-        contrast_weight: 0.05,
+        width_rate: 0.1,
+        color_rate: 0.02,
+        contrast_weight: 0.1,
     };
 
     /// The one that suits this model.

@@ -69,6 +69,7 @@ fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
         let group = ViewGroup {
             views: &views,
             directions: &directions,
+            contrast: None,
         };
         clip.score_groups(&[group])
     });
