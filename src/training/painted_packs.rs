@@ -100,7 +100,7 @@ mod tests {
             style,
             weight,
             concept: "a cat".to_owned(),
-            plain: ["a cat", "an emoji of a cat", "a red cat"]
+            plain: ["a cat", "a drawing of a cat", "an emoji of a cat"]
                 .map(str::to_owned)
                 .to_vec(),
             keywords: Vec::new(),
