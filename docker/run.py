@@ -118,6 +118,11 @@ class Runner(BaseRunner):
             ge=0.0,
             le=1000.0,
         ),
+        recipe: str = Input(
+            description="How strokes begin and move, and what is asked of the picture besides the prompt: original is CLIPDraw's way, compact suits the embedded model, auto takes what suits the model in use.",
+            default="auto",
+            choices=["auto", "original", "compact"],
+        ),
         output_format: str = Input(
             description="File format of the frames and of the finished drawing.",
             default="svg",

@@ -2,15 +2,15 @@
 
 use sha2::{Digest, Sha256};
 
-/// The weight file, f16 in the safetensors format; `weights/README.md` tells its story.
-pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v0.safetensors");
+/// The weight file, in the safetensors format; `weights/README.md` tells its story.
+pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v1.safetensors");
 
 /// Stands for a path in errors and reports.
-pub(crate) const NAME: &str = "compact-v0.safetensors (embedded)";
+pub(crate) const NAME: &str = "compact-v1.safetensors (embedded)";
 
 /// SHA-256 of the embedded weight file, in lower-case hexadecimal.
 pub const EMBEDDED_SHA256: &str =
-    "bc3bd814fa27ced90857b7c46aa73a537ebc25d8ef6e91f2f70e4aa8028e19a0";
+    "df417f99c3e152c8323ac99a4b42dd903c3685ca44d21966c2208eab40096dc0";
 
 /// Whether the embedded weights are the ones that [`EMBEDDED_SHA256`] names.
 pub fn embedded_is_intact() -> bool {

@@ -117,7 +117,11 @@ fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipErro
     Ok((side, ImageConfig::EfficientNet(size)))
 }
 
-fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
+/// The sizes of the text tower.
+///
+/// # Errors
+/// When its tensors are missing.
+pub(crate) fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
     let [context, width] = checkpoint.shape("positional_embedding")?;
     let [vocabulary, _] = checkpoint.shape("token_embedding.weight")?;
     let heads = heads(checkpoint, "text_heads", width)?;
@@ -148,7 +152,10 @@ fn square_root(number: i64) -> Option<i64> {
 }
 
 /// The header's word, else that of a configuration beside the file, else OpenAI's habit.
-fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
+///
+/// # Errors
+/// When the header's word is unknown.
+pub(crate) fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
     match checkpoint.facts.get("activation").map(String::as_str) {
         Some("gelu") => Ok(Activation::Gelu),
         Some("quick_gelu") => Ok(Activation::QuickGelu),

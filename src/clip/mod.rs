@@ -5,14 +5,14 @@
 
 pub mod error;
 pub mod config;
-mod checkpoint;
-mod safetensors_file;
+pub(crate) mod checkpoint;
+pub(crate) mod safetensors_file;
 mod pickle;
 mod torch_file;
 mod hugging_face;
-mod inference;
+pub(crate) mod inference;
 mod weights;
-mod layers;
+pub(crate) mod layers;
 mod transformer;
 mod vision_transformer;
 mod resnet;
@@ -44,11 +44,11 @@ use self::weights::{Origin, Weights};
 pub use config::{ClipConfig, ImageConfig};
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
-pub use picture_reader::{ViewGroup, ViewScores};
+pub use picture_reader::{Contrast, ViewGroup, ViewScores};
 pub use tokenizer::Tokenizer;
 
 /// Prompts whose embeddings are kept.
-const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 
 /// Views that share one thread on the processor. The number may not depend on the machine, or the bytes would.
 const VIEWS_TOGETHER: i64 = 2;
@@ -187,6 +187,16 @@ impl Clip {
         Ok(embedding)
     }
 
+    /// The unit vectors `[N, E]` of several texts, as [`Clip::embed_text`] gives them.
+    ///
+    /// # Errors
+    /// When a text has more tokens than the model reads, or libtorch fails.
+    pub fn embed_texts(&self, texts: &[&str]) -> Result<Tensor, ClipError> {
+        let rows = texts.iter().map(|text| self.embed_text(text));
+        Tensor::f_stack(&rows.collect::<Result<Vec<_>, _>>()?, 0)
+            .map_err(ClipError::while_doing("reading texts"))
+    }
+
     /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
     /// [`Clip::input_size`]. Gradients flow back to the pictures.
     ///
@@ -204,7 +214,13 @@ impl Clip {
     /// # Errors
     /// When the sizes do not fit together, or libtorch fails.
     pub fn score_views(&self, views: &[f32], directions: &Tensor) -> Result<ViewScores, ClipError> {
-        let scores = self.score_groups(&[ViewGroup { views, directions }])?;
+        let contrast = None;
+        let group = ViewGroup {
+            views,
+            directions,
+            contrast,
+        };
+        let scores = self.score_groups(&[group])?;
         Ok(scores
             .into_iter()
             .next()
@@ -238,16 +254,18 @@ impl Clip {
         for (index, group) in groups.iter().enumerate() {
             let directions = group.directions.f_split(VIEWS_TOGETHER, 0)?;
             for (views, directions) in group.views.chunks(length).zip(directions) {
-                pairs.push((index, self.reader.clone(), views, directions));
+                let contrast = group.contrast.cloned();
+                pairs.push((index, self.reader.clone(), views, directions, contrast));
             }
         }
         let scores = pairs
             .into_par_iter()
-            .map(|(index, reader, views, directions)| {
+            .map(|(index, reader, views, directions, contrast)| {
                 library::use_one_thread();
                 let mut scores = reader.score(&[ViewGroup {
                     views,
                     directions: &directions,
+                    contrast: contrast.as_ref(),
                 }])?;
                 Ok((index, scores.remove(0)))
             });

@@ -20,6 +20,43 @@ pub struct ViewGroup<'a> {
     pub views: &'a [f32],
     /// What each view's embedding is multiplied with, `[N, E]`.
     pub directions: &'a Tensor,
+    /// What else is asked of each view.
+    pub contrast: Option<&'a Contrast>,
+}
+
+/// Asks that a view be taken for the opposite of its direction rather than for other things: to its
+/// product is added `weight` times minus the logarithm of the share that the opposite has in a softmax over
+/// itself and `others`.
+#[derive(Debug)]
+pub struct Contrast {
+    /// Unit vectors of captions of other things, `[K, E]`.
+    pub others: Tensor,
+    /// What the cosines are multiplied with before the softmax.
+    pub sharpness: f64,
+    /// How much it counts beside the product.
+    pub weight: f64,
+}
+
+impl Clone for Contrast {
+    /// A copy that shares the captions, which never change.
+    fn clone(&self) -> Self {
+        Self {
+            others: self.others.shallow_clone(),
+            ..*self
+        }
+    }
+}
+
+impl Contrast {
+    /// The contrast of each view, `[N]`, from embeddings `[N, E]` and their products with their
+    /// directions, `[N]`.
+    fn of(&self, embeddings: &Tensor, products: &Tensor) -> Result<Tensor, TchError> {
+        let own = products.f_neg()?.f_unsqueeze(1)?;
+        let others = embeddings.f_matmul(&self.others.f_to_device(embeddings.device())?.f_tr()?)?;
+        let scores = Tensor::f_cat(&[own, others], 1)?.f_mul_scalar(self.sharpness)?;
+        let shares = scores.f_log_softmax(-1, Kind::Float)?;
+        shares.f_select(1, 0)?.f_mul_scalar(-self.weight)
+    }
 }
 
 /// What [`Clip::score_views`](super::Clip::score_views) finds for a group of views.
@@ -29,7 +66,9 @@ pub struct ViewScores {
     pub embeddings: Vec<f32>,
     /// The product of each view's embedding with its direction: their cosine, for a unit vector.
     pub cosines: Vec<f32>,
-    /// Gradient of each view's product with respect to its pixels, in the order of the views.
+    /// The contrast of each view, times its weight; zero where there is none.
+    pub contrasts: Vec<f32>,
+    /// Gradient of each view's product and contrast with respect to its pixels, in the order of the views.
     pub gradient: Vec<f32>,
 }
 
@@ -38,6 +77,7 @@ impl ViewScores {
     pub(crate) fn extend(&mut self, more: Self) {
         self.embeddings.extend(more.embeddings);
         self.cosines.extend(more.cosines);
+        self.contrasts.extend(more.contrasts);
         self.gradient.extend(more.gradient);
     }
 }
@@ -119,7 +159,11 @@ impl Reader {
         } else {
             1.0
         };
-        let total = cosines.f_sum(None)?.f_mul_scalar(scale)?;
+        let contrasts = contrasts(groups, &embeddings, &cosines)?;
+        let total = cosines
+            .f_add(&contrasts)?
+            .f_sum(None)?
+            .f_mul_scalar(scale)?;
         let gradient = Tensor::f_run_backward(&[total], &[&pictures], false, false)?;
         let gradient = gradient[0].f_mul_scalar(1.0 / scale)?;
         let mut first = 0;
@@ -130,12 +174,33 @@ impl Reader {
             scores.push(ViewScores {
                 embeddings: own(&embeddings)?,
                 cosines: own(&cosines)?,
+                contrasts: own(&contrasts)?,
                 gradient: own(&gradient)?,
             });
             first += count;
         }
         Ok(scores)
     }
+}
+
+/// The contrast of every view of every group, `[N]`.
+fn contrasts(
+    groups: &[ViewGroup<'_>],
+    embeddings: &Tensor,
+    products: &Tensor,
+) -> Result<Tensor, TchError> {
+    let mut first = 0;
+    let mut parts = Vec::with_capacity(groups.len());
+    for group in groups {
+        let count = group.directions.size()[0];
+        let own = products.f_narrow(0, first, count)?;
+        parts.push(match group.contrast {
+            Some(contrast) => contrast.of(&embeddings.f_narrow(0, first, count)?, &own)?,
+            None => own.f_zeros_like()?,
+        });
+        first += count;
+    }
+    Tensor::f_cat(&parts, 0)
 }
 
 /// The same directions with length one.

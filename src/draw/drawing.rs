@@ -8,14 +8,16 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
 use super::centre::add_centre_penalty;
+use super::contrast::contrast;
 use super::judge::{Judgement, Subject, judge};
 use super::loss::{Losses, PromptLoss};
 use super::optimizer::{Optimizer, Rates, clamp};
+use super::recipe::Recipe;
 use super::spec::{Spec, WeightedPrompt};
 use crate::augment::{View, Views, random_views, view_gradient};
-use crate::clip::{Clip, ClipError};
+use crate::clip::{Clip, ClipError, Contrast};
 use crate::raster::{Painting, paint};
-use crate::scene::start::random_strokes;
+use crate::scene::start::strokes_in_style;
 use crate::scene::{Picture, Strokes};
 
 /// The random stream of the views; the strokes at the start take stream 0 of the same seed.
@@ -70,6 +72,8 @@ pub enum Term {
     Prompt(WeightedPrompt),
     /// The CLIP terms of all prompts, on their way through the views and the rasterizer.
     Clip,
+    /// The contrast with captions of other things.
+    Contrast,
     /// The centre constraint.
     Centre,
 }
@@ -88,6 +92,7 @@ impl fmt::Display for Term {
         match self {
             Self::Prompt(prompt) => write!(formatter, "CLIP term for `{}`", prompt.text),
             Self::Clip => formatter.write_str("CLIP terms"),
+            Self::Contrast => formatter.write_str("contrast term"),
             Self::Centre => formatter.write_str("centre term"),
         }
     }
@@ -132,6 +137,8 @@ pub struct Drawing {
     direction: Tensor,
     /// The product times this is the CLIP loss.
     strength: f32,
+    recipe: Recipe,
+    contrast: Option<Contrast>,
     last_losses: Losses,
 }
 
@@ -147,6 +154,8 @@ impl Clone for Drawing {
             texts: self.texts.clone(),
             direction: self.direction.shallow_clone(),
             strength: self.strength,
+            recipe: self.recipe,
+            contrast: self.contrast.clone(),
             last_losses: self.last_losses.clone(),
         }
     }
@@ -171,7 +180,13 @@ impl Drawing {
             .map(|prompt| embed(clip, &prompt.text))
             .collect::<Result<Vec<_>, _>>()?;
         let (direction, strength) = direction(&spec, &texts);
-        let mut strokes = random_strokes(&spec.canvas, spec.strokes, spec.seed);
+        let recipe = spec.recipe.unwrap_or_else(|| Recipe::for_model(clip));
+        let contrast =
+            contrast(clip, &texts, recipe.contrast_weight).map_err(|cause| DrawError::Clip {
+                step: 0,
+                cause: Arc::new(cause),
+            })?;
+        let mut strokes = strokes_in_style(&spec.canvas, spec.strokes, spec.seed, &recipe.start);
         clamp(&mut strokes, half_width_limits(&spec));
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
         random.set_stream(VIEW_STREAM);
@@ -183,6 +198,8 @@ impl Drawing {
             texts,
             direction: Tensor::from_slice(&direction),
             strength,
+            recipe,
+            contrast,
             last_losses: Losses::default(),
             spec,
         })
@@ -234,7 +251,7 @@ impl Drawing {
         if !finished {
             self.check_gradient(&gradient, Term::Centre)?;
             self.add_clip_gradient(look, &judgement.gradient, &mut gradient)?;
-            let rates = Rates::at(step, self.spec.steps, &self.spec.canvas);
+            let rates = Rates::at(&self.recipe, step, self.spec.steps, &self.spec.canvas);
             self.optimizer.descend(&mut self.strokes, &gradient, rates);
             clamp(&mut self.strokes, half_width_limits(&self.spec));
             self.step += 1;
@@ -261,7 +278,11 @@ impl Drawing {
                 loss: -self.spec.clip_weight * f64::from(prompt.weight) * sum + 0.0,
             })
             .collect();
-        Losses { prompts, centre }
+        Losses {
+            prompts,
+            contrast: f64::from(self.strength) * judgement.contrast_sum,
+            centre,
+        }
     }
 
     fn add_clip_gradient(
@@ -292,7 +313,11 @@ impl Drawing {
             .prompts
             .iter()
             .map(|term| (term.loss, Term::Prompt(term.prompt.clone())));
-        let mut terms = prompts.chain([(losses.centre, Term::Centre)]);
+        let others = [
+            (losses.contrast, Term::Contrast),
+            (losses.centre, Term::Centre),
+        ];
+        let mut terms = prompts.chain(others);
         match terms.find(|(loss, _)| !loss.is_finite()) {
             Some((_, term)) => Err(self.not_finite(Quantity::Loss, term)),
             None => Ok(()),
@@ -383,6 +408,7 @@ pub fn advance(clip: &Clip, drawings: &mut [&mut Drawing]) -> Vec<Result<Progres
             texts: &drawing.texts,
             direction: &drawing.direction,
             strength: drawing.strength,
+            contrast: drawing.contrast.as_ref(),
         })
         .collect();
     match judge(clip, &subjects) {

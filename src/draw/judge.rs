@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::augment::Views;
-use crate::clip::{Clip, ClipError, ViewGroup};
+use crate::clip::{Clip, ClipError, Contrast, ViewGroup};
 
 /// The views of one drawing and the texts that they are held against.
 pub(super) struct Subject<'a> {
@@ -15,13 +15,17 @@ pub(super) struct Subject<'a> {
     pub direction: &'a Tensor,
     /// The CLIP loss is the sum over the views of that product, times this.
     pub strength: f32,
+    /// What else is asked of the views, times the same.
+    pub contrast: Option<&'a Contrast>,
 }
 
 /// What CLIP says of one drawing.
 pub(super) struct Judgement {
     /// For each prompt the sum over the views of the cosine between view and text.
     pub cosine_sums: Vec<f64>,
-    /// The gradient of the CLIP loss for every value of the views.
+    /// The sum over the views of the contrast.
+    pub contrast_sum: f64,
+    /// The gradient of the CLIP loss and the contrast for every value of the views.
     pub gradient: Views,
 }
 
@@ -37,11 +41,13 @@ pub(super) fn judge(clip: &Clip, subjects: &[Subject<'_>]) -> Result<Vec<Judgeme
         .map(|(subject, directions)| ViewGroup {
             views: &subject.views.values,
             directions,
+            contrast: subject.contrast,
         })
         .collect();
     let scores = clip.score_groups(&groups)?;
     let judgement = |(subject, scores): (&Subject<'_>, crate::clip::ViewScores)| Judgement {
         cosine_sums: subject.cosine_sums(&scores.embeddings),
+        contrast_sum: scores.contrasts.iter().map(|value| f64::from(*value)).sum(),
         gradient: Views {
             side: subject.views.side,
             values: scores

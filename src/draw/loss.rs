@@ -18,6 +18,8 @@ pub struct PromptLoss {
 pub struct Losses {
     /// One CLIP term for each prompt.
     pub prompts: Vec<PromptLoss>,
+    /// The contrast with captions of other things.
+    pub contrast: f64,
     /// The centre constraint.
     pub centre: f64,
 }
@@ -30,6 +32,6 @@ impl Losses {
 
     /// The whole loss.
     pub fn total(&self) -> f64 {
-        self.clip() + self.centre
+        self.clip() + self.contrast + self.centre
     }
 }

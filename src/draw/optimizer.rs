@@ -1,5 +1,6 @@
 //! One Adam over all numbers of all strokes.
 
+use super::recipe::Recipe;
 use crate::scene::{Canvas, Strokes};
 
 /// Decay of the mean of gradients (PyTorch's default, Kingma & Ba 2015, algorithm 1).
@@ -8,15 +9,6 @@ const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 /// Added to the root of the second moment (same).
 const EPSILON: f64 = 1e-8;
-
-/// Learning rate of control points in pixels of a 224 pixel canvas, by the part of the steps that
-/// is done (evilstreak/clipdraw, `predict.py`: 1.0, from half of the steps 0.4, from three
-/// quarters 0.1).
-const POINT_RATES: [(f64, f32); 3] = [(0.75, 0.1), (0.5, 0.4), (0.0, 1.0)];
-/// Learning rate of half widths in pixels of a 224 pixel canvas (same).
-const WIDTH_RATE: f32 = 0.1;
-/// Learning rate of colours (same).
-const COLOR_RATE: f32 = 0.01;
 
 /// Adam's moments for every control point, half width and colour, in this order.
 ///
@@ -43,15 +35,16 @@ pub struct Rates {
 impl Rates {
     /// The rates of step `step` (from 0) of `steps`. Lengths scale with the canvas, so that a
     /// larger canvas is drawn on in the same way.
-    pub fn at(step: usize, steps: usize, canvas: &Canvas) -> Self {
-        let point_rate = POINT_RATES
+    pub fn at(recipe: &Recipe, step: usize, steps: usize, canvas: &Canvas) -> Self {
+        let rates = recipe.point_rates;
+        let point_rate = rates
             .iter()
             .find(|(part, _)| step >= (steps as f64 * part) as usize)
-            .map_or(1.0, |(_, rate)| *rate);
+            .map_or(rates[2].1, |(_, rate)| *rate);
         Self {
             points: point_rate * canvas.scale(),
-            half_widths: WIDTH_RATE * canvas.scale(),
-            colors: COLOR_RATE,
+            half_widths: recipe.width_rate * canvas.scale(),
+            colors: recipe.color_rate,
         }
     }
 }
@@ -121,12 +114,12 @@ mod tests {
     #[test]
     fn the_rates_of_points_fall_at_half_and_three_quarters() {
         let canvas = Canvas::default();
-        let rate = |step| Rates::at(step, 600, &canvas).points;
+        let rate = |step| Rates::at(&Recipe::ORIGINAL, step, 600, &canvas).points;
         assert_eq!(
             [0, 299, 300, 449, 450, 599].map(rate),
             [1.0, 1.0, 0.4, 0.4, 0.1, 0.1]
         );
-        assert_eq!(Rates::at(0, 1, &canvas).points, 0.1);
+        assert_eq!(Rates::at(&Recipe::ORIGINAL, 0, 1, &canvas).points, 0.1);
     }
 
     #[test]

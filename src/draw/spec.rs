@@ -1,5 +1,6 @@
 //! The plan of one drawing.
 
+use super::recipe::Recipe;
 use crate::scene::Canvas;
 
 /// A text and how much it counts.
@@ -48,4 +49,6 @@ pub struct Spec {
     pub centre: CentreConstraint,
     /// Least and greatest full width of a stroke, in pixels of a 224 pixel canvas.
     pub stroke_widths: [f32; 2],
+    /// How strokes begin and move; none means the recipe that suits the model.
+    pub recipe: Option<Recipe>,
 }

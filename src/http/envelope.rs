@@ -1,6 +1,5 @@
 //! The body of a request for a prediction: what Cog reads of it, read as Cog reads it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -16,6 +15,7 @@ use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::bounded::{BoundedValue, IgnoredTexts};
 use super::error::HttpError;
 use crate::prediction::Detail;
 use crate::webhook::EventFilter;
@@ -35,16 +35,16 @@ const SMALL: usize = 1 << 18;
 pub(super) struct PredictionRequest {
     pub(super) id: Option<String>,
     #[serde(default)]
-    input: Value,
+    input: BoundedValue,
     /// Checked, as Cog does, and otherwise ignored: it may hold secrets, and no input needs it.
     #[serde(default)]
     #[serde(rename = "context")]
-    _context: HashMap<String, String>,
+    _context: IgnoredTexts,
     webhook: Option<String>,
     #[serde(default)]
     pub(super) webhook_events_filter: EventFilter,
     #[serde(default)]
-    output_file_prefix: Option<Value>,
+    output_file_prefix: Option<BoundedValue>,
 }
 
 impl PredictionRequest {
@@ -74,7 +74,7 @@ impl PredictionRequest {
     /// # Errors
     /// When they are no object.
     pub(super) fn inputs(&mut self) -> Result<Map<String, Value>, Detail> {
-        match self.input.take() {
+        match self.input.0.take() {
             Value::Null => Ok(Map::new()),
             Value::Object(inputs) => Ok(inputs),
             other => Err(Detail::root(&other)),
@@ -95,7 +95,7 @@ impl PredictionRequest {
     pub(super) fn output_file_prefix(&self) -> Result<Option<&str>, Detail> {
         match &self.output_file_prefix {
             None => Ok(None),
-            Some(Value::String(prefix)) => Ok(Some(prefix)
+            Some(BoundedValue(Value::String(prefix))) => Ok(Some(prefix)
                 .filter(|prefix| !prefix.is_empty())
                 .map(String::as_str)),
             Some(_) => Err(Detail::body(

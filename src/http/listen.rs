@@ -9,9 +9,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::EXPECT;
 use hyper::service::service_fn;
+use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,7 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::activity::{Activity, AnswerBody, Answering, Patience, WatchedStream};
+use super::unread::SharedBody;
 
 /// The first pause after the system refused a connection; it doubles up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -115,7 +117,17 @@ async fn answer(
     request: Request<Incoming>,
     answering: Answering,
 ) -> Result<Response<AnswerBody>, Infallible> {
-    let response = router.oneshot(request.map(Body::new)).await?;
+    let (parts, body) = request.into_parts();
+    // HTTP/2 resets no more than the one stream, and who asks first has not sent the body yet.
+    let resets = parts.version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT);
+    let body = SharedBody::new(body);
+    let rest = resets.then(|| body.clone());
+    let response = router
+        .oneshot(Request::from_parts(parts, Body::new(body)))
+        .await?;
+    if let Some(rest) = rest {
+        rest.take_in().await;
+    }
     Ok(response.map(|body| AnswerBody {
         body,
         _answering: answering,

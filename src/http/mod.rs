@@ -9,6 +9,8 @@
 //! Nothing here computes: a handler checks a request, hands it to the service, and watches.
 
 mod activity;
+mod unread;
+mod bounded;
 mod error;
 mod preference;
 mod access;

@@ -20,7 +20,7 @@ use super::error::HttpError;
 use super::observe::about;
 use super::preference::{Preference, accepts_events, last_event};
 use super::sending::Sending;
-use super::stream::{Seat, events};
+use super::stream::{Seat, events, events_from_the_first};
 use crate::prediction::{Detail, Input};
 use crate::service::{Destination, Lifeline, Prediction, Refusal, Request as Order, Snapshot};
 
@@ -46,19 +46,29 @@ pub(super) async fn create_once(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
+    put(&application, id, request, "prediction").await
+}
+
+/// Answers a PUT; `what` is what its path calls a prediction.
+pub(super) async fn put(
+    application: &Arc<Application>,
+    id: String,
+    request: Request,
+    what: &str,
+) -> Result<Response, HttpError> {
     let headers = request.headers().clone();
-    let mut envelope = read(&application, request).await?;
+    let mut envelope = read(application, request).await?;
     if envelope.id.as_ref().is_some_and(|named| *named != id) {
-        return Err(Detail::id_mismatch().into());
+        return Err(Detail::id_mismatch(what).into());
     }
     check_id(&id)?;
     if let Some(running) = application.registry().running(&id) {
-        return join(&application, &headers, running).await;
+        return join(application, &headers, running).await;
     }
     envelope.id = Some(id);
-    match start(&application, &headers, envelope).await {
+    match start(application, &headers, envelope).await {
         // Somebody else was faster.
-        Err(HttpError::AlreadyRunning(running)) => join(&application, &headers, running).await,
+        Err(HttpError::AlreadyRunning(running)) => join(application, &headers, running).await,
         outcome => outcome,
     }
 }
@@ -148,8 +158,11 @@ async fn start(
         sender.spawn(Arc::clone(&prediction), webhook);
     }
     match (preference, seat) {
-        (_, Some(seat)) => Ok(events(application, prediction, None, seat)),
-        (Preference::RespondAsync, None) => body(StatusCode::ACCEPTED, prediction.snapshot()).await,
+        (_, Some(seat)) => Ok(events_from_the_first(application, prediction, seat)),
+        (Preference::RespondAsync, None) => {
+            // The drawing may have begun meanwhile; what is answered here is that it is accepted.
+            body(StatusCode::ACCEPTED, prediction.snapshot().accepted()).await
+        }
         (_, None) => wait(&prediction).await,
     }
 }

@@ -78,7 +78,6 @@ pub(super) fn events(
     after: Option<u64>,
     seat: Seat,
 ) -> Response {
-    let subscriber = prediction.subscriber();
     let phase = match prediction.first_event(after) {
         Ok(number) if is_past_the_end(&prediction, number) => {
             return StatusCode::NO_CONTENT.into_response();
@@ -86,6 +85,26 @@ pub(super) fn events(
         Ok(number) => Phase::At(number),
         Err(truncated) => Phase::Failed(TRUNCATED, truncated.skipped),
     };
+    follow(application, prediction, phase, seat)
+}
+
+/// Answers with the events of a prediction that the client has just asked for: all of them,
+/// however few are kept for others, though the worker may have been quicker than this.
+pub(super) fn events_from_the_first(
+    application: &Application,
+    prediction: Arc<Prediction>,
+    seat: Seat,
+) -> Response {
+    follow(application, prediction, Phase::At(1), seat)
+}
+
+fn follow(
+    application: &Application,
+    prediction: Arc<Prediction>,
+    phase: Phase,
+    seat: Seat,
+) -> Response {
+    let subscriber = prediction.subscriber();
     let following = Following {
         changes: prediction.changes(),
         final_frame: application.final_frames.of(&prediction),

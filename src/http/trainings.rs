@@ -22,12 +22,12 @@ pub(super) async fn create(
 
 /// `PUT /trainings/{id}`.
 pub(super) async fn create_once(
-    state: State<Arc<Application>>,
-    id: Path<String>,
+    State(application): State<Arc<Application>>,
+    Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
     refuse_streams(&request)?;
-    predictions::create_once(state, id, request).await
+    predictions::put(&application, id, request, "training").await
 }
 
 fn refuse_streams(request: &Request) -> Result<(), HttpError> {

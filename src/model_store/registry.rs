@@ -64,11 +64,11 @@ pub const EMBEDDED: &PublishedModel = &MODELS[0];
 /// openai/CLIP (clip.py) and `open_clip` (pretrained.py).
 pub static MODELS: &[PublishedModel] = &[
     PublishedModel {
-        name: "compact-v0",
-        file_name: "compact-v0.safetensors",
+        name: "compact-v1",
+        file_name: "compact-v1.safetensors",
         source: Source::Embedded,
         sha256: EMBEDDED_SHA256,
-        size: 33_685_234,
+        size: 20_229_250,
         licence: "Apache-2.0",
     },
     openai!(

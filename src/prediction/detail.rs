@@ -46,9 +46,10 @@ impl Detail {
         Self::at(&["body", "input", "__root__"], message)
     }
 
-    /// The `id` in the body of a PUT is not that in its path.
-    pub fn id_mismatch() -> Self {
-        Self::body("id", "prediction ID must match the ID supplied in the URL")
+    /// The `id` in the body of a PUT is not that in its path; `what` is a prediction or a training.
+    pub fn id_mismatch(what: &str) -> Self {
+        let message = format!("{what} ID must match the ID supplied in the URL");
+        Self::body("id", message)
     }
 
     /// A field beside `input` that is refused for `message`.
@@ -82,7 +83,7 @@ mod tests {
             ])
         );
         assert_eq!(
-            json!(Detail::id_mismatch()),
+            json!(Detail::id_mismatch("prediction")),
             json!({"loc": ["body", "id"], "msg": "prediction ID must match the ID supplied in the URL", "type": "value_error"})
         );
         assert_eq!(

@@ -173,6 +173,14 @@ pub const FIELDS: &[Field] = &[
         description: "Weight of the CLIP loss; 0 leaves the centre constraint alone, as one does to debug a loss.",
     },
     Field {
+        name: "recipe",
+        kind: Kind::Choice {
+            default: "auto",
+            choices: &["auto", "original", "compact"],
+        },
+        description: "How strokes begin and move, and what is asked of the picture besides the prompt: original is CLIPDraw's way, compact suits the embedded model, auto takes what suits the model in use.",
+    },
+    Field {
         name: "output_format",
         kind: Kind::Choice {
             default: "svg",

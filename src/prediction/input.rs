@@ -9,7 +9,7 @@ use super::quote::Quote;
 use super::unknown;
 use crate::clip::Tokenizer;
 use crate::clip::config::CONTEXT;
-use crate::draw::{CentreConstraint, Spec, WeightedPrompt};
+use crate::draw::{CentreConstraint, Recipe, Spec, WeightedPrompt};
 use crate::encode::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 
@@ -75,7 +75,7 @@ impl Input {
         };
         let output_format = read.text("output_format").parse().unwrap_or_default();
         Ok(Self {
-            values,
+            values: without_fractions(values),
             spec,
             output_format,
         })
@@ -108,6 +108,19 @@ fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
             (field.name.to_owned(), value)
         })
         .collect()
+}
+
+/// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
+/// same inputs give the same bytes however they were written.
+fn without_fractions(mut values: Map<String, Value>) -> Map<String, Value> {
+    for field in FIELDS {
+        if let (Kind::Integer { .. }, Some(value)) = (&field.kind, values.get_mut(field.name))
+            && let Some(whole) = whole_number(value)
+        {
+            *value = whole.into();
+        }
+    }
+    values
 }
 
 fn check(field: &Field, value: &Value) -> Option<InputError> {
@@ -191,6 +204,11 @@ impl Reader<'_> {
                 self.number("min_stroke_width") as f32,
                 self.number("max_stroke_width") as f32,
             ],
+            recipe: match self.text("recipe") {
+                "original" => Some(Recipe::ORIGINAL),
+                "compact" => Some(Recipe::COMPACT),
+                _ => None,
+            },
         }
     }
 }
@@ -349,6 +367,7 @@ mod tests {
         let raw = json!({"seed": null, "prompt": null, "num_paths": 4.0});
         let input = Input::from_values(raw.as_object().unwrap()).unwrap();
         assert_eq!(input.spec.strokes, 4);
+        assert_eq!(input.values["num_paths"].to_string(), "4");
     }
 
     #[test]

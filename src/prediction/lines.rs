@@ -26,13 +26,16 @@ pub fn step_line(step: usize, steps: usize, pace: f64, losses: &Losses) -> Strin
 
 /// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`.
 pub fn loss_line(losses: &Losses) -> String {
-    let terms: Vec<String> = match losses.prompts.as_slice() {
+    let mut terms: Vec<String> = match losses.prompts.as_slice() {
         [only] => vec![format!("clip {:.4}", only.loss)],
         several => several
             .iter()
             .map(|term| format!("clip `{}` {:.4}", legible(&term.prompt.text), term.loss))
             .collect(),
     };
+    if losses.contrast != 0.0 {
+        terms.push(format!("contrast {:.4}", losses.contrast));
+    }
     format!(
         "loss {:.4} = {} + centre {:.4}",
         losses.total(),
@@ -77,6 +80,7 @@ mod tests {
         };
         let mut losses = Losses {
             prompts: vec![term("a fox", 1.0, 0.25)],
+            contrast: 0.0,
             centre: 0.03,
         };
         assert_eq!(

@@ -3,36 +3,60 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::{Canvas, Point, Strokes};
 
 /// Segments of a stroke are uniform on 1 to this.
 const MOST_SEGMENTS: usize = 3;
 
-/// The reach of one step of the random walk from control point to control point, as a part of the
-/// canvas: each axis moves by this times U(-0.5, 0.5).
-const STEP: f32 = 0.1;
+/// What random strokes look like.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StartStyle {
+    /// No stroke begins closer to an edge than this part of the canvas, below 0.5.
+    pub margin: f32,
+    /// The reach of one step of the random walk from control point to control point, as a part of
+    /// the canvas: each axis moves by this times U(-0.5, 0.5).
+    pub reach: f32,
+    /// Half of the width of every stroke, in pixels of the 224 canvas.
+    pub half_width: f32,
+    /// Least and greatest opacity.
+    pub opacity: [f32; 2],
+}
 
-/// Half of the width of every stroke at the start, in pixels of the 224 canvas.
-const START_HALF_WIDTH: f32 = 1.0;
+impl StartStyle {
+    /// Thin strokes anywhere, of any opacity, as the replaced program lays them.
+    pub const SCATTERED: Self = Self {
+        margin: 0.0,
+        reach: 0.1,
+        half_width: 1.0,
+        opacity: [0.0, 1.0],
+    };
+}
 
-/// Draws `count` random strokes: a first point anywhere on the canvas, then a random walk;
-/// 1 to 3 segments, thin, of any colour and opacity.
+/// Draws `count` random strokes of [`StartStyle::SCATTERED`].
+pub fn random_strokes(canvas: &Canvas, count: usize, seed: u64) -> Strokes {
+    strokes_in_style(canvas, count, seed, &StartStyle::SCATTERED)
+}
+
+/// Draws `count` random strokes: a first point, then a random walk; 1 to 3 segments, of any colour.
 ///
 /// The same seed gives the same strokes on every machine: the generator is `ChaCha8`.
-pub fn random_strokes(canvas: &Canvas, count: usize, seed: u64) -> Strokes {
+pub fn strokes_in_style(canvas: &Canvas, count: usize, seed: u64, style: &StartStyle) -> Strokes {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut strokes = Strokes::new();
-    let reach = STEP * canvas.width.min(canvas.height) as f32;
+    let reach = style.reach * canvas.width.min(canvas.height) as f32;
+    let [least, most] = style.opacity;
     for _ in 0..count {
         let segments = random.random_range(1..=MOST_SEGMENTS);
-        let first = [
-            random.random::<f32>() * canvas.width as f32,
-            random.random::<f32>() * canvas.height as f32,
-        ];
+        let first = [canvas.width, canvas.height].map(|side| {
+            let part = style.margin + (1.0 - 2.0 * style.margin) * random.random::<f32>();
+            part * side as f32
+        });
         let points = random_walk(&mut random, first, reach, segments);
-        let color = [(); 4].map(|()| random.random::<f32>());
-        strokes.push(&points, START_HALF_WIDTH * canvas.scale(), color);
+        let mut color = [(); 4].map(|()| random.random::<f32>());
+        color[3] = least + (most - least) * color[3];
+        strokes.push(&points, style.half_width * canvas.scale(), color);
     }
     strokes
 }
@@ -58,6 +82,21 @@ mod tests {
         assert_eq!(strokes, random_strokes(&canvas, 16, 7));
         assert_ne!(strokes, random_strokes(&canvas, 16, 8));
         assert_eq!(strokes.len(), 16);
+    }
+
+    #[test]
+    fn a_margin_stays_empty_and_opacity_within_its_limits() {
+        let style = StartStyle {
+            margin: 0.25,
+            opacity: [0.4, 0.6],
+            ..StartStyle::SCATTERED
+        };
+        let strokes = strokes_in_style(&Canvas::default(), 500, 1, &style);
+        for stroke in 0..strokes.len() {
+            let first = strokes.points_of(stroke)[0];
+            assert!(first.iter().all(|part| (56.0..168.0).contains(part)));
+            assert!((0.4..=0.6).contains(&strokes.colors[stroke][3]));
+        }
     }
 
     #[test]

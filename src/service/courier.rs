@@ -64,13 +64,14 @@ impl Courier {
                     self.begin(&by);
                     maker = Some(by);
                 }
-                Some(Report::Frame { frame, pace }) => {
+                Some(Report::Frame { frame, pace, room }) => {
                     let Some(by) = &maker else { continue };
                     let delivered = tokio::select! {
                         () = self.registry.abandonment() => return Ending::Canceled,
                         () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
                         delivered = self.deliver(frame, pace, by) => delivered,
                     };
+                    drop(room);
                     if let Err(message) = delivered {
                         // The worker need not go on; it sees the request at its next step.
                         self.prediction.cancel();
@@ -178,6 +179,7 @@ fn losses_by_term(losses: &Losses) -> Value {
     json!({
         "total": losses.total(),
         "clip": losses.clip(),
+        "contrast": losses.contrast,
         "centre": losses.centre,
         "prompts": prompts,
     })

@@ -8,12 +8,12 @@
 //! Nothing here knows HTTP or webhooks: they watch [`Prediction`].
 
 pub mod status;
+mod measure;
 pub mod event;
 pub mod snapshot;
 pub mod health;
 pub mod prediction;
 pub mod engine;
-mod measure;
 mod report;
 pub mod registry;
 mod courier;

@@ -12,11 +12,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, History, Truncated};
-use super::snapshot::Snapshot;
+use super::measure;
+use super::snapshot::{PREDICT_TIME, Snapshot};
 use super::status::Status;
-
-/// The metric that holds the seconds from the start of the drawing to the final word.
-const PREDICT_TIME: &str = "predict_time";
 
 /// A prediction from its acceptance to its final word, shared by all who have to do with it.
 pub struct Prediction {
@@ -242,9 +240,9 @@ impl Prediction {
         });
     }
 
-    /// Speaks the final word, and returns the seconds of drawing; the first ending counts.
-    pub(super) fn finish(&self, ending: &Ending) -> Option<f64> {
-        let mut seconds = None;
+    /// Speaks the final word; the first ending counts. It is in the numbers before anybody hears
+    /// it, so that who looks at them afterwards finds it there.
+    pub(super) fn finish(&self, ending: &Ending) {
         self.change(|state| {
             if let Ending::Failed(message) = ending {
                 let data: Arc<str> = format!("{message}\n").into();
@@ -261,9 +259,8 @@ impl Prediction {
             state.completed_at = Some(Timestamp::now());
             state.status = ending.status();
             state.history.push(Event::Completed);
-            seconds = Some(elapsed);
+            measure::finished(state.status, elapsed);
         });
-        seconds
     }
 
     /// Changes the state, unless the final word has been spoken, and tells everybody.

@@ -268,8 +268,7 @@ impl Registry {
             book.forget(&self.limits);
             measure::occupancy(&book.counts());
         }
-        let seconds = prediction.finish(ending).unwrap_or_default();
-        measure::finished(ending.status(), seconds);
+        prediction.finish(ending);
     }
 
     pub(super) async fn abandonment(&self) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::prediction::Ending;
 use crate::draw::Frame;
 use crate::outbound::Uploader;
@@ -26,6 +28,8 @@ pub(super) enum Report {
         frame: Frame,
         /// Steps per second since the start.
         pace: f64,
+        /// Its room among the frames on their way, free again when this is dropped.
+        room: OwnedSemaphorePermit,
     },
     /// The worker is done with it.
     Ended(Ending),

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use super::status::Status;
 
+/// The metric that holds the seconds from the start of the drawing to the final word.
+pub(super) const PREDICT_TIME: &str = "predict_time";
+
 /// A prediction at one moment. As JSON it is the body of responses and of webhooks: what both
 /// generations of Cog send, together. What is not known yet is left out and never `null`, because
 /// Cog's schema allows no nulls.
@@ -41,6 +44,35 @@ impl Snapshot {
     #[must_use]
     pub fn without_output(mut self) -> Self {
         self.output.clear();
+        self
+    }
+
+    /// The same as it was when the prediction was accepted.
+    #[must_use]
+    pub fn accepted(mut self) -> Self {
+        self = self.begun();
+        self.status = Status::Starting;
+        self.started_at = None;
+        self
+    }
+
+    /// The same as it was when the drawing began.
+    #[must_use]
+    pub fn begun(mut self) -> Self {
+        self = self.unfinished();
+        self.output.clear();
+        self.logs = "".into();
+        self.metrics.clear();
+        self
+    }
+
+    /// The same as if the final word had not been spoken yet.
+    #[must_use]
+    pub fn unfinished(mut self) -> Self {
+        self.status = Status::Processing;
+        self.error = None;
+        self.completed_at = None;
+        self.metrics.remove(PREDICT_TIME);
         self
     }
 }

@@ -35,6 +35,8 @@ impl Registry {
         let id = request
             .id
             .unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+        // From here on the end of the server waits for the courier, who is not under way yet.
+        let _counted = self.couriers().token();
         let (reports, inbox) = mpsc::unbounded_channel();
         let prediction = Arc::new(Prediction::new(
             id,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
@@ -46,27 +47,40 @@ struct Worker<E> {
     load: Load<E>,
 }
 
+/// The most frames of one drawing that wait for their files: when an upload is slower than the
+/// drawing, it is the drawing that waits, and not the memory that fills.
+const FRAMES_ON_THEIR_WAY: usize = 32;
+
+/// How often it is looked whether a file has left, when all drawings wait for theirs.
+const LOOKING: Duration = Duration::from_millis(10);
+
 /// A drawing that has a slot.
 struct Session<D> {
     prediction: Arc<Prediction>,
     reports: UnboundedSender<Report>,
+    /// Room for frames on their way.
+    room: Arc<Semaphore>,
     drawing: D,
     since: Instant,
 }
 
 impl<E: Engine> Worker<E> {
     fn run(mut self) {
-        let Some(mut engine) = self.set_up() else {
-            return;
-        };
-        // Only a fault in the loop itself or a broken model gets here; the sessions that it had
-        // are dropped, which their couriers report as a crash.
-        while let Err(trouble) = guarded(|| self.draw(&engine)).unwrap_or_else(Err) {
+        let mut loaded = self.set_up();
+        while let Some(engine) = loaded {
+            // Only a fault in the loop itself or a broken model is an error here; the sessions
+            // that it had are dropped, which their couriers report as a crash.
+            let Err(trouble) = guarded(|| self.draw(&engine)).unwrap_or_else(Err) else {
+                return;
+            };
             error!(trouble, "the model is loaded again");
             self.registry.broken(trouble);
-            let Some(again) = self.reload() else { return };
-            engine = again;
-            self.registry.setup_succeeded(String::new());
+            // Memory may be what it broke for want of, and two models need twice as much.
+            drop(engine);
+            loaded = self.reload();
+            if loaded.is_some() {
+                self.registry.setup_succeeded(String::new());
+            }
         }
     }
 
@@ -155,7 +169,15 @@ impl<E: Engine> Worker<E> {
             sessions.retain(|session| !session.give_up_if_asked());
             // New company is worth another try together.
             apart &= before == sessions.len();
-            apart = step(engine, &mut sessions, apart)?;
+            let (mut moving, waiting): (Vec<_>, Vec<_>) =
+                sessions.into_iter().partition(Session::has_room);
+            if !moving.is_empty() {
+                apart = step(engine, &mut moving, apart)?;
+            } else if !waiting.is_empty() {
+                thread::sleep(LOOKING);
+            }
+            sessions = moving;
+            sessions.extend(waiting);
         }
     }
 }
@@ -165,9 +187,14 @@ impl<D> Session<D> {
         Self {
             prediction: job.prediction,
             reports: job.reports,
+            room: Arc::new(Semaphore::new(FRAMES_ON_THEIR_WAY)),
             drawing,
             since: Instant::now(),
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.room.available_permits() > 0
     }
 
     fn give_up_if_asked(&self) -> bool {
@@ -182,7 +209,9 @@ impl<D> Session<D> {
     fn report(&self, progress: Progress) -> bool {
         if let Some(frame) = progress.frame {
             let pace = progress.step as f64 / self.since.elapsed().as_secs_f64().max(1e-9);
-            tell(&self.reports, Report::Frame { frame, pace });
+            let room = Arc::clone(&self.room).try_acquire_owned();
+            let room = room.expect("only a drawing with room is moved, by one frame at most");
+            tell(&self.reports, Report::Frame { frame, pace, room });
         }
         if progress.finished {
             tell(&self.reports, Report::Ended(Ending::Succeeded));

@@ -67,6 +67,15 @@ impl Parameters {
         found.unwrap_or_else(|| panic!("the model has no tensor {name}"))
     }
 
+    /// Takes a tensor out, for something else to move.
+    ///
+    /// # Panics
+    /// When there is none: the names are the program's own.
+    pub fn remove(&mut self, name: &str) -> Tensor {
+        let found = self.trained.remove(name);
+        found.unwrap_or_else(|| panic!("the model has no tensor {name}"))
+    }
+
     /// The tensors that the optimiser moves.
     pub fn trained(&self) -> &BTreeMap<String, Tensor> {
         &self.trained
@@ -212,6 +221,12 @@ pub fn save(
     optimizer: &Optimizer,
     mut facts: BTreeMap<String, String>,
 ) -> anyhow::Result<()> {
+    facts.insert("updates".to_owned(), optimizer.updates.to_string());
+    tensor_file::write(path, &state(parameters, optimizer), &facts)
+}
+
+/// The tensors of [`save`].
+pub fn state(parameters: &Parameters, optimizer: &Optimizer) -> BTreeMap<String, Tensor> {
     let mut tensors = BTreeMap::new();
     let mut keep = |kind: &str, name: &str, tensor: &Tensor| {
         tensors.insert(format!("{kind}/{name}"), tensor.shallow_clone());
@@ -227,8 +242,7 @@ pub fn save(
         keep("mean", name, mean);
         keep("square", name, square);
     }
-    facts.insert("updates".to_owned(), optimizer.updates.to_string());
-    tensor_file::write(path, &tensors, &facts)
+    tensors
 }
 
 /// Takes the numbers of a saved run into parameters of the same names and shapes.

@@ -35,30 +35,44 @@ pub struct Targets {
 }
 
 impl Teacher {
-    /// Reads `teacher.txt`, a caption a line, and `teacher.safetensors`, whose tensor `embeddings` has a
-    /// row for each, from a folder.
+    /// Reads the store `teacher` of a folder: [`Teacher::open_stores`].
+    ///
+    /// # Errors
+    /// When its files are not there or do not belong together.
+    pub fn open(folder: &Path, device: Device) -> anyhow::Result<Self> {
+        Self::open_stores(folder, &["teacher"], device)
+    }
+
+    /// Reads stores of a folder, each of them `NAME.txt`, a text a line, and `NAME.safetensors`, whose
+    /// tensor `embeddings` has a row for each. Of a text that is in several the first counts.
     ///
     /// # Errors
     /// When they are not there or do not belong together.
-    pub fn open(folder: &Path, device: Device) -> anyhow::Result<Self> {
-        let list = folder.join("teacher.txt");
-        let text =
-            fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
-        let file = tensor_file::read(&folder.join("teacher.safetensors"))?;
-        let embeddings = file.tensor("embeddings")?.to_kind(Kind::Float);
-        let captions: HashMap<String, usize> = text
-            .lines()
-            .enumerate()
-            .map(|(row, caption)| (caption.to_owned(), row))
-            .collect();
-        ensure!(
-            embeddings.size()[0] == text.lines().count() as i64,
-            "{} has {} captions, and there are {} embeddings",
-            list.display(),
-            text.lines().count(),
-            embeddings.size()[0]
-        );
-        Ok(Self::new(captions, &embeddings.to_device(device)))
+    pub fn open_stores(folder: &Path, names: &[&str], device: Device) -> anyhow::Result<Self> {
+        let mut captions = HashMap::new();
+        let mut embeddings = Vec::new();
+        let mut first_row = 0;
+        for name in names {
+            let texts = read_lines(&folder.join(format!("{name}.txt")))?;
+            let file = tensor_file::read(&folder.join(format!("{name}.safetensors")))?;
+            let rows = file.tensor("embeddings")?.to_kind(Kind::Float);
+            ensure!(
+                rows.size()[0] == texts.len() as i64,
+                "{} has {} embeddings for {} texts",
+                file.path.display(),
+                rows.size()[0],
+                texts.len()
+            );
+            for (row, text) in texts.into_iter().enumerate() {
+                captions.entry(text).or_insert(first_row + row);
+            }
+            first_row += rows.size()[0] as usize;
+            embeddings.push(rows);
+        }
+        Ok(Self::new(
+            captions,
+            &Tensor::f_cat(&embeddings, 0)?.to_device(device),
+        ))
     }
 
     /// Captions with the row of each in `embeddings`, `[N, E]` of any length.
@@ -72,6 +86,28 @@ impl Teacher {
     /// The number by which a caption goes, if the teacher has read it.
     pub fn caption(&self, text: &str) -> Option<usize> {
         self.captions.get(text).copied()
+    }
+
+    /// The numbers by which texts go.
+    ///
+    /// # Errors
+    /// When the teacher has not read one of them.
+    pub fn captions(&self, texts: &[String]) -> anyhow::Result<Vec<usize>> {
+        let number = |text: &String| {
+            self.caption(text).with_context(|| {
+                format!("the teacher has not read {text:?}: run the step `teacher`")
+            })
+        };
+        texts.iter().map(number).collect()
+    }
+
+    /// The text of a caption.
+    ///
+    /// # Panics
+    /// When there is no such caption.
+    pub fn text(&self, caption: usize) -> &str {
+        let found = self.captions.iter().find(|(_, number)| **number == caption);
+        found.expect("captions have numbers of this teacher").0
     }
 
     /// Length of an embedding.
@@ -132,6 +168,15 @@ impl Targets {
     }
 }
 
+/// A text on each line of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_lines(file: &Path) -> anyhow::Result<Vec<String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 /// The same directions with length one.
 pub fn unit(vectors: &Tensor) -> Tensor {
     let length = vectors
@@ -176,5 +221,48 @@ mod tests {
         let second = targets.of(1, 1);
         assert_eq!(second.shares.size(), [1, 5]);
         assert!(second.shares.double_value(&[0, 2]) > 0.4);
+    }
+
+    fn store(folder: &Path, name: &str, texts: &str, numbers: &[f32]) {
+        fs::write(folder.join(format!("{name}.txt")), texts).unwrap();
+        let rows = Tensor::from_slice(numbers).view([-1, 2]);
+        let tensors = [("embeddings".to_owned(), rows)].into();
+        let file = folder.join(format!("{name}.safetensors"));
+        tensor_file::write(&file, &tensors, &[].into()).unwrap();
+    }
+
+    #[test]
+    fn a_text_finds_its_embedding_in_any_store() {
+        let folder = tempfile::tempdir().unwrap();
+        store(
+            folder.path(),
+            "one",
+            "a cat\na dog\n",
+            &[1.0, 0.0, 0.0, 1.0],
+        );
+        store(
+            folder.path(),
+            "two",
+            "a ship\na cat\n",
+            &[0.6, 0.8, 9.0, 9.0],
+        );
+        let teacher = Teacher::open_stores(folder.path(), &["one", "two"], Device::Cpu).unwrap();
+        let texts = ["a ship", "a cat"].map(str::to_owned);
+        let numbers = teacher.captions(&texts).unwrap();
+        let found = Vec::<f32>::try_from(teacher.embed(&numbers).reshape([-1])).unwrap();
+        assert!((found[0] - 0.6).abs() < 1e-6 && found[2..] == [1.0, 0.0]);
+        let error = teacher.captions(&["a fox".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("\"a fox\""), "{error}");
+    }
+
+    #[test]
+    fn a_store_whose_files_do_not_belong_together_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path(), "teacher", "a cat\na dog\n", &[1.0, 0.0]);
+        let error = Teacher::open(folder.path(), Device::Cpu).unwrap_err();
+        assert!(
+            error.to_string().ends_with("1 embeddings for 2 texts"),
+            "{error}"
+        );
     }
 }

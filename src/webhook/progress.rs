@@ -61,12 +61,16 @@ impl Told {
         if snapshot.status == Status::Starting {
             return None;
         }
+        if !self.started {
+            self.started = true;
+            if events.wants(WebhookEvent::Start) {
+                return Some(WebhookEvent::Start);
+            }
+        }
         let news = [
-            (!self.started, WebhookEvent::Start),
             (snapshot.output.len() > self.files, WebhookEvent::Output),
             (snapshot.logs.len() > self.log_bytes, WebhookEvent::Logs),
         ];
-        self.started = true;
         self.files = snapshot.output.len();
         self.log_bytes = snapshot.logs.len();
         news.into_iter()
@@ -104,9 +108,7 @@ impl<S: Subject, T: Transport> Follower<S, T> {
             changes.borrow_and_update();
             let snapshot = self.subject.snapshot();
             if snapshot.status.is_terminal() {
-                if !told.started {
-                    self.tell_start_late(&snapshot).await;
-                }
+                self.catch_up(&mut told, &snapshot).await;
                 return snapshot;
             }
             if let Some(event) = told.news(&snapshot, &self.events) {
@@ -123,26 +125,29 @@ impl<S: Subject, T: Transport> Follower<S, T> {
         }
     }
 
-    /// A drawing that was over before anybody looked has begun nevertheless.
-    async fn tell_start_late(&self, last: &Snapshot) {
-        if last.started_at.is_some() && self.events.wants(WebhookEvent::Start) {
-            let first = Snapshot {
-                status: Status::Processing,
-                output: Vec::new(),
-                logs: "".into(),
-                error: None,
-                metrics: serde_json::Map::new(),
-                completed_at: None,
-                ..last.clone()
-            };
-            self.tell(WebhookEvent::Start, first).await;
+    /// Tells after the end what the receiver has missed: that the drawing has begun, if it was
+    /// over before anybody looked, and the last files and lines, if no message about the end will
+    /// bring them.
+    async fn catch_up(&self, told: &mut Told, last: &Snapshot) {
+        if last.started_at.is_none() {
+            return;
+        }
+        let unfinished = last.clone().unfinished();
+        while let Some(event) = told.news(&unfinished, &self.events) {
+            if event == WebhookEvent::Start || !self.events.wants(WebhookEvent::Completed) {
+                self.tell(event, unfinished.clone()).await;
+            }
         }
     }
 
-    /// Sends a message once. One that hangs when the prediction ends is dropped after a while:
-    /// its connection is closed, or its stream reset, before `completed` is sent, so the receiver
-    /// has seen the beginning of this message and its breaking off before it sees the last one.
-    async fn tell(&self, event: WebhookEvent, snapshot: Snapshot) {
+    /// Sends a message once; that of the start tells of nothing else, however late it is. One
+    /// that hangs when the prediction ends is dropped after a while: its connection is closed, or
+    /// its stream reset, before `completed` is sent, so the receiver has seen the beginning of
+    /// this message and its breaking off before it sees the last one.
+    async fn tell(&self, event: WebhookEvent, mut snapshot: Snapshot) {
+        if event == WebhookEvent::Start {
+            snapshot = snapshot.begun();
+        }
         let too_late = async {
             self.over().await;
             tokio::time::sleep(self.overtime).await;

@@ -1,8 +1,7 @@
 //! What the optimiser sees is what a browser shows: Chromium paints an exported SVG, and its pixels
 //! are held against the rasterizer's and resvg's.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use clipdraw::encode::{Metadata, svg_to_png, write_svg};
 use clipdraw::raster::paint;
@@ -10,31 +9,7 @@ use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Canvas, Picture, Strokes};
 use tiny_skia::Pixmap;
 
-/// Names of Chromium and its relatives on Linux and macOS.
-const BROWSERS: [&str; 4] = [
-    "chromium",
-    "google-chrome",
-    "chromium-browser",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
-
-fn browser() -> Option<PathBuf> {
-    let answers = |name: &&&str| {
-        // A stub that only tells how to install a browser answers with a failure.
-        let answer = Command::new(name).arg("--version").output();
-        answer.is_ok_and(|output| output.status.success())
-    };
-    BROWSERS.iter().find(answers).map(PathBuf::from)
-}
-
-/// Whether a missing browser is a failure: CI has to have one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "`CI` is set by every CI service and is no setting of ours"
-)]
-fn browser_is_required() -> bool {
-    std::env::var_os("CI").is_some()
-}
+use crate::devtools::{browser, headless};
 
 fn scene() -> Strokes {
     let mut strokes = random_strokes(&Canvas::default(), 64, 3);
@@ -65,28 +40,12 @@ fn screenshot(browser: &Path, svg: &str) -> Pixmap {
     let folder = tempfile::tempdir().unwrap();
     let [page, image] = ["drawing.svg", "screenshot.png"].map(|name| folder.path().join(name));
     std::fs::write(&page, svg).unwrap();
-    let output = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--no-first-run",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ])
+    let output = headless(browser, &folder.path().join("profile"))
         .args([
             "--force-device-scale-factor=1",
             "--force-color-profile=srgb",
             "--window-size=224,224",
         ])
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.path().join("profile").display()
-        ))
         .arg(format!("--screenshot={}", image.display()))
         .arg(format!("file://{}", page.display()))
         .output()
@@ -131,10 +90,7 @@ fn a_browser_and_resvg_show_what_the_optimiser_sees() {
     let by_resvg = Pixmap::decode_png(&svg_to_png(&svg, 1.0).unwrap()).unwrap();
     let from_resvg = difference(painting.picture(), &by_resvg);
     assert!(from_resvg < 0.015, "resvg differs by {from_resvg:.4}");
-    let Some(browser) = browser() else {
-        assert!(!browser_is_required(), "CI needs one of {BROWSERS:?}");
-        return;
-    };
+    let Some(browser) = browser() else { return };
     let from_browser = difference(painting.picture(), &screenshot(&browser, &svg));
     assert!(
         from_browser < 0.015,

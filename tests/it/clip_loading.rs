@@ -1,9 +1,12 @@
 //! Weight files that are not what they should be, and what a loaded model promises.
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clipdraw::clip::{Clip, ClipConfig, ClipError, ViewScores, WeightsSource, embedded_is_intact};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 const TINY: &str = "tests/it/fixtures/tiny_vit.safetensors";
@@ -136,6 +139,99 @@ fn a_wrong_shape_is_named_with_both_shapes() {
     let text = refusal(&bytes);
     assert!(
         text.ends_with("`visual.proj` is [24, 32], expected [32, 24]"),
+        "{text}"
+    );
+}
+
+/// A tensor in a file: kind, shape, bytes.
+type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
+/// The tiny model's file with its tensors changed.
+fn with_tensors(change: impl Fn(&mut BTreeMap<String, Stored>)) -> Vec<u8> {
+    let file = fs::read(TINY).expect("the fixture");
+    let (_, header) = SafeTensors::read_metadata(&file).expect("a header");
+    let views = SafeTensors::deserialize(&file).expect("tensors").tensors();
+    let stored = |view: TensorView<'_>| (view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    let mut tensors = views
+        .into_iter()
+        .map(|(name, view)| (name, stored(view)))
+        .collect();
+    change(&mut tensors);
+    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes);
+        (name, view.expect("as many bytes as the shape says"))
+    });
+    safetensors::serialize(views, header.metadata().clone()).expect("a file")
+}
+
+fn floats(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
+    numbers.into_iter().flat_map(f32::to_le_bytes).collect()
+}
+
+/// The tiny model's file with a projection of texts, `[4, 24]`, of bytes and these scales.
+fn with_quantized_projection(scale: Option<Stored>) -> Vec<u8> {
+    with_tensors(|tensors| {
+        let bytes = (0..96).map(|number: u8| number.wrapping_mul(37)).collect();
+        let name = "text_projection".to_owned();
+        tensors.insert(name, (Dtype::I8, vec![4, 24], bytes));
+        if let Some(scale) = &scale {
+            tensors.insert("text_projection.scale".to_owned(), scale.clone());
+        }
+    })
+}
+
+#[test]
+fn bytes_with_a_scale_for_each_row_are_read_as_floats() {
+    let scales = [0.5, 0.25, 0.0, 3.0];
+    let with_floats = with_tensors(|tensors| {
+        let numbers = (0..96_u8).map(|number| {
+            let byte = f32::from(number.wrapping_mul(37).cast_signed());
+            byte * scales[usize::from(number) / 24]
+        });
+        let name = "text_projection".to_owned();
+        tensors.insert(name, (Dtype::F32, vec![4, 24], floats(numbers)));
+    });
+    let halves = [0x3800_u16, 0x3400, 0, 0x4200];
+    let halves = halves.into_iter().flat_map(u16::to_le_bytes).collect();
+    let with_bytes = [
+        (Dtype::F32, vec![4], floats(scales)),
+        (Dtype::F16, vec![4], halves),
+    ]
+    .map(|scale| with_quantized_projection(Some(scale)));
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let embed = |bytes: &[u8]| {
+        let file = folder.path().join("weights.safetensors");
+        fs::write(&file, bytes).expect("room for the test's file");
+        let clip = load(&file).expect("a model");
+        clip.embed_text("a cat").expect("a short prompt")
+    };
+    for bytes in with_bytes {
+        assert_eq!(embed(&bytes), embed(&with_floats));
+    }
+}
+
+#[test]
+fn bytes_without_a_scale_are_refused() {
+    let text = refusal(&with_quantized_projection(None));
+    assert!(
+        text.ends_with("`text_projection.scale` is missing, expected [4]"),
+        "{text}"
+    );
+    // A scale of whole numbers is none.
+    let whole = (Dtype::I64, vec![4], vec![1; 32]);
+    let text = refusal(&with_quantized_projection(Some(whole)));
+    assert!(
+        text.contains("`text_projection.scale` is missing"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_scale_for_columns_is_refused() {
+    let scale = (Dtype::F32, vec![24], floats([1.0; 24]));
+    let text = refusal(&with_quantized_projection(Some(scale)));
+    assert!(
+        text.ends_with("`text_projection.scale` is [24], expected [4]"),
         "{text}"
     );
 }

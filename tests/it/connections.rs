@@ -211,3 +211,40 @@ async fn an_open_connection_hears_that_the_server_takes_no_more_work() {
         503
     );
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_takes_no_answer_away() {
+    let site = Site::start(Choices {
+        token: Some("s3cret"),
+        ..Choices::default()
+    })
+    .await;
+    // Refused for want of the token, before the body is there.
+    let whole = raw_post("", &small("a cat"));
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+    let mut stream = site.connect(&format!("{head}\r\n\r\n")).await;
+    tokio::time::sleep(SHORT).await;
+    let next = "GET /ready HTTP/1.1\r\nHost: here\r\n\r\n";
+    stream
+        .write_all(format!("{body}{next}").as_bytes())
+        .await
+        .unwrap();
+    let refused = read_until(&mut stream, "}").await;
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    let ready = read_until(&mut stream, "}").await;
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_does_not_keep_its_refusal_back() {
+    let site = Site::start(Choices::default()).await;
+    let head = "GET /ready HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n";
+    let mut waiting = site.connect(&format!("{head}\r\n")).await;
+    let mut asking = site
+        .connect(&format!("{head}Expect: 100-continue\r\n\r\n"))
+        .await;
+    for stream in [&mut asking, &mut waiting] {
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}

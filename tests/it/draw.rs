@@ -34,6 +34,7 @@ fn spec(prompts: &[(&str, f32)], steps: usize) -> Spec {
             weight: 0.001,
         },
         stroke_widths: [2.0, 100.0],
+        recipe: None,
     }
 }
 

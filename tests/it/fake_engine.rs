@@ -7,6 +7,7 @@
 //! | `fail at N` | step N is not finite |
 //! | `panic at N` | step N panics |
 //! | `panic together` | a step shared with other drawings panics |
+//! | `exhaust at N` | step N asks libtorch for more memory than any machine has |
 //! | `panic at start` | the drawing cannot even be begun |
 //! | `break at N` | step N panics, and the engine has to be loaded again |
 
@@ -20,6 +21,7 @@ use clipdraw::prediction::Maker;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::service::worker::{self, Load};
 use clipdraw::service::{Engine, Limits, Registry};
+use tch::Tensor;
 
 /// Nothing that a test waits for takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +41,7 @@ struct State {
     failing_loads: usize,
     broken: bool,
     most_together: usize,
+    steps: usize,
 }
 
 impl Controls {
@@ -46,6 +49,11 @@ impl Controls {
     pub(crate) fn release(&self) {
         self.state.lock().unwrap().released = true;
         self.changed.notify_all();
+    }
+
+    /// Holds drawings again, after a release and once none of them is under way.
+    pub(crate) fn hold_again(&self) {
+        self.state.lock().unwrap().released = false;
     }
 
     /// Waits until a drawing holds.
@@ -62,6 +70,11 @@ impl Controls {
     /// How often the engine was loaded.
     pub(crate) fn loads(&self) -> usize {
         self.state.lock().unwrap().loads
+    }
+
+    /// How many steps were taken, over all drawings.
+    pub(crate) fn steps(&self) -> usize {
+        self.state.lock().unwrap().steps
     }
 
     /// The most drawings that shared a step.
@@ -125,6 +138,7 @@ impl Engine for FakeEngine {
         {
             let mut state = self.controls.state.lock().unwrap();
             state.most_together = state.most_together.max(together);
+            state.steps += together;
         }
         drawings
             .iter_mut()
@@ -157,6 +171,12 @@ impl FakeEngine {
         if drawing.told("break at ") == Some(drawing.step) {
             self.controls.state.lock().unwrap().broken = true;
             panic!("told to break");
+        }
+        if drawing.told("exhaust at ") == Some(drawing.step) {
+            drop(Tensor::zeros(
+                [1 << 50],
+                (tch::Kind::Float, tch::Device::Cpu),
+            ));
         }
         assert!(
             drawing.told("panic at ") != Some(drawing.step),
@@ -193,6 +213,7 @@ impl FakeDrawing {
                 similarity: 0.25,
                 loss: -0.25,
             }],
+            contrast: 0.0,
             centre: 0.5,
         };
         let due = finished || step.is_multiple_of(self.spec.steps_per_frame);

@@ -233,3 +233,26 @@ async fn output_that_cannot_fit_into_memory_is_refused_with_what_would() {
     site.registry.cancel_all();
     site.controls.release();
 }
+
+#[tokio::test]
+async fn a_body_of_very_many_values_is_refused() {
+    let mut choices = Choices::default();
+    choices.limits.body_bytes = 1 << 24;
+    let site = Site::start(choices).await;
+    let mut request = small("a cat");
+    request["input"]["unknown"] = json!(vec![0; 200_000]);
+    let answer = site.post(&request).await;
+    assert_eq!(answer.status, 422);
+    let message = "Failed to deserialize the JSON body into the target type: input";
+    assert!(answer.text.starts_with(message), "{}", answer.text);
+    assert!(
+        answer.text.contains("more than 100000 values"),
+        "{}",
+        answer.text
+    );
+    let mut request = small("a cat");
+    request["context"] = (0..200_000)
+        .map(|key| (key.to_string(), json!("")))
+        .collect();
+    assert_eq!(site.post(&request).await.status, 200);
+}

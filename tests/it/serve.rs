@@ -13,8 +13,14 @@ use serde_json::{Value, json};
 /// Nothing that a test waits for takes longer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn command(options: &[&str]) -> Command {
+pub(crate) fn command(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
+    command.arg("serve").args(options);
+    shielded(command)
+}
+
+/// A command that knows nothing of the machine that it runs on, and whose output can be read.
+pub(crate) fn shielded(mut command: Command) -> Command {
     // No full-size weights of the machine may take the place of the embedded model, and no
     // variable of the person who runs the tests may take the place of a default.
     for name in [
@@ -27,8 +33,6 @@ fn command(options: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
-        .arg("serve")
-        .args(options)
         .env("CLIPDRAW_WEIGHTS_DIR", "/no/weights")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -47,16 +51,20 @@ fn refused(mut command: Command) -> (i32, String) {
 }
 
 /// A running server.
-struct Server {
-    child: Child,
+pub(crate) struct Server {
+    pub(crate) child: Child,
     log: BufReader<ChildStderr>,
-    address: String,
-    client: Client,
+    pub(crate) address: String,
+    pub(crate) client: Client,
 }
 
 impl Server {
-    fn start(options: &[&str]) -> Self {
-        let mut command = command(options);
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::run(command(options))
+    }
+
+    /// Starts what [`command`] has made, on a free port.
+    pub(crate) fn run(mut command: Command) -> Self {
         command.args(["--port", "0", "--host", "127.0.0.1"]);
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -79,7 +87,7 @@ impl Server {
     }
 
     /// Reads the log up to a message.
-    fn line(&mut self, message: &str) -> Value {
+    pub(crate) fn line(&mut self, message: &str) -> Value {
         loop {
             let mut line = String::new();
             let length = self.log.read_line(&mut line).unwrap();
@@ -92,21 +100,26 @@ impl Server {
         }
     }
 
-    fn wait_until_ready(&mut self) {
+    pub(crate) fn wait_until_ready(&mut self) {
         self.line("is ready");
     }
 
-    fn post(&self, path: &str, prefer: &str, body: &Value) -> reqwest::blocking::Response {
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        prefer: &str,
+        body: &Value,
+    ) -> reqwest::blocking::Response {
         let request = self.client.post(format!("http://{}{path}", self.address));
         request.header("prefer", prefer).json(body).send().unwrap()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
     /// The exit status, once the server has ended, and whether it said nothing on standard output.
-    fn status(mut self) -> i32 {
+    pub(crate) fn status(mut self) -> i32 {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         let status = self.child.wait().unwrap();
@@ -122,7 +135,15 @@ impl Server {
     }
 }
 
-fn drawing(iterations: u32) -> Value {
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already where a test has asked for its status.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn drawing(iterations: u32) -> Value {
     json!({"input": {
         "prompt": "a house", "num_paths": 4, "num_iterations": iterations, "seed": 7,
         "num_augmentations": 1
@@ -130,7 +151,7 @@ fn drawing(iterations: u32) -> Value {
 }
 
 /// Longer than any test.
-const ENDLESS: u32 = 10_000;
+pub(crate) const ENDLESS: u32 = 10_000;
 
 #[test]
 fn options_that_mean_nothing_are_refused_with_what_would_be_allowed() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use clipdraw::http::{self, Limits, Patience, listen};
-use clipdraw::outbound::{self, Client, Policy};
+use clipdraw::outbound::{self, Client, Policy, Timeouts};
 use clipdraw::service::{HealthStatus, Registry, worker};
 use clipdraw::telemetry::metric;
 use clipdraw::webhook::{Pace, Sender};
@@ -35,6 +35,8 @@ pub(crate) struct Choices {
     pub(crate) limits: Limits,
     pub(crate) patience: Patience,
     pub(crate) policy: Policy,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) pace: Pace,
     pub(crate) failing_loads: usize,
 }
 
@@ -58,6 +60,8 @@ impl Default for Choices {
                 stuck: PATIENCE,
             },
             policy: Policy::default(),
+            timeouts: Timeouts::default(),
+            pace: Pace::default(),
             failing_loads: 0,
         }
     }
@@ -68,6 +72,7 @@ pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) registry: Arc<Registry>,
     pub(crate) controls: Arc<Controls>,
+    pub(crate) webhooks: Arc<Sender>,
     /// Cancelled by `POST /shutdown`.
     pub(crate) stop: CancellationToken,
     /// Cancel it to close the listener.
@@ -104,23 +109,32 @@ impl Answer {
     }
 }
 
-/// The handlers with their registry, without a worker and without a socket.
-pub(crate) fn router(choices: &Choices) -> (Router, Arc<Registry>, CancellationToken) {
+/// The handlers and what they share, without a worker and without a socket.
+pub(crate) struct Parts {
+    pub(crate) router: Router,
+    pub(crate) registry: Arc<Registry>,
+    webhooks: Arc<Sender>,
+    stop: CancellationToken,
+}
+
+pub(crate) fn parts(choices: &Choices) -> Parts {
     let mut service_limits = limits(choices.slots, choices.queue);
     service_limits.replay = choices.replay;
     let registry = Registry::new(service_limits);
     let client = Arc::new(
         Client::new(outbound::Settings {
             policy: choices.policy.clone(),
+            timeouts: choices.timeouts,
             ..outbound::Settings::default()
         })
         .unwrap(),
     );
+    let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.pace));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
     let router = http::router(http::Settings {
         registry: Arc::clone(&registry),
-        webhooks: Arc::new(Sender::new(Arc::clone(&client), Pace::default())),
+        webhooks: Arc::clone(&webhooks),
         client,
         uploader: None,
         stop: stop.clone(),
@@ -131,7 +145,12 @@ pub(crate) fn router(choices: &Choices) -> (Router, Arc<Registry>, CancellationT
             .collect(),
         limits: choices.limits,
     });
-    (router, registry, stop)
+    Parts {
+        router,
+        registry,
+        webhooks,
+        stop,
+    }
 }
 
 impl Site {
@@ -148,7 +167,12 @@ impl Site {
 
     /// A server that is still waiting for its model.
     pub(crate) async fn without_worker(choices: &Choices) -> Self {
-        let (router, registry, stop) = router(choices);
+        let Parts {
+            router,
+            registry,
+            webhooks,
+            stop,
+        } = parts(choices);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
@@ -157,6 +181,7 @@ impl Site {
             address,
             registry,
             controls: Arc::default(),
+            webhooks,
             stop,
             closing,
             connections: tokio::spawn(serving),

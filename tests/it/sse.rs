@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::fake_engine::loader;
-use crate::site::{Answer, Choices, Site, named, pause, router, small};
+use crate::site::{Answer, Choices, Parts, Site, named, parts, pause, small};
 
 /// One frame of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,9 +197,32 @@ async fn without_history_only_what_comes_next_is_told() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_drawing_is_told_all_of_it_however_little_is_kept_for_others() {
+    for replay in [0, 1] {
+        let site = Site::start(Choices {
+            replay,
+            ..Choices::default()
+        })
+        .await;
+        let mut request = small("a cat");
+        // Noted in the log before the worker hears of the drawing.
+        request["input"]["guidance"] = json!(7);
+        request["input"]["scheduler"] = json!("K_EULER");
+        let answer = stream(&site, "POST", "/predictions", &request).await;
+        let frames = frames(&answer.text);
+        let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.number).collect();
+        assert_eq!(numbers, (1..=frames.len() as u64).collect::<Vec<_>>());
+        assert_eq!(outline(&frames)[0], "log");
+        assert_eq!(frames.last().unwrap().name, "completed");
+    }
+}
+
+#[tokio::test]
 async fn who_reads_too_slowly_learns_that_events_are_missing() {
     let choices = Choices::default();
-    let (router, registry, _) = router(&choices);
+    let Parts {
+        router, registry, ..
+    } = parts(&choices);
     worker::start(
         std::sync::Arc::clone(&registry),
         loader(&std::sync::Arc::default()),
@@ -295,7 +318,9 @@ async fn stream_is_refused(site: &Site) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_stream_is_kept_alive() {
-    let (router, registry, _) = router(&Choices::default());
+    let Parts {
+        router, registry, ..
+    } = parts(&Choices::default());
     // Held by the engine for as long as the test wants: nothing but the clock moves.
     let controls = std::sync::Arc::default();
     worker::start(std::sync::Arc::clone(&registry), loader(&controls)).unwrap();

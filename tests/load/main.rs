@@ -9,6 +9,9 @@
     reason = "a benchmark prints its figures, and ends when something is wrong"
 )]
 
+#[path = "../conformance/cog.rs"]
+mod cog;
+mod overhead;
 mod server;
 
 use std::collections::BTreeMap;
@@ -47,6 +50,9 @@ async fn main() {
     if wanted("sequential") {
         sequential().await;
     }
+    if wanted("overhead") {
+        overhead::overhead().await;
+    }
     if wanted("crowd") {
         crowd().await;
     }
@@ -77,14 +83,18 @@ async fn sequential() {
         let drawing = body["metrics"]["predict_time"].as_f64().unwrap();
         besides.push(began.elapsed().as_secs_f64() - drawing);
     }
-    besides.sort_by(f64::total_cmp);
-    let at = |share: f64| 1e3 * besides[(share * (besides.len() - 1) as f64) as usize];
     println!(
         "sequential: {SEQUENTIAL} posts on one connection, answers by status {statuses:?}; beside \
-         the drawing: median {:.2} ms, p99 {:.2} ms",
-        at(0.5),
-        at(0.99)
+         the drawing: {}",
+        spread(besides)
     );
+}
+
+/// Median and 99th percentile of times in seconds.
+fn spread(mut seconds: Vec<f64>) -> String {
+    seconds.sort_by(f64::total_cmp);
+    let at = |share: f64| 1e3 * seconds[(share * (seconds.len() - 1) as f64) as usize];
+    format!("median {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99))
 }
 
 /// Many clients, one slot, a queue for all of them.

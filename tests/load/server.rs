@@ -19,12 +19,16 @@ pub(crate) fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
 impl Server {
     /// Starts a server and waits until it is ready.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let child = Command::new(env!("CARGO_BIN_EXE_clipdraw"))
             .args(["serve", "--host", "127.0.0.1"])
             .args(arguments)

@@ -44,6 +44,7 @@ fn spec(strokes: usize) -> Spec {
             weight: 0.001,
         },
         stroke_widths: [2.0, 100.0],
+        recipe: None,
     }
 }
 
@@ -68,6 +69,7 @@ fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
         let group = ViewGroup {
             views: &views,
             directions: &directions,
+            contrast: None,
         };
         clip.score_groups(&[group])
     });

@@ -1,6 +1,5 @@
 //! `clipdraw-train image`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use clap::{Args, ValueEnum};
 use tch::Device;
 
 use super::folder::WorkFolder;
+use super::say::say;
 use crate::clip::config::EfficientNetSize;
 use crate::compute::library;
 use crate::training::adversary::Adversary;
@@ -182,9 +182,4 @@ fn keep_half(packs: &mut [Pack], rest: usize) {
             record.weight = 0.0;
         }
     }
-}
-
-fn say(line: &str) {
-    // Nobody is left to tell if standard output is closed.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

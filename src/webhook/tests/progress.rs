@@ -152,3 +152,40 @@ async fn a_receiver_is_told_only_what_it_wants_to_hear() {
         assert_eq!(scene.times().await, expected, "{events:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_start_is_told_without_what_came_right_after_it() {
+    let scene = Scene::new(EventFilter::default(), &[]);
+    scene.drawing.start();
+    scene.drawing.log();
+    scene.drawing.output();
+    pass(1000).await;
+    scene.drawing.end(Status::Succeeded);
+    let expected = [
+        message(0, "processing", 0, 0),
+        message(500, "processing", 1, 1),
+        message(1000, "succeeded", 1, 1),
+    ];
+    assert_eq!(scene.told().await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_want_to_hear_of_the_end_gets_the_last_files_all_the_same() {
+    let scene = Scene::new(EventFilter::only(&[WebhookEvent::Output]), &[]);
+    scene.drawing.start();
+    scene.drawing.output();
+    pass(100).await;
+    scene.drawing.output();
+    scene.drawing.change(|state| {
+        state.metrics = Map::from_iter([("predict_time".to_owned(), 0.1.into())]);
+    });
+    scene.drawing.end(Status::Succeeded);
+    let receiver = Arc::clone(&scene.receiver);
+    let expected = [
+        message(0, "processing", 1, 0),
+        message(100, "processing", 2, 0),
+    ];
+    assert_eq!(scene.told().await, expected);
+    let told = receiver.told.lock().unwrap();
+    assert_eq!(told[1].1["metrics"], Value::Object(Map::new()));
+}

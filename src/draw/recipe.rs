@@ -1,0 +1,56 @@
+//! What of the optimisation depends on the model that looks, rather than on the request.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clip::{Clip, ImageConfig};
+use crate::scene::start::StartStyle;
+
+/// How strokes begin, how fast they move, and what is asked of the picture besides the cosine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The strokes at the start.
+    pub start: StartStyle,
+    /// Learning rate of control points in pixels of a 224 pixel canvas, from the part of the steps
+    /// that is done, the latest part first.
+    pub point_rates: [(f64, f32); 3],
+    /// Learning rate of half widths in pixels of a 224 pixel canvas.
+    pub width_rate: f32,
+    /// Learning rate of colours.
+    pub color_rate: f32,
+    /// Weight of the contrast with captions of other things, beside the cosine; 0 turns it off.
+    pub contrast_weight: f64,
+}
+
+impl Recipe {
+    /// That of the replaced program (evilstreak/clipdraw, `predict.py`): points at 1.0, from half of
+    /// the steps 0.4, from three quarters 0.1; half widths at 0.1, colours at 0.01.
+    pub const ORIGINAL: Self = Self {
+        start: StartStyle::SCATTERED,
+        point_rates: [(0.75, 0.1), (0.5, 0.4), (0.0, 1.0)],
+        width_rate: 0.1,
+        color_rate: 0.01,
+        contrast_weight: 0.0,
+    };
+
+    /// For the embedded model, which sees large shapes and colours better than fine lines.
+    pub const COMPACT: Self = Self {
+        start: StartStyle {
+            margin: 0.15,
+            reach: 0.1,
+            half_width: 1.5,
+            opacity: [0.3, 0.7],
+        },
+        point_rates: [(0.8, 0.3), (0.5, 0.8), (0.0, 1.5)],
+        width_rate: 0.1,
+        color_rate: 0.02,
+        contrast_weight: 0.1,
+    };
+
+    /// The one that suits this model.
+    pub fn for_model(clip: &Clip) -> Self {
+        match clip.config().image {
+            ImageConfig::EfficientNet(_) => Self::COMPACT,
+            ImageConfig::Transformer(_) | ImageConfig::ResNet(_) => Self::ORIGINAL,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `clipdraw-train drawings`.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use serde_json::{Map, Value};
+use tch::{Device, Kind};
+
+use super::folder::WorkFolder;
+use super::image::TowerName;
+use crate::clip::{Clip, WeightsSource};
+use crate::draw::Recipe;
+use crate::encode::{Metadata, write_svg};
+use crate::prediction::Input;
+use crate::raster::paint;
+use crate::scene::Picture;
+use crate::training::drawings::{Judge, draw, sheet};
+use crate::training::image::averaged;
+use crate::training::pack::Pack;
+use crate::training::sample::Gallery;
+use crate::training::teacher::Teacher;
+use crate::training::tensor_file;
+
+/// Options of the step.
+#[derive(Debug, Args)]
+pub struct DrawingsArguments {
+    #[command(flatten)]
+    folder: WorkFolder,
+    /// The weights to draw with; the embedded ones if absent.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// A text file of prompts, one a line.
+    #[arg(long)]
+    prompts: PathBuf,
+    /// Inputs of a prediction that differ from their defaults, as JSON.
+    #[arg(long, default_value = "{}")]
+    inputs: String,
+    /// A recipe as JSON, in place of the model's.
+    #[arg(long)]
+    recipe: Option<String>,
+    /// The run of a judge, by its name in the work folder.
+    #[arg(long)]
+    judge: Option<String>,
+    /// Packs that the judge's captions come from.
+    #[arg(long, value_delimiter = ',', default_value = "icons")]
+    packs: Vec<String>,
+    /// Side of the pictures that the judge reads.
+    #[arg(long, default_value_t = 64)]
+    side: usize,
+    /// Where the drawings and their sheet go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Drawings in a row of the sheet.
+    #[arg(long, default_value_t = 8)]
+    columns: usize,
+}
+
+impl DrawingsArguments {
+    /// Draws, writes, and asks the judge.
+    ///
+    /// # Errors
+    /// When something is missing or a drawing fails.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let source = self
+            .weights
+            .clone()
+            .map_or(WeightsSource::Embedded, WeightsSource::File);
+        let clip = Clip::load(&source, Device::Cpu, Kind::Float)?;
+        let recipe: Option<Recipe> = self
+            .recipe
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()?;
+        let prompts = fs::read_to_string(&self.prompts)?;
+        fs::create_dir_all(&self.out)?;
+        let mut finished = Vec::new();
+        let mut pictures = Vec::new();
+        for (number, prompt) in prompts.lines().enumerate() {
+            let mut inputs: Map<String, Value> = serde_json::from_str(&self.inputs)?;
+            inputs.insert("prompt".to_owned(), prompt.into());
+            inputs.entry("seed").or_insert_with(|| number.into());
+            let mut spec = Input::from_values(&inputs)?.spec;
+            if recipe.is_some() {
+                spec.recipe = recipe;
+            }
+            let began = Instant::now();
+            let strokes = draw(&clip, spec.clone())?;
+            let seconds = began.elapsed().as_secs_f64();
+            let metadata = Metadata {
+                title: prompt.to_owned(),
+                recipe: Value::Object(inputs).to_string(),
+            };
+            let svg = write_svg(&strokes, &spec.canvas, &metadata);
+            fs::write(self.out.join(format!("{number:02}.svg")), svg)?;
+            pictures.push(paint(&strokes, &spec.canvas).into_picture());
+            writeln!(std::io::stdout(), "{number:02} {seconds:.1} s {prompt}")?;
+            finished.push((prompt, spec, strokes));
+        }
+        save(&sheet(&pictures, self.columns), &self.out.join("sheet.png"))?;
+        let Some(judge) = &self.judge else {
+            return Ok(());
+        };
+        let teacher = Teacher::open(self.folder.path(), Device::Cpu)?;
+        let packs = self
+            .packs
+            .iter()
+            .map(|name| Pack::open(&self.folder.pack(name)));
+        let gallery = Gallery::new(packs.collect::<Result<_, _>>()?, &teacher);
+        let file = tensor_file::read(&self.folder.file(&format!("{judge}.safetensors")))?;
+        let tower = TowerName::Judge.tower();
+        let judge = Judge {
+            tower,
+            parameters: &averaged(tower, &file, teacher.width(), Device::Cpu)?,
+            teacher: &teacher,
+            concepts: gallery.concepts(),
+            side: self.side,
+        };
+        let mut recognised = 0;
+        for (prompt, spec, strokes) in &finished {
+            let caption = teacher.caption(&prompt.to_lowercase());
+            let caption = caption.ok_or_else(|| anyhow!("the teacher has not read `{prompt}`"))?;
+            let verdict = judge.read(strokes, spec, caption)?;
+            recognised += usize::from(verdict.rank < 5);
+            let read: Vec<_> = verdict
+                .first
+                .iter()
+                .map(|&caption| teacher.text(caption))
+                .collect();
+            writeln!(
+                std::io::stdout(),
+                "rank {:4} {prompt}: {}",
+                verdict.rank,
+                read.join(", ")
+            )?;
+        }
+        let all = finished.len();
+        writeln!(
+            std::io::stdout(),
+            "{recognised} of {all} among the first five"
+        )?;
+        Ok(())
+    }
+}
+
+/// Writes a picture as a PNG.
+fn save(picture: &Picture, path: &PathBuf) -> anyhow::Result<()> {
+    let (width, height) = (picture.width(), picture.height());
+    let byte = |value: f32| (255.0 * value.clamp(0.0, 1.0)).round() as u8;
+    let pixels =
+        (0..width * height).flat_map(|index| picture.pixel(index % width, index / width).map(byte));
+    let buffer = image::RgbImage::from_raw(width as u32, height as u32, pixels.collect());
+    let buffer = buffer.context("a picture of this size")?;
+    buffer
+        .save(path)
+        .with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,74 @@
+//! `clipdraw-train export`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use tch::Device;
+
+use super::say::say;
+use crate::clip::config::EfficientNetSize;
+use crate::compute::library;
+use crate::model_store::checksum;
+use crate::training::export::{ImageTower, export};
+use crate::training::image::averaged;
+use crate::training::tensor_file::{self, write_bytes};
+use crate::training::text_report::likeness;
+use crate::training::text_tower::TextTower;
+use crate::training::tower::Tower;
+
+/// Beginning of the names of a run's averaged numbers (`parameters::save`).
+const AVERAGE: &str = "average/";
+
+/// Options of the step.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// The text tower: a run of the step `text`, or a weight file.
+    #[arg(long)]
+    text: PathBuf,
+    /// The image tower: a run of the step `image`, whose averaged numbers are taken, or a weight file.
+    #[arg(long)]
+    image: PathBuf,
+    /// Side in pixels of the pictures that a run was trained on.
+    #[arg(long, default_value_t = 64)]
+    side: i64,
+    /// The weight file to write.
+    #[arg(long)]
+    output: PathBuf,
+}
+
+impl ExportArguments {
+    /// Writes the weight file and tells its size, its SHA-256 and what rounding did to the text tower.
+    ///
+    /// # Errors
+    /// When a tower cannot be read, does not fit, or the file cannot be written.
+    pub fn run(&self) -> anyhow::Result<()> {
+        library::use_one_thread();
+        let text = TextTower::open(&self.text)?;
+        let bytes = export(&text, &self.image_tower(text.sizes().embedding)?)?;
+        write_bytes(&self.output, &bytes)?;
+        let smallest = likeness(&text, &TextTower::open(&self.output)?)?;
+        say(&format!(
+            "{}: {} bytes, sha256 {}",
+            self.output.display(),
+            bytes.len(),
+            checksum::of_file(&self.output)?
+        ));
+        say(&format!(
+            "smallest cosine of a text before and after: {smallest:.6}"
+        ));
+        Ok(())
+    }
+
+    fn image_tower(&self, embedding: i64) -> anyhow::Result<ImageTower> {
+        let file = tensor_file::read(&self.image)?;
+        if file.tensors.keys().any(|name| name.starts_with(AVERAGE)) {
+            let size = EfficientNetSize::lite0();
+            let tower = Tower::EfficientNet(size);
+            let parameters = averaged(tower, &file, embedding, Device::Cpu)?;
+            return Ok(ImageTower::of_training(&size, &parameters, self.side));
+        }
+        ImageTower::of_file(file)
+            .with_context(|| format!("{} has no image tower", self.image.display()))
+    }
+}

@@ -1,0 +1,265 @@
+//! Puts a text tower and an image tower into the one file that is compiled into the program.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use tch::{Kind, TchError, Tensor};
+
+use super::parameters::Parameters;
+use super::tensor_file::{self, TensorFile};
+use super::text_tower::{TextTower, VOCABULARY};
+use super::tower::{DEVIATION, MEAN, fold};
+use crate::clip::config::EfficientNetSize;
+use crate::clip::safetensors_file::SCALE;
+
+/// Bytes of the largest file that may be compiled into the program.
+pub const MOST_BYTES: usize = 30_000_000;
+/// Beginning of the names of an image tower's tensors.
+const IMAGE: &str = "visual.";
+/// Largest byte that stands for a number; the smallest is its negative, so that zero stays zero.
+const LARGEST_BYTE: f64 = 127.0;
+/// Logarithm of what cosines are multiplied by before they become shares: one by the temperature of
+/// training, 0.05.
+const LOGIT_SCALE: f32 = 2.995_732_3;
+
+/// An image tower as a weight file has it.
+#[derive(Debug)]
+pub struct ImageTower {
+    /// Tensors whose names begin with `visual.`.
+    tensors: BTreeMap<String, Tensor>,
+    /// What no shape tells.
+    facts: BTreeMap<String, String>,
+}
+
+impl ImageTower {
+    /// The tower in a weight file, if it has one.
+    pub fn of_file(file: TensorFile) -> Option<Self> {
+        let mut tensors = file.tensors;
+        tensors.retain(|name, _| name.starts_with(IMAGE));
+        let facts = file.facts;
+        (!tensors.is_empty()).then_some(Self { tensors, facts })
+    }
+
+    /// A tower that was trained on pictures with sides of `side` pixels.
+    pub fn of_training(size: &EfficientNetSize, parameters: &Parameters, side: i64) -> Self {
+        let folded = fold(parameters).into_iter();
+        let channels = |value: f64| vec![value.to_string(); 3].join(",");
+        let layers = size.layers.map(|count| count.to_string()).join(",");
+        let facts = [
+            ("vision_layers", layers),
+            ("image_side", side.to_string()),
+            ("image_mean", channels(MEAN)),
+            ("image_std", channels(DEVIATION)),
+        ];
+        Self {
+            tensors: folded
+                .map(|(name, tensor)| (format!("{IMAGE}{name}"), tensor))
+                .collect(),
+            facts: facts.map(|(fact, value)| (fact.to_owned(), value)).into(),
+        }
+    }
+}
+
+/// The bytes of a weight file with these towers, under OpenAI's names.
+///
+/// The vocabulary, most of a small text tower, is stored as bytes with a scale for each row, everything
+/// else as 16-bit floats. The same towers give the same bytes.
+///
+/// # Errors
+/// When a number is not finite or too large for 16 bits, or the file is larger than [`MOST_BYTES`].
+pub fn export(text: &TextTower, image: &ImageTower) -> anyhow::Result<Vec<u8>> {
+    let mut tensors = text.tensors();
+    let vocabulary = tensors
+        .remove(VOCABULARY)
+        .context("a tower without tokens")?;
+    tensors.insert("logit_scale".to_owned(), Tensor::from(LOGIT_SCALE));
+    let shown = image.tensors.iter();
+    tensors.extend(shown.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())));
+    let mut stored = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let half = tensor.f_to_kind(Kind::Half)?;
+        ensure!(
+            is_finite(&half)?,
+            "{name} has a number that 16 bits do not hold"
+        );
+        stored.insert(name, half);
+    }
+    ensure!(
+        is_finite(&vocabulary)?,
+        "{VOCABULARY} has a number that is not finite"
+    );
+    let (bytes, scale) = quantize(&vocabulary)?;
+    stored.insert(VOCABULARY.to_owned(), bytes);
+    stored.insert(format!("{VOCABULARY}{SCALE}"), scale);
+    let mut facts = image.facts.clone();
+    facts.extend(text.sizes().facts());
+    let bytes = tensor_file::bytes(&stored, &facts)?;
+    ensure!(
+        bytes.len() <= MOST_BYTES,
+        "the file would have {} bytes, more than the {MOST_BYTES} that may be compiled in",
+        bytes.len()
+    );
+    Ok(bytes)
+}
+
+/// The bytes of a table `[R, ..]` and the 32-bit scale of each row, as `clip::safetensors_file` reads them.
+fn quantize(table: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+    let table = table.f_detach()?.f_to_kind(Kind::Float)?;
+    let largest = table.f_abs()?.f_flatten(1, -1)?.f_amax([1], false)?;
+    let scale = largest.f_div_scalar(LARGEST_BYTE)?;
+    let mut column = vec![1; table.dim()];
+    column[0] = -1;
+    // A row of zeros has no scale and needs none.
+    let divisor = scale.f_clamp_min(f64::from(f32::MIN_POSITIVE))?;
+    let bytes = table
+        .f_div(&divisor.f_reshape(&column)?)?
+        .f_round()?
+        .f_clamp(-LARGEST_BYTE, LARGEST_BYTE)?;
+    Ok((bytes.f_to_kind(Kind::Int8)?, scale))
+}
+
+fn is_finite(tensor: &Tensor) -> Result<bool, TchError> {
+    Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clip::config::{Activation, TextConfig};
+    use crate::clip::safetensors_file::dequantize;
+    use crate::clip::{Clip, WeightsSource};
+    use crate::training::text_tower::TowerSizes;
+    use crate::training::tower::{Mode, Tower};
+    use std::path::Path;
+    use tch::Device;
+
+    const FIXTURE: &str = "tests/it/fixtures/tiny_vit.safetensors";
+
+    /// The tiny model's image tower.
+    fn image() -> ImageTower {
+        ImageTower::of_file(tensor_file::read(Path::new(FIXTURE)).unwrap()).unwrap()
+    }
+
+    fn text(activation: Activation) -> TextTower {
+        let sizes = TowerSizes {
+            text: TextConfig {
+                context: 77,
+                vocabulary: 49_408,
+                width: 16,
+                heads: 2,
+                layers: 2,
+            },
+            embedding: 24,
+            activation,
+        };
+        TextTower::random(sizes, 5)
+    }
+
+    #[test]
+    fn no_number_is_off_by_more_than_half_a_scale() {
+        let numbers: Vec<f32> = (0..600)
+            .map(|n: u16| f32::from(n * 37 % 601) - 300.0)
+            .collect();
+        let table = Tensor::from_slice(&numbers).view([20, 5, 6]) * 0.01;
+        let _ = table.get(3).zero_();
+        let (bytes, scale) = quantize(&table).unwrap();
+        assert_eq!((bytes.kind(), scale.size()), (Kind::Int8, vec![20]));
+        let back = dequantize(&bytes, &scale).unwrap();
+        let error = (back.shallow_clone() - table).abs() / (scale.view([20, 1, 1]) + 1e-9);
+        assert!(error.max().double_value(&[]) < 0.501);
+        assert_eq!(back.get(3).abs().max().double_value(&[]), 0.0);
+        assert_eq!(
+            bytes.to_kind(Kind::Float).abs().max().double_value(&[]),
+            LARGEST_BYTE
+        );
+    }
+
+    #[test]
+    fn what_is_exported_reads_texts_as_the_tower_in_training_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = [
+            "a cat",
+            "watercolor painting of an underwater submarine",
+            "fire",
+        ];
+        let texts = texts.map(str::to_owned);
+        for activation in [Activation::Gelu, Activation::QuickGelu] {
+            let file = folder.path().join(format!("{activation:?}"));
+            let tower = text(activation);
+            std::fs::write(&file, export(&tower, &image()).unwrap()).unwrap();
+            let clip = Clip::load(&WeightsSource::File(file), Device::Cpu, Kind::Float).unwrap();
+            let together = tower.embed(&texts).unwrap();
+            for (text, expected) in texts.iter().zip(together.unbind(0)) {
+                let cosine = clip.embed_text(text).unwrap().dot(&expected);
+                let cosine = cosine.double_value(&[]);
+                assert!(cosine > 0.9995, "{text}, {activation:?}: {cosine}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_towers_are_the_same_bytes() {
+        let (text, image) = (text(Activation::Gelu), image());
+        assert_eq!(
+            export(&text, &image).unwrap(),
+            export(&text, &image).unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_exported_reads_pictures_as_the_tower_in_training_does() {
+        let size = EfficientNetSize {
+            stem: 8,
+            layers: [1, 1, 1, 1, 1, 2, 1],
+            widths: [4, 8, 8, 12, 12, 16, 16],
+            head: 32,
+        };
+        let tower = Tower::EfficientNet(size);
+        let parameters = tower.parameters(24, 3, Device::Cpu);
+        let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
+            .map(|place| (place * 7919 % 255) as f32 / 255.0)
+            .collect();
+        let pictures = Tensor::from_slice(&numbers).view([4, 3, 32, 32]);
+        // Norms that have seen something, so that folding them is no matter of course.
+        for _ in 0..50 {
+            let _ = tower.read(&parameters, &pictures, Mode::Learn).unwrap();
+        }
+        let expected = tower.read(&parameters, &pictures, Mode::Judge).unwrap();
+        let image = ImageTower::of_training(&size, &parameters, 32);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        std::fs::write(&file, export(&text(Activation::Gelu), &image).unwrap()).unwrap();
+        let clip = Clip::load(&WeightsSource::File(file), Device::Cpu, Kind::Float).unwrap();
+        let found = clip.embed_pictures(&pictures).unwrap();
+        let cosines = (found * expected).sum_dim_intlist(-1, false, Kind::Float);
+        assert!(cosines.min().double_value(&[]) > 0.999, "{cosines:?}");
+    }
+
+    #[test]
+    fn a_file_without_an_image_tower_has_none() {
+        let mut file = tensor_file::read(Path::new(FIXTURE)).unwrap();
+        file.tensors.retain(|name, _| !name.starts_with(IMAGE));
+        assert!(ImageTower::of_file(file).is_none());
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_refused() {
+        let mut image = image();
+        let large = image.tensors["visual.proj"].to_kind(Kind::Float) * 1e9;
+        image.tensors.insert("visual.proj".to_owned(), large);
+        let error = export(&text(Activation::Gelu), &image).unwrap_err();
+        assert!(
+            error.to_string().starts_with("visual.proj has a number"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused() {
+        let mut image = image();
+        let large = Tensor::zeros([4000, 4000], (Kind::Half, Device::Cpu));
+        image.tensors.insert("visual.more".to_owned(), large);
+        let error = export(&text(Activation::Gelu), &image).unwrap_err();
+        assert!(error.to_string().contains("may be compiled in"), "{error}");
+    }
+}
