@@ -273,9 +273,18 @@ fn usable_title(text: &str, knowledge: Knowledge<'_>) -> Option<String> {
     (english && thing && words.len() <= TITLE_WORDS).then_some(title)
 }
 
+/// The name of who made a clip art, without the address that some put behind it.
 fn creator(text: &str) -> Option<String> {
-    let name = CREATOR.captures(text)?.get(1)?.as_str().trim();
-    (!name.is_empty()).then(|| name.split_whitespace().collect::<Vec<_>>().join(" "))
+    let name = CREATOR.captures(text)?.get(1)?.as_str();
+    let end = ["(", "[", "<", "&", " - "]
+        .iter()
+        .filter_map(|mark| name.find(mark))
+        .min();
+    let words: Vec<&str> = name[..end.unwrap_or(name.len())]
+        .split_whitespace()
+        .collect();
+    let known = !words.is_empty() && words != ["HASH"];
+    known.then(|| words.join(" "))
 }
 
 /// Debian's `tuxpaint-stamps-default`: its photographs, cut out. Under the GPL, so only for tests.
@@ -419,7 +428,7 @@ mod tests {
 
     fn document(title: &str, licence: &str) -> String {
         format!(
-            "<svg><metadata><dc:title>{title}</dc:title><dc:creator><cc:Agent>\n<dc:title>Jane  Doe</dc:title>\
+            "<svg><metadata><dc:title>{title}</dc:title><dc:creator><cc:Agent>\n<dc:title>Jane  Doe (jane@own.example)</dc:title>\
              <cc:license rdf:resource=\"http://web.resource.org/cc/{licence}\"/></metadata></svg>"
         )
     }
