@@ -127,9 +127,9 @@ mod tests {
         let mut pack = PackWriter::create(&icons).unwrap();
         let mut silhouette = record(Style::Silhouette, 0.4);
         silhouette.plain = vec!["a silhouette of a cat".to_owned()];
-        pack.add(&[255; PICTURE_BYTES], &record(Style::Emoji, 1.0))
-            .unwrap();
-        pack.add(&[255; PICTURE_BYTES], &silhouette).unwrap();
+        let red = [200, 30, 30, 255].repeat(PICTURE_BYTES / 4);
+        pack.add(&red, &record(Style::Emoji, 1.0)).unwrap();
+        pack.add(&red, &silhouette).unwrap();
         pack.finish().unwrap();
         assert_eq!(paint(folder.path(), 2).unwrap(), 2);
         scribbles(folder.path(), 5).unwrap();

@@ -166,6 +166,12 @@ impl Request {
         self.header("accept", "text/event-stream")
     }
 
+    /// Whether it asks for a stream of events.
+    pub(super) fn is_stream(&self) -> bool {
+        let stream = |(_, value): &(&str, String)| value == "text/event-stream";
+        self.headers.iter().any(stream)
+    }
+
     /// Over HTTP/2 from the first byte.
     pub(super) fn http2(self) -> Self {
         Self {

@@ -49,7 +49,7 @@ impl Player {
         let mut noted = Vec::new();
         for step in &case.steps {
             match step {
-                Step::Begin(request) => begun = Some(self.begin(request, &names)),
+                Step::Begin(request) => begun = Some(self.begin(request, &names).await),
                 Step::Join => noted.push(begun.take().unwrap().await.unwrap()),
                 step => noted.extend(self.step(step, &names).await),
             }
@@ -120,9 +120,15 @@ impl Player {
         }
     }
 
-    fn begin(&self, request: &Request, names: &Names) -> JoinHandle<Value> {
-        let (request, names) = (self.request(request, names), names.clone());
-        tokio::spawn(async move { note(request.send().await.unwrap(), &names).await })
+    /// A stream has begun when its head is there: what follows is told on it.
+    async fn begin(&self, request: &Request, names: &Names) -> JoinHandle<Value> {
+        let (sending, names) = (self.request(request, names).send(), names.clone());
+        if request.is_stream() {
+            let answer = sending.await.unwrap();
+            tokio::spawn(async move { note(answer, &names).await })
+        } else {
+            tokio::spawn(async move { note(sending.await.unwrap(), &names).await })
+        }
     }
 
     /// Who asks for a prediction that runs is shown how far it is.
