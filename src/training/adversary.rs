@@ -38,7 +38,7 @@ impl Adversary {
             let attempt = pictures.f_add(&change)?.f_clamp(0.0, 1.0)?;
             let attempt = attempt.detach().set_requires_grad(true);
             let gradient = Tensor::f_run_backward(&[loss(&attempt)?], &[&attempt], false, false)?;
-            change = change + direction(&gradient[0])? * (STEP * self.reach);
+            change += direction(&gradient[0])? * (STEP * self.reach);
             let excess = length(&change)?
                 .f_div_scalar(self.reach)?
                 .f_clamp_min(1.0)?;

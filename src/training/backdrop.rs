@@ -1,5 +1,7 @@
 //! Backdrops for scenes: simple, of random colours within what their names allow.
 
+use std::f32::consts::TAU;
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -102,7 +104,7 @@ impl<'random> Sheet<'random> {
 
     /// Ground below a wavy line.
     fn hills(&mut self, height: f32, swing: f32, color: Color) {
-        let (phase, waves) = (self.between(0.0, 6.28), self.between(2.0, 7.0));
+        let (phase, waves) = (self.between(0.0, TAU), self.between(2.0, 7.0));
         self.paint(|[x, y]| {
             let line = height + swing * (phase + waves * x).sin();
             (y > line).then_some((color, 1.0))

@@ -78,7 +78,7 @@ mod tests {
         let (_, mut record) = scribble(0);
         for set in ["one", "two"] {
             set.clone_into(&mut record.set);
-            pack.add(&[0; PICTURE_BYTES], &record).unwrap();
+            pack.add(&vec![0; PICTURE_BYTES], &record).unwrap();
         }
         pack.finish().unwrap();
         let sheet = folder.path().join("sheet.png");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::adversary::Adversary;
 use super::evaluation::{Evaluation, TestSet};
 use super::parameters::{self, Optimizer, Parameters};
-use super::sample::{Batch, Gallery};
+use super::sample::{Batch, Gallery, Order};
 use super::teacher::{Targets, Teacher};
 use super::tensor_file::{self, TensorFile};
 use super::tower::{Mode, Tower};
@@ -27,6 +27,8 @@ const SHARPNESS_NAME: &str = "log_sharpness";
 const COSINE_WEIGHT: f64 = 1.0;
 /// Batches that are made ahead of their use.
 const AHEAD: usize = 4;
+/// Pictures of each test that a report looks at.
+const GLANCE: usize = 400;
 /// Parts of the batch that are learned side by side on a processor. The number may not depend on the
 /// machine, or the result would.
 const SHARDS: usize = 2;
@@ -83,6 +85,17 @@ impl Plan {
     fn effort_at(&self, step: u64) -> f64 {
         (0.25 + 0.75 * self.part(step) / self.ease.max(1e-9)).min(1.0)
     }
+}
+
+/// What a run learns from and is measured by.
+#[derive(Debug, Clone, Copy)]
+pub struct Lessons<'a> {
+    /// The pictures.
+    pub gallery: &'a Gallery,
+    /// What their captions mean.
+    pub teacher: &'a Teacher,
+    /// Pictures that are never learned from.
+    pub tests: &'a [TestSet],
 }
 
 /// A tower and everything that its training has come to.
@@ -148,9 +161,7 @@ impl Run {
     pub fn train(
         &mut self,
         plan: &Plan,
-        gallery: &Gallery,
-        teacher: &Teacher,
-        tests: &[TestSet],
+        lessons: &Lessons<'_>,
         mut tell: impl FnMut(&str),
     ) -> anyhow::Result<bool> {
         let began = Instant::now();
@@ -158,20 +169,12 @@ impl Run {
         let mut smooth: Option<Step> = None;
         let (sender, receiver) = sync_channel::<Batch>(AHEAD);
         thread::scope(|scope| {
-            scope.spawn(move || {
-                for step in first..plan.steps {
-                    let batch =
-                        gallery.batch(plan.seed, step, plan.batch, plan.side, plan.effort_at(step));
-                    // The run has stopped when nobody takes it.
-                    if sender.send(batch).is_err() {
-                        return;
-                    }
-                }
-            });
+            let gallery = lessons.gallery;
+            scope.spawn(move || make_batches(plan, gallery, first, &sender));
             let receiver = receiver;
             for step in first..plan.steps {
                 let batch = receiver.recv().context("no more batches are made")?;
-                let found = self.step(plan, step, &batch, teacher)?;
+                let found = self.step(plan, step, &batch, lessons.teacher)?;
                 ensure!(
                     found.gradient.is_finite() && found.choice.is_finite(),
                     "the loss or its gradient is not finite in step {step}: {found:?}"
@@ -183,7 +186,7 @@ impl Run {
                     self.save(plan)?;
                     let speed =
                         ((done - first) as f64 * plan.batch as f64) / began.elapsed().as_secs_f64();
-                    let figures = self.evaluate(tests, teacher, 400)?;
+                    let figures = self.evaluate(lessons, GLANCE)?;
                     let smooth = smooth.unwrap_or(found);
                     tell(&format!(
                         "step {done}/{} {speed:.0}/s reach {:.2} choice {:.3} cosine {:.3} gradient {:.2} | {}",
@@ -207,21 +210,17 @@ impl Run {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn evaluate(
-        &self,
-        tests: &[TestSet],
-        teacher: &Teacher,
-        most: usize,
-    ) -> anyhow::Result<Vec<String>> {
+    pub fn evaluate(&self, lessons: &Lessons<'_>, most: usize) -> anyhow::Result<Vec<String>> {
         let average = self.optimizer.average();
         let read = |pictures: &Tensor| {
             let pictures = pictures.to_device(self.device);
             tch::no_grad(|| self.tower.read(average, &pictures, Mode::Judge))
         };
-        tests
+        lessons
+            .tests
             .iter()
             .map(|test| {
-                let evaluation: Evaluation = test.evaluate(teacher, most, read)?;
+                let evaluation: Evaluation = test.evaluate(lessons.teacher, most, read)?;
                 Ok(format!("{} {evaluation}", test.name()))
             })
             .collect()
@@ -244,6 +243,28 @@ impl Run {
         batch: &Batch,
         teacher: &Teacher,
     ) -> anyhow::Result<Step> {
+        let parts = self.parts(plan, step, batch, teacher);
+        let learned: Vec<(Vec<Tensor>, Step)> = if self.device == Device::Cpu {
+            side_by_side(parts)?
+        } else {
+            parts
+                .into_iter()
+                .map(Part::learn)
+                .collect::<Result<_, _>>()?
+        };
+        let (gradient, found) = mean(&learned);
+        let gradient = self
+            .optimizer
+            .descend(&self.parameters, &gradient, plan.rate_at(step));
+        tch::no_grad(|| {
+            let mut sharpness = self.parameters.get(SHARPNESS_NAME).shallow_clone();
+            let _ = sharpness.clamp_(0.0, SHARPNESS[1].ln());
+        });
+        Ok(Step { gradient, ..found })
+    }
+
+    /// The parts of a batch, as many as are learned side by side.
+    fn parts(&self, plan: &Plan, step: u64, batch: &Batch, teacher: &Teacher) -> Vec<Part> {
         let targets = teacher.targets(&batch.shares, &batch.bank);
         let shape = [plan.batch as i64, 3, plan.side as i64, plan.side as i64];
         let place = |values: &[f32]| {
@@ -259,7 +280,7 @@ impl Run {
         };
         let size = (plan.batch / shards) as i64;
         let adversary = plan.adversary_at(step);
-        let parts: Vec<Part> = (0..shards as i64)
+        (0..shards as i64)
             .map(|shard| Part {
                 tower: self.tower,
                 parameters: self.parameters.share(),
@@ -274,40 +295,46 @@ impl Run {
                     Mode::Attack
                 },
             })
-            .collect();
-        let learned: Vec<(Vec<Tensor>, Step)> = if self.device == Device::Cpu {
-            side_by_side(parts)?
-        } else {
-            parts
-                .into_iter()
-                .map(Part::learn)
-                .collect::<Result<_, _>>()?
-        };
-        let count = learned.len() as f64;
-        let mut sums = learned.iter();
-        let (gradient, first) = sums.next().expect("there is a part");
-        let mut gradient: Vec<Tensor> = gradient.iter().map(|part| part / count).collect();
-        let (mut choice, mut cosine) = (first.choice / count, first.cosine / count);
-        for (more, found) in sums {
-            for (sum, part) in gradient.iter_mut().zip(more) {
-                *sum += part / count;
-            }
-            choice += found.choice / count;
-            cosine += found.cosine / count;
-        }
-        let gradient = self
-            .optimizer
-            .descend(&self.parameters, &gradient, plan.rate_at(step));
-        tch::no_grad(|| {
-            let mut sharpness = self.parameters.get(SHARPNESS_NAME).shallow_clone();
-            let _ = sharpness.clamp_(0.0, SHARPNESS[1].ln());
-        });
-        Ok(Step {
-            choice,
-            cosine,
-            gradient,
-        })
+            .collect()
     }
+}
+
+/// Makes the batches of a run from step `first` on, until nobody takes them any more.
+fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<Batch>) {
+    for step in first..plan.steps {
+        let batch = gallery.batch(Order {
+            seed: plan.seed,
+            step,
+            count: plan.batch,
+            side: plan.side,
+            effort: plan.effort_at(step),
+        });
+        if sender.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+/// The mean of what the parts of a batch found.
+fn mean(learned: &[(Vec<Tensor>, Step)]) -> (Vec<Tensor>, Step) {
+    let count = learned.len() as f64;
+    let mut sums = learned.iter();
+    let (gradient, first) = sums.next().expect("there is a part");
+    let mut gradient: Vec<Tensor> = gradient.iter().map(|part| part / count).collect();
+    let (mut choice, mut cosine) = (first.choice / count, first.cosine / count);
+    for (more, found) in sums {
+        for (sum, part) in gradient.iter_mut().zip(more) {
+            *sum += part / count;
+        }
+        choice += found.choice / count;
+        cosine += found.cosine / count;
+    }
+    let found = Step {
+        choice,
+        cosine,
+        gradient: 0.0,
+    };
+    (gradient, found)
 }
 
 impl Step {

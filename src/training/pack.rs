@@ -235,7 +235,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = PackWriter::create(folder.path()).unwrap();
         for (value, name) in [(1, "one"), (2, "two")] {
-            writer.add(&[value; PICTURE_BYTES], &record(name)).unwrap();
+            writer
+                .add(&vec![value; PICTURE_BYTES], &record(name))
+                .unwrap();
         }
         writer.finish().unwrap();
         let pack = Pack::open(folder.path()).unwrap();
@@ -247,7 +249,7 @@ mod tests {
     fn a_pack_that_was_cut_off_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = PackWriter::create(folder.path()).unwrap();
-        writer.add(&[0; PICTURE_BYTES], &record("one")).unwrap();
+        writer.add(&vec![0; PICTURE_BYTES], &record("one")).unwrap();
         writer.finish().unwrap();
         fs::write(pictures_in(folder.path()), [0; 7]).unwrap();
         let error = Pack::open(folder.path()).unwrap_err();

@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_painting_looks_like_its_picture_and_is_made_of_strokes_as_drawings_are() {
-        let empty = difference(&disc(), &[0; PICTURE_BYTES]);
+        let empty = difference(&disc(), &vec![0; PICTURE_BYTES]);
         for seed in 0..4 {
             let strokes = strokes(&disc(), seed);
             assert!((40..=400).contains(&strokes.len()), "{}", strokes.len());

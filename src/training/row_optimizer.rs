@@ -67,6 +67,9 @@ impl RowOptimizer {
 }
 
 /// Whether every number is finite.
+///
+/// # Errors
+/// When libtorch fails.
 pub fn is_finite(tensor: &Tensor) -> Result<bool, TchError> {
     Ok(tensor.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite())
 }

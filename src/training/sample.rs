@@ -45,6 +45,18 @@ struct Entry {
     filtered: Vec<(Filter, usize)>,
 }
 
+impl Entry {
+    /// One of the captions of the picture on a plain ground.
+    fn caption(&self, random: &mut ChaCha8Rng) -> usize {
+        let captions = if !self.keywords.is_empty() && random.random_bool(KEYWORDS) {
+            &self.keywords
+        } else {
+            &self.plain
+        };
+        *captions.choose(random).expect("there is one")
+    }
+}
+
 /// All pictures that may be shown.
 #[derive(Debug)]
 pub struct Gallery {
@@ -54,6 +66,21 @@ pub struct Gallery {
     objects: Vec<usize>,
     scribbles: Vec<usize>,
     concepts: Vec<usize>,
+}
+
+/// Which batch is wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Order {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Step of the run.
+    pub step: u64,
+    /// Pictures in the batch.
+    pub count: usize,
+    /// Their side in pixels.
+    pub side: usize,
+    /// How much of all the ways to make a picture harder to recognise is used, 0 to 1.
+    pub effort: f64,
 }
 
 /// What one step learns from.
@@ -148,11 +175,15 @@ impl Gallery {
         &self.concepts
     }
 
-    /// What step `step` of the run with this seed learns from: `count` views of `side` pixels. The same
-    /// numbers give the same batch, whatever came before.
-    ///
-    /// `effort`, 0 to 1, says how much of all the ways to make a picture harder to recognise is used.
-    pub fn batch(&self, seed: u64, step: u64, count: usize, side: usize, effort: f64) -> Batch {
+    /// What one step learns from. The same order gives the same batch, whatever came before.
+    pub fn batch(&self, order: Order) -> Batch {
+        let Order {
+            seed,
+            step,
+            count,
+            side,
+            effort,
+        } = order;
         let stream = |number: u64| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream(step * (count as u64 + 1) + number);
@@ -210,7 +241,7 @@ impl Gallery {
         } else {
             (
                 self.alone(entry, random),
-                vec![(self.caption(entry, random), 1.0)],
+                vec![(entry.caption(random), 1.0)],
             )
         };
         let crossed_out =
@@ -219,15 +250,6 @@ impl Gallery {
             self.cross_out(&mut canvas, &mut shares, random);
         }
         (canvas, shares)
-    }
-
-    fn caption(&self, entry: &Entry, random: &mut ChaCha8Rng) -> usize {
-        let captions = if !entry.keywords.is_empty() && random.random_bool(KEYWORDS) {
-            &entry.keywords
-        } else {
-            &entry.plain
-        };
-        *captions.choose(random).expect("there is one")
     }
 
     fn alone(&self, entry: &Entry, random: &mut ChaCha8Rng) -> Picture {
@@ -260,7 +282,7 @@ impl Gallery {
             self.picture(other),
             &Placement::beside(random, true),
         );
-        let [first, second] = [entry, other].map(|entry| self.caption(entry, random));
+        let [first, second] = [entry, other].map(|entry| entry.caption(random));
         (canvas, vec![(first, 0.5), (second, 0.5)])
     }
 
@@ -275,7 +297,7 @@ impl Gallery {
         for share in shares.iter_mut() {
             share.1 *= 1.0 - covered;
         }
-        shares.push((self.caption(scribble, random), covered));
+        shares.push((scribble.caption(random), covered));
     }
 }
 
@@ -366,7 +388,7 @@ mod tests {
             record("stranger", Style::Emoji, 1.0),
         ];
         for record in &records {
-            writer.add(&[200; PICTURE_BYTES], record).unwrap();
+            writer.add(&vec![200; PICTURE_BYTES], record).unwrap();
         }
         writer.finish().unwrap();
         let pack = Pack::open(folder.path()).unwrap();
@@ -382,6 +404,16 @@ mod tests {
         Gallery::new(vec![pack], &Teacher::new(captions, &rows))
     }
 
+    fn order(seed: u64, step: u64, count: usize) -> Order {
+        Order {
+            seed,
+            step,
+            count,
+            side: 32,
+            effort: 1.0,
+        }
+    }
+
     #[test]
     fn pictures_without_weight_or_known_captions_are_not_shown() {
         let gallery = gallery();
@@ -392,19 +424,19 @@ mod tests {
     #[test]
     fn a_batch_depends_on_its_seed_and_step_alone() {
         let gallery = gallery();
-        let batch = gallery.batch(1, 5, 8, 32, 1.0);
-        gallery.batch(1, 6, 8, 32, 1.0);
-        let again = gallery.batch(1, 5, 8, 32, 1.0);
+        let batch = gallery.batch(order(1, 5, 8));
+        gallery.batch(order(1, 6, 8));
+        let again = gallery.batch(order(1, 5, 8));
         assert_eq!(batch.views, again.views);
         assert_eq!(batch.shares, again.shares);
         assert_eq!(batch.noise, again.noise);
-        assert_ne!(batch.views, gallery.batch(1, 6, 8, 32, 1.0).views);
-        assert_ne!(batch.views, gallery.batch(2, 5, 8, 32, 1.0).views);
+        assert_ne!(batch.views, gallery.batch(order(1, 6, 8)).views);
+        assert_ne!(batch.views, gallery.batch(order(2, 5, 8)).views);
     }
 
     #[test]
     fn shares_sum_to_one_and_values_are_colors() {
-        let batch = gallery().batch(3, 0, 64, 32, 1.0);
+        let batch = gallery().batch(order(3, 0, 64));
         for shares in &batch.shares {
             assert!((shares.iter().map(|share| share.1).sum::<f32>() - 1.0).abs() < 1e-5);
         }

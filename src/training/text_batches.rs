@@ -36,6 +36,11 @@ impl Tokens {
         tokens
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many texts there are.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
@@ -71,6 +76,9 @@ pub struct Batch {
 
 impl Batch {
     /// The batch of these texts.
+    ///
+    /// # Errors
+    /// When libtorch fails.
     pub fn of(tokens: &Tokens, chosen: &[usize]) -> Result<Self, TchError> {
         let texts: Vec<&[u16]> = chosen.iter().map(|&index| tokens.text(index)).collect();
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);

@@ -192,8 +192,7 @@ async fn cog_run_gets_its_files() {
 async fn cog_run_can_read_what_is_wrong_with_each_input() {
     let client = Client::start();
     client.wait_until_ready().await;
-    let wrong =
-        r##""background":"red","num_paths":0,"output_format":"jpeg","prompt":"","seed":-1"##;
+    let wrong = r#""background":"red","num_paths":0,"output_format":"jpeg","prompt":"","seed":-1"#;
     let (status, answer) = client.exchange(&client.post(wrong)).await.unwrap();
     assert_eq!(status, 422);
     let details = answer["detail"].as_array().unwrap();

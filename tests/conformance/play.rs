@@ -252,11 +252,11 @@ async fn note(response: Response, names: &Names) -> Value {
 /// A request as it goes over the wire.
 fn bytes_of(request: &Request, names: &Names) -> String {
     let body = names.resolve(request.body.as_deref().unwrap_or_default());
-    let headers: String = request
-        .headers
-        .iter()
+    let headers = request.headers.iter();
+    let headers: Vec<_> = headers
         .map(|(name, value)| format!("{name}: {}\r\n", names.resolve(value)))
         .collect();
+    let headers = headers.concat();
     format!(
         "{} {} HTTP/1.1\r\nhost: here\r\n{headers}content-length: {}\r\n\r\n{body}",
         request.method,

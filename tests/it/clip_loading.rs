@@ -169,12 +169,12 @@ fn floats(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
 }
 
 /// The tiny model's file with a projection of texts, `[4, 24]`, of bytes and these scales.
-fn with_quantized_projection(scale: Option<Stored>) -> Vec<u8> {
+fn with_quantized_projection(scale: Option<&Stored>) -> Vec<u8> {
     with_tensors(|tensors| {
         let bytes = (0..96).map(|number: u8| number.wrapping_mul(37)).collect();
         let name = "text_projection".to_owned();
         tensors.insert(name, (Dtype::I8, vec![4, 24], bytes));
-        if let Some(scale) = &scale {
+        if let Some(scale) = scale {
             tensors.insert("text_projection.scale".to_owned(), scale.clone());
         }
     })
@@ -197,7 +197,7 @@ fn bytes_with_a_scale_for_each_row_are_read_as_floats() {
         (Dtype::F32, vec![4], floats(scales)),
         (Dtype::F16, vec![4], halves),
     ]
-    .map(|scale| with_quantized_projection(Some(scale)));
+    .map(|scale| with_quantized_projection(Some(&scale)));
     let folder = tempfile::tempdir().expect("a folder for the test");
     let embed = |bytes: &[u8]| {
         let file = folder.path().join("weights.safetensors");
@@ -219,7 +219,7 @@ fn bytes_without_a_scale_are_refused() {
     );
     // A scale of whole numbers is none.
     let whole = (Dtype::I64, vec![4], vec![1; 32]);
-    let text = refusal(&with_quantized_projection(Some(whole)));
+    let text = refusal(&with_quantized_projection(Some(&whole)));
     assert!(
         text.contains("`text_projection.scale` is missing"),
         "{text}"
@@ -229,7 +229,7 @@ fn bytes_without_a_scale_are_refused() {
 #[test]
 fn a_scale_for_columns_is_refused() {
     let scale = (Dtype::F32, vec![24], floats([1.0; 24]));
-    let text = refusal(&with_quantized_projection(Some(scale)));
+    let text = refusal(&with_quantized_projection(Some(&scale)));
     assert!(
         text.ends_with("`text_projection.scale` is [24], expected [4]"),
         "{text}"

@@ -13,11 +13,11 @@ use tch::{Device, Kind};
 use super::folder::WorkFolder;
 use super::image::TowerName;
 use crate::clip::{Clip, WeightsSource};
-use crate::draw::Recipe;
+use crate::draw::{Recipe, Spec};
 use crate::encode::{Metadata, write_svg};
 use crate::prediction::Input;
 use crate::raster::paint;
-use crate::scene::Picture;
+use crate::scene::{Picture, Strokes};
 use crate::training::drawings::{Judge, draw, sheet};
 use crate::training::image::averaged;
 use crate::training::pack::Pack;
@@ -101,9 +101,14 @@ impl DrawingsArguments {
             finished.push((prompt, spec, strokes));
         }
         save(&sheet(&pictures, self.columns), &self.out.join("sheet.png"))?;
-        let Some(judge) = &self.judge else {
-            return Ok(());
-        };
+        match &self.judge {
+            Some(judge) => self.judge(judge, &finished),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells what the judge of this name reads in the drawings.
+    fn judge(&self, judge: &str, finished: &[Finished<'_>]) -> anyhow::Result<()> {
         let teacher = Teacher::open(self.folder.path(), Device::Cpu)?;
         let packs = self
             .packs
@@ -120,7 +125,7 @@ impl DrawingsArguments {
             side: self.side,
         };
         let mut recognised = 0;
-        for (prompt, spec, strokes) in &finished {
+        for (prompt, spec, strokes) in finished {
             let caption = teacher.caption(&prompt.to_lowercase());
             let caption = caption.ok_or_else(|| anyhow!("the teacher has not read `{prompt}`"))?;
             let verdict = judge.read(strokes, spec, caption)?;
@@ -145,6 +150,9 @@ impl DrawingsArguments {
         Ok(())
     }
 }
+
+/// A prompt, its plan and its drawing.
+type Finished<'a> = (&'a str, Spec, Strokes);
 
 /// Writes a picture as a PNG.
 fn save(picture: &Picture, path: &PathBuf) -> anyhow::Result<()> {

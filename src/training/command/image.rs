@@ -13,7 +13,7 @@ use crate::clip::config::EfficientNetSize;
 use crate::compute::library;
 use crate::training::adversary::Adversary;
 use crate::training::evaluation::TestSet;
-use crate::training::image::{Plan, Run};
+use crate::training::image::{Lessons, Plan, Run};
 use crate::training::pack::Pack;
 use crate::training::sample::Gallery;
 use crate::training::teacher::Teacher;
@@ -158,9 +158,14 @@ impl ImageArguments {
             gallery.len(),
             gallery.concepts().len()
         ));
-        let finished = run.train(&plan, &gallery, &teacher, &tests, say)?;
+        let lessons = Lessons {
+            gallery: &gallery,
+            teacher: &teacher,
+            tests: &tests,
+        };
+        let finished = run.train(&plan, &lessons, say)?;
         if finished {
-            for line in run.evaluate(&tests, &teacher, usize::MAX)? {
+            for line in run.evaluate(&lessons, usize::MAX)? {
                 say(&format!("finished: {line}"));
             }
         }

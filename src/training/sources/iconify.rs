@@ -384,7 +384,7 @@ mod tests {
     use super::super::wordnet::tests::small;
     use super::*;
 
-    const FILE: &str = r##"{
+    const FILE: &str = r#"{
         "icons": {
             "cat": {"body": "<path d='M0 0h9v9z'/>"},
             "cat-2": {"body": "<path/>", "width": 20},
@@ -397,7 +397,7 @@ mod tests {
         "aliases": {"pirate": {"parent": "cat"}, "search": {"parent": "cat"}},
         "categories": {"Programming": ["apple"]},
         "width": 24, "height": 24
-    }"##;
+    }"#;
 
     fn set(style: Style) -> IconSet {
         IconSet {
