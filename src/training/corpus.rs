@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::teacher::read_lines;
 use super::tensor_file::write_bytes;
-use super::wordnet::WordNet;
+use super::wordnet_texts::WordNet;
 
 /// One caption of so many is kept for the test.
 const HELD_CAPTIONS: u64 = 20;

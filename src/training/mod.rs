@@ -31,7 +31,7 @@ pub mod sample;
 pub mod adversary;
 pub mod evaluation;
 pub mod image;
-pub mod wordnet;
+pub mod wordnet_texts;
 pub mod corpus;
 pub mod text_batches;
 pub mod text_tower;

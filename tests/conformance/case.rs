@@ -98,6 +98,8 @@ pub(super) enum Step {
     Join,
     /// Waits until the prediction `$ID` has given its first file.
     UntilFirstFile,
+    /// Waits until the server takes the next prediction: Cog answers before its slot is free.
+    UntilReady,
     /// Sends a request, leaves when the server is busy, and notes what was received.
     Leave(Request, Leaving),
     /// Sends a request again and again on one connection, so many times at most, until it is

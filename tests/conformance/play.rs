@@ -68,6 +68,9 @@ impl Player {
                 return Some(note(sending, names).await);
             }
             Step::UntilFirstFile => self.until_first_file(names).await,
+            Step::UntilReady => {
+                assert!(self.server.becomes("READY").await, "{}", self.server.log())
+            }
             Step::Leave(request, leaving) => {
                 return Some(self.leave(request, *leaving, names).await);
             }

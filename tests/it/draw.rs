@@ -130,7 +130,7 @@ fn every_prompt_has_its_own_term_and_a_negative_one_pushes_away() {
     };
     assert!((house.loss + 4.0 * house.similarity).abs() < 1e-6);
     assert!((text.loss - 0.3 * 4.0 * text.similarity).abs() < 1e-6);
-    let sum = house.loss + text.loss + both.losses.centre;
+    let sum = house.loss + text.loss + both.losses.contrast + both.losses.centre;
     assert!((both.losses.total() - sum).abs() < 1e-12);
 }
 

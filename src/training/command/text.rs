@@ -15,7 +15,7 @@ use crate::training::teacher::{Teacher, read_lines};
 use crate::training::text_report::{closeness, pairs};
 use crate::training::text_tower::TextTower;
 use crate::training::text_training::{Lesson, Progress, TextPlan, TextTraining};
-use crate::training::wordnet::WordNet;
+use crate::training::wordnet_texts::WordNet;
 
 /// The teacher's stores: captions and all other texts.
 const STORES: [&str; 2] = ["teacher", "words"];
