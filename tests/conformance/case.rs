@@ -92,12 +92,14 @@ pub(super) enum Leaving {
 pub(super) enum Step {
     /// Sends a request and notes the answer.
     Send(Request),
-    /// Sends a request and does not wait for the answer.
+    /// Sends a request and does not wait for the end of the answer; a stream has begun afterwards.
     Begin(Request),
     /// Notes the answer to what was begun.
     Join,
     /// Waits until the prediction `$ID` has given its first file.
     UntilFirstFile,
+    /// Waits until the server has a free slot, which Cog's has only some time after an answer.
+    UntilReady,
     /// Sends a request, leaves when the server is busy, and notes what was received.
     Leave(Request, Leaving),
     /// Sends a request again and again on one connection, so many times at most, until it is
@@ -162,6 +164,11 @@ impl Request {
 
     pub(super) fn stream(self) -> Self {
         self.header("accept", "text/event-stream")
+    }
+
+    pub(super) fn wants_a_stream(&self) -> bool {
+        self.headers
+            .contains(&("accept", "text/event-stream".to_owned()))
     }
 
     /// Over HTTP/2 from the first byte.

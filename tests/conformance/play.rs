@@ -20,6 +20,9 @@ const QUIET: Duration = Duration::from_millis(800);
 /// The same after the last message: one that it has overtaken may still come.
 const AFTERWARDS: Duration = Duration::from_millis(250);
 
+/// A server that means to refuse connections does so before this.
+const CLOSING: Duration = Duration::from_secs(3);
+
 /// A server, what it sends to, and clients for it.
 pub(super) struct Player {
     pub(super) server: Server,
@@ -49,7 +52,7 @@ impl Player {
         let mut noted = Vec::new();
         for step in &case.steps {
             match step {
-                Step::Begin(request) => begun = Some(self.begin(request, &names)),
+                Step::Begin(request) => begun = Some(self.begin(request, &names).await),
                 Step::Join => noted.push(begun.take().unwrap().await.unwrap()),
                 step => noted.extend(self.step(step, &names).await),
             }
@@ -68,6 +71,7 @@ impl Player {
                 return Some(note(sending, names).await);
             }
             Step::UntilFirstFile => self.until_first_file(names).await,
+            Step::UntilReady => assert!(self.server.becomes("READY").await),
             Step::Leave(request, leaving) => {
                 return Some(self.leave(request, *leaving, names).await);
             }
@@ -117,9 +121,14 @@ impl Player {
         }
     }
 
-    fn begin(&self, request: &Request, names: &Names) -> JoinHandle<Value> {
-        let (request, names) = (self.request(request, names), names.clone());
-        tokio::spawn(async move { note(request.send().await.unwrap(), &names).await })
+    async fn begin(&self, request: &Request, names: &Names) -> JoinHandle<Value> {
+        let sending = self.request(request, names).send();
+        let names = names.clone();
+        if request.wants_a_stream() {
+            let response = sending.await.unwrap();
+            return tokio::spawn(async move { note(response, &names).await });
+        }
+        tokio::spawn(async move { note(sending.await.unwrap(), &names).await })
     }
 
     /// Who asks for a prediction that runs is shown how far it is.
@@ -170,7 +179,7 @@ impl Player {
     }
 
     async fn connects(&self) -> &'static str {
-        let end = Instant::now() + QUIET;
+        let end = Instant::now() + CLOSING;
         while Instant::now() < end {
             if !self.server.accepts().await {
                 return "refused";

@@ -22,7 +22,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::superset("an id in the path", vec![predict("$TINY").into()]),
         Case::superset(
             "an id of a finished prediction once more",
-            vec![predict("$TINY").into(), predict("$TINY").into()],
+            vec![
+                predict("$TINY").into(),
+                Step::UntilReady,
+                predict("$TINY").into(),
+            ],
         ),
         Case::better(
             "an empty id",
@@ -181,7 +185,7 @@ pub(super) fn cancelling() -> Vec<Case> {
         ),
         Case::superset(
             "a finished prediction",
-            vec![predict("$TINY").into(), cancel().into()],
+            vec![predict("$TINY").into(), Step::UntilReady, cancel().into()],
         ),
     ]
 }
