@@ -92,13 +92,13 @@ pub(super) enum Leaving {
 pub(super) enum Step {
     /// Sends a request and notes the answer.
     Send(Request),
-    /// Sends a request and does not wait for the answer.
+    /// Sends a request and does not wait for the end of the answer; a stream has begun afterwards.
     Begin(Request),
     /// Notes the answer to what was begun.
     Join,
     /// Waits until the prediction `$ID` has given its first file.
     UntilFirstFile,
-    /// Waits until the server takes the next prediction: Cog answers before its slot is free.
+    /// Waits until the server has a free slot, which Cog's has only some time after an answer.
     UntilReady,
     /// Sends a request, leaves when the server is busy, and notes what was received.
     Leave(Request, Leaving),
@@ -166,10 +166,9 @@ impl Request {
         self.header("accept", "text/event-stream")
     }
 
-    /// Whether it asks for a stream of events.
-    pub(super) fn is_stream(&self) -> bool {
-        let stream = |(_, value): &(&str, String)| value == "text/event-stream";
-        self.headers.iter().any(stream)
+    pub(super) fn wants_a_stream(&self) -> bool {
+        self.headers
+            .contains(&("accept", "text/event-stream".to_owned()))
     }
 
     /// Over HTTP/2 from the first byte.

@@ -40,7 +40,7 @@ fn request(receiver: &Receiver) -> Value {
     json!({
         "id": ID,
         "input": {
-            "prompt": "a cat", "num_paths": 2, "num_iterations": 40, "display_frequency": 20,
+            "prompt": "a cat", "num_paths": 2, "num_iterations": 200, "display_frequency": 100,
             "num_augmentations": 1, "seed": 7
         },
         "context": {},
@@ -107,7 +107,7 @@ async fn replicates_director_creates_hears_and_shuts_down() {
     }
     let last = &messages.last().unwrap().1;
     assert_eq!(last["status"], "succeeded");
-    let files: Vec<_> = ["00000", "00020", "00040"]
+    let files: Vec<_> = ["00000", "00100", "00200"]
         .map(|step| format!("{}/files/drawing-{step}.svg", receiver.address))
         .into();
     assert_eq!(last["output"], json!(files), "it was drawn once");

@@ -20,6 +20,9 @@ const QUIET: Duration = Duration::from_millis(800);
 /// The same after the last message: one that it has overtaken may still come.
 const AFTERWARDS: Duration = Duration::from_millis(250);
 
+/// A server that means to refuse connections does so before this.
+const CLOSING: Duration = Duration::from_secs(3);
+
 /// A server, what it sends to, and clients for it.
 pub(super) struct Player {
     pub(super) server: Server,
@@ -68,9 +71,7 @@ impl Player {
                 return Some(note(sending, names).await);
             }
             Step::UntilFirstFile => self.until_first_file(names).await,
-            Step::UntilReady => {
-                assert!(self.server.becomes("READY").await, "{}", self.server.log())
-            }
+            Step::UntilReady => assert!(self.server.becomes("READY").await),
             Step::Leave(request, leaving) => {
                 return Some(self.leave(request, *leaving, names).await);
             }
@@ -120,15 +121,14 @@ impl Player {
         }
     }
 
-    /// A stream has begun when its head is there: what follows is told on it.
     async fn begin(&self, request: &Request, names: &Names) -> JoinHandle<Value> {
-        let (sending, names) = (self.request(request, names).send(), names.clone());
-        if request.is_stream() {
-            let answer = sending.await.unwrap();
-            tokio::spawn(async move { note(answer, &names).await })
-        } else {
-            tokio::spawn(async move { note(sending.await.unwrap(), &names).await })
+        let sending = self.request(request, names).send();
+        let names = names.clone();
+        if request.wants_a_stream() {
+            let response = sending.await.unwrap();
+            return tokio::spawn(async move { note(response, &names).await });
         }
+        tokio::spawn(async move { note(sending.await.unwrap(), &names).await })
     }
 
     /// Who asks for a prediction that runs is shown how far it is.
@@ -179,7 +179,7 @@ impl Player {
     }
 
     async fn connects(&self) -> &'static str {
-        let end = Instant::now() + QUIET;
+        let end = Instant::now() + CLOSING;
         while Instant::now() < end {
             if !self.server.accepts().await {
                 return "refused";

@@ -229,6 +229,7 @@ fn step(step: &Step) -> String {
         Step::Send(sent) => request(sent),
         Step::Begin(sent) => format!("at the same time: {}", request(sent)),
         Step::Join => "its answer".to_owned(),
+        Step::UntilReady => "a slot is free".to_owned(),
         Step::UntilFirstFile => "its first file is there".to_owned(),
         Step::UntilReady => "the server is ready".to_owned(),
         Step::Leave(sent, Leaving::Closes) => format!("{}, and the client hangs up", request(sent)),

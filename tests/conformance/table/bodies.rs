@@ -1,6 +1,6 @@
 //! What the body of a request may be, and what is said of one that it may not be.
 
-use super::super::case::{Case, cancel, post, put};
+use super::super::case::{Case, Step, cancel, post, put};
 
 const WRONG_TYPE: &str = "text/plain";
 
@@ -124,6 +124,7 @@ fn content_types() -> Vec<Case> {
                 .body(r#"{"input":{"seed":"x"}}"#)
                 .respond_async()
                 .into(),
+            Step::UntilFirstFile,
             cancel().into(),
         ],
     ));

@@ -185,7 +185,7 @@ pub(super) fn cancelling() -> Vec<Case> {
         ),
         Case::superset(
             "a finished prediction",
-            vec![predict("$TINY").into(), cancel().into()],
+            vec![predict("$TINY").into(), Step::UntilReady, cancel().into()],
         ),
     ]
 }
