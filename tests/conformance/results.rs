@@ -231,7 +231,6 @@ fn step(step: &Step) -> String {
         Step::Join => "its answer".to_owned(),
         Step::UntilReady => "a slot is free".to_owned(),
         Step::UntilFirstFile => "its first file is there".to_owned(),
-        Step::UntilReady => "the server is ready".to_owned(),
         Step::Leave(sent, Leaving::Closes) => format!("{}, and the client hangs up", request(sent)),
         Step::Leave(sent, Leaving::ClosesItsHalf) => {
             format!("{}, and the client closes its half", request(sent))
