@@ -104,6 +104,7 @@ impl Server {
         cog: Option<&Environment>,
         receiver: &str,
     ) -> Self {
+        let mut log = String::new();
         for _ in 0..STARTS {
             let mut server = match (kind, stage) {
                 (Kind::Clipdraw, Stage::Starting) => Self::within().await,
@@ -112,8 +113,9 @@ impl Server {
             if server.becomes(stage.health()).await {
                 return server;
             }
+            log = server.log();
         }
-        panic!("{kind:?} does not start");
+        panic!("{kind:?} does not start for {stage:?}: {log}");
     }
 
     async fn within() -> Self {
