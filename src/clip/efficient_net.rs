@@ -20,7 +20,7 @@ const KERNELS: [i64; 7] = [3, 3, 5, 3, 5, 5, 3];
 /// Step of the first block, by stage.
 const STRIDES: [i64; 7] = [1, 2, 2, 2, 1, 2, 1];
 /// Where `ReLU6` ends.
-const CEILING: f64 = 6.0;
+pub(crate) const CEILING: f64 = 6.0;
 
 /// The sizes of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

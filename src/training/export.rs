@@ -125,7 +125,7 @@ fn is_finite(tensor: &Tensor) -> Result<bool, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clip::config::{Activation, TextConfig};
+    use crate::clip::config::Activation;
     use crate::clip::safetensors_file::dequantize;
     use crate::clip::{Clip, WeightsSource};
     use crate::training::text_tower::TowerSizes;
@@ -141,17 +141,7 @@ mod tests {
     }
 
     fn text(activation: Activation) -> TextTower {
-        let sizes = TowerSizes {
-            text: TextConfig {
-                context: 77,
-                vocabulary: 49_408,
-                width: 16,
-                heads: 2,
-                layers: 2,
-            },
-            embedding: 24,
-            activation,
-        };
+        let sizes = TowerSizes::tiny(24, activation);
         TextTower::random(sizes, 5)
     }
 

@@ -129,12 +129,13 @@ impl Run {
         device: Device,
     ) -> anyhow::Result<Self> {
         let mut parameters = tower.parameters(embedding, plan.seed, device);
-        if let Some(start) = start {
+        let resumed = plan.checkpoint.is_file();
+        if let Some(start) = start.filter(|_| !resumed) {
             tower.start_from(&tensor_file::read(start)?, &parameters)?;
         }
         let sharpness = Tensor::from_slice(&[SHARPNESS[0].ln() as f32]).to_device(device);
         parameters.add(SHARPNESS_NAME, &sharpness);
-        let optimizer = if plan.checkpoint.is_file() {
+        let optimizer = if resumed {
             let file = tensor_file::read(&plan.checkpoint)?;
             ensure!(
                 file.number("seed")? == plan.seed,

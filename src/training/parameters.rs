@@ -12,11 +12,11 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::tensor_file::{self, TensorFile};
 
 /// Decay of the mean of gradients (CLIP, Radford et al. 2021, table 19, uses 0.9).
-const BETA_1: f64 = 0.9;
+pub(crate) const BETA_1: f64 = 0.9;
 /// Decay of the mean of squared gradients (same table: 0.98 for the transformers).
-const BETA_2: f64 = 0.98;
+pub(crate) const BETA_2: f64 = 0.98;
 /// Added to the root of the second moment.
-const EPSILON: f64 = 1e-6;
+pub(crate) const EPSILON: f64 = 1e-6;
 /// A gradient longer than this is shortened to it.
 const LONGEST_GRADIENT: f64 = 1.0;
 /// Weight decay of matrices and kernels; vectors have none.

@@ -5,12 +5,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
-/// Decay of the mean of gradients (Kingma & Ba 2015, algorithm 1).
-const BETA_1: f64 = 0.9;
-/// Decay of the mean of squared gradients (openai/CLIP's paper, table 19, for transformers).
-const BETA_2: f64 = 0.98;
-/// Added to the root of the second moment (same).
-const EPSILON: f64 = 1e-6;
+use super::parameters::{BETA_1, BETA_2, EPSILON};
 
 /// The moments of every row. A row's moments move with the row only.
 #[derive(Debug)]

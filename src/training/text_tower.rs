@@ -36,6 +36,22 @@ pub struct TowerSizes {
 }
 
 impl TowerSizes {
+    /// Sizes small enough for a test: two blocks of 16 channels.
+    #[cfg(test)]
+    pub(crate) fn tiny(embedding: i64, activation: Activation) -> Self {
+        Self {
+            text: TextConfig {
+                context: 77,
+                vocabulary: 49_408,
+                width: 16,
+                heads: 2,
+                layers: 2,
+            },
+            embedding,
+            activation,
+        }
+    }
+
     /// The sizes of the tower in a weight file.
     pub(crate) fn of(checkpoint: &Checkpoint) -> Result<Self, ClipError> {
         let [_, embedding] = checkpoint.shape("text_projection")?;

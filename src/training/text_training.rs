@@ -291,7 +291,7 @@ fn loss(vectors: &Tensor, goals: &Tensor) -> Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clip::config::{Activation, TextConfig};
+    use crate::clip::config::Activation;
     use crate::training::text_tower::TowerSizes;
     use std::fs;
 
@@ -307,17 +307,7 @@ mod tests {
     ];
 
     fn tower() -> TextTower {
-        let sizes = TowerSizes {
-            text: TextConfig {
-                context: 77,
-                vocabulary: 49_408,
-                width: 16,
-                heads: 2,
-                layers: 2,
-            },
-            embedding: 12,
-            activation: Activation::Gelu,
-        };
+        let sizes = TowerSizes::tiny(12, Activation::Gelu);
         TextTower::random(sizes, 3)
     }
 

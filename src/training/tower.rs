@@ -9,14 +9,12 @@ use super::parameters::Parameters;
 use super::teacher::unit;
 use super::tensor_file::TensorFile;
 use crate::clip::config::EfficientNetSize;
-use crate::clip::efficient_net::{BlockSize, pad};
+use crate::clip::efficient_net::{BlockSize, CEILING, pad};
 
 /// Weight of the newest batch in the running mean and variance of a norm.
 const NEWEST: f64 = 0.02;
 /// Added to the variance (tensorflow/tpu, `efficientnet_lite_builder.py`).
 const NORM_EPSILON: f64 = 1e-3;
-/// Where `ReLU6` ends.
-const CEILING: f64 = 6.0;
 /// Means and deviations of the pictures that the start was trained on, 0 to 1 (same file).
 pub const MEAN: f64 = 127.0 / 255.0;
 /// See [`MEAN`].

@@ -1,9 +1,10 @@
 //! The contrast with captions of other things: its gradient, and what it does to a drawing.
 
 use clipdraw::clip::{Clip, ClipConfig, Contrast, ViewGroup, WeightsSource};
-use clipdraw::draw::{CentreConstraint, Drawing, Frame, Recipe, Spec, WeightedPrompt, advance};
-use clipdraw::scene::Canvas;
+use clipdraw::draw::{Frame, Recipe};
 use tch::{Device, Kind, Tensor};
+
+use crate::draw::{draw, spec};
 
 /// Rows of length one, the same every time.
 fn rows(count: i64, width: i64, seed: i64) -> Tensor {
@@ -59,46 +60,23 @@ fn the_gradient_of_the_contrast_is_that_of_its_value() {
     }
 }
 
-fn draw(clip: &Clip, contrast_weight: f64) -> Vec<Frame> {
-    let spec = Spec {
-        prompts: vec![WeightedPrompt {
-            text: "a house".to_owned(),
-            weight: 1.0,
-        }],
-        canvas: Canvas::default(),
-        strokes: 64,
-        steps: 20,
-        steps_per_frame: 20,
-        views: 4,
-        seed: 3,
-        clip_weight: 1.0,
-        centre: CentreConstraint {
-            position: [0.5, 0.5],
-            threshold: 75.0,
-            power: 2.0,
-            weight: 0.0,
-        },
-        stroke_widths: [2.0, 100.0],
-        recipe: Some(Recipe {
-            contrast_weight,
-            ..Recipe::ORIGINAL
-        }),
-    };
-    let mut drawing = Drawing::start(clip, spec).unwrap();
-    let mut frames = Vec::new();
-    loop {
-        let progress = advance(clip, &mut [&mut drawing]).remove(0).unwrap();
-        frames.extend(progress.frame);
-        if progress.finished {
-            return frames;
-        }
-    }
+fn house(clip: &Clip, contrast_weight: f64) -> Vec<Frame> {
+    let mut spec = spec(&[("a house", 1.0)], 20);
+    spec.strokes = 64;
+    spec.steps_per_frame = 20;
+    spec.seed = 3;
+    spec.centre.weight = 0.0;
+    spec.recipe = Some(Recipe {
+        contrast_weight,
+        ..Recipe::ORIGINAL
+    });
+    draw(clip, spec)
 }
 
 #[test]
 fn the_contrast_reaches_the_strokes_and_is_told_as_a_term() {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float).unwrap();
-    let frames = draw(&clip, 1.0);
+    let frames = house(&clip, 1.0);
     let [first, last] = [&frames[0].losses, &frames[frames.len() - 1].losses];
     assert!(
         last.contrast < first.contrast,
@@ -107,7 +85,7 @@ fn the_contrast_reaches_the_strokes_and_is_told_as_a_term() {
         last.contrast
     );
     assert!((last.total() - last.clip() - last.contrast - last.centre).abs() < 1e-12);
-    let without = draw(&clip, 0.0);
+    let without = house(&clip, 0.0);
     assert_eq!(without[0].losses.contrast, 0.0);
     assert_eq!(without[0].strokes, frames[0].strokes);
     assert_ne!(without[1].strokes, frames[1].strokes);

@@ -13,7 +13,7 @@ fn tiny() -> Clip {
     Clip::random(ClipConfig::tiny_transformer(), 1, Device::Cpu, Kind::Float).unwrap()
 }
 
-fn spec(prompts: &[(&str, f32)], steps: usize) -> Spec {
+pub(crate) fn spec(prompts: &[(&str, f32)], steps: usize) -> Spec {
     let prompt = |(text, weight): &(&str, f32)| WeightedPrompt {
         text: (*text).to_owned(),
         weight: *weight,
@@ -47,7 +47,7 @@ fn dense(spec: Spec) -> Spec {
 }
 
 /// Draws to the end and returns all frames.
-fn draw(clip: &Clip, spec: Spec) -> Vec<Frame> {
+pub(crate) fn draw(clip: &Clip, spec: Spec) -> Vec<Frame> {
     let mut drawing = Drawing::start(clip, spec).unwrap();
     let mut frames = Vec::new();
     loop {

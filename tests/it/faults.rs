@@ -4,7 +4,7 @@
 use std::net::TcpListener as SilentListener;
 use std::time::Duration;
 
-use clipdraw::outbound::{Policy, Schedule, Timeouts};
+use clipdraw::outbound::{Policy, Timeouts};
 use clipdraw::service::HealthStatus;
 use clipdraw::webhook::Pace;
 use serde_json::{Value, json};
@@ -23,16 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often each fault happens; what one of them leaves behind would add up.
 const ROUNDS: usize = 10;
 
-/// Repeats without waiting.
+/// Repeats without waiting, and soon gives up what is told no more.
 const AT_ONCE: Pace = Pace {
-    throttle: Duration::ZERO,
-    repeats: Schedule {
-        first: Duration::from_millis(1),
-        longest: Duration::from_millis(1),
-        repeats: 12,
-    },
     overtime: Duration::from_millis(10),
-    backlog: 1 << 20,
+    ..crate::webhook::AT_ONCE
 };
 
 fn choices() -> Choices {

@@ -23,7 +23,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::fake_engine::{limits, ready_registry};
 
 /// Repeats without waiting, and tells every change.
-const AT_ONCE: Pace = Pace {
+pub(crate) const AT_ONCE: Pace = Pace {
     throttle: Duration::ZERO,
     repeats: Schedule {
         first: Duration::from_millis(1),

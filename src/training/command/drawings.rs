@@ -1,7 +1,6 @@
 //! `clipdraw-train drawings`.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use tch::{Device, Kind};
 
 use super::folder::WorkFolder;
 use super::image::TowerName;
+use super::say::say;
 use crate::clip::{Clip, WeightsSource};
 use crate::draw::{Recipe, Spec};
 use crate::encode::{Metadata, write_svg};
@@ -97,7 +97,7 @@ impl DrawingsArguments {
             let svg = write_svg(&strokes, &spec.canvas, &metadata);
             fs::write(self.out.join(format!("{number:02}.svg")), svg)?;
             pictures.push(paint(&strokes, &spec.canvas).into_picture());
-            writeln!(std::io::stdout(), "{number:02} {seconds:.1} s {prompt}")?;
+            say(&format!("{number:02} {seconds:.1} s {prompt}"));
             finished.push((prompt, spec, strokes));
         }
         save(&sheet(&pictures, self.columns), &self.out.join("sheet.png"))?;
@@ -135,18 +135,11 @@ impl DrawingsArguments {
                 .iter()
                 .map(|&caption| teacher.text(caption))
                 .collect();
-            writeln!(
-                std::io::stdout(),
-                "rank {:4} {prompt}: {}",
-                verdict.rank,
-                read.join(", ")
-            )?;
+            let (rank, read) = (verdict.rank, read.join(", "));
+            say(&format!("rank {rank:4} {prompt}: {read}"));
         }
         let all = finished.len();
-        writeln!(
-            std::io::stdout(),
-            "{recognised} of {all} among the first five"
-        )?;
+        say(&format!("{recognised} of {all} among the first five"));
         Ok(())
     }
 }
