@@ -30,6 +30,8 @@ pub struct Rates {
     pub half_widths: f32,
     /// Of colours.
     pub colors: f32,
+    /// Whether all colours are measured by the mean of their squared gradients.
+    pub colors_by_one_measure: bool,
 }
 
 impl Rates {
@@ -45,6 +47,7 @@ impl Rates {
             points: point_rate * canvas.scale(),
             half_widths: recipe.width_rate * canvas.scale(),
             colors: recipe.color_rate,
+            colors_by_one_measure: recipe.colors_by_one_measure,
         }
     }
 }
@@ -70,26 +73,37 @@ impl Optimizer {
                 strokes.points.as_flattened_mut(),
                 gradient.points.as_flattened(),
                 rates.points,
+                false,
             ),
             (
                 &mut strokes.half_widths[..],
                 &gradient.half_widths[..],
                 rates.half_widths,
+                false,
             ),
             (
                 strokes.colors.as_flattened_mut(),
                 gradient.colors.as_flattened(),
                 rates.colors,
+                rates.colors_by_one_measure,
             ),
         ];
-        let mut moments = self.means.iter_mut().zip(&mut self.squares);
-        for (values, slopes, rate) in groups {
-            let step = f64::from(rate) / correction_1;
-            for ((value, slope), (mean, square)) in values.iter_mut().zip(slopes).zip(&mut moments)
-            {
+        let mut start = 0;
+        for (values, slopes, rate, one_measure) in groups {
+            let group = start..start + values.len();
+            start = group.end;
+            let (means, squares) = (&mut self.means[group.clone()], &mut self.squares[group]);
+            let memory = means.iter_mut().zip(squares.iter_mut());
+            for (slope, (mean, square)) in slopes.iter().zip(memory) {
                 let slope = f64::from(*slope);
                 *mean = *mean * BETA_1 + slope * (1.0 - BETA_1);
                 *square = *square * BETA_2 + slope * slope * (1.0 - BETA_2);
+            }
+            let common =
+                one_measure.then(|| squares.iter().sum::<f64>() / squares.len().max(1) as f64);
+            let step = f64::from(rate) / correction_1;
+            for ((value, mean), square) in values.iter_mut().zip(means).zip(squares) {
+                let square = common.unwrap_or(*square);
                 *value -= (step * *mean / (square.sqrt() / correction_2 + EPSILON)) as f32;
             }
         }
@@ -133,6 +147,7 @@ mod tests {
             points: 1.0,
             half_widths: 0.1,
             colors: 0.01,
+            colors_by_one_measure: false,
         };
         for (slope, expected) in [1.0, -2.0, 0.5, 0.0].into_iter().zip(expected) {
             let mut gradient = strokes.zeros_like();
@@ -151,5 +166,28 @@ mod tests {
                 .flatten()
                 .all(|coordinate| *coordinate == 0.0)
         );
+    }
+
+    #[test]
+    fn by_one_measure_colours_move_in_proportion_to_their_gradients() {
+        let mut strokes = Strokes::new();
+        strokes.push(&[[0.0; 2]; 4], 3.0, [0.5; 4]);
+        let mut gradient = strokes.zeros_like();
+        gradient.colors[0] = [3.0, -1.0, 0.1, 0.0];
+        let rates = Rates {
+            points: 1.0,
+            half_widths: 0.1,
+            colors: 0.01,
+            colors_by_one_measure: true,
+        };
+        Optimizer::new(&strokes).descend(&mut strokes, &gradient, rates);
+        // The root of the mean square is 1.582; Adam would move the first three by 0.01.
+        let expected = [0.481_03, 0.506_32, 0.499_37, 0.5];
+        for (found, expected) in strokes.colors[0].iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{found}, expected {expected}"
+            );
+        }
     }
 }

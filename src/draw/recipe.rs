@@ -17,6 +17,10 @@ pub struct Recipe {
     pub width_rate: f32,
     /// Learning rate of colours.
     pub color_rate: f32,
+    /// Whether the steps of all colours are measured by the mean of their squared gradients rather than
+    /// each by its own: then a stroke whose colour hardly matters keeps it, where Adam would drive it to
+    /// an extreme as fast as any other.
+    pub colors_by_one_measure: bool,
     /// Weight of the contrast with captions of other things, beside the cosine; 0 turns it off.
     pub contrast_weight: f64,
 }
@@ -29,6 +33,7 @@ impl Recipe {
         point_rates: [(0.75, 0.1), (0.5, 0.4), (0.0, 1.0)],
         width_rate: 0.1,
         color_rate: 0.01,
+        colors_by_one_measure: false,
         contrast_weight: 0.0,
     };
 
@@ -39,10 +44,12 @@ impl Recipe {
             reach: 0.1,
             half_width: 1.5,
             opacity: [0.3, 0.7],
+            saturation: 0.4,
         },
         point_rates: [(0.8, 0.3), (0.5, 0.8), (0.0, 1.5)],
         width_rate: 0.1,
         color_rate: 0.02,
+        colors_by_one_measure: true,
         contrast_weight: 0.1,
     };
 

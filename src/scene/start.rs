@@ -22,6 +22,8 @@ pub struct StartStyle {
     pub half_width: f32,
     /// Least and greatest opacity.
     pub opacity: [f32; 2],
+    /// How far colours are from grey: 1 is any colour, 0 is grey.
+    pub saturation: f32,
 }
 
 impl StartStyle {
@@ -31,6 +33,7 @@ impl StartStyle {
         reach: 0.1,
         half_width: 1.0,
         opacity: [0.0, 1.0],
+        saturation: 1.0,
     };
 }
 
@@ -56,6 +59,12 @@ pub fn strokes_in_style(canvas: &Canvas, count: usize, seed: u64, style: &StartS
         let points = random_walk(&mut random, first, reach, segments);
         let mut color = [(); 4].map(|()| random.random::<f32>());
         color[3] = least + (most - least) * color[3];
+        if style.saturation < 1.0 {
+            let grey = color[..3].iter().sum::<f32>() / 3.0;
+            for channel in &mut color[..3] {
+                *channel = grey + style.saturation * (*channel - grey);
+            }
+        }
         strokes.push(&points, style.half_width * canvas.scale(), color);
     }
     strokes
@@ -96,6 +105,22 @@ mod tests {
             let first = strokes.points_of(stroke)[0];
             assert!(first.iter().all(|part| (56.0..168.0).contains(part)));
             assert!((0.4..=0.6).contains(&strokes.colors[stroke][3]));
+        }
+    }
+
+    #[test]
+    fn without_saturation_every_stroke_is_grey_and_as_bright_as_before() {
+        let canvas = Canvas::default();
+        let grey = StartStyle {
+            saturation: 0.0,
+            ..StartStyle::SCATTERED
+        };
+        let greys = strokes_in_style(&canvas, 20, 5, &grey);
+        let colors = random_strokes(&canvas, 20, 5);
+        assert_eq!(greys.points, colors.points);
+        for (grey, color) in greys.colors.iter().zip(&colors.colors) {
+            let mean = (color[0] + color[1] + color[2]) / 3.0;
+            assert_eq!(grey, &[mean, mean, mean, color[3]]);
         }
     }
 

@@ -18,34 +18,57 @@ pub struct Adversary {
 }
 
 impl Adversary {
-    /// The changed pictures, `[N, 3, H, W]`, within 0 to 1. `loss` gives the sum over pictures that the
-    /// adversary wants to be large; `noise`, of the same shape as `pictures`, is the direction that it
-    /// begins in.
+    /// The pictures, `[N, 3, H, W]` from 0 to 1, after the adversary took its steps from the change that
+    /// it has come to, of the same shape. `loss` gives the sum over pictures that it wants to be large.
     ///
     /// # Errors
     /// When libtorch fails.
     pub fn change(
         &self,
         pictures: &Tensor,
-        noise: &Tensor,
+        change: &Tensor,
         mut loss: impl FnMut(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<Tensor, TchError> {
-        if self.reach <= 0.0 || self.steps == 0 {
-            return Ok(pictures.shallow_clone());
+        if self.reach <= 0.0 {
+            return Ok(pictures.detach());
         }
-        let mut change = direction(noise)? * (0.5 * self.reach);
+        let mut change = change.shallow_clone();
         for _ in 0..self.steps {
-            let attempt = pictures.f_add(&change)?.f_clamp(0.0, 1.0)?;
-            let attempt = attempt.detach().set_requires_grad(true);
+            let attempt = changed(pictures, &change)?.set_requires_grad(true);
             let gradient = Tensor::f_run_backward(&[loss(&attempt)?], &[&attempt], false, false)?;
-            change += direction(&gradient[0])? * (STEP * self.reach);
-            let excess = length(&change)?
-                .f_div_scalar(self.reach)?
-                .f_clamp_min(1.0)?;
-            change = change.f_div(&excess)?;
+            change = self.go_on(&change, &gradient[0])?;
         }
-        Ok(pictures.f_add(&change)?.f_clamp(0.0, 1.0)?.detach())
+        changed(pictures, &change)
     }
+
+    /// The change that it begins with, in the direction of `noise`.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn begin(&self, noise: &Tensor) -> Result<Tensor, TchError> {
+        direction(noise)?.f_mul_scalar(0.5 * self.reach)
+    }
+
+    /// The change after one more step along the gradient of the loss, no longer than its reach.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn go_on(&self, change: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
+        let step = direction(gradient)?.f_mul_scalar(STEP * self.reach)?;
+        let change = change.f_add(&step)?;
+        let excess = length(&change)?
+            .f_div_scalar(self.reach.max(1e-9))?
+            .f_clamp_min(1.0)?;
+        change.f_div(&excess)
+    }
+}
+
+/// Pictures with their changes, within 0 to 1, apart from whatever they were computed from.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn changed(pictures: &Tensor, change: &Tensor) -> Result<Tensor, TchError> {
+    Ok(pictures.f_add(change)?.f_clamp(0.0, 1.0)?.detach())
 }
 
 /// The length of each picture's change, `[N, 1, 1, 1]`.
@@ -84,7 +107,8 @@ mod tests {
     fn it_makes_the_loss_larger_and_stays_within_its_reach() {
         let (pictures, noise) = grey();
         let loss = |pictures: &Tensor| pictures.f_narrow(1, 0, 1)?.f_sum(Kind::Float);
-        let changed = ADVERSARY.change(&pictures, &noise, loss).unwrap();
+        let begun = ADVERSARY.begin(&noise).unwrap();
+        let changed = ADVERSARY.change(&pictures, &begun, loss).unwrap();
         assert!(
             loss(&changed).unwrap().double_value(&[])
                 > loss(&pictures).unwrap().double_value(&[]) + 1.0
@@ -95,6 +119,23 @@ mod tests {
             .double_value(&[]);
         assert!(far <= 0.5 + 1e-5, "{far}");
         assert!(far > 0.49);
+    }
+
+    #[test]
+    fn steps_that_are_taken_one_by_one_lead_to_the_same_place() {
+        let (pictures, noise) = grey();
+        let loss = |pictures: &Tensor| pictures.f_square()?.f_sum(Kind::Float);
+        let mut change = ADVERSARY.begin(&noise).unwrap();
+        let at_once = ADVERSARY.change(&pictures, &change, loss).unwrap();
+        for _ in 0..ADVERSARY.steps {
+            let gradient = changed(&pictures, &change).unwrap() * 2.0;
+            change = ADVERSARY.go_on(&change, &gradient).unwrap();
+        }
+        assert!(
+            changed(&pictures, &change)
+                .unwrap()
+                .allclose(&at_once, 1e-5, 1e-6, false)
+        );
     }
 
     #[test]

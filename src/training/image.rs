@@ -48,6 +48,10 @@ pub struct Plan {
     pub warm_up: u64,
     /// The adversary as it is in the end.
     pub adversary: Adversary,
+    /// How many steps in a row learn from the same batch. The gradient of each moves the adversary's
+    /// change for the next at no other cost (Shafahi et al. 2019, "Adversarial Training for Free!",
+    /// algorithm 1). More than one wants an adversary without steps of its own.
+    pub replays: u64,
     /// The part of the run without an adversary, and the part until it may go all the way.
     pub peace: [f64; 2],
     /// The part of the run until pictures are as hard to recognise as they get.
@@ -116,8 +120,8 @@ struct Step {
 }
 
 impl Run {
-    /// Takes up the run that lies at `checkpoint`, else begins one, from the ImageNet weights in `start`
-    /// if there are any.
+    /// Takes up the run that lies at `checkpoint`, else begins one: from the ImageNet weights or the run
+    /// in `start`, if there is one.
     ///
     /// # Errors
     /// When a file is of another tower.
@@ -130,11 +134,21 @@ impl Run {
     ) -> anyhow::Result<Self> {
         let mut parameters = tower.parameters(embedding, plan.seed, device);
         let resumed = plan.checkpoint.is_file();
-        if let Some(start) = start.filter(|_| !resumed) {
-            tower.start_from(&tensor_file::read(start)?, &parameters)?;
+        let start = start
+            .filter(|_| !resumed)
+            .map(tensor_file::read)
+            .transpose()?;
+        let other_run = start
+            .as_ref()
+            .filter(|start| start.number("updates").is_ok());
+        if let (Some(start), None) = (&start, &other_run) {
+            tower.start_from(start, &parameters)?;
         }
         let sharpness = Tensor::from_slice(&[SHARPNESS[0].ln() as f32]).to_device(device);
         parameters.add(SHARPNESS_NAME, &sharpness);
+        if let Some(run) = other_run {
+            parameters::take_average(run, &parameters)?;
+        }
         let optimizer = if resumed {
             let file = tensor_file::read(&plan.checkpoint)?;
             ensure!(
@@ -173,16 +187,22 @@ impl Run {
             let gallery = lessons.gallery;
             scope.spawn(move || make_batches(plan, gallery, first, &sender));
             let receiver = receiver;
+            let mut lesson = None;
             for step in first..plan.steps {
-                let batch = receiver.recv().context("no more batches are made")?;
-                let found = self.step(plan, step, &batch, lessons.teacher)?;
+                if lesson.is_none() || step.is_multiple_of(plan.replays) {
+                    let batch = receiver.recv().context("no more batches are made")?;
+                    lesson = Some(self.lesson(plan, step, &batch, lessons.teacher)?);
+                }
+                let lesson = lesson.as_mut().expect("it was just made");
+                let found = self.step(plan, step, lesson)?;
                 ensure!(
                     found.gradient.is_finite() && found.choice.is_finite(),
                     "the loss or its gradient is not finite in step {step}: {found:?}"
                 );
                 smooth = Some(smooth.map_or(found, |smooth| smooth.towards(found)));
                 let done = step + 1;
-                let over = done == plan.steps || began.elapsed() > plan.leg;
+                let between = done.is_multiple_of(plan.replays);
+                let over = done == plan.steps || between && began.elapsed() > plan.leg;
                 if done.is_multiple_of(plan.report) || over {
                     self.save(plan)?;
                     let speed =
@@ -237,15 +257,9 @@ impl Run {
         parameters::save(&plan.checkpoint, &self.parameters, &self.optimizer, facts)
     }
 
-    fn step(
-        &mut self,
-        plan: &Plan,
-        step: u64,
-        batch: &Batch,
-        teacher: &Teacher,
-    ) -> anyhow::Result<Step> {
-        let parts = self.parts(plan, step, batch, teacher);
-        let learned: Vec<(Vec<Tensor>, Step)> = if self.device == Device::Cpu {
+    fn step(&mut self, plan: &Plan, step: u64, lesson: &mut Lesson) -> anyhow::Result<Step> {
+        let parts = self.parts(plan, step, lesson);
+        let learned: Vec<Learned> = if self.device == Device::Cpu {
             side_by_side(parts)?
         } else {
             parts
@@ -253,7 +267,14 @@ impl Run {
                 .map(Part::learn)
                 .collect::<Result<_, _>>()?
         };
-        let (gradient, found) = mean(&learned);
+        let changes: Vec<&Tensor> = learned
+            .iter()
+            .filter_map(|part| part.change.as_ref())
+            .collect();
+        if !changes.is_empty() {
+            lesson.change = Tensor::f_cat(&changes, 0)?;
+        }
+        let (gradient, found) = mean(learned);
         let gradient = self
             .optimizer
             .descend(&self.parameters, &gradient, plan.rate_at(step));
@@ -264,16 +285,29 @@ impl Run {
         Ok(Step { gradient, ..found })
     }
 
-    /// The parts of a batch, as many as are learned side by side.
-    fn parts(&self, plan: &Plan, step: u64, batch: &Batch, teacher: &Teacher) -> Vec<Part> {
-        let targets = teacher.targets(&batch.shares, &batch.bank);
+    /// A batch where it is learned.
+    fn lesson(
+        &self,
+        plan: &Plan,
+        step: u64,
+        batch: &Batch,
+        teacher: &Teacher,
+    ) -> Result<Lesson, TchError> {
         let shape = [plan.batch as i64, 3, plan.side as i64, plan.side as i64];
         let place = |values: &[f32]| {
             Tensor::from_slice(values)
                 .reshape(shape)
                 .to_device(self.device)
         };
-        let (views, noise) = (place(&batch.views), place(&batch.noise));
+        Ok(Lesson {
+            views: place(&batch.views),
+            change: plan.adversary_at(step).begin(&place(&batch.noise))?,
+            targets: teacher.targets(&batch.shares, &batch.bank),
+        })
+    }
+
+    /// The parts of a batch, as many as are learned side by side.
+    fn parts(&self, plan: &Plan, step: u64, lesson: &Lesson) -> Vec<Part> {
         let shards = if self.device == Device::Cpu {
             SHARDS
         } else {
@@ -286,15 +320,16 @@ impl Run {
                 tower: self.tower,
                 parameters: self.parameters.share(),
                 adversary,
-                views: views.narrow(0, shard * size, size),
-                noise: noise.narrow(0, shard * size, size),
-                targets: targets.of(shard * size, size),
+                views: lesson.views.narrow(0, shard * size, size),
+                change: lesson.change.narrow(0, shard * size, size),
+                targets: lesson.targets.of(shard * size, size),
                 // The running means of the norms are moved by one part, so that no two do at once.
                 mode: if shard == 0 {
                     Mode::Learn
                 } else {
                     Mode::Attack
                 },
+                comes_again: !(step + 1).is_multiple_of(plan.replays),
             })
             .collect()
     }
@@ -302,13 +337,13 @@ impl Run {
 
 /// Makes the batches of a run from step `first` on, until nobody takes them any more.
 fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<Batch>) {
-    for step in first..plan.steps {
+    for number in first / plan.replays..plan.steps.div_ceil(plan.replays) {
         let batch = gallery.batch(Order {
             seed: plan.seed,
-            step,
+            step: number,
             count: plan.batch,
             side: plan.side,
-            effort: plan.effort_at(step),
+            effort: plan.effort_at(number * plan.replays),
         });
         if sender.send(batch).is_err() {
             return;
@@ -317,24 +352,23 @@ fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<
 }
 
 /// The mean of what the parts of a batch found.
-fn mean(learned: &[(Vec<Tensor>, Step)]) -> (Vec<Tensor>, Step) {
+fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, Step) {
     let count = learned.len() as f64;
-    let mut sums = learned.iter();
-    let (gradient, first) = sums.next().expect("there is a part");
-    let mut gradient: Vec<Tensor> = gradient.iter().map(|part| part / count).collect();
-    let (mut choice, mut cosine) = (first.choice / count, first.cosine / count);
-    for (more, found) in sums {
-        for (sum, part) in gradient.iter_mut().zip(more) {
-            *sum += part / count;
+    let mut parts = learned.into_iter();
+    let first = parts.next().expect("there is a part");
+    let (mut gradient, mut found) = (first.gradient, first.found);
+    for more in parts {
+        for (sum, part) in gradient.iter_mut().zip(&more.gradient) {
+            let _ = sum.g_add_(part);
         }
-        choice += found.choice / count;
-        cosine += found.cosine / count;
+        found.choice += more.found.choice;
+        found.cosine += more.found.cosine;
     }
-    let found = Step {
-        choice,
-        cosine,
-        gradient: 0.0,
-    };
+    for sum in &mut gradient {
+        let _ = sum.g_div_scalar_(count);
+    }
+    found.choice /= count;
+    found.cosine /= count;
     (gradient, found)
 }
 
@@ -350,7 +384,7 @@ impl Step {
 }
 
 /// Each part on a thread of its own, one thread of libtorch's each.
-fn side_by_side(parts: Vec<Part>) -> Result<Vec<(Vec<Tensor>, Step)>, TchError> {
+fn side_by_side(parts: Vec<Part>) -> Result<Vec<Learned>, TchError> {
     thread::scope(|scope| {
         let threads: Vec<_> = parts
             .into_iter()
@@ -368,40 +402,67 @@ fn side_by_side(parts: Vec<Part>) -> Result<Vec<(Vec<Tensor>, Step)>, TchError> 
     })
 }
 
+/// A batch on the device, and how far the adversary has come with it.
+struct Lesson {
+    views: Tensor,
+    change: Tensor,
+    targets: Targets,
+}
+
 /// A part of a batch, with handles to everything that it needs.
 struct Part {
     tower: Tower,
     parameters: Parameters,
     adversary: Adversary,
     views: Tensor,
-    noise: Tensor,
+    change: Tensor,
     targets: Targets,
     mode: Mode,
+    comes_again: bool,
+}
+
+/// What a part of a batch came to.
+struct Learned {
+    gradient: Vec<Tensor>,
+    /// The adversary's change for the next time, if the batch comes again.
+    change: Option<Tensor>,
+    found: Step,
 }
 
 impl Part {
     /// The gradient of the mean loss, after the adversary had its turn.
-    fn learn(self) -> Result<(Vec<Tensor>, Step), TchError> {
-        let changed = self
+    fn learn(self) -> Result<Learned, TchError> {
+        let pictures = self
             .adversary
-            .change(&self.views, &self.noise, |pictures| {
+            .change(&self.views, &self.change, |pictures| {
                 let embeddings = self.tower.read(&self.parameters, pictures, Mode::Attack)?;
                 self.choice(&embeddings)?.f_sum(Kind::Float)
-            })?;
-        let embeddings = self.tower.read(&self.parameters, &changed, self.mode)?;
+            })?
+            .set_requires_grad(self.comes_again);
+        let embeddings = self.tower.read(&self.parameters, &pictures, self.mode)?;
         let choice = self.choice(&embeddings)?.f_mean(Kind::Float)?;
         let cosines = embeddings.f_mul(&self.targets.embeddings)?;
         let cosine = cosines
             .f_sum_dim_intlist(-1, false, Kind::Float)?
             .f_mean(Kind::Float)?;
         let loss = choice.f_sub(&cosine.f_mul_scalar(COSINE_WEIGHT)?)?;
-        let gradient = self.parameters.gradient(&loss)?;
+        let (gradient, change) = if self.comes_again {
+            let (gradient, towards) = self.parameters.gradient_and(&loss, &pictures)?;
+            let change = self.adversary.go_on(&self.change, &towards)?;
+            (gradient, Some(change))
+        } else {
+            (self.parameters.gradient(&loss)?, None)
+        };
         let found = Step {
             choice: choice.double_value(&[]),
             cosine: cosine.double_value(&[]),
             gradient: 0.0,
         };
-        Ok((gradient, found))
+        Ok(Learned {
+            gradient,
+            change,
+            found,
+        })
     }
 
     /// How far the choice among captions is from the shares, for each picture: the divergence of

@@ -40,4 +40,5 @@ pub mod text_training;
 pub mod text_report;
 pub mod export;
 pub mod drawings;
+pub mod self_made;
 pub mod command;

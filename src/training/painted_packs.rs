@@ -16,6 +16,8 @@ use super::sources::sets::LOOKS;
 const SEED: u64 = 20;
 /// Pictures with less weight are not painted.
 const LEAST_WEIGHT: f32 = 0.45;
+/// How often a painting is shown, beside the picture that it was made from.
+const PAINTED_WEIGHT: f32 = 0.5;
 
 /// Paints `count` pictures of the packs of icons and, if there is one, of subjects, those that have the
 /// colours of what they show. When all have been painted, they are painted again, otherwise.
@@ -82,6 +84,7 @@ fn painted(record: &Record) -> Record {
     plain.push(format!("a painting of {}", record.concept));
     Record {
         style: Style::Painting,
+        weight: PAINTED_WEIGHT * record.weight,
         plain,
         filtered: Vec::new(),
         ..record.clone()

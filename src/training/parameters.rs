@@ -7,7 +7,7 @@ use std::path::Path;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use super::tensor_file::{self, TensorFile};
 
@@ -105,6 +105,22 @@ impl Parameters {
         Tensor::f_run_backward(&[loss], &inputs, false, false)
     }
 
+    /// As [`Self::gradient`], and the gradient for one tensor more.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn gradient_and(
+        &self,
+        loss: &Tensor,
+        other: &Tensor,
+    ) -> Result<(Vec<Tensor>, Tensor), TchError> {
+        let mut inputs: Vec<&Tensor> = self.trained.values().collect();
+        inputs.push(other);
+        let mut gradient = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let other = gradient.pop().expect("one gradient for each input");
+        Ok((gradient, other))
+    }
+
     /// A copy that nothing trains.
     #[must_use]
     pub fn frozen(&self) -> Self {
@@ -168,7 +184,7 @@ impl Optimizer {
     pub fn descend(&mut self, parameters: &Parameters, gradient: &[Tensor], rate: f64) -> f64 {
         let length = gradient
             .iter()
-            .map(|part| part.square().sum(Kind::Double).double_value(&[]))
+            .map(|part| part.norm().double_value(&[]).powi(2))
             .sum::<f64>()
             .sqrt();
         if !length.is_finite() {
@@ -184,16 +200,16 @@ impl Optimizer {
                 parameters.trained.values().zip(gradient).zip(memory)
             {
                 let part = part * shorter;
-                *mean = &*mean * BETA_1 + &part * (1.0 - BETA_1);
-                *square = &*square * BETA_2 + part.square() * (1.0 - BETA_2);
-                let step = (&*mean / first) / ((&*square / second).sqrt() + EPSILON);
-                let decay = if parameter.dim() > 1 {
-                    WEIGHT_DECAY
-                } else {
-                    0.0
-                };
-                let moved = parameter * (1.0 - rate * decay) - step * rate;
-                parameter.shallow_clone().copy_(&moved);
+                let _ = mean.lerp_(&part, 1.0 - BETA_1);
+                let _ = square.lerp_(&part.square(), 1.0 - BETA_2);
+                let mut root = &*square / second;
+                let root = root.sqrt_().g_add_scalar_(EPSILON);
+                let step = (&*mean * (rate / first)).g_div_(&root);
+                let mut parameter = parameter.shallow_clone();
+                if parameter.dim() > 1 {
+                    let _ = parameter.g_mul_scalar_(1.0 - rate * WEIGHT_DECAY);
+                }
+                let _ = parameter.g_sub_(&step);
             }
             self.remember(parameters);
         });
@@ -205,8 +221,7 @@ impl Optimizer {
         let updates = self.updates as f64;
         let decay = AVERAGE_DECAY.min((1.0 + updates) / (10.0 + updates));
         for ((_, mean), (_, now)) in self.average.all().zip(parameters.all()) {
-            mean.shallow_clone()
-                .copy_(&(mean * decay + now * (1.0 - decay)));
+            let _ = mean.shallow_clone().lerp_(now, 1.0 - decay);
         }
     }
 }

@@ -20,17 +20,24 @@ use crate::scene::Picture;
 /// Captions that a picture is told from in each step, beside those of its batch.
 const BANK: usize = 4096;
 /// How often an object is put into a scene, if it can be.
-const SCENES: f64 = 0.22;
+const SCENES: f64 = 0.12;
 /// How often two objects are put side by side.
-const PAIRS: f64 = 0.06;
+const PAIRS: f64 = 0.03;
 /// How often a picture is filtered, if its captions say so.
-const FILTERED: f64 = 0.15;
+const FILTERED: f64 = 0.08;
 /// How often a caption is one of the keywords.
 const KEYWORDS: f64 = 0.12;
 /// How often strokes that show nothing lie over a picture.
-const CROSSED_OUT: f64 = 0.1;
+const CROSSED_OUT: f64 = 0.06;
+/// How often a picture in true colours is shown in others.
+const FALSE_COLOURS: f64 = 0.15;
+/// How much of a picture's share false colours cost it, if they could not be more false.
+const COST_OF_FALSE_COLOURS: f32 = 0.6;
+/// The inverse of how far the values of a picture that is nothing but its colours are moved by changing
+/// them.
+const FULLY_FALSE: f32 = 2.5;
 /// How often a picture is seen through the random views of the drawing loop, rather than whole.
-const DRAWING_VIEWS: f64 = 0.75;
+const DRAWING_VIEWS: f64 = 0.65;
 
 /// One picture and its captions as numbers of the teacher's.
 #[derive(Debug)]
@@ -244,6 +251,13 @@ impl Gallery {
                 vec![(entry.caption(random), 1.0)],
             )
         };
+        let coloured = matches!(
+            entry.style,
+            Style::Emoji | Style::ClipArt | Style::Render | Style::Painting
+        );
+        if coloured && random.random_bool(FALSE_COLOURS * effort) {
+            self.change_colours(&mut canvas, &mut shares, random);
+        }
         let crossed_out =
             entry.style != Style::Scribble && random.random_bool(CROSSED_OUT * effort);
         if crossed_out && !self.scribbles.is_empty() {
@@ -286,6 +300,21 @@ impl Gallery {
         (canvas, vec![(first, 0.5), (second, 0.5)])
     }
 
+    /// Red, green and blue change places: a blue cat is less of a cat, and the more there is to see of its
+    /// colours, the less. Without this a drawing may have any colours at all.
+    fn change_colours(&self, canvas: &mut Picture, shares: &mut Shares, random: &mut ChaCha8Rng) {
+        let Some(&scribble) = self.scribbles.choose(random) else {
+            return;
+        };
+        let turned = random.random();
+        let falseness = change_places(canvas, turned);
+        let lost = COST_OF_FALSE_COLOURS * (FULLY_FALSE * falseness).min(1.0);
+        for share in shares.iter_mut() {
+            share.1 *= 1.0 - lost;
+        }
+        shares.push((self.entries[scribble].caption(random), lost));
+    }
+
     /// Strokes that show nothing, over everything: the more they hide, the less is there to recognise.
     fn cross_out(&self, canvas: &mut Picture, shares: &mut Shares, random: &mut ChaCha8Rng) {
         let scribble = &self.entries[*self.scribbles.choose(random).expect("there is one")];
@@ -299,6 +328,17 @@ impl Gallery {
         }
         shares.push((scribble.caption(random), covered));
     }
+}
+
+/// Moves the channels of a picture on by one place, or by two. Says how far its values moved, in the mean
+/// over pixels.
+fn change_places(canvas: &mut Picture, turned: bool) -> f32 {
+    let plane = canvas.width() * canvas.height();
+    let values = canvas.values_mut();
+    let before = values.to_vec();
+    values.rotate_left(if turned { plane } else { 2 * plane });
+    let moved = before.iter().zip(values.iter());
+    moved.map(|(old, new)| (old - new).abs()).sum::<f32>() / plane as f32
 }
 
 fn named<T: Copy>(captions: &[(T, String)], teacher: &Teacher) -> Vec<(T, usize)> {
@@ -432,6 +472,18 @@ mod tests {
         assert_eq!(batch.noise, again.noise);
         assert_ne!(batch.views, gallery.batch(order(1, 6, 8)).views);
         assert_ne!(batch.views, gallery.batch(order(2, 5, 8)).views);
+    }
+
+    #[test]
+    fn false_colours_are_the_more_false_the_more_colour_there_is() {
+        let mut red = Picture::filled(4, 4, [1.0, 0.0, 0.0]);
+        assert_eq!(change_places(&mut red, true), 2.0);
+        assert_eq!(red.pixel(1, 1), [0.0, 0.0, 1.0]);
+        let mut grey = Picture::filled(4, 4, [0.3; 3]);
+        assert_eq!(change_places(&mut grey, false), 0.0);
+        let mut skin = Picture::filled(4, 4, [0.9, 0.8, 0.7]);
+        let little = change_places(&mut skin, false);
+        assert!(little > 0.3 && little < 0.5, "{little}");
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::scene::{Point, Rgb, Strokes};
 /// The set of all scribbles.
 const SET: &str = "scribbles";
 /// What every scribble shows.
-const CONCEPT: &str = "a scribble";
+pub(super) const CONCEPT: &str = "a scribble";
 
 /// How often a scribble is shown, beside other pictures: about a tenth of all is enough.
-const WEIGHT: f32 = 0.35;
+const WEIGHT: f32 = 0.09;
 
 /// A kind of scribble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Kind {
 }
 
 /// What is true of every scribble.
-const PLAIN: [&str; 8] = [
+pub(super) const PLAIN: [&str; 8] = [
     "scribble",
     "a scribble",
     "a messy scribble",

@@ -14,7 +14,7 @@ use super::sources::error::{read_json, read_text};
 /// The set of these drawings.
 const SET: &str = "subjects";
 /// How often a drawing is shown, beside the pictures of packages: they are few, of things that are asked for.
-const WEIGHT: f32 = 2.0;
+const WEIGHT: f32 = 4.0;
 
 /// What `captions.json` says of a drawing.
 #[derive(Debug, Clone, Deserialize)]

@@ -20,9 +20,11 @@ use crate::raster::paint;
 use crate::scene::{Picture, Strokes};
 use crate::training::drawings::{Judge, draw, sheet};
 use crate::training::image::averaged;
-use crate::training::pack::Pack;
+use crate::training::pack::{Pack, PackWriter};
+use crate::training::packs::ICONS;
 use crate::training::sample::Gallery;
-use crate::training::teacher::Teacher;
+use crate::training::self_made::{lesson, things};
+use crate::training::teacher::{Teacher, read_lines};
 use crate::training::tensor_file;
 
 /// Options of the step.
@@ -34,8 +36,17 @@ pub struct DrawingsArguments {
     #[arg(long)]
     weights: Option<PathBuf>,
     /// A text file of prompts, one a line.
-    #[arg(long)]
-    prompts: PathBuf,
+    #[arg(long, required_unless_present = "things")]
+    prompts: Option<PathBuf>,
+    /// Draw this many things that the pack of icons has drawings of, in place of prompts.
+    #[arg(long, conflicts_with = "prompts")]
+    things: Option<usize>,
+    /// Seed of the choice of things.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Put what the judge says of the drawings into a pack of this name, to be learned from.
+    #[arg(long, requires = "judge")]
+    pack: Option<String>,
     /// Inputs of a prediction that differ from their defaults, as JSON.
     #[arg(long, default_value = "{}")]
     inputs: String,
@@ -75,13 +86,13 @@ impl DrawingsArguments {
             .as_deref()
             .map(serde_json::from_str)
             .transpose()?;
-        let prompts = fs::read_to_string(&self.prompts)?;
+        let prompts = self.prompts()?;
         fs::create_dir_all(&self.out)?;
         let mut finished = Vec::new();
         let mut pictures = Vec::new();
-        for (number, prompt) in prompts.lines().enumerate() {
+        for (number, prompt) in prompts.iter().enumerate() {
             let mut inputs: Map<String, Value> = serde_json::from_str(&self.inputs)?;
-            inputs.insert("prompt".to_owned(), prompt.into());
+            inputs.insert("prompt".to_owned(), prompt.as_str().into());
             inputs.entry("seed").or_insert_with(|| number.into());
             let mut spec = Input::from_values(&inputs)?.spec;
             if recipe.is_some() {
@@ -98,12 +109,23 @@ impl DrawingsArguments {
             fs::write(self.out.join(format!("{number:02}.svg")), svg)?;
             pictures.push(paint(&strokes, &spec.canvas).into_picture());
             say(&format!("{number:02} {seconds:.1} s {prompt}"));
-            finished.push((prompt, spec, strokes));
+            finished.push((prompt.as_str(), spec, strokes));
         }
         save(&sheet(&pictures, self.columns), &self.out.join("sheet.png"))?;
         match &self.judge {
             Some(judge) => self.judge(judge, &finished),
             None => Ok(()),
+        }
+    }
+
+    fn prompts(&self) -> anyhow::Result<Vec<String>> {
+        match (&self.prompts, self.things) {
+            (Some(file), _) => read_lines(file),
+            (None, count) => {
+                let pack =
+                    Pack::open(&self.folder.pack(ICONS)).context("opening the pack of icons")?;
+                Ok(things(&pack, count.unwrap_or_default(), self.seed))
+            }
         }
     }
 
@@ -125,11 +147,13 @@ impl DrawingsArguments {
             side: self.side,
         };
         let mut recognised = 0;
+        let mut lessons = Vec::new();
         for (prompt, spec, strokes) in finished {
             let caption = teacher.caption(&prompt.to_lowercase());
             let caption = caption.ok_or_else(|| anyhow!("the teacher has not read `{prompt}`"))?;
             let verdict = judge.read(strokes, spec, caption)?;
             recognised += usize::from(verdict.rank < 5);
+            lessons.extend(lesson(prompt, verdict.rank, strokes, &spec.canvas));
             let read: Vec<_> = verdict
                 .first
                 .iter()
@@ -140,6 +164,13 @@ impl DrawingsArguments {
         }
         let all = finished.len();
         say(&format!("{recognised} of {all} among the first five"));
+        if let Some(pack) = &self.pack {
+            let mut writer = PackWriter::create(&self.folder.pack(pack))?;
+            for (picture, record) in &lessons {
+                writer.add(picture, record)?;
+            }
+            writer.finish()?;
+        }
         Ok(())
     }
 }

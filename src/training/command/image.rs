@@ -55,7 +55,7 @@ pub struct ImageArguments {
     /// The tower.
     #[arg(long, value_enum, default_value = "lite0")]
     tower: TowerName,
-    /// ImageNet weights to begin with: a file of the work folder.
+    /// ImageNet weights or another run to begin with: a file of the work folder.
     #[arg(long)]
     start: Option<PathBuf>,
     /// Side of the pictures, in pixels.
@@ -79,6 +79,9 @@ pub struct ImageArguments {
     /// Steps that the adversary takes for each picture.
     #[arg(long, default_value_t = 2)]
     attack_steps: usize,
+    /// Steps in a row that learn from the same batch, each with the adversary one step further.
+    #[arg(long, default_value_t = 1)]
+    replays: u64,
     /// The part of the run without an adversary.
     #[arg(long, default_value_t = 0.1)]
     peace: f64,
@@ -140,6 +143,7 @@ impl ImageArguments {
                 reach: self.reach,
                 steps: self.attack_steps,
             },
+            replays: self.replays.max(1),
             peace: [self.peace, self.war],
             ease: self.ease,
             seed: self.seed,

@@ -12,9 +12,13 @@ use super::error::{SourceError, read_json};
 use super::iconify::{self, IconFile, Knowledge};
 use super::sets::{Naming, SETS, folder};
 use super::wordnet::WordNet;
+use crate::training::pack::Style;
 
 /// The part of all pictures shown that may be of one concept.
 const MOST_OF_ONE_CONCEPT: f32 = 0.002;
+/// A thing is known by this many pictures in one colour, or by a single one in its own colours: thousands
+/// of names that one set of silhouettes has would take the room of the things that people ask for.
+const ENOUGH_SILHOUETTES: usize = 3;
 
 /// Everything that is known of the pictures before they are rendered.
 #[derive(Debug, Default, PartialEq)]
@@ -58,8 +62,22 @@ impl Catalogue {
         catalogue.add(clip_art::open_clip_art(packages, knowledge)?);
         catalogue.add(clip_art::tuxpaint(packages, knowledge)?);
         catalogue.add(clip_art::art4apps(packages, knowledge)?);
+        catalogue.leave_out_rare_things();
         catalogue.balance();
         Ok(catalogue)
+    }
+
+    /// Leaves out what too few pictures show for anything to be learned of it. Tests stay as they are.
+    fn leave_out_rare_things(&mut self) {
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for entry in self.entries.iter().filter(|entry| entry.weight > 0.0) {
+            *known.entry(entry.concept.clone()).or_default() += match entry.style {
+                Style::Silhouette | Style::Icon => 1,
+                _ => ENOUGH_SILHOUETTES,
+            };
+        }
+        self.entries
+            .retain(|entry| entry.weight == 0.0 || known[&entry.concept] >= ENOUGH_SILHOUETTES);
     }
 
     /// Lowers the weights of a concept that would be shown too often.
@@ -142,4 +160,59 @@ pub fn write_sources(sources: &[Source], path: &Path) -> Result<(), SourceError>
 /// When it is not there, or malformed.
 pub fn read_sources(path: &Path) -> Result<Vec<Source>, SourceError> {
     read_json(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Artwork, Uses};
+    use super::*;
+
+    fn entry(concept: &str, style: Style, weight: f32) -> Entry {
+        Entry {
+            set: "own".to_owned(),
+            name: concept.to_owned(),
+            style,
+            weight,
+            phrase: concept.to_owned(),
+            concept: concept.to_owned(),
+            everyday: Vec::new(),
+            keywords: Vec::new(),
+            looks: Vec::new(),
+            uses: Uses::default(),
+            true_colours: false,
+            artwork: Artwork::File("nowhere".into()),
+        }
+    }
+
+    #[test]
+    fn a_thing_is_learned_from_three_silhouettes_or_one_picture_in_colour() {
+        let mut catalogue = Catalogue {
+            sources: Vec::new(),
+            entries: vec![
+                entry("an emoji", Style::Emoji, 1.0),
+                entry("two icons", Style::Icon, 1.0),
+                entry("two icons", Style::Silhouette, 1.0),
+                entry("three icons", Style::Icon, 1.0),
+                entry("three icons", Style::Silhouette, 1.0),
+                entry("three icons", Style::Silhouette, 1.0),
+                entry("a test", Style::Silhouette, 0.0),
+            ],
+        };
+        catalogue.leave_out_rare_things();
+        let left: Vec<&str> = catalogue
+            .entries
+            .iter()
+            .map(|entry| entry.concept.as_str())
+            .collect();
+        assert_eq!(
+            left,
+            [
+                "an emoji",
+                "three icons",
+                "three icons",
+                "three icons",
+                "a test"
+            ]
+        );
+    }
 }

@@ -156,7 +156,7 @@ impl Emoji {
     /// How often it is shown beside others.
     pub fn weight(&self) -> f32 {
         if FACES_PEOPLE_SYMBOLS.contains(&self.group) {
-            0.5
+            0.2
         } else {
             1.0
         }
