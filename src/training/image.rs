@@ -8,23 +8,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use super::adversary::Adversary;
 use super::evaluation::{Evaluation, TestSet};
+use super::lesson::{Learned, Lesson, Part, SHARPNESS_NAME, Step, mean, side_by_side};
 use super::parameters::{self, Optimizer, Parameters};
 use super::sample::{Batch, Gallery, Order};
-use super::teacher::{Targets, Teacher};
+use super::teacher::Teacher;
 use super::tensor_file::{self, TensorFile};
 use super::tower::{Mode, Tower};
-use crate::compute::library;
 
 /// What the cosines are multiplied with before the softmax, at the start and at most.
 const SHARPNESS: [f64; 2] = [15.0, 60.0];
-/// The name of its logarithm among the parameters.
-const SHARPNESS_NAME: &str = "log_sharpness";
-/// Weight of the cosine to the caption's own embedding, beside choosing among captions.
-const COSINE_WEIGHT: f64 = 1.0;
 /// Batches that are made ahead of their use.
 const AHEAD: usize = 4;
 /// Pictures of each test that a report looks at.
@@ -109,14 +105,6 @@ pub struct Run {
     parameters: Parameters,
     optimizer: Optimizer,
     device: Device,
-}
-
-/// What one step found.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    choice: f64,
-    cosine: f64,
-    gradient: f64,
 }
 
 impl Run {
@@ -348,138 +336,6 @@ fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<
         if sender.send(batch).is_err() {
             return;
         }
-    }
-}
-
-/// The mean of what the parts of a batch found.
-fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, Step) {
-    let count = learned.len() as f64;
-    let mut parts = learned.into_iter();
-    let first = parts.next().expect("there is a part");
-    let (mut gradient, mut found) = (first.gradient, first.found);
-    for more in parts {
-        for (sum, part) in gradient.iter_mut().zip(&more.gradient) {
-            let _ = sum.g_add_(part);
-        }
-        found.choice += more.found.choice;
-        found.cosine += more.found.cosine;
-    }
-    for sum in &mut gradient {
-        let _ = sum.g_div_scalar_(count);
-    }
-    found.choice /= count;
-    found.cosine /= count;
-    (gradient, found)
-}
-
-impl Step {
-    fn towards(self, newest: Self) -> Self {
-        let mix = |old: f64, new: f64| 0.98 * old + 0.02 * new;
-        Self {
-            choice: mix(self.choice, newest.choice),
-            cosine: mix(self.cosine, newest.cosine),
-            gradient: mix(self.gradient, newest.gradient),
-        }
-    }
-}
-
-/// Each part on a thread of its own, one thread of libtorch's each.
-fn side_by_side(parts: Vec<Part>) -> Result<Vec<Learned>, TchError> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = parts
-            .into_iter()
-            .map(|part| {
-                scope.spawn(|| {
-                    library::use_one_thread();
-                    part.learn()
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a part does not panic"))
-            .collect()
-    })
-}
-
-/// A batch on the device, and how far the adversary has come with it.
-struct Lesson {
-    views: Tensor,
-    change: Tensor,
-    targets: Targets,
-}
-
-/// A part of a batch, with handles to everything that it needs.
-struct Part {
-    tower: Tower,
-    parameters: Parameters,
-    adversary: Adversary,
-    views: Tensor,
-    change: Tensor,
-    targets: Targets,
-    mode: Mode,
-    comes_again: bool,
-}
-
-/// What a part of a batch came to.
-struct Learned {
-    gradient: Vec<Tensor>,
-    /// The adversary's change for the next time, if the batch comes again.
-    change: Option<Tensor>,
-    found: Step,
-}
-
-impl Part {
-    /// The gradient of the mean loss, after the adversary had its turn.
-    fn learn(self) -> Result<Learned, TchError> {
-        let pictures = self
-            .adversary
-            .change(&self.views, &self.change, |pictures| {
-                let embeddings = self.tower.read(&self.parameters, pictures, Mode::Attack)?;
-                self.choice(&embeddings)?.f_sum(Kind::Float)
-            })?
-            .set_requires_grad(self.comes_again);
-        let embeddings = self.tower.read(&self.parameters, &pictures, self.mode)?;
-        let choice = self.choice(&embeddings)?.f_mean(Kind::Float)?;
-        let cosines = embeddings.f_mul(&self.targets.embeddings)?;
-        let cosine = cosines
-            .f_sum_dim_intlist(-1, false, Kind::Float)?
-            .f_mean(Kind::Float)?;
-        let loss = choice.f_sub(&cosine.f_mul_scalar(COSINE_WEIGHT)?)?;
-        let (gradient, change) = if self.comes_again {
-            let (gradient, towards) = self.parameters.gradient_and(&loss, &pictures)?;
-            let change = self.adversary.go_on(&self.change, &towards)?;
-            (gradient, Some(change))
-        } else {
-            (self.parameters.gradient(&loss)?, None)
-        };
-        let found = Step {
-            choice: choice.double_value(&[]),
-            cosine: cosine.double_value(&[]),
-            gradient: 0.0,
-        };
-        Ok(Learned {
-            gradient,
-            change,
-            found,
-        })
-    }
-
-    /// How far the choice among captions is from the shares, for each picture: the divergence of
-    /// Kullback and Leibler, `[N]`.
-    fn choice(&self, embeddings: &Tensor) -> Result<Tensor, TchError> {
-        let sharpness = self.parameters.get(SHARPNESS_NAME).f_exp()?;
-        let scores = embeddings
-            .f_matmul(&self.targets.choices.f_tr()?)?
-            .f_mul(&sharpness)?;
-        let shares = &self.targets.shares;
-        let gap = shares
-            .f_add_scalar(1e-9)?
-            .f_log()?
-            .f_sub(&scores.f_log_softmax(-1, Kind::Float)?)?;
-        shares
-            .f_mul(&gap)?
-            .f_sum_dim_intlist(-1, false, Kind::Float)
     }
 }
 

@@ -308,6 +308,8 @@ pub fn take_average(file: &TensorFile, parameters: &Parameters) -> anyhow::Resul
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
 
     fn model() -> Parameters {

@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use super::backdrop::backdrop;
 use super::filter;
 use super::pack::{Backdrop, Filter, Pack, SIDE, Style};
+use super::sight::{change_places, disturb, ground, see};
 use super::sprite::{Placement, lay};
 use super::teacher::{Shares, Teacher};
-use crate::augment::{View, Views};
 use crate::scene::Picture;
 
 /// Captions that a picture is told from in each step, beside those of its batch.
@@ -36,8 +36,6 @@ const COST_OF_FALSE_COLOURS: f32 = 0.6;
 /// The inverse of how far the values of a picture that is nothing but its colours are moved by changing
 /// them.
 const FULLY_FALSE: f32 = 2.5;
-/// How often a picture is seen through the random views of the drawing loop, rather than whole.
-const DRAWING_VIEWS: f64 = 0.65;
 
 /// One picture and its captions as numbers of the teacher's.
 #[derive(Debug)]
@@ -330,65 +328,11 @@ impl Gallery {
     }
 }
 
-/// Moves the channels of a picture on by one place, or by two. Says how far its values moved, in the mean
-/// over pixels.
-fn change_places(canvas: &mut Picture, turned: bool) -> f32 {
-    let plane = canvas.width() * canvas.height();
-    let values = canvas.values_mut();
-    let before = values.to_vec();
-    values.rotate_left(if turned { plane } else { 2 * plane });
-    let moved = before.iter().zip(values.iter());
-    moved.map(|(old, new)| (old - new).abs()).sum::<f32>() / plane as f32
-}
-
 fn named<T: Copy>(captions: &[(T, String)], teacher: &Teacher) -> Vec<(T, usize)> {
     let known = captions
         .iter()
         .filter_map(|(kind, text)| Some((*kind, teacher.caption(text)?)));
     known.collect()
-}
-
-/// Paper, most often white; dark ground would swallow a silhouette.
-fn ground(style: Style, random: &mut ChaCha8Rng) -> Picture {
-    let lightest =
-        |random: &mut ChaCha8Rng, low: f32| [(); 3].map(|()| random.random_range(low..1.0));
-    let color = match random.random_range(0..100) {
-        0..68 => [1.0; 3],
-        68..84 => lightest(random, 0.8),
-        _ if style == Style::Silhouette => lightest(random, 0.6),
-        _ => lightest(random, 0.0),
-    };
-    Picture::filled(SIDE, SIDE, color)
-}
-
-fn see(canvas: &Picture, side: usize, random: &mut ChaCha8Rng, effort: f64) -> Vec<f32> {
-    let view = if random.random_bool(DRAWING_VIEWS * effort) {
-        View::random(random, SIDE, SIDE)
-    } else {
-        View::whole(SIDE, SIDE)
-    };
-    Views::new(canvas, &[view], side).values
-}
-
-/// Light, contrast and noise of a bad photograph.
-fn disturb(view: &mut [f32], side: usize, random: &mut ChaCha8Rng, effort: f64) {
-    let plane = side * side;
-    if random.random_bool(0.3 * effort) {
-        let contrast = random.random_range(0.75..1.15);
-        let tint = [(); 3].map(|()| random.random_range(-0.06..0.06));
-        for (index, value) in view.iter_mut().enumerate() {
-            *value = (*value - 0.5) * contrast + 0.5 + tint[index / plane];
-        }
-    }
-    if random.random_bool(0.5 * effort) {
-        let strength = random.random_range(0.0..0.15_f32);
-        for value in view.iter_mut() {
-            *value += random.random_range(-strength..=strength);
-        }
-    }
-    for value in view {
-        *value = value.clamp(0.0, 1.0);
-    }
 }
 
 #[cfg(test)]
@@ -472,18 +416,6 @@ mod tests {
         assert_eq!(batch.noise, again.noise);
         assert_ne!(batch.views, gallery.batch(order(1, 6, 8)).views);
         assert_ne!(batch.views, gallery.batch(order(2, 5, 8)).views);
-    }
-
-    #[test]
-    fn false_colours_are_the_more_false_the_more_colour_there_is() {
-        let mut red = Picture::filled(4, 4, [1.0, 0.0, 0.0]);
-        assert_eq!(change_places(&mut red, true), 2.0);
-        assert_eq!(red.pixel(1, 1), [0.0, 0.0, 1.0]);
-        let mut grey = Picture::filled(4, 4, [0.3; 3]);
-        assert_eq!(change_places(&mut grey, false), 0.0);
-        let mut skin = Picture::filled(4, 4, [0.9, 0.8, 0.7]);
-        let little = change_places(&mut skin, false);
-        assert!(little > 0.3 && little < 0.5, "{little}");
     }
 
     #[test]
