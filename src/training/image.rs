@@ -353,3 +353,129 @@ pub fn averaged(
     parameters::take_average(file, &parameters)?;
     Ok(parameters)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::training::pack::{PICTURE_BYTES, Pack, PackWriter, Record, Style};
+    use crate::training::tower::PlainSize;
+
+    const TOWER: Tower = Tower::Plain(PlainSize {
+        stem: 8,
+        widths: [8, 16, 16, 16],
+    });
+    const STEPS: u64 = 60;
+
+    /// A red square and a blue one.
+    fn subjects() -> (Gallery, Teacher) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = PackWriter::create(folder.path()).unwrap();
+        let squares = [("red", [200, 0, 0, 255]), ("blue", [0, 0, 200, 255])];
+        for (name, color) in squares {
+            let record = Record {
+                set: "own".to_owned(),
+                name: name.to_owned(),
+                style: Style::Drawing,
+                weight: 1.0,
+                concept: name.to_owned(),
+                plain: vec![name.to_owned()],
+                keywords: Vec::new(),
+                scenes: Vec::new(),
+                filtered: Vec::new(),
+            };
+            let picture = color.repeat(PICTURE_BYTES / 4);
+            writer.add(&picture, &record).unwrap();
+        }
+        writer.finish().unwrap();
+        let captions = squares.iter().zip(0..);
+        let captions: HashMap<String, usize> = captions
+            .map(|((name, _), row)| ((*name).to_owned(), row))
+            .collect();
+        let teacher = Teacher::new(captions, &Tensor::eye(2, (tch::Kind::Float, Device::Cpu)));
+        let pack = Pack::open(folder.path()).unwrap();
+        (Gallery::new(vec![pack], &teacher), teacher)
+    }
+
+    fn plan(checkpoint: PathBuf, leg: Duration) -> Plan {
+        Plan {
+            side: 64,
+            batch: 16,
+            steps: STEPS,
+            rate: 3e-3,
+            warm_up: 4,
+            adversary: Adversary {
+                reach: 0.5,
+                steps: 0,
+            },
+            replays: 2,
+            peace: [0.0, 0.1],
+            ease: 0.5,
+            seed: 3,
+            checkpoint,
+            report: STEPS,
+            leg,
+        }
+    }
+
+    fn train(plan: &Plan, gallery: &Gallery, teacher: &Teacher) -> (Run, bool, String) {
+        let lessons = Lessons {
+            gallery,
+            teacher,
+            tests: &[],
+        };
+        let mut run = Run::open(TOWER, plan, teacher.width(), None, Device::Cpu).unwrap();
+        let mut told = String::new();
+        let finished = run
+            .train(plan, &lessons, |line| line.clone_into(&mut told))
+            .unwrap();
+        (run, finished, told)
+    }
+
+    /// The number after a word of a report.
+    fn told(report: &str, word: &str) -> f64 {
+        let rest = report.split(&format!("{word} ")).nth(1).unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_learns_and_goes_on_as_if_it_had_not_been_stopped() {
+        let (gallery, teacher) = subjects();
+        let folder = tempfile::tempdir().unwrap();
+        let whole = plan(folder.path().join("whole"), Duration::from_mins(10));
+        let (at_once, finished, last) = train(&whole, &gallery, &teacher);
+        assert!(finished);
+
+        let parts = plan(folder.path().join("parts"), Duration::ZERO);
+        let (_, finished, first) = train(&parts, &gallery, &teacher);
+        assert!(!finished, "a leg without time is one batch long");
+        assert!(
+            told(&last, "cosine") > told(&first, "cosine") + 0.1,
+            "{first}\n{last}"
+        );
+        let in_parts = loop {
+            let (run, finished, _) = train(&parts, &gallery, &teacher);
+            if finished {
+                break run;
+            }
+        };
+        for ((name, one), (_, other)) in at_once.average().all().zip(in_parts.average().all()) {
+            assert!(one.equal(other), "{name} differs");
+        }
+    }
+
+    #[test]
+    fn a_run_can_begin_with_another_run() {
+        let (gallery, teacher) = subjects();
+        let folder = tempfile::tempdir().unwrap();
+        let first = plan(folder.path().join("first"), Duration::from_mins(10));
+        let (run, _, _) = train(&first, &gallery, &teacher);
+        let second = plan(folder.path().join("second"), Duration::ZERO);
+        let start = Some(first.checkpoint.as_path());
+        let next = Run::open(TOWER, &second, teacher.width(), start, Device::Cpu).unwrap();
+        for ((name, one), (_, other)) in run.average().all().zip(next.average().all()) {
+            assert!(one.equal(other), "{name} differs");
+        }
+    }
+}
