@@ -217,18 +217,16 @@ impl Pass<'_> {
             [1, 1],
             groups,
         )?;
-        let newest = if self.mode == Mode::Learn {
-            NEWEST
-        } else {
-            0.0
-        };
+        // Even at a weight of nothing libtorch would write the running means again, over what another
+        // thread has just learned: whoever does not move them does not get to see them.
+        let kept = |name: &str| (self.mode != Mode::Attack).then(|| part(name));
         map.f_batch_norm(
             Some(part("scale")),
             Some(part("shift")),
-            Some(part("mean")),
-            Some(part("variance")),
+            kept("mean"),
+            kept("variance"),
             self.mode != Mode::Judge,
-            newest,
+            NEWEST,
             NORM_EPSILON,
             true,
         )
