@@ -63,7 +63,7 @@ pub fn scribbles(training: &Path, count: usize) -> Result<(), PackError> {
 
 /// Whether a picture is called a drawing of something, as those in true colours are, and is no face or
 /// symbol.
-fn is_worth_painting(record: &Record) -> bool {
+pub(super) fn is_worth_painting(record: &Record) -> bool {
     let drawing = record
         .plain
         .iter()

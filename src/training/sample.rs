@@ -307,10 +307,7 @@ impl Gallery {
         let turned = random.random();
         let falseness = change_places(canvas, turned);
         let lost = COST_OF_FALSE_COLOURS * (FULLY_FALSE * falseness).min(1.0);
-        for share in shares.iter_mut() {
-            share.1 *= 1.0 - lost;
-        }
-        shares.push((self.entries[scribble].caption(random), lost));
+        lose(shares, lost, self.entries[scribble].caption(random));
     }
 
     /// Strokes that show nothing, over everything: the more they hide, the less is there to recognise.
@@ -321,11 +318,16 @@ impl Gallery {
             ..Placement::alone(random)
         };
         let covered = (1.5 * lay(canvas, self.picture(scribble), &placement)).min(1.0);
-        for share in shares.iter_mut() {
-            share.1 *= 1.0 - covered;
-        }
-        shares.push((scribble.caption(random), covered));
+        lose(shares, covered, scribble.caption(random));
     }
+}
+
+/// Gives a part of what a picture shows to another caption.
+fn lose(shares: &mut Shares, part: f32, caption: usize) {
+    for share in shares.iter_mut() {
+        share.1 *= 1.0 - part;
+    }
+    shares.push((caption, part));
 }
 
 fn named<T: Copy>(captions: &[(T, String)], teacher: &Teacher) -> Vec<(T, usize)> {

@@ -6,6 +6,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::pack::{Pack, Record, SIDE, Style};
+use super::painted_packs::is_worth_painting;
 use super::scribble;
 use super::strokes_picture::transparent;
 use crate::scene::{Canvas, Strokes};
@@ -17,20 +18,16 @@ const RECOGNISED_WEIGHT: f32 = 0.5;
 /// How often a drawing that was not recognised is shown. There are few of them, and they are hard.
 const FOOLED_WEIGHT: f32 = 0.5;
 /// A prompt with fewer captions before it is recognised.
-const RECOGNISED: usize = 5;
+pub const RECOGNISED: usize = 5;
 /// A prompt with more captions before it is not there at all.
 const FOOLED: usize = 50;
 
 /// `count` things that the pack has a drawing of, each once, the same for the same seed.
 pub fn things(pack: &Pack, count: usize, seed: u64) -> Vec<String> {
-    let drawn = |record: &&Record| {
-        let caption = format!("a drawing of {}", record.concept);
-        record.weight >= 0.5 && record.plain.contains(&caption)
-    };
     let mut things: Vec<String> = pack
         .records
         .iter()
-        .filter(drawn)
+        .filter(|record| is_worth_painting(record))
         .map(|record| record.concept.clone())
         .collect();
     things.sort_unstable();

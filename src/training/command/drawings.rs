@@ -23,7 +23,7 @@ use crate::training::image::averaged;
 use crate::training::pack::{Pack, PackWriter};
 use crate::training::packs::ICONS;
 use crate::training::sample::Gallery;
-use crate::training::self_made::{lesson, things};
+use crate::training::self_made::{RECOGNISED, lesson, things};
 use crate::training::teacher::{Teacher, read_lines};
 use crate::training::tensor_file;
 
@@ -152,7 +152,7 @@ impl DrawingsArguments {
             let caption = teacher.caption(&prompt.to_lowercase());
             let caption = caption.ok_or_else(|| anyhow!("the teacher has not read `{prompt}`"))?;
             let verdict = judge.read(strokes, spec, caption)?;
-            recognised += usize::from(verdict.rank < 5);
+            recognised += usize::from(verdict.rank < RECOGNISED);
             lessons.extend(lesson(prompt, verdict.rank, strokes, &spec.canvas));
             let read: Vec<_> = verdict
                 .first
