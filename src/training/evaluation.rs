@@ -58,6 +58,46 @@ impl fmt::Display for Evaluation {
     }
 }
 
+/// How many captions of the test come before the own one of each picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranks {
+    /// The picture's own caption, as a number of the teacher's, and its rank: 0 is best.
+    ranks: Vec<(usize, usize)>,
+    captions: usize,
+}
+
+impl Ranks {
+    /// The figures of all pictures.
+    pub fn of_all(&self) -> Evaluation {
+        self.of(|_| true)
+    }
+
+    /// The figures of those pictures whose caption is one of these, sorted as they are. They are still told
+    /// from all captions.
+    pub fn of_these(&self, captions: &[usize]) -> Evaluation {
+        self.of(|caption| captions.binary_search(&caption).is_ok())
+    }
+
+    fn of(&self, counts: impl Fn(usize) -> bool) -> Evaluation {
+        let ranks: Vec<usize> = self
+            .ranks
+            .iter()
+            .filter(|(caption, _)| counts(*caption))
+            .map(|&(_, rank)| rank)
+            .collect();
+        let within = |limit: usize| {
+            ranks.iter().filter(|rank| **rank < limit).count() as f64 / ranks.len().max(1) as f64
+        };
+        Evaluation {
+            top_1: within(1),
+            top_5: within(5),
+            top_10: within(10),
+            pictures: ranks.len(),
+            captions: self.captions,
+        }
+    }
+}
+
 impl TestSet {
     /// All pictures of the set of this name, on white paper, `side` pixels wide.
     pub fn new(pack: &Pack, set: &str, side: usize) -> Self {
@@ -84,17 +124,17 @@ impl TestSet {
         &self.name
     }
 
-    /// How well `read`, which turns pictures `[N, 3, R, R]` into unit vectors `[N, E]`, tells the first
-    /// `most` pictures apart. Captions that the teacher does not know are passed over.
+    /// The ranks that `read`, which turns pictures `[N, 3, R, R]` into unit vectors `[N, E]`, gives the
+    /// captions of the first `most` pictures. Captions that the teacher does not know are passed over.
     ///
     /// # Errors
     /// When `read` fails.
-    pub fn evaluate(
+    pub fn ranks(
         &self,
         teacher: &Teacher,
         most: usize,
         read: impl Fn(&Tensor) -> Result<Tensor, TchError>,
-    ) -> anyhow::Result<Evaluation> {
+    ) -> anyhow::Result<Ranks> {
         let known: Vec<(usize, usize)> = (0..self.pictures.len())
             .filter_map(|index| Some((index, teacher.caption(&self.concepts[index])?)))
             .collect();
@@ -128,16 +168,16 @@ impl TestSet {
             let better = scores
                 .f_gt_tensor(&own)?
                 .f_sum_dim_intlist(1, false, Kind::Int64)?;
-            ranks.extend(Vec::<i64>::try_from(better)?);
+            let better = Vec::<i64>::try_from(better)?;
+            ranks.extend(
+                chunk
+                    .iter()
+                    .zip(better)
+                    .map(|(&(_, caption), rank)| (caption, rank as usize)),
+            );
         }
-        let within = |limit: i64| {
-            ranks.iter().filter(|rank| **rank < limit).count() as f64 / ranks.len().max(1) as f64
-        };
-        Ok(Evaluation {
-            top_1: within(1),
-            top_5: within(5),
-            top_10: within(10),
-            pictures: ranks.len(),
+        Ok(Ranks {
+            ranks,
             captions: captions.len(),
         })
     }
@@ -164,6 +204,19 @@ fn on_white(picture: &[u8], side: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::training::pack::PICTURE_BYTES;
+
+    #[test]
+    fn the_pictures_of_some_captions_are_told_from_all() {
+        let ranks = Ranks {
+            ranks: vec![(3, 0), (5, 4), (5, 7), (9, 20)],
+            captions: 40,
+        };
+        assert_eq!(ranks.of_all().to_string(), "25.0/50.0/75.0 of 40 n=4");
+        assert_eq!(
+            ranks.of_these(&[5, 6]).to_string(),
+            "0.0/50.0/100.0 of 40 n=2"
+        );
+    }
 
     #[test]
     fn a_picture_lies_in_the_middle_of_white_paper() {

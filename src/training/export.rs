@@ -204,7 +204,7 @@ mod tests {
             widths: [4, 8, 8, 12, 12, 16, 16],
             head: 32,
         };
-        let tower = Tower::EfficientNet(size);
+        let tower = Tower(size);
         let parameters = tower.parameters(24, 3, Device::Cpu);
         let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
             .map(|place| (place * 7919 % 255) as f32 / 255.0)

@@ -76,6 +76,68 @@ fn edge(picture: &Picture, x: usize, y: usize) -> f32 {
     across.max(down)
 }
 
+/// The picture with dark lines where its colours change, as comics and many emoji have them, its colours
+/// paler by a random amount.
+pub fn outline(picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
+    let paleness = random.random_range(0.0..0.5);
+    let reach = random.random_range(0..=1);
+    let ink = random.random_range(0.0..0.2);
+    let (width, height) = (picture.width(), picture.height());
+    let edges: Vec<f32> = (0..width * height)
+        .map(|index| edge(picture, index % width, index / width))
+        .collect();
+    each_pixel(picture, |x, y| {
+        let rows = y.saturating_sub(reach)..(y + reach + 1).min(height);
+        let columns = x.saturating_sub(reach)..(x + reach + 1).min(width);
+        let greatest = rows
+            .flat_map(|row| &edges[row * width..][columns.clone()])
+            .fold(0.0, |greatest: f32, &edge| greatest.max(edge));
+        let line = (4.0 * (greatest - 0.1)).clamp(0.0, 1.0);
+        picture
+            .pixel(x, y)
+            .map(|value| (1.0 - line) * (value + paleness * (1.0 - value)) + line * ink)
+    })
+}
+
+/// The picture as if photographed, before the same paper: its colours duller, lit from a side, and
+/// uneven, each by a random amount.
+pub fn photograph(picture: &Picture, paper: [f32; 3], random: &mut ChaCha8Rng) -> Picture {
+    const CELLS: usize = 12;
+    let (width, height) = (picture.width(), picture.height());
+    let vividness = random.random_range(0.45..1.0);
+    let [across, down] = [(); 2].map(|()| random.random_range(-0.4..0.4_f32));
+    let unevenness = random.random_range(0.0..0.3_f32);
+    let mut uneven =
+        |count: usize| -> Vec<f32> { (0..count).map(|_| random.random_range(-1.0..1.0)).collect() };
+    let (coarse, fine) = (uneven(CELLS * CELLS), uneven(width * height));
+    each_pixel(picture, |x, y| {
+        let color = picture.pixel(x, y);
+        let gap = color
+            .iter()
+            .zip(paper)
+            .map(|(value, paper)| (value - paper).abs());
+        let there = (5.0 * gap.fold(0.0, f32::max)).min(1.0);
+        let [right, below] = [x as f32 / width as f32, y as f32 / height as f32];
+        let patches = between(&coarse, CELLS, [right, below]) + 0.5 * fine[y * width + x];
+        let light = 1.0 + across * (right - 0.5) + down * (below - 0.5) + unevenness * patches;
+        let grey = luminance(color);
+        color.map(|value| {
+            let lit = light * (grey + vividness * (value - grey));
+            value + there * (lit - value)
+        })
+    })
+}
+
+/// The value between those of a square grid, at a place given in fractions of its sides.
+fn between(grid: &[f32], side: usize, place: [f32; 2]) -> f32 {
+    let [x, y] = place.map(|part| part * (side - 1) as f32);
+    let (left, above) = (x as usize, y as usize);
+    let (right, below) = ((left + 1).min(side - 1), (above + 1).min(side - 1));
+    let (part, lower) = (x.fract(), y.fract());
+    let row = |row: usize| (1.0 - part) * grid[row * side + left] + part * grid[row * side + right];
+    (1.0 - lower) * row(above) + lower * row(below)
+}
+
 fn watercolor(picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
     let soft = blurred(&smoothest_quarter(picture, 2), 1);
     let paper: Vec<f32> = (0..picture.width() * picture.height())
@@ -205,6 +267,28 @@ mod tests {
         assert!(red > green + 0.2);
         let [red, green, blue] = filtered(Filter::PencilSketch).pixel(20, 20);
         assert!(red == green && green == blue);
+    }
+
+    #[test]
+    fn an_outline_is_dark_where_colors_change_and_nowhere_else() {
+        let outlined = outline(&square(), &mut ChaCha8Rng::seed_from_u64(1));
+        assert!(luminance(outlined.pixel(10, 20)) < 0.25);
+        let [red, green, _] = outlined.pixel(20, 20);
+        assert!(red > green + 0.3);
+        assert_eq!(outlined.pixel(3, 3), [1.0; 3]);
+    }
+
+    #[test]
+    fn a_photograph_is_duller_and_uneven_and_leaves_the_paper_alone() {
+        let photograph = photograph(&square(), [1.0; 3], &mut ChaCha8Rng::seed_from_u64(2));
+        let vividness = |[red, green, _]: [f32; 3]| red - green;
+        let (there, below) = (photograph.pixel(20, 12), photograph.pixel(20, 27));
+        assert!(
+            vividness(there) < 0.75 && vividness(there) > 0.1,
+            "{there:?}"
+        );
+        assert_ne!(there, below);
+        assert_eq!(photograph.pixel(3, 3), [1.0; 3]);
     }
 
     #[test]

@@ -1,19 +1,18 @@
 //! The image tower's training.
 
 use std::collections::BTreeMap;
-use std::f64::consts::PI;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use tch::{Device, TchError, Tensor};
 
-use super::adversary::Adversary;
-use super::evaluation::{Evaluation, TestSet};
+use super::evaluation::TestSet;
 use super::lesson::{Learned, Lesson, Part, SHARPNESS_NAME, Step, mean, side_by_side};
 use super::parameters::{self, Optimizer, Parameters};
+use super::plan::Plan;
 use super::sample::{Batch, Gallery, Order};
 use super::teacher::Teacher;
 use super::tensor_file::{self, TensorFile};
@@ -28,64 +27,6 @@ const GLANCE: usize = 400;
 /// Parts of the batch that are learned side by side on a processor. The number may not depend on the
 /// machine, or the result would.
 const SHARDS: usize = 2;
-
-/// How a run goes.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Side of the pictures that the tower reads, in pixels.
-    pub side: usize,
-    /// Pictures in a batch.
-    pub batch: usize,
-    /// Steps of the whole run.
-    pub steps: u64,
-    /// The highest learning rate.
-    pub rate: f64,
-    /// Steps until the rate is at its highest.
-    pub warm_up: u64,
-    /// The adversary as it is in the end.
-    pub adversary: Adversary,
-    /// How many steps in a row learn from the same batch. The gradient of each moves the adversary's
-    /// change for the next at no other cost (Shafahi et al. 2019, "Adversarial Training for Free!",
-    /// algorithm 1). More than one wants an adversary without steps of its own.
-    pub replays: u64,
-    /// The part of the run without an adversary, and the part until it may go all the way.
-    pub peace: [f64; 2],
-    /// The part of the run until pictures are as hard to recognise as they get.
-    pub ease: f64,
-    /// Seed of all random choices.
-    pub seed: u64,
-    /// Where the run is kept.
-    pub checkpoint: PathBuf,
-    /// Steps between reports.
-    pub report: u64,
-    /// The run stops, to be resumed, after this time.
-    pub leg: Duration,
-}
-
-impl Plan {
-    fn part(&self, step: u64) -> f64 {
-        step as f64 / self.steps as f64
-    }
-
-    /// A short rise, then half a cosine.
-    fn rate_at(&self, step: u64) -> f64 {
-        let rise = ((step + 1) as f64 / self.warm_up as f64).min(1.0);
-        self.rate * rise * (0.01 + 0.99 * 0.5 * (1.0 + (PI * self.part(step)).cos()))
-    }
-
-    fn adversary_at(&self, step: u64) -> Adversary {
-        let [begins, full] = self.peace;
-        let part = ((self.part(step) - begins) / (full - begins).max(1e-9)).clamp(0.0, 1.0);
-        Adversary {
-            reach: self.adversary.reach * part,
-            ..self.adversary
-        }
-    }
-
-    fn effort_at(&self, step: u64) -> f64 {
-        (0.25 + 0.75 * self.part(step) / self.ease.max(1e-9)).min(1.0)
-    }
-}
 
 /// What a run learns from and is measured by.
 #[derive(Debug, Clone, Copy)]
@@ -215,7 +156,8 @@ impl Run {
         })
     }
 
-    /// Top-1 and top-5 of the averaged tower on at most `most` pictures of each test.
+    /// How often the averaged tower finds the captions of at most `most` pictures of each test, and of those
+    /// among them that show things which it learned from other sets.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -229,8 +171,13 @@ impl Run {
             .tests
             .iter()
             .map(|test| {
-                let evaluation: Evaluation = test.evaluate(lessons.teacher, most, read)?;
-                Ok(format!("{} {evaluation}", test.name()))
+                let ranks = test.ranks(lessons.teacher, most, read)?;
+                let learned = ranks.of_these(lessons.gallery.concepts());
+                Ok(format!(
+                    "{} {} (things of the lessons: {learned})",
+                    test.name(),
+                    ranks.of_all()
+                ))
             })
             .collect()
     }
@@ -357,14 +304,19 @@ pub fn averaged(
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
+    use crate::clip::config::EfficientNetSize;
+    use crate::training::adversary::Adversary;
     use crate::training::pack::{PICTURE_BYTES, Pack, PackWriter, Record, Style};
-    use crate::training::tower::PlainSize;
 
-    const TOWER: Tower = Tower::Plain(PlainSize {
+    const TOWER: Tower = Tower(EfficientNetSize {
         stem: 8,
-        widths: [8, 16, 16, 16],
+        layers: [1; 7],
+        widths: [8, 8, 16, 16, 16, 16, 16],
+        head: 32,
     });
     const STEPS: u64 = 60;
 

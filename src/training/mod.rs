@@ -32,6 +32,7 @@ pub mod sample;
 pub mod adversary;
 pub mod evaluation;
 mod lesson;
+pub mod plan;
 pub mod image;
 pub mod wordnet_texts;
 pub mod corpus;

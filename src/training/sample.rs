@@ -29,10 +29,14 @@ const FILTERED: f64 = 0.08;
 const KEYWORDS: f64 = 0.12;
 /// How often strokes that show nothing lie over a picture.
 const CROSSED_OUT: f64 = 0.06;
+/// How often the colours of a picture get dark lines around them.
+const OUTLINED: f64 = 0.25;
+/// How often a picture is given the dull colours, the light and the grain of a photograph.
+const PHOTOGRAPHED: f64 = 0.2;
 /// How often a picture in true colours is shown in others.
-const FALSE_COLOURS: f64 = 0.15;
+const FALSE_COLOURS: f64 = 0.22;
 /// How much of a picture's share false colours cost it, if they could not be more false.
-const COST_OF_FALSE_COLOURS: f32 = 0.6;
+const COST_OF_FALSE_COLOURS: f32 = 0.8;
 /// The inverse of how far the values of a picture that is nothing but its colours are moved by changing
 /// them.
 const FULLY_FALSE: f32 = 2.5;
@@ -124,7 +128,7 @@ impl Gallery {
                 if record.weight <= 0.0 || plain.is_empty() {
                     continue;
                 }
-                weights.push(record.weight);
+                weights.push(record.weight * emphasis(record.style));
                 entries.push(Entry {
                     pack,
                     index,
@@ -249,10 +253,11 @@ impl Gallery {
                 vec![(entry.caption(random), 1.0)],
             )
         };
-        let coloured = matches!(
-            entry.style,
-            Style::Emoji | Style::ClipArt | Style::Render | Style::Painting
-        );
+        let smooth = is_smooth(entry.style);
+        if smooth && random.random_bool(OUTLINED * effort) {
+            canvas = filter::outline(&canvas, random);
+        }
+        let coloured = smooth || entry.style == Style::Painting;
         if coloured && random.random_bool(FALSE_COLOURS * effort) {
             self.change_colours(&mut canvas, &mut shares, random);
         }
@@ -266,7 +271,11 @@ impl Gallery {
 
     fn alone(&self, entry: &Entry, random: &mut ChaCha8Rng) -> Picture {
         let mut canvas = ground(entry.style, random);
+        let paper = canvas.pixel(0, 0);
         lay(&mut canvas, self.picture(entry), &Placement::alone(random));
+        if is_smooth(entry.style) && random.random_bool(PHOTOGRAPHED) {
+            canvas = filter::photograph(&canvas, paper, random);
+        }
         canvas
     }
 
@@ -319,6 +328,21 @@ impl Gallery {
         };
         let covered = (1.5 * lay(canvas, self.picture(scribble), &placement)).min(1.0);
         lose(shares, covered, scribble.caption(random));
+    }
+}
+
+/// Whether pictures of a style have areas of colour, and the colours of what they show.
+fn is_smooth(style: Style) -> bool {
+    matches!(style, Style::Emoji | Style::ClipArt | Style::Render)
+}
+
+/// How often pictures of a style are shown, beside those of others: renderings are the nearest to
+/// photographs and few, paintings are made from pictures that are shown as they are, too.
+fn emphasis(style: Style) -> f32 {
+    match style {
+        Style::Render => 2.0,
+        Style::Painting => 0.6,
+        _ => 1.0,
     }
 }
 

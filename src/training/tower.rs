@@ -31,31 +31,9 @@ pub enum Mode {
     Judge,
 }
 
-/// An image tower.
+/// The tower of an EfficientNet-Lite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tower {
-    /// The tower of the embedded model.
-    EfficientNet(EfficientNetSize),
-    /// A plain residual network, for an opinion that has nothing in common with the other's.
-    Plain(PlainSize),
-}
-
-/// The sizes of a plain residual network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlainSize {
-    /// Channels after the stem.
-    pub stem: i64,
-    /// Channels after each block of two convolutions, each of which halves the map.
-    pub widths: [i64; 4],
-}
-
-impl PlainSize {
-    /// Large enough to judge drawings.
-    pub const JUDGE: Self = Self {
-        stem: 32,
-        widths: [64, 128, 256, 384],
-    };
-}
+pub struct Tower(pub EfficientNetSize);
 
 impl Tower {
     /// New parameters with random numbers.
@@ -65,30 +43,14 @@ impl Tower {
             seed,
             device,
         };
-        let last = match self {
-            Self::EfficientNet(size) => {
-                maker.convolution("stem", &[size.stem, 3, 3, 3]);
-                for (index, block) in size.blocks().into_iter().enumerate() {
-                    maker.block(&format!("blocks.{index}"), block);
-                }
-                maker.convolution("head", &[size.head, size.widths[6], 1, 1]);
-                size.head
-            }
-            Self::Plain(size) => {
-                maker.convolution("stem", &[size.stem, 3, 3, 3]);
-                let mut inputs = size.stem;
-                for (index, width) in size.widths.into_iter().enumerate() {
-                    let name = |part: &str| format!("blocks.{index}.{part}");
-                    maker.convolution(&name("first"), &[width, inputs, 3, 3]);
-                    maker.convolution(&name("second"), &[width, width, 3, 3]);
-                    maker.convolution(&name("past"), &[width, inputs, 1, 1]);
-                    inputs = width;
-                }
-                inputs
-            }
-        };
+        let size = self.0;
+        maker.convolution("stem", &[size.stem, 3, 3, 3]);
+        for (index, block) in size.blocks().into_iter().enumerate() {
+            maker.block(&format!("blocks.{index}"), block);
+        }
+        maker.convolution("head", &[size.head, size.widths[6], 1, 1]);
         let mut parameters = maker.parameters;
-        parameters.add_random("projection.weight", &[embedding, last], seed, device);
+        parameters.add_random("projection.weight", &[embedding, size.head], seed, device);
         parameters.add(
             "projection.bias",
             &Tensor::zeros([embedding], (Kind::Float, device)),
@@ -112,10 +74,7 @@ impl Tower {
             .f_permute([0, 2, 3, 1])?
             .f_contiguous()?
             .f_permute([0, 3, 1, 2])?;
-        let map = match self {
-            Self::EfficientNet(size) => pass.efficient_net(*size, &normal)?,
-            Self::Plain(size) => pass.plain(*size, &normal)?,
-        };
+        let map = pass.efficient_net(self.0, &normal)?;
         let mean = map.f_mean_dim([2_i64, 3].as_slice(), false, None)?;
         let (weight, bias) = (
             parameters.get("projection.weight"),
@@ -255,26 +214,13 @@ impl Pass<'_> {
         }
         self.bent("head", &map, 1)
     }
-
-    fn plain(&self, size: PlainSize, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let mut map = self.convolution("stem", pictures, 2)?.f_relu()?;
-        for index in 0..size.widths.len() {
-            let named = |part: &str| format!("blocks.{index}.{part}");
-            let first = self.convolution(&named("first"), &map, 2)?.f_relu()?;
-            let second = self.convolution(&named("second"), &first, 1)?;
-            let smaller = map.f_avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None)?;
-            let past = self.convolution(&named("past"), &smaller, 1)?;
-            map = second.f_add(&past)?.f_relu()?;
-        }
-        Ok(map)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TINY: Tower = Tower::EfficientNet(EfficientNetSize {
+    const TINY: Tower = Tower(EfficientNetSize {
         stem: 8,
         layers: [1, 1, 1, 1, 1, 2, 1],
         widths: [4, 8, 8, 12, 12, 16, 16],
@@ -290,23 +236,17 @@ mod tests {
 
     #[test]
     fn the_gradient_reaches_every_parameter() {
-        let plain = Tower::Plain(PlainSize {
-            stem: 8,
-            widths: [8, 8, 16, 16],
-        });
-        for tower in [TINY, plain] {
-            let parameters = tower.parameters(16, 3, Device::Cpu);
-            let embeddings = tower.read(&parameters, &pictures(), Mode::Learn).unwrap();
-            let goal = Tensor::from_slice(&[1.0_f32; 16]);
-            let gradient = parameters
-                .gradient(&(embeddings * goal).sum(Kind::Float))
-                .unwrap();
-            for (name, part) in parameters.trained().keys().zip(gradient) {
-                assert!(
-                    part.abs().max().double_value(&[]) > 0.0,
-                    "{name} stays where it is"
-                );
-            }
+        let parameters = TINY.parameters(16, 3, Device::Cpu);
+        let embeddings = TINY.read(&parameters, &pictures(), Mode::Learn).unwrap();
+        let goal = Tensor::from_slice(&[1.0_f32; 16]);
+        let gradient = parameters
+            .gradient(&(embeddings * goal).sum(Kind::Float))
+            .unwrap();
+        for (name, part) in parameters.trained().keys().zip(gradient) {
+            assert!(
+                part.abs().max().double_value(&[]) > 0.0,
+                "{name} stays where it is"
+            );
         }
     }
 

@@ -64,7 +64,7 @@ impl ExportArguments {
         let file = tensor_file::read(&self.image)?;
         if file.tensors.keys().any(|name| name.starts_with(AVERAGE)) {
             let size = EfficientNetSize::lite0();
-            let tower = Tower::EfficientNet(size);
+            let tower = Tower(size);
             let parameters = averaged(tower, &file, embedding, Device::Cpu)?;
             return Ok(ImageTower::of_training(&size, &parameters, self.side));
         }

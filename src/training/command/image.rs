@@ -13,11 +13,12 @@ use crate::clip::config::EfficientNetSize;
 use crate::compute::library;
 use crate::training::adversary::Adversary;
 use crate::training::evaluation::TestSet;
-use crate::training::image::{Lessons, Plan, Run};
+use crate::training::image::{Lessons, Run};
 use crate::training::pack::Pack;
+use crate::training::plan::Plan;
 use crate::training::sample::Gallery;
 use crate::training::teacher::Teacher;
-use crate::training::tower::{PlainSize, Tower};
+use crate::training::tower::Tower;
 
 /// Sets that are never trained on, by the name of their records.
 pub const TESTS: [&str; 3] = ["openmoji", "tuxpaint", "art4apps"];
@@ -27,16 +28,16 @@ pub const TESTS: [&str; 3] = ["openmoji", "tuxpaint", "art4apps"];
 pub enum TowerName {
     /// EfficientNet-Lite0, the embedded model's.
     Lite0,
-    /// The plain residual network of the judge.
-    Judge,
+    /// EfficientNet-Lite2, the judge's.
+    Lite2,
 }
 
 impl TowerName {
     /// The tower of this name.
     pub fn tower(self) -> Tower {
         match self {
-            Self::Lite0 => Tower::EfficientNet(EfficientNetSize::lite0()),
-            Self::Judge => Tower::Plain(PlainSize::JUDGE),
+            Self::Lite0 => Tower(EfficientNetSize::lite0()),
+            Self::Lite2 => Tower(EfficientNetSize::lite2()),
         }
     }
 }
