@@ -315,8 +315,8 @@ mod tests {
     const TOWER: Tower = Tower(EfficientNetSize {
         stem: 8,
         layers: [1; 7],
-        widths: [8, 8, 16, 16, 16, 16, 16],
-        head: 32,
+        widths: [16, 16, 24, 24, 32, 32, 32],
+        head: 64,
     });
     const STEPS: u64 = 60;
 
@@ -355,7 +355,7 @@ mod tests {
             side: 64,
             batch: 16,
             steps: STEPS,
-            rate: 3e-3,
+            rate: 1e-2,
             warm_up: 4,
             adversary: Adversary {
                 reach: 0.5,
