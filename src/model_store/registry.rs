@@ -64,8 +64,8 @@ pub const EMBEDDED: &PublishedModel = &MODELS[0];
 /// openai/CLIP (clip.py) and `open_clip` (pretrained.py).
 pub static MODELS: &[PublishedModel] = &[
     PublishedModel {
-        name: "compact-v2",
-        file_name: "compact-v2.safetensors",
+        name: "compact-v3",
+        file_name: "compact-v3.safetensors",
         source: Source::Embedded,
         sha256: EMBEDDED_SHA256,
         size: 20_229_250,
