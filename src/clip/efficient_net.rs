@@ -284,4 +284,18 @@ mod tests {
         let reduction: i64 = blocks.iter().map(|block| block.stride).product();
         assert_eq!(2 * reduction, 32);
     }
+
+    #[test]
+    fn lite2_is_wider_and_deeper_but_for_its_ends() {
+        let (small, large) = (EfficientNetSize::lite0(), EfficientNetSize::lite2());
+        assert_eq!((small.stem, small.head), (large.stem, large.head));
+        for stage in 0..7 {
+            let deeper = (1.2 * small.layers[stage] as f64).ceil() as i64;
+            let repeats = if stage == 0 || stage == 6 { 1 } else { deeper };
+            assert_eq!(large.layers[stage], repeats);
+            // Multiples of eight, the nearest (`round_filters` of efficientnet_lite_builder.py).
+            let wider = (1.1 * small.widths[stage] as f64 + 4.0) as i64 / 8 * 8;
+            assert_eq!(large.widths[stage], wider);
+        }
+    }
 }

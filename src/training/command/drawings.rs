@@ -138,7 +138,7 @@ impl DrawingsArguments {
             .map(|name| Pack::open(&self.folder.pack(name)));
         let gallery = Gallery::new(packs.collect::<Result<_, _>>()?, &teacher);
         let file = tensor_file::read(&self.folder.file(&format!("{judge}.safetensors")))?;
-        let tower = TowerName::Lite2.tower();
+        let tower = TowerName::JUDGE.tower();
         let judge = Judge {
             tower,
             parameters: &averaged(tower, &file, teacher.width(), Device::Cpu)?,

@@ -33,6 +33,9 @@ pub enum TowerName {
 }
 
 impl TowerName {
+    /// The judge of drawings.
+    pub const JUDGE: Self = Self::Lite2;
+
     /// The tower of this name.
     pub fn tower(self) -> Tower {
         match self {
