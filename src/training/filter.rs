@@ -1,5 +1,7 @@
 //! Turns a picture into one of another technique, as its caption says.
 
+use std::ops::Range;
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -41,12 +43,26 @@ fn luminance([red, green, blue]: [f32; 3]) -> f32 {
     0.299 * red + 0.587 * green + 0.114 * blue
 }
 
+/// How far the channel that differs most is from one colour to another.
+fn change(one: [f32; 3], other: [f32; 3]) -> f32 {
+    let gaps = one
+        .iter()
+        .zip(other)
+        .map(|(one, other)| (one - other).abs());
+    gaps.fold(0.0, f32::max)
+}
+
+/// The rows or columns no further than `reach` from one of them, within a side.
+fn around(middle: usize, reach: usize, side: usize) -> Range<usize> {
+    middle.saturating_sub(reach)..(middle + reach + 1).min(side)
+}
+
 /// The mean over the square of `2 reach + 1` pixels around each pixel.
 fn blurred(picture: &Picture, reach: usize) -> Picture {
     each_pixel(picture, |x, y| {
         let (mut sum, mut count) = ([0.0; 3], 0.0);
-        for row in y.saturating_sub(reach)..(y + reach + 1).min(picture.height()) {
-            for column in x.saturating_sub(reach)..(x + reach + 1).min(picture.width()) {
+        for row in around(y, reach, picture.height()) {
+            for column in around(x, reach, picture.width()) {
                 let color = picture.pixel(column, row);
                 sum.iter_mut()
                     .zip(color)
@@ -65,12 +81,6 @@ fn edge(picture: &Picture, x: usize, y: usize) -> f32 {
         (y + 1).min(picture.height() - 1),
     );
     let (left, above) = (x.saturating_sub(1), y.saturating_sub(1));
-    let change = |a: [f32; 3], b: [f32; 3]| -> f32 {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max)
-    };
     let across = change(picture.pixel(left, y), picture.pixel(right, y));
     let down = change(picture.pixel(x, above), picture.pixel(x, below));
     across.max(down)
@@ -87,10 +97,8 @@ pub fn outline(picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
         .map(|index| edge(picture, index % width, index / width))
         .collect();
     each_pixel(picture, |x, y| {
-        let rows = y.saturating_sub(reach)..(y + reach + 1).min(height);
-        let columns = x.saturating_sub(reach)..(x + reach + 1).min(width);
-        let greatest = rows
-            .flat_map(|row| &edges[row * width..][columns.clone()])
+        let greatest = around(y, reach, height)
+            .flat_map(|row| &edges[row * width..][around(x, reach, width)])
             .fold(0.0, |greatest: f32, &edge| greatest.max(edge));
         let line = (4.0 * (greatest - 0.1)).clamp(0.0, 1.0);
         picture
@@ -112,11 +120,7 @@ pub fn photograph(picture: &Picture, paper: [f32; 3], random: &mut ChaCha8Rng) -
     let (coarse, fine) = (uneven(CELLS * CELLS), uneven(width * height));
     each_pixel(picture, |x, y| {
         let color = picture.pixel(x, y);
-        let gap = color
-            .iter()
-            .zip(paper)
-            .map(|(value, paper)| (value - paper).abs());
-        let there = (5.0 * gap.fold(0.0, f32::max)).min(1.0);
+        let there = (5.0 * change(color, paper)).min(1.0);
         let [right, below] = [x as f32 / width as f32, y as f32 / height as f32];
         let patches = between(&coarse, CELLS, [right, below]) + 0.5 * fine[y * width + x];
         let light = 1.0 + across * (right - 0.5) + down * (below - 0.5) + unevenness * patches;
