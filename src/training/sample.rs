@@ -244,14 +244,15 @@ impl Gallery {
         } else if !entry.scenes.is_empty() && chance < SCENES + PAIRS {
             self.pair(entry, random)
         } else if !entry.filtered.is_empty() && chance < SCENES + PAIRS + FILTERED {
-            let canvas = self.alone(entry, random);
+            let (canvas, _) = self.alone(entry, random);
             let &(filter, caption) = entry.filtered.choose(random).expect("there is one");
             (filter::apply(filter, &canvas, random), vec![(caption, 1.0)])
         } else {
-            (
-                self.alone(entry, random),
-                vec![(entry.caption(random), 1.0)],
-            )
+            let (mut canvas, paper) = self.alone(entry, random);
+            if is_smooth(entry.style) && random.random_bool(PHOTOGRAPHED * effort) {
+                canvas = filter::photograph(&canvas, paper, random);
+            }
+            (canvas, vec![(entry.caption(random), 1.0)])
         };
         let smooth = is_smooth(entry.style);
         if smooth && random.random_bool(OUTLINED * effort) {
@@ -269,14 +270,12 @@ impl Gallery {
         (canvas, shares)
     }
 
-    fn alone(&self, entry: &Entry, random: &mut ChaCha8Rng) -> Picture {
+    /// A picture on paper, and the colour of the paper.
+    fn alone(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, [f32; 3]) {
         let mut canvas = ground(entry.style, random);
         let paper = canvas.pixel(0, 0);
         lay(&mut canvas, self.picture(entry), &Placement::alone(random));
-        if is_smooth(entry.style) && random.random_bool(PHOTOGRAPHED) {
-            canvas = filter::photograph(&canvas, paper, random);
-        }
-        canvas
+        (canvas, paper)
     }
 
     fn scene(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
