@@ -21,6 +21,8 @@ pub struct ClipConfig {
     pub side: i64,
     /// The image tower.
     pub image: ImageConfig,
+    /// Image towers of this kind, which read pictures by turns: one in every model but the embedded one.
+    pub towers: usize,
     /// The text tower.
     pub text: TextConfig,
     /// The function between the two layers of each perceptron.
@@ -203,6 +205,14 @@ impl ClipConfig {
         Self::tiny(32, image)
     }
 
+    /// The tiny EfficientNet twice, with other weights.
+    pub fn tiny_towers() -> Self {
+        Self {
+            towers: 2,
+            ..Self::tiny_efficient_net()
+        }
+    }
+
     fn tiny(side: i64, image: ImageConfig) -> Self {
         let text = TextConfig {
             context: CONTEXT,
@@ -231,6 +241,7 @@ impl ClipConfig {
             embedding,
             side,
             image,
+            towers: 1,
             text,
             activation: Activation::QuickGelu,
             mean: CLIP_MEAN,
@@ -248,7 +259,7 @@ impl ClipConfig {
         if let Some(preset) = PRESETS.iter().find(same) {
             return preset.0.to_owned();
         }
-        match self.image {
+        let tower = match self.image {
             ImageConfig::Transformer(TransformerSize {
                 patch,
                 width,
@@ -265,6 +276,10 @@ impl ClipConfig {
                 let blocks: i64 = layers.iter().sum();
                 format!("EfficientNet-Lite {blocks}x{head} at {} px", self.side)
             }
+        };
+        match self.towers {
+            1 => tower,
+            towers => format!("{towers} times {tower}"),
         }
     }
 }

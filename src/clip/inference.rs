@@ -41,11 +41,27 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
         embedding,
         side,
         image,
+        towers: towers(checkpoint),
         text: text(checkpoint)?,
         activation: activation(checkpoint)?,
         mean: channels(checkpoint, "image_mean", CLIP_MEAN)?,
         deviation: channels(checkpoint, "image_std", CLIP_DEVIATION)?,
     })
+}
+
+/// How many image towers there are, one after another.
+fn towers(checkpoint: &Checkpoint) -> usize {
+    let further = (1..).take_while(|&tower| checkpoint.has(&format!("{}.", tower_name(tower))));
+    1 + further.count()
+}
+
+/// Where the weights of an image tower lie, the first being number 0: `visual`, as OpenAI calls it, then
+/// `visual_2` and so on.
+pub(crate) fn tower_name(tower: usize) -> String {
+    match tower {
+        0 => "visual".to_owned(),
+        _ => format!("visual_{}", tower + 1),
+    }
 }
 
 fn transformer(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {

@@ -37,7 +37,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::compute::library;
 
 use self::checkpoint::Checkpoint;
-use self::picture_reader::{Reader, unit};
+use self::picture_reader::{Reader, VIEWS_TOGETHER, unit};
 use self::text_tower::TextTower;
 use self::weights::{Origin, Weights};
 
@@ -50,9 +50,6 @@ pub use tokenizer::Tokenizer;
 /// Prompts whose embeddings are kept.
 const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 
-/// Views that share one thread on the processor. The number may not depend on the machine, or the bytes would.
-const VIEWS_TOGETHER: i64 = 2;
-
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WeightsSource {
@@ -62,7 +59,8 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// A loaded model.
+/// A loaded model. Its image towers, if it has several, were trained apart: what misleads one of them seldom
+/// misleads the other, so that a drawing that both look at has to show something.
 pub struct Clip {
     config: ClipConfig,
     reader: Reader,
@@ -198,7 +196,8 @@ impl Clip {
     }
 
     /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
-    /// [`Clip::input_size`]. Gradients flow back to the pictures.
+    /// [`Clip::input_size`]. Gradients flow back to the pictures. Where there are several image towers, the
+    /// first reads two pictures, the next one the next two, and so on in turn.
     ///
     /// # Errors
     /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
@@ -219,6 +218,7 @@ impl Clip {
             views,
             directions,
             contrast,
+            turn: 0,
         };
         let scores = self.score_groups(&[group])?;
         Ok(scores
@@ -249,26 +249,36 @@ impl Clip {
     }
 
     fn score_in_pairs(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, TchError> {
-        let length = (VIEWS_TOGETHER * 3 * self.config.side * self.config.side) as usize;
+        let length = VIEWS_TOGETHER * 3 * (self.config.side * self.config.side) as usize;
         let mut pairs = Vec::new();
         for (index, group) in groups.iter().enumerate() {
-            let directions = group.directions.f_split(VIEWS_TOGETHER, 0)?;
-            for (views, directions) in group.views.chunks(length).zip(directions) {
+            let directions = group.directions.f_split(VIEWS_TOGETHER as i64, 0)?;
+            let views = group.views.chunks(length);
+            for (turn, (views, directions)) in (group.turn..).zip(views.zip(directions)) {
                 let contrast = group.contrast.cloned();
-                pairs.push((index, self.reader.clone(), views, directions, contrast));
+                pairs.push((
+                    index,
+                    self.reader.clone(),
+                    views,
+                    directions,
+                    contrast,
+                    turn,
+                ));
             }
         }
-        let scores = pairs
-            .into_par_iter()
-            .map(|(index, reader, views, directions, contrast)| {
-                library::use_one_thread();
-                let mut scores = reader.score(&[ViewGroup {
-                    views,
-                    directions: &directions,
-                    contrast: contrast.as_ref(),
-                }])?;
-                Ok((index, scores.remove(0)))
-            });
+        let scores =
+            pairs
+                .into_par_iter()
+                .map(|(index, reader, views, directions, contrast, turn)| {
+                    library::use_one_thread();
+                    let mut scores = reader.score(&[ViewGroup {
+                        views,
+                        directions: &directions,
+                        contrast: contrast.as_ref(),
+                        turn,
+                    }])?;
+                    Ok((index, scores.remove(0)))
+                });
         let scores = scores.collect::<Result<Vec<_>, TchError>>()?;
         let mut joined = vec![ViewScores::default(); groups.len()];
         for (index, scores) in scores {

@@ -5,6 +5,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::config::{ClipConfig, ImageConfig};
 use super::efficient_net::EfficientNet;
 use super::error::ClipError;
+use super::inference::tower_name;
 use super::resnet::ResNet;
 use super::vision_transformer::VisionTransformer;
 use super::weights::{Frozen, Weights};
@@ -12,6 +13,10 @@ use super::weights::{Frozen, Weights};
 /// Half precision has too little range for the small gradients on their way down, so the loss is
 /// multiplied by this power of two before and divided after, which changes no digit.
 const HALF_PRECISION_SCALE: f64 = 256.0;
+
+/// Pictures that one tower reads before it is the next one's turn. On the processor they share one thread,
+/// so the number may not depend on the machine, or the bytes would.
+pub(super) const VIEWS_TOGETHER: usize = 2;
 
 /// Views that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +27,15 @@ pub struct ViewGroup<'a> {
     pub directions: &'a Tensor,
     /// What else is asked of each view.
     pub contrast: Option<&'a Contrast>,
+    /// Which tower's turn it is, of a model that has several: that of number `turn` modulo their number
+    /// reads the first two views, the next one the next two.
+    pub turn: usize,
+}
+
+impl ViewGroup<'_> {
+    fn count(&self) -> usize {
+        self.directions.size()[0] as usize
+    }
 }
 
 /// Asks that a view be taken for the opposite of its direction rather than for other things: to its
@@ -82,10 +96,10 @@ impl ViewScores {
     }
 }
 
-/// An image tower with the normalisation before it; clones share their weights.
+/// The image towers with the normalisation before them; clones share their weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
-    tower: ImageTower,
+    towers: Vec<ImageTower>,
     mean: Frozen,
     deviation: Frozen,
     side: i64,
@@ -99,19 +113,35 @@ enum ImageTower {
     EfficientNet(EfficientNet),
 }
 
-impl Reader {
-    /// Reads `visual`.
-    pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
-        let visual = weights.at("visual");
-        let tower = match config.image {
+impl ImageTower {
+    fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
+        Ok(match config.image {
             ImageConfig::Transformer(size) => {
-                ImageTower::Transformer(VisionTransformer::new(&visual, size, config)?)
+                Self::Transformer(VisionTransformer::new(weights, size, config)?)
             }
-            ImageConfig::ResNet(size) => ImageTower::ResNet(ResNet::new(&visual, size, config)?),
+            ImageConfig::ResNet(size) => Self::ResNet(ResNet::new(weights, size, config)?),
             ImageConfig::EfficientNet(size) => {
-                ImageTower::EfficientNet(EfficientNet::new(&visual, size, config)?)
+                Self::EfficientNet(EfficientNet::new(weights, size, config)?)
             }
-        };
+        })
+    }
+
+    /// Normalised pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Transformer(tower) => tower.forward(pictures),
+            Self::ResNet(tower) => tower.forward(pictures),
+            Self::EfficientNet(tower) => tower.forward(pictures),
+        }
+    }
+}
+
+impl Reader {
+    /// Reads `visual`, and what further towers there are.
+    pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
+        let towers =
+            (0..config.towers).map(|tower| ImageTower::new(&weights.at(tower_name(tower)), config));
+        let towers = towers.collect::<Result<_, _>>()?;
         let channels = |values: [f32; 3]| {
             weights
                 .in_fp32()
@@ -119,7 +149,7 @@ impl Reader {
         };
         let (mean, deviation) = (channels(config.mean)?, channels(config.deviation)?);
         Ok(Self {
-            tower,
+            towers,
             mean,
             deviation,
             side: config.side,
@@ -128,18 +158,59 @@ impl Reader {
     }
 
     /// Pictures `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient.
-    pub(crate) fn read(&self, views: &Tensor) -> Result<Tensor, TchError> {
-        let views = views.f_to_device(self.mean.device())?;
-        let normal = views.f_sub(&self.mean)?.f_div(&self.deviation)?;
-        let embeddings = match &self.tower {
-            ImageTower::Transformer(tower) => tower.forward(&normal)?,
-            ImageTower::ResNet(tower) => tower.forward(&normal)?,
-            ImageTower::EfficientNet(tower) => tower.forward(&normal)?,
+    pub(crate) fn read(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        self.read_by(&self.turns(0, pictures.size()[0] as usize), pictures)
+    }
+
+    /// The tower of each of `count` pictures, the first of which is read by the tower of number `turn`.
+    fn turns(&self, turn: usize, count: usize) -> Vec<usize> {
+        let tower = |picture: usize| (turn + picture / VIEWS_TOGETHER) % self.towers.len();
+        (0..count).map(tower).collect()
+    }
+
+    /// [`Reader::read`], each picture being read by the tower of its number in `turns`.
+    fn read_by(&self, turns: &[usize], pictures: &Tensor) -> Result<Tensor, TchError> {
+        let pictures = pictures.f_to_device(self.mean.device())?;
+        let normal = pictures.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        let embeddings = match turns {
+            [tower, others @ ..] if others.iter().all(|other| other == tower) => {
+                self.towers[*tower].forward(&normal)?
+            }
+            _ => self.share(turns, &normal)?,
         };
         unit(&embeddings.f_to_kind(Kind::Float)?)
     }
 
-    /// The scores of each group; the views of all of them go through the tower as one batch.
+    /// Lets each tower read all pictures that are its own at once, and puts the embeddings in order.
+    fn share(&self, turns: &[usize], pictures: &Tensor) -> Result<Tensor, TchError> {
+        let choose = |from: &Tensor, places: &[i64]| {
+            from.f_index_select(
+                0,
+                &Tensor::f_from_slice(places)?.f_to_device(from.device())?,
+            )
+        };
+        let mut places = vec![0; turns.len()];
+        let mut read = 0;
+        let mut parts = Vec::new();
+        for (number, tower) in self.towers.iter().enumerate() {
+            let own: Vec<i64> = (0..)
+                .zip(turns)
+                .filter(|(_, turn)| **turn == number)
+                .map(|(picture, _)| picture)
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            parts.push(tower.forward(&choose(pictures, &own)?)?);
+            for picture in own {
+                places[picture as usize] = read;
+                read += 1;
+            }
+        }
+        choose(&Tensor::f_cat(&parts, 0)?, &places)
+    }
+
+    /// The scores of each group; the views of all of them go through the towers as one batch.
     pub(crate) fn score(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, TchError> {
         let device = self.mean.device();
         let shape = [-1, 3, self.side, self.side];
@@ -150,7 +221,11 @@ impl Reader {
         let pictures = pictures.f_to_device(device)?.f_set_requires_grad(true)?;
         let directions: Vec<_> = groups.iter().map(|group| group.directions).collect();
         let directions = Tensor::f_cat(&directions, 0)?.f_to_device(device)?;
-        let embeddings = self.read(&pictures)?;
+        let turns: Vec<usize> = groups
+            .iter()
+            .flat_map(|group| self.turns(group.turn, group.count()))
+            .collect();
+        let embeddings = self.read_by(&turns, &pictures)?;
         let cosines = embeddings
             .f_mul(&directions)?
             .f_sum_dim_intlist(-1, false, None)?;
@@ -169,7 +244,7 @@ impl Reader {
         let mut first = 0;
         let mut scores = Vec::with_capacity(groups.len());
         for group in groups {
-            let count = group.directions.size()[0];
+            let count = group.count() as i64;
             let own = |tensor: &Tensor| numbers(&tensor.f_narrow(0, first, count)?);
             scores.push(ViewScores {
                 embeddings: own(&embeddings)?,
@@ -192,7 +267,7 @@ fn contrasts(
     let mut first = 0;
     let mut parts = Vec::with_capacity(groups.len());
     for group in groups {
-        let count = group.directions.size()[0];
+        let count = group.count() as i64;
         let own = products.f_narrow(0, first, count)?;
         parts.push(match group.contrast {
             Some(contrast) => contrast.of(&embeddings.f_narrow(0, first, count)?, &own)?,

@@ -409,6 +409,7 @@ pub fn advance(clip: &Clip, drawings: &mut [&mut Drawing]) -> Vec<Result<Progres
             direction: &drawing.direction,
             strength: drawing.strength,
             contrast: drawing.contrast.as_ref(),
+            turn: drawing.step,
         })
         .collect();
     match judge(clip, &subjects) {

@@ -17,6 +17,8 @@ pub(super) struct Subject<'a> {
     pub strength: f32,
     /// What else is asked of the views, times the same.
     pub contrast: Option<&'a Contrast>,
+    /// Which image tower's turn it is, if there are several.
+    pub turn: usize,
 }
 
 /// What CLIP says of one drawing.
@@ -42,6 +44,7 @@ pub(super) fn judge(clip: &Clip, subjects: &[Subject<'_>]) -> Result<Vec<Judgeme
             views: &subject.views.values,
             directions,
             contrast: subject.contrast,
+            turn: subject.turn,
         })
         .collect();
     let scores = clip.score_groups(&groups)?;

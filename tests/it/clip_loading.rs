@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clipdraw::clip::{Clip, ClipConfig, ClipError, ViewScores, WeightsSource, embedded_is_intact};
+use clipdraw::clip::{
+    Clip, ClipConfig, ClipError, ViewGroup, ViewScores, WeightsSource, embedded_is_intact,
+};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
@@ -385,22 +387,64 @@ fn score_on(threads: usize, clip: Clip, views: Vec<f32>) -> (Clip, ViewScores) {
 
 #[test]
 fn scores_agree_with_the_gradient_of_embed_pictures() {
-    let clip = tiny_transformer();
-    let pictures = Tensor::rand([3, 3, 32, 32], (Kind::Float, Device::Cpu));
-    let views: Vec<f32> = Vec::try_from(pictures.view(-1)).expect("numbers");
-    let directions = clip
-        .embed_text("a cat")
-        .expect("a short prompt")
-        .expand([3, -1], false);
-    let scores = clip.score_views(&views, &directions).expect("scores");
-    let pictures = pictures.set_requires_grad(true);
-    let sum = (clip.embed_pictures(&pictures).expect("pictures") * directions).sum(None);
-    let expected = Tensor::run_backward(&[&sum], &[&pictures], false, false).remove(0);
-    let found = Tensor::from_slice(&scores.gradient).reshape([3, 3, 32, 32]);
-    // The same sums in groups of another size.
-    assert!((found - expected).abs().max().double_value(&[]) < 1e-6);
-    let total: f32 = scores.cosines.iter().sum();
-    assert!((f64::from(total) - sum.double_value(&[])).abs() < 1e-5);
+    for config in [ClipConfig::tiny_transformer(), ClipConfig::tiny_towers()] {
+        let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("room for it");
+        let pictures = Tensor::rand([5, 3, 32, 32], (Kind::Float, Device::Cpu));
+        let views: Vec<f32> = Vec::try_from(pictures.view(-1)).expect("numbers");
+        let directions = clip
+            .embed_text("a cat")
+            .expect("a short prompt")
+            .expand([5, -1], false);
+        let scores = clip.score_views(&views, &directions).expect("scores");
+        let pictures = pictures.set_requires_grad(true);
+        let sum = (clip.embed_pictures(&pictures).expect("pictures") * directions).sum(None);
+        let expected = Tensor::run_backward(&[&sum], &[&pictures], false, false).remove(0);
+        let found = Tensor::from_slice(&scores.gradient).reshape([5, 3, 32, 32]);
+        // The same sums in groups of another size.
+        let difference = (found - &expected).abs().max().double_value(&[]);
+        let largest = expected.abs().max().double_value(&[]);
+        assert!(difference < 1e-5 * largest.max(0.1), "{difference}");
+        let total: f32 = scores.cosines.iter().sum();
+        assert!((f64::from(total) - sum.double_value(&[])).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn two_towers_read_by_turns_and_the_turn_says_which_begins() {
+    let config = ClipConfig::tiny_towers();
+    let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("room for it");
+    assert!(
+        clip.name().starts_with("2 times EfficientNet"),
+        "{}",
+        clip.name()
+    );
+    let picture = Tensor::rand([1, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let views: Vec<f32> = Vec::try_from(picture.view(-1)).expect("numbers");
+    let directions = clip.embed_text("a cat").expect("a short prompt");
+    let cosines = |count: usize, turn: usize| {
+        let group = ViewGroup {
+            views: &views.repeat(count),
+            directions: &directions.expand([count as i64, -1], false),
+            contrast: None,
+            turn,
+        };
+        clip.score_groups(&[group])
+            .expect("scores")
+            .remove(0)
+            .cosines
+    };
+    let [first, second] = [0, 1].map(|turn| cosines(1, turn)[0]);
+    assert!((first - second).abs() > 1e-3, "{first} {second}");
+    // Two at once are added up in another order than one alone.
+    let by_turns = |found: Vec<f32>, expected: &[f32]| {
+        let pairs = found.iter().zip(expected);
+        assert!(
+            found.len() == expected.len() && pairs.clone().all(|(a, b)| (a - b).abs() < 1e-5),
+            "{found:?}"
+        );
+    };
+    by_turns(cosines(5, 0), &[first, first, second, second, first]);
+    by_turns(cosines(3, 7), &[second, second, first]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn the_gradient_of_the_contrast_is_that_of_its_value() {
             views,
             directions: &directions,
             contrast,
+            turn: 0,
         };
         clip.score_groups(&[group]).unwrap().remove(0)
     };

@@ -70,6 +70,7 @@ fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
             views: &views,
             directions: &directions,
             contrast: None,
+            turn: 0,
         };
         clip.score_groups(&[group])
     });
