@@ -1,4 +1,4 @@
-//! Puts a text tower and an image tower into the one file that is compiled into the program.
+//! Puts a text tower and image towers into the one file that is compiled into the program.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use super::tensor_file::{self, TensorFile};
 use super::text_tower::{TextTower, VOCABULARY};
 use super::tower::{DEVIATION, MEAN, fold};
 use crate::clip::config::EfficientNetSize;
+use crate::clip::inference::tower_name;
 use crate::clip::safetensors_file::SCALE;
 
 /// Bytes of the largest file that may be compiled into the program.
@@ -60,21 +61,34 @@ impl ImageTower {
     }
 }
 
-/// The bytes of a weight file with these towers, under OpenAI's names.
+/// The bytes of a weight file with these towers, under OpenAI's names. Several image towers read pictures by
+/// turns.
 ///
 /// The vocabulary, most of a small text tower, is stored as bytes with a scale for each row, everything
 /// else as 16-bit floats. The same towers give the same bytes.
 ///
 /// # Errors
-/// When a number is not finite or too large for 16 bits, or the file is larger than [`MOST_BYTES`].
-pub fn export(text: &TextTower, image: &ImageTower) -> anyhow::Result<Vec<u8>> {
+/// When a number is not finite or too large for 16 bits, the image towers are not of the same kind, or the file
+/// is larger than [`MOST_BYTES`].
+pub fn export(text: &TextTower, images: &[ImageTower]) -> anyhow::Result<Vec<u8>> {
     let mut tensors = text.tensors();
     let vocabulary = tensors
         .remove(VOCABULARY)
         .context("a tower without tokens")?;
     tensors.insert("logit_scale".to_owned(), Tensor::from(LOGIT_SCALE));
-    let shown = image.tensors.iter();
-    tensors.extend(shown.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())));
+    let first = images.first().context("no image tower")?;
+    for (number, image) in images.iter().enumerate() {
+        ensure!(
+            image.facts == first.facts,
+            "the image towers are not of the same kind"
+        );
+        let start = format!("{}.", tower_name(number));
+        let own = image.tensors.iter();
+        tensors.extend(own.map(|(name, tensor)| {
+            let name = format!("{start}{}", &name[IMAGE.len()..]);
+            (name, tensor.shallow_clone())
+        }));
+    }
     let mut stored = BTreeMap::new();
     for (name, tensor) in tensors {
         let half = tensor.f_to_kind(Kind::Half)?;
@@ -91,7 +105,7 @@ pub fn export(text: &TextTower, image: &ImageTower) -> anyhow::Result<Vec<u8>> {
     let (bytes, scale) = quantize(&vocabulary)?;
     stored.insert(VOCABULARY.to_owned(), bytes);
     stored.insert(format!("{VOCABULARY}{SCALE}"), scale);
-    let mut facts = image.facts.clone();
+    let mut facts = first.facts.clone();
     facts.extend(text.sizes().facts());
     let bytes = tensor_file::bytes(&stored, &facts)?;
     ensure!(
@@ -176,7 +190,7 @@ mod tests {
         for activation in [Activation::Gelu, Activation::QuickGelu] {
             let file = folder.path().join(format!("{activation:?}"));
             let tower = text(activation);
-            std::fs::write(&file, export(&tower, &image()).unwrap()).unwrap();
+            std::fs::write(&file, export(&tower, &[image()]).unwrap()).unwrap();
             let clip = Clip::load(&WeightsSource::File(file), Device::Cpu, Kind::Float).unwrap();
             let together = tower.embed(&texts).unwrap();
             for (text, expected) in texts.iter().zip(together.unbind(0)) {
@@ -189,10 +203,10 @@ mod tests {
 
     #[test]
     fn the_same_towers_are_the_same_bytes() {
-        let (text, image) = (text(Activation::Gelu), image());
+        let (text, images) = (text(Activation::Gelu), [image()]);
         assert_eq!(
-            export(&text, &image).unwrap(),
-            export(&text, &image).unwrap()
+            export(&text, &images).unwrap(),
+            export(&text, &images).unwrap()
         );
     }
 
@@ -218,11 +232,54 @@ mod tests {
         let image = ImageTower::of_training(&size, &parameters, 32);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
-        std::fs::write(&file, export(&text(Activation::Gelu), &image).unwrap()).unwrap();
+        std::fs::write(&file, export(&text(Activation::Gelu), &[image]).unwrap()).unwrap();
         let clip = Clip::load(&WeightsSource::File(file), Device::Cpu, Kind::Float).unwrap();
         let found = clip.embed_pictures(&pictures).unwrap();
         let cosines = (found * expected).sum_dim_intlist(-1, false, Kind::Float);
         assert!(cosines.min().double_value(&[]) > 0.999, "{cosines:?}");
+    }
+
+    #[test]
+    fn two_image_towers_read_by_turns_what_each_would_read_alone() {
+        let size = EfficientNetSize {
+            stem: 8,
+            layers: [1; 7],
+            widths: [4, 8, 8, 12, 12, 16, 16],
+            head: 32,
+        };
+        let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
+            .map(|place| (place * 7919 % 255) as f32 / 255.0)
+            .collect();
+        let pictures = Tensor::from_slice(&numbers).view([4, 3, 32, 32]);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        let image = |seed| {
+            let parameters = Tower(size).parameters(24, seed, Device::Cpu);
+            ImageTower::of_training(&size, &parameters, 32)
+        };
+        let read = |images: &[ImageTower]| {
+            std::fs::write(&file, export(&text(Activation::Gelu), images).unwrap()).unwrap();
+            let source = WeightsSource::File(file.clone());
+            let clip = Clip::load(&source, Device::Cpu, Kind::Float).unwrap();
+            clip.embed_pictures(&pictures).unwrap()
+        };
+        let [first, second] = [3, 4].map(|seed| read(&[image(seed)]));
+        let both = read(&[image(3), image(4)]);
+        let expected = Tensor::cat(&[first.narrow(0, 0, 2), second.narrow(0, 2, 2)], 0);
+        assert!((both - expected).abs().max().double_value(&[]) < 1e-5);
+        assert!((first - second).abs().max().double_value(&[]) > 1e-2);
+    }
+
+    #[test]
+    fn image_towers_of_different_kinds_are_refused() {
+        let text = text(Activation::Gelu);
+        let mut other = image();
+        other
+            .facts
+            .insert("vision_heads".to_owned(), "1".to_owned());
+        let error = export(&text, &[image(), other]).unwrap_err();
+        assert!(error.to_string().contains("same kind"), "{error}");
+        assert!(export(&text, &[]).is_err());
     }
 
     #[test]
@@ -237,7 +294,7 @@ mod tests {
         let mut image = image();
         let large = image.tensors["visual.proj"].to_kind(Kind::Float) * 1e9;
         image.tensors.insert("visual.proj".to_owned(), large);
-        let error = export(&text(Activation::Gelu), &image).unwrap_err();
+        let error = export(&text(Activation::Gelu), &[image]).unwrap_err();
         assert!(
             error.to_string().starts_with("visual.proj has a number"),
             "{error}"
@@ -249,7 +306,7 @@ mod tests {
         let mut image = image();
         let large = Tensor::zeros([4000, 4000], (Kind::Half, Device::Cpu));
         image.tensors.insert("visual.more".to_owned(), large);
-        let error = export(&text(Activation::Gelu), &image).unwrap_err();
+        let error = export(&text(Activation::Gelu), &[image]).unwrap_err();
         assert!(error.to_string().contains("may be compiled in"), "{error}");
     }
 }

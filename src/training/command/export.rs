@@ -1,6 +1,6 @@
 //! `clipdraw-train export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -26,9 +26,10 @@ pub struct ExportArguments {
     /// The text tower: a run of the step `text`, or a weight file.
     #[arg(long)]
     text: PathBuf,
-    /// The image tower: a run of the step `image`, whose averaged numbers are taken, or a weight file.
-    #[arg(long)]
-    image: PathBuf,
+    /// The image tower: a run of the step `image`, whose averaged numbers are taken, or a weight file. Several
+    /// of them read pictures by turns.
+    #[arg(long, required = true)]
+    image: Vec<PathBuf>,
     /// Side in pixels of the pictures that a run was trained on.
     #[arg(long, default_value_t = 64)]
     side: i64,
@@ -45,7 +46,12 @@ impl ExportArguments {
     pub fn run(&self) -> anyhow::Result<()> {
         library::use_one_thread();
         let text = TextTower::open(&self.text)?;
-        let bytes = export(&text, &self.image_tower(text.sizes().embedding)?)?;
+        let embedding = text.sizes().embedding;
+        let images = self.image.iter();
+        let images: Vec<_> = images
+            .map(|file| self.image_tower(file, embedding))
+            .collect::<Result<_, _>>()?;
+        let bytes = export(&text, &images)?;
         write_bytes(&self.output, &bytes)?;
         let smallest = likeness(&text, &TextTower::open(&self.output)?)?;
         say(&format!(
@@ -60,15 +66,14 @@ impl ExportArguments {
         Ok(())
     }
 
-    fn image_tower(&self, embedding: i64) -> anyhow::Result<ImageTower> {
-        let file = tensor_file::read(&self.image)?;
+    fn image_tower(&self, path: &Path, embedding: i64) -> anyhow::Result<ImageTower> {
+        let file = tensor_file::read(path)?;
         if file.tensors.keys().any(|name| name.starts_with(AVERAGE)) {
             let size = EfficientNetSize::lite0();
             let tower = Tower(size);
             let parameters = averaged(tower, &file, embedding, Device::Cpu)?;
             return Ok(ImageTower::of_training(&size, &parameters, self.side));
         }
-        ImageTower::of_file(file)
-            .with_context(|| format!("{} has no image tower", self.image.display()))
+        ImageTower::of_file(file).with_context(|| format!("{} has no image tower", path.display()))
     }
 }
