@@ -56,7 +56,7 @@ RUN cargo chef cook --release --locked --bin clipdraw --recipe-path recipe.json 
     ${FEATURES:+--features "$FEATURES"}
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY vocabulary vocabulary
-COPY weights/compact-v3.safetensors weights/
+COPY weights/compact-v4.safetensors weights/
 COPY src src
 RUN cargo build --release --locked --bin clipdraw ${FEATURES:+--features "$FEATURES"} \
     && install target/release/clipdraw /usr/local/bin/clipdraw

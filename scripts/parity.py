@@ -6,6 +6,7 @@
 """
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -169,9 +170,9 @@ def write_fixtures():
     subprocess.run([sys.executable, ROOT / "scripts/token_fixture.py", FIXTURES / "tokens.json.gz"], check=True)
 
 
-def timm_names(model, folded):
-    """The embedded tower's tensors under timm's names. Its norms lie in its convolutions, so timm's do nothing but add the bias."""
-    trunk = model.visual.trunk
+def timm_names(visual, folded, tower):
+    """An embedded tower's tensors under timm's names. Its norms lie in its convolutions, so timm's do nothing but add the bias."""
+    trunk = visual.trunk
     pairs = [("stem", trunk.conv_stem, trunk.bn1), ("head", trunk.conv_head, trunk.bn2)]
     for index, block in enumerate(block for stage in trunk.blocks for block in stage):
         if hasattr(block, "conv_pwl"):
@@ -180,11 +181,23 @@ def timm_names(model, folded):
             parts = [("depthwise", block.conv_dw, block.bn1), ("project", block.conv_pw, block.bn2)]
         pairs += [(f"blocks.{index}.{part}", convolution, norm) for part, convolution, norm in parts]
     for name, convolution, norm in pairs:
-        convolution.weight.copy_(folded.pop(f"visual.{name}.weight"))
+        convolution.weight.copy_(folded.pop(f"{tower}.{name}.weight"))
         norm.weight.fill_(1), norm.running_mean.zero_(), norm.running_var.fill_(1 - norm.eps)
-        norm.bias.copy_(folded.pop(f"visual.{name}.bias"))
-    model.visual.head.proj.weight.copy_(folded.pop("visual.projection.weight"))
-    model.visual.head.proj.bias.copy_(folded.pop("visual.projection.bias"))
+        norm.bias.copy_(folded.pop(f"{tower}.{name}.bias"))
+    visual.head.proj.weight.copy_(folded.pop(f"{tower}.projection.weight"))
+    visual.head.proj.bias.copy_(folded.pop(f"{tower}.projection.bias"))
+
+
+class ByTurns(nn.Module):
+    """Image towers that read pictures by turns, two by two."""
+
+    def __init__(self, towers):
+        super().__init__()
+        self.towers = nn.ModuleList(towers)
+
+    def forward(self, pictures):
+        pairs = pictures.split(2)
+        return torch.cat([self.towers[turn % len(self.towers)](pair) for turn, pair in enumerate(pairs)])
 
 
 def embedded_file():
@@ -199,8 +212,12 @@ def embedded_file():
 def embedded_model():
     model = open_clip.model.CLIP(**MODELS["embedded"]).eval().requires_grad_(False)
     tensors, facts = embedded_file()
-    timm_names(model, tensors)
+    towers = []
+    for name in ["visual", "visual_2"]:
+        towers.append(copy.deepcopy(model.visual))
+        timm_names(towers[-1], tensors, name)
     model.load_state_dict(tensors, strict=False)
+    model.visual = ByTurns(towers)
     channels = [torch.tensor([float(x) for x in facts[key].split(",")]).reshape(1, 3, 1, 1) for key in ["image_mean", "image_std"]]
     return model, channels
 
@@ -208,7 +225,7 @@ def embedded_model():
 def embedded_answers():
     torch.manual_seed(1)
     model, channels = embedded_model()
-    return expected(model, torch.rand(2, 3, 64, 64), TEXTS, *channels)
+    return expected(model, torch.rand(3, 3, 64, 64), TEXTS, *channels)
 
 
 def cosine(a, b):

@@ -3,14 +3,14 @@
 use sha2::{Digest, Sha256};
 
 /// The weight file, in the safetensors format; `weights/README.md` tells its story.
-pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v3.safetensors");
+pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v4.safetensors");
 
 /// Stands for a path in errors and reports.
-pub(crate) const NAME: &str = "compact-v3.safetensors (embedded)";
+pub(crate) const NAME: &str = "compact-v4.safetensors (embedded)";
 
 /// SHA-256 of the embedded weight file, in lower-case hexadecimal.
 pub const EMBEDDED_SHA256: &str =
-    "2b0928371253ca44fe1ba7d2d82c0319e8ce24370e864eda981513c04ca27207";
+    "6e6ef95b19eb20435e1f62e91c57f7f451394d3a46d17326c66d3a0e582cadbd";
 
 /// Whether the embedded weights are the ones that [`EMBEDDED_SHA256`] names.
 pub fn embedded_is_intact() -> bool {

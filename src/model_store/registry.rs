@@ -64,11 +64,11 @@ pub const EMBEDDED: &PublishedModel = &MODELS[0];
 /// openai/CLIP (clip.py) and `open_clip` (pretrained.py).
 pub static MODELS: &[PublishedModel] = &[
     PublishedModel {
-        name: "compact-v3",
-        file_name: "compact-v3.safetensors",
+        name: "compact-v4",
+        file_name: "compact-v4.safetensors",
         source: Source::Embedded,
         sha256: EMBEDDED_SHA256,
-        size: 20_229_250,
+        size: 27_923_314,
         licence: "Apache-2.0",
     },
     openai!(

@@ -266,7 +266,7 @@ fn weights_folder(file_names: &[&str]) -> (TempDir, Folders) {
 fn without_a_wish_the_best_weights_on_this_machine_are_chosen() {
     let cases: [(&[&str], Option<&str>); 5] = [
         (&[], None),
-        (&["unrelated.safetensors", "compact-v3.safetensors"], None),
+        (&["unrelated.safetensors", "compact-v4.safetensors"], None),
         (&["RN50.pt", "ViT-B-16.pt"], Some("ViT-B-16.pt")),
         (&["ViT-L-14.pt", "RN50.pt"], Some("RN50.pt")),
         (
@@ -301,7 +301,7 @@ fn a_wish_is_a_name_or_a_path() {
     let here = |name| folder.path().join(name);
     let mine = here("mine.safetensors");
     let wished = |wish: &str| choose(Some(wish), &folders).unwrap();
-    assert_eq!(wished("compact-v3"), WeightsSource::Embedded);
+    assert_eq!(wished("compact-v4"), WeightsSource::Embedded);
     assert_eq!(wished("rn50"), WeightsSource::File(here("RN50.pt")));
     assert_eq!(wished(mine.to_str().unwrap()), WeightsSource::File(mine));
 }
@@ -312,7 +312,7 @@ fn a_wish_that_cannot_be_met_says_what_to_do() {
     for (wish, advice) in [
         ("ViT-B/32", "clipdraw weights fetch ViT-B/32"),
         ("ViT-B-33", "did you mean ViT-B/32?"),
-        ("cubist", "known weights: compact-v3, ViT-B/32"),
+        ("cubist", "known weights: compact-v4, ViT-B/32"),
     ] {
         let hint = choose(Some(wish), &folders).expect_err(wish).hint();
         assert!(
@@ -370,7 +370,7 @@ fn the_list_says_what_is_here_and_how_to_get_the_rest() {
     assert!(output.status.success());
     let list = text(&output.stdout);
     let line = |name| list.lines().find(|line| line.starts_with(name)).unwrap();
-    assert!(line("compact-v3").contains("embedded"), "{list}");
+    assert!(line("compact-v4").contains("embedded"), "{list}");
     assert!(
         line("RN50 ").contains("ready") && line("RN50 ").ends_with("(default)"),
         "{list}"
