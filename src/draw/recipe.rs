@@ -37,17 +37,18 @@ impl Recipe {
         contrast_weight: 0.0,
     };
 
-    /// For the embedded model: faint, short, thin strokes of muted colours near the middle. What it leaves
-    /// lying about at the start it seldom clears away, so little is laid, and what is drawn grows from there.
+    /// For the embedded model: half transparent, short, thin strokes of muted colours near the middle. What it
+    /// leaves lying about at the start it seldom clears away, so little is laid, and what is drawn grows from
+    /// there.
     pub const COMPACT: Self = Self {
         start: StartStyle {
             margin: 0.36,
             reach: 0.1,
             half_width: 1.5,
-            opacity: [0.05, 0.25],
+            opacity: [0.15, 0.5],
             saturation: 0.4,
         },
-        point_rates: [(0.8, 0.15), (0.5, 0.4), (0.0, 0.6)],
+        point_rates: [(0.8, 0.15), (0.5, 0.4), (0.0, 1.0)],
         width_rate: 0.05,
         color_rate: 0.005,
         colors_by_one_measure: true,
