@@ -249,8 +249,16 @@ impl ClipConfig {
         }
     }
 
-    /// The name of the OpenAI model with these sizes, else a short description of the image tower.
+    /// The name of the OpenAI model with these sizes, else a short description of the image tower; of several
+    /// towers, their number comes first.
     pub fn name(&self) -> String {
+        match self.towers {
+            1 => self.tower_name(),
+            towers => format!("{towers} times {}", self.tower_name()),
+        }
+    }
+
+    fn tower_name(&self) -> String {
         let same = |preset: &&Preset| {
             let (_, embedding, side, image, width) = **preset;
             (embedding, side, image, width)
@@ -259,7 +267,7 @@ impl ClipConfig {
         if let Some(preset) = PRESETS.iter().find(same) {
             return preset.0.to_owned();
         }
-        let tower = match self.image {
+        match self.image {
             ImageConfig::Transformer(TransformerSize {
                 patch,
                 width,
@@ -276,10 +284,6 @@ impl ClipConfig {
                 let blocks: i64 = layers.iter().sum();
                 format!("EfficientNet-Lite {blocks}x{head} at {} px", self.side)
             }
-        };
-        match self.towers {
-            1 => tower,
-            towers => format!("{towers} times {tower}"),
         }
     }
 }

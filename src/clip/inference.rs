@@ -41,7 +41,7 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
         embedding,
         side,
         image,
-        towers: towers(checkpoint),
+        towers: towers(checkpoint)?,
         text: text(checkpoint)?,
         activation: activation(checkpoint)?,
         mean: channels(checkpoint, "image_mean", CLIP_MEAN)?,
@@ -49,10 +49,30 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
     })
 }
 
-/// How many image towers there are, one after another.
-fn towers(checkpoint: &Checkpoint) -> usize {
-    let further = (1..).take_while(|&tower| checkpoint.has(&format!("{}.", tower_name(tower))));
-    1 + further.count()
+/// How many image towers there are.
+///
+/// # Errors
+/// When one is missing among them, or has other tensors than the first, whose sizes all of them have.
+fn towers(checkpoint: &Checkpoint) -> Result<usize, ClipError> {
+    let shapes = |tower: usize| -> Vec<(&str, Vec<i64>)> {
+        let start = format!("{}.", tower_name(tower));
+        let named = checkpoint.tensors.iter();
+        let own = named.filter_map(|(name, tensor)| Some((name.strip_prefix(&start)?, tensor)));
+        own.map(|(name, tensor)| (name, tensor.size())).collect()
+    };
+    let numbered = checkpoint.tensors.keys().filter_map(|name| {
+        let (tower, _) = name.split_once('.')?;
+        tower.strip_prefix("visual_")?.parse::<usize>().ok()
+    });
+    let count = numbered.max().unwrap_or(1);
+    let first = shapes(0);
+    match (1..count).find(|&tower| shapes(tower) != first) {
+        None => Ok(count),
+        Some(tower) => Err(checkpoint.unknown(format!(
+            "`{}` has not the same tensors as `visual`",
+            tower_name(tower)
+        ))),
+    }
 }
 
 /// Where the weights of an image tower lie, the first being number 0: `visual`, as OpenAI calls it, then

@@ -59,8 +59,8 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// A loaded model. Its image towers, if it has several, were trained apart: what misleads one of them seldom
-/// misleads the other, so that a drawing that both look at has to show something.
+/// A loaded model. Its image towers, if it has several, were trained in different ways: a drawing that they look
+/// at by turns has to convince all of them.
 pub struct Clip {
     config: ClipConfig,
     reader: Reader,

@@ -28,7 +28,8 @@ pub struct ViewGroup<'a> {
     /// What else is asked of each view.
     pub contrast: Option<&'a Contrast>,
     /// Which tower's turn it is, of a model that has several: that of number `turn` modulo their number
-    /// reads the first two views, the next one the next two.
+    /// reads the first two views, the next one the next two. A group of no more than two views is read by one
+    /// tower alone.
     pub turn: usize,
 }
 
@@ -293,4 +294,63 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let mut numbers = vec![0.0; tensor.numel()];
     tensor.f_copy_data(&mut numbers, tensor.numel())?;
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::weights::Origin;
+    use super::*;
+
+    #[test]
+    fn groups_in_one_batch_are_read_by_the_towers_whose_turn_it_is() {
+        let config = ClipConfig::tiny_towers();
+        let weights = Weights::new(Origin::Random(1), Device::Cpu, Kind::Float);
+        let reader = Reader::new(&weights, &config).unwrap();
+        let picture = (3 * config.side * config.side) as usize;
+        let views: Vec<f32> = (0..5 * picture)
+            .map(|place| (place * 7919 % 255) as f32 / 255.0)
+            .collect();
+        let directions = Tensor::ones([5, config.embedding], (Kind::Float, Device::Cpu));
+        let group = |first: usize, count: usize, turn: usize| {
+            let views = &views[first * picture..(first + count) * picture];
+            (views, directions.narrow(0, 0, count as i64), turn)
+        };
+        let score = |groups: &[(&[f32], Tensor, usize)]| {
+            let groups: Vec<_> = groups
+                .iter()
+                .map(|(views, directions, turn)| ViewGroup {
+                    views,
+                    directions,
+                    contrast: None,
+                    turn: *turn,
+                })
+                .collect();
+            reader.score(&groups).unwrap()
+        };
+        let together = score(&[group(0, 3, 0), group(3, 2, 1)]);
+        let alone = |first, count, turn| score(&[group(first, count, turn)]).remove(0);
+        let mut first = alone(0, 2, 0);
+        first.extend(alone(2, 1, 1));
+        let second = alone(3, 2, 1);
+        for (found, expected) in together.iter().zip([first, second]) {
+            for (found, expected) in [
+                (&found.embeddings, expected.embeddings),
+                (&found.gradient, expected.gradient),
+            ] {
+                let found = Tensor::from_slice(found);
+                let difference = (&found - Tensor::from_slice(&expected)).abs().max();
+                let (difference, largest) = (difference.double_value(&[]), found.abs().max());
+                assert!(
+                    difference < 1e-4 * largest.double_value(&[]),
+                    "{difference}"
+                );
+            }
+        }
+        let other = alone(3, 2, 0);
+        let differs = (Tensor::from_slice(&other.embeddings)
+            - Tensor::from_slice(&together[1].embeddings))
+        .abs()
+        .max();
+        assert!(differs.double_value(&[]) > 1e-3, "the towers are the same");
+    }
 }

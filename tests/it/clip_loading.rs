@@ -130,6 +130,20 @@ fn a_missing_tensor_is_named_with_its_shape() {
 }
 
 #[test]
+fn image_towers_that_differ_or_leave_a_gap_are_refused() {
+    for tower in ["visual_2", "visual_3"] {
+        // A further tower of one tensor, taken from the first, which then lacks it too.
+        let text = refusal(&with_header(|header| {
+            header.replace("visual.ln_post.bias", &format!("{tower}.ln_post.bias"))
+        }));
+        assert!(
+            text.contains("`visual_2` has not the same tensors as `visual`"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_shape_is_named_with_both_shapes() {
     let bytes = with_header(|header| {
         let (before, after) = header.split_once("\"visual.proj\"").expect("the tensor");
