@@ -216,6 +216,8 @@ def embedded_model():
     for name in ["visual", "visual_2"]:
         towers.append(copy.deepcopy(model.visual))
         timm_names(towers[-1], tensors, name)
+    if left := [name for name in tensors if name.startswith("visual")]:
+        raise SystemExit(f"image towers that nothing is compared with: {left[:3]}")
     model.load_state_dict(tensors, strict=False)
     model.visual = ByTurns(towers)
     channels = [torch.tensor([float(x) for x in facts[key].split(",")]).reshape(1, 3, 1, 1) for key in ["image_mean", "image_std"]]

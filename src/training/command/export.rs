@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use tch::Device;
 
@@ -74,6 +74,14 @@ impl ExportArguments {
             let parameters = averaged(tower, &file, embedding, Device::Cpu)?;
             return Ok(ImageTower::of_training(&size, &parameters, self.side));
         }
+        ensure!(
+            !file
+                .tensors
+                .keys()
+                .any(|name| name.starts_with("visual_2.")),
+            "{} has several image towers: name the runs that they come from",
+            path.display()
+        );
         ImageTower::of_file(file).with_context(|| format!("{} has no image tower", path.display()))
     }
 }
