@@ -37,9 +37,9 @@ impl Recipe {
         contrast_weight: 0.0,
     };
 
-    /// For the embedded model: half transparent, short, thin strokes of muted colours near the middle. What it
-    /// leaves lying about at the start it seldom clears away, so little is laid, and what is drawn grows from
-    /// there.
+    /// For the embedded model: short, thin strokes of muted colours near the middle that let most of the paper
+    /// through. What it leaves lying about at the start it seldom clears away, so little is laid, and what is
+    /// drawn grows from there.
     pub const COMPACT: Self = Self {
         start: StartStyle {
             margin: 0.36,
