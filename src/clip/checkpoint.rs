@@ -34,16 +34,14 @@ impl Checkpoint {
 
     /// How many of `prefix0`, `prefix1`, ... the file has without a gap.
     pub(crate) fn count(&self, prefix: &str) -> i64 {
-        let present = |index: &i64| self.has(&format!("{prefix}{index}."));
+        let present = |index: &i64| {
+            let start = format!("{prefix}{index}.");
+            self.tensors
+                .range(start.clone()..)
+                .next()
+                .is_some_and(|(name, _)| name.starts_with(&start))
+        };
         (0..self.tensors.len() as i64).take_while(present).count() as i64
-    }
-
-    /// Whether the name of any tensor begins like this.
-    pub(crate) fn has(&self, start: &str) -> bool {
-        let mut from_there = self.tensors.range(start.to_owned()..);
-        from_there
-            .next()
-            .is_some_and(|(name, _)| name.starts_with(start))
     }
 
     /// A copy of a tensor's handle, if it has this shape.

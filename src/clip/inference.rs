@@ -1,9 +1,11 @@
 //! Finds a model's sizes in the shapes of its tensors, by OpenAI's own rules (openai/CLIP, model.py, `build_model`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::Value;
+use tch::Tensor;
 
 use super::checkpoint::Checkpoint;
 use super::config::{
@@ -54,30 +56,37 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
 /// # Errors
 /// When one is missing among them, or has other tensors than the first, whose sizes all of them have.
 fn towers(checkpoint: &Checkpoint) -> Result<usize, ClipError> {
-    let shapes = |tower: usize| -> Vec<(&str, Vec<i64>)> {
-        let start = format!("{}.", tower_name(tower));
-        let named = checkpoint.tensors.iter();
-        let own = named.filter_map(|(name, tensor)| Some((name.strip_prefix(&start)?, tensor)));
-        own.map(|(name, tensor)| (name, tensor.size())).collect()
-    };
+    let shapes = |tower| shapes(&checkpoint.tensors, &tower_branch(tower));
     let numbered = checkpoint.tensors.keys().filter_map(|name| {
         let (tower, _) = name.split_once('.')?;
         tower.strip_prefix("visual_")?.parse::<usize>().ok()
     });
-    let count = numbered.max().unwrap_or(1);
+    let count = numbered.fold(1, usize::max);
     let first = shapes(0);
     match (1..count).find(|&tower| shapes(tower) != first) {
         None => Ok(count),
         Some(tower) => Err(checkpoint.unknown(format!(
             "`{}` has not the same tensors as `visual`",
-            tower_name(tower)
+            tower_branch(tower)
         ))),
     }
 }
 
+/// The shapes of the tensors of a branch, by their names in it.
+pub(crate) fn shapes<'a>(
+    tensors: &'a BTreeMap<String, Tensor>,
+    branch: &str,
+) -> Vec<(&'a str, Vec<i64>)> {
+    let own = tensors.iter().filter_map(|(name, tensor)| {
+        let name = name.strip_prefix(branch)?.strip_prefix('.')?;
+        Some((name, tensor.size()))
+    });
+    own.collect()
+}
+
 /// Where the weights of an image tower lie, the first being number 0: `visual`, as OpenAI calls it, then
 /// `visual_2` and so on.
-pub(crate) fn tower_name(tower: usize) -> String {
+pub(crate) fn tower_branch(tower: usize) -> String {
     match tower {
         0 => "visual".to_owned(),
         _ => format!("visual_{}", tower + 1),

@@ -256,29 +256,22 @@ impl Clip {
             let views = group.views.chunks(length);
             for (turn, (views, directions)) in (group.turn..).zip(views.zip(directions)) {
                 let contrast = group.contrast.cloned();
-                pairs.push((
-                    index,
-                    self.reader.clone(),
-                    views,
-                    directions,
-                    contrast,
-                    turn,
-                ));
+                let reader = self.reader.whose_turn_it_is(turn);
+                pairs.push((index, reader, views, directions, contrast));
             }
         }
-        let scores =
-            pairs
-                .into_par_iter()
-                .map(|(index, reader, views, directions, contrast, turn)| {
-                    library::use_one_thread();
-                    let mut scores = reader.score(&[ViewGroup {
-                        views,
-                        directions: &directions,
-                        contrast: contrast.as_ref(),
-                        turn,
-                    }])?;
-                    Ok((index, scores.remove(0)))
-                });
+        let scores = pairs
+            .into_par_iter()
+            .map(|(index, reader, views, directions, contrast)| {
+                library::use_one_thread();
+                let mut scores = reader.score(&[ViewGroup {
+                    views,
+                    directions: &directions,
+                    contrast: contrast.as_ref(),
+                    turn: 0,
+                }])?;
+                Ok((index, scores.remove(0)))
+            });
         let scores = scores.collect::<Result<Vec<_>, TchError>>()?;
         let mut joined = vec![ViewScores::default(); groups.len()];
         for (index, scores) in scores {

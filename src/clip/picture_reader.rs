@@ -5,7 +5,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::config::{ClipConfig, ImageConfig};
 use super::efficient_net::EfficientNet;
 use super::error::ClipError;
-use super::inference::tower_name;
+use super::inference::tower_branch;
 use super::resnet::ResNet;
 use super::vision_transformer::VisionTransformer;
 use super::weights::{Frozen, Weights};
@@ -140,8 +140,8 @@ impl ImageTower {
 impl Reader {
     /// Reads `visual`, and what further towers there are.
     pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
-        let towers =
-            (0..config.towers).map(|tower| ImageTower::new(&weights.at(tower_name(tower)), config));
+        let towers = (0..config.towers)
+            .map(|tower| ImageTower::new(&weights.at(tower_branch(tower)), config));
         let towers = towers.collect::<Result<_, _>>()?;
         let channels = |values: [f32; 3]| {
             weights
@@ -161,6 +161,16 @@ impl Reader {
     /// Pictures `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient.
     pub(crate) fn read(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         self.read_by(&self.turns(0, pictures.size()[0] as usize), pictures)
+    }
+
+    /// A reader with no tower but the one of number `turn`.
+    pub(crate) fn whose_turn_it_is(&self, turn: usize) -> Self {
+        Self {
+            towers: vec![self.towers[turn % self.towers.len()].clone()],
+            mean: self.mean.clone(),
+            deviation: self.deviation.clone(),
+            ..*self
+        }
     }
 
     /// The tower of each of `count` pictures, the first of which is read by the tower of number `turn`.
@@ -184,14 +194,7 @@ impl Reader {
 
     /// Lets each tower read all pictures that are its own at once, and puts the embeddings in order.
     fn share(&self, turns: &[usize], pictures: &Tensor) -> Result<Tensor, TchError> {
-        let choose = |from: &Tensor, places: &[i64]| {
-            from.f_index_select(
-                0,
-                &Tensor::f_from_slice(places)?.f_to_device(from.device())?,
-            )
-        };
-        let mut places = vec![0; turns.len()];
-        let mut read = 0;
+        let mut order = Vec::new();
         let mut parts = Vec::new();
         for (number, tower) in self.towers.iter().enumerate() {
             let own: Vec<i64> = (0..)
@@ -202,13 +205,12 @@ impl Reader {
             if own.is_empty() {
                 continue;
             }
-            parts.push(tower.forward(&choose(pictures, &own)?)?);
-            for picture in own {
-                places[picture as usize] = read;
-                read += 1;
-            }
+            let places = Tensor::f_from_slice(&own)?.f_to_device(pictures.device())?;
+            parts.push(tower.forward(&pictures.f_index_select(0, &places)?)?);
+            order.extend(own);
         }
-        choose(&Tensor::f_cat(&parts, 0)?, &places)
+        let places = Tensor::f_from_slice(&order)?.f_argsort(0, false)?;
+        Tensor::f_cat(&parts, 0)?.f_index_select(0, &places.f_to_device(pictures.device())?)
     }
 
     /// The scores of each group; the views of all of them go through the towers as one batch.

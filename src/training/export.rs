@@ -10,7 +10,7 @@ use super::tensor_file::{self, TensorFile};
 use super::text_tower::{TextTower, VOCABULARY};
 use super::tower::{DEVIATION, MEAN, fold};
 use crate::clip::config::EfficientNetSize;
-use crate::clip::inference::tower_name;
+use crate::clip::inference::{shapes, tower_branch};
 use crate::clip::safetensors_file::SCALE;
 
 /// Bytes of the largest file that may be compiled into the program.
@@ -43,18 +43,14 @@ impl ImageTower {
 
     /// Whether the other has tensors of the same shapes, and the same facts that no shape tells.
     fn is_of_the_kind_of(&self, other: &Self) -> bool {
-        let shapes = |tower: &Self| -> Vec<(String, Vec<i64>)> {
-            let tensors = tower.tensors.iter();
-            tensors
-                .map(|(name, tensor)| (name.clone(), tensor.size()))
-                .collect()
-        };
         let facts = |tower: &Self| {
             let mut facts = tower.facts.clone();
             facts.retain(|fact, _| fact.starts_with("vision_") || fact.starts_with("image_"));
             facts
         };
-        shapes(self) == shapes(other) && facts(self) == facts(other)
+        let branch = tower_branch(0);
+        shapes(&self.tensors, &branch) == shapes(&other.tensors, &branch)
+            && facts(self) == facts(other)
     }
 
     /// A tower that was trained on pictures with sides of `side` pixels.
@@ -98,7 +94,7 @@ pub fn export(text: &TextTower, images: &[ImageTower]) -> anyhow::Result<Vec<u8>
             image.is_of_the_kind_of(first),
             "the image towers are not of the same kind"
         );
-        let start = format!("{}.", tower_name(number));
+        let start = format!("{}.", tower_branch(number));
         let own = image.tensors.iter();
         tensors.extend(own.map(|(name, tensor)| {
             let name = format!("{start}{}", &name[IMAGE.len()..]);
@@ -165,6 +161,21 @@ mod tests {
 
     const FIXTURE: &str = "tests/it/fixtures/tiny_vit.safetensors";
 
+    const SIZE: EfficientNetSize = EfficientNetSize {
+        stem: 8,
+        layers: [1, 1, 1, 1, 1, 2, 1],
+        widths: [4, 8, 8, 12, 12, 16, 16],
+        head: 32,
+    };
+
+    /// Four pictures for a tower of that size.
+    fn pictures() -> Tensor {
+        let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
+            .map(|place| (place * 7919 % 255) as f32 / 255.0)
+            .collect();
+        Tensor::from_slice(&numbers).view([4, 3, 32, 32])
+    }
+
     /// The tiny model's image tower.
     fn image() -> ImageTower {
         ImageTower::of_file(tensor_file::read(Path::new(FIXTURE)).unwrap()).unwrap()
@@ -228,24 +239,15 @@ mod tests {
 
     #[test]
     fn what_is_exported_reads_pictures_as_the_tower_in_training_does() {
-        let size = EfficientNetSize {
-            stem: 8,
-            layers: [1, 1, 1, 1, 1, 2, 1],
-            widths: [4, 8, 8, 12, 12, 16, 16],
-            head: 32,
-        };
-        let tower = Tower(size);
+        let tower = Tower(SIZE);
         let parameters = tower.parameters(24, 3, Device::Cpu);
-        let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
-            .map(|place| (place * 7919 % 255) as f32 / 255.0)
-            .collect();
-        let pictures = Tensor::from_slice(&numbers).view([4, 3, 32, 32]);
+        let pictures = pictures();
         // Norms that have seen something, so that folding them is no matter of course.
         for _ in 0..50 {
             let _ = tower.read(&parameters, &pictures, Mode::Learn).unwrap();
         }
         let expected = tower.read(&parameters, &pictures, Mode::Judge).unwrap();
-        let image = ImageTower::of_training(&size, &parameters, 32);
+        let image = ImageTower::of_training(&SIZE, &parameters, 32);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
         std::fs::write(&file, export(&text(Activation::Gelu), &[image]).unwrap()).unwrap();
@@ -257,21 +259,12 @@ mod tests {
 
     #[test]
     fn two_image_towers_read_by_turns_what_each_would_read_alone() {
-        let size = EfficientNetSize {
-            stem: 8,
-            layers: [1; 7],
-            widths: [4, 8, 8, 12, 12, 16, 16],
-            head: 32,
-        };
-        let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
-            .map(|place| (place * 7919 % 255) as f32 / 255.0)
-            .collect();
-        let pictures = Tensor::from_slice(&numbers).view([4, 3, 32, 32]);
+        let pictures = pictures();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
         let image = |seed| {
-            let parameters = Tower(size).parameters(24, seed, Device::Cpu);
-            ImageTower::of_training(&size, &parameters, 32)
+            let parameters = Tower(SIZE).parameters(24, seed, Device::Cpu);
+            ImageTower::of_training(&SIZE, &parameters, 32)
         };
         let read = |images: &[ImageTower]| {
             std::fs::write(&file, export(&text(Activation::Gelu), images).unwrap()).unwrap();

@@ -8,6 +8,7 @@ use tch::Device;
 
 use super::say::say;
 use crate::clip::config::EfficientNetSize;
+use crate::clip::inference::{shapes, tower_branch};
 use crate::compute::library;
 use crate::model_store::checksum;
 use crate::training::export::{ImageTower, export};
@@ -75,10 +76,7 @@ impl ExportArguments {
             return Ok(ImageTower::of_training(&size, &parameters, self.side));
         }
         ensure!(
-            !file
-                .tensors
-                .keys()
-                .any(|name| name.starts_with("visual_2.")),
+            shapes(&file.tensors, &tower_branch(1)).is_empty(),
             "{} has several image towers: name the runs that they come from",
             path.display()
         );
