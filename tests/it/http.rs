@@ -94,6 +94,7 @@ async fn a_second_put_shows_the_prediction_that_runs_whatever_it_asks_for() {
     let first = Answer::read(request.header("prefer", "respond-async")).await;
     assert_eq!(first.status, 202);
     site.hold().await;
+    site.told("once", 1).await;
     let invalid = json!({"id": "once", "input": {"num_paths": 0}});
     for body in [&small("a dog"), &invalid] {
         let again = site.send("PUT", path, body).await;

@@ -229,6 +229,15 @@ impl Site {
             .unwrap();
     }
 
+    /// Waits until so many events of a prediction have happened: a drawing that holds has reported its
+    /// start and its frames, and they become events a little later.
+    pub(crate) async fn told(&self, id: &str, count: u64) {
+        let prediction = self.registry.find(id).unwrap();
+        while prediction.event(count).unwrap().is_none() {
+            pause().await;
+        }
+    }
+
     /// Waits until the prediction is finished and gives its state.
     pub(crate) async fn finished(&self, id: &str) -> Value {
         self.registry.find(id).unwrap().finished().await;

@@ -138,6 +138,7 @@ async fn who_comes_late_is_told_from_the_beginning_and_who_comes_back_the_rest()
         .json(&small("hold at 2"));
     Answer::read(request.header("prefer", "respond-async")).await;
     site.hold().await;
+    site.told("live", 4).await;
     let late = open(&site, "PUT", "/predictions/live", &small("ignored")).await;
     let polled = open(&site, "GET", "/predictions/live", &Value::Null).await;
     let back = streaming(site.request("GET", "/predictions/live")).header("last-event-id", "4");
