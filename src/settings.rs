@@ -93,7 +93,7 @@ pub fn in_kubernetes() -> bool {
 )]
 pub fn trace_collector() -> Option<String> {
     let set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    TRACE_COLLECTORS.iter().any(|name| set(&name)).then(|| {
+    TRACE_COLLECTORS.iter().any(set).then(|| {
         env::var(TRACE_SERVICE)
             .ok()
             .filter(|name| !name.is_empty())

@@ -11,7 +11,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 #[cfg(feature = "otel")]
-use super::collector::{self, Collector, CollectorError};
+use super::collector::{Collector, CollectorError};
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,7 +103,7 @@ impl LogSettings {
         {
             let collector = Collector::from_environment()?;
             registry
-                .with(collector.as_ref().map(collector::Collector::layer))
+                .with(collector.as_ref().map(Collector::layer))
                 .try_init()
                 .map_err(LogError::Twice)?;
             Ok(Logs {
