@@ -5,10 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use tch::{Device, Kind, Tensor};
+
+use crate::clip::safetensors_file;
 
 /// Bytes that a header's length is a multiple of, so that the numbers behind it are aligned.
 const ALIGNMENT: usize = 8;
@@ -49,31 +51,17 @@ impl TensorFile {
     }
 }
 
-/// Reads a file whole.
+/// Reads a file whole. What is stored as bytes with scales comes as floats.
 ///
 /// # Errors
 /// When it cannot be read or is no such file.
 pub fn read(path: &Path) -> anyhow::Result<TensorFile> {
     let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes)?;
-    let facts = header.metadata().iter().flatten();
-    let facts = facts
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    let mut tensors = BTreeMap::new();
-    for (name, view) in SafeTensors::deserialize(&bytes)?.tensors() {
-        let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-        let kind = match view.dtype() {
-            Dtype::F16 => Kind::Half,
-            Dtype::F32 => Kind::Float,
-            other => anyhow::bail!("{name} in {} is of kind {other:?}", path.display()),
-        };
-        tensors.insert(name, Tensor::f_from_data_size(view.data(), &shape, kind)?);
-    }
+    let checkpoint = safetensors_file::read(path, &bytes)?;
     Ok(TensorFile {
-        path: path.to_owned(),
-        tensors,
-        facts,
+        path: checkpoint.file,
+        tensors: checkpoint.tensors,
+        facts: checkpoint.facts,
     })
 }
 
@@ -165,6 +153,8 @@ fn with_facts(bytes: &[u8], facts: &BTreeMap<String, String>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
 
     fn tensors() -> BTreeMap<String, Tensor> {
@@ -197,6 +187,29 @@ mod tests {
         assert_eq!((turned.shape(), turned.data()), (&[2, 2][..], &numbers[..]));
         assert_eq!(file.tensor("bytes").unwrap().data(), [129, 5]);
         assert_eq!(file.tensor("half").unwrap().dtype(), Dtype::F16);
+    }
+
+    #[test]
+    fn rows_of_bytes_come_as_the_numbers_that_they_stand_for() {
+        let rows = Tensor::from_slice(&[-127_i8, 5, 0, 64]).view([2, 2]);
+        let tensors = BTreeMap::from([
+            ("table".to_owned(), rows),
+            (
+                "table.scale".to_owned(),
+                Tensor::from_slice(&[0.5_f32, 0.25]),
+            ),
+        ]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.safetensors");
+        write_bytes(&path, &bytes(&tensors, &facts()).unwrap()).unwrap();
+        let file = read(&path).unwrap();
+        assert_eq!(file.facts, facts());
+        assert_eq!(file.tensors.len(), 1, "a scale is no tensor of its own");
+        let table = file.tensor("table").unwrap();
+        assert_eq!(
+            table,
+            &Tensor::from_slice(&[-63.5_f32, 2.5, 0.0, 16.0]).view([2, 2])
+        );
     }
 
     #[test]
