@@ -22,8 +22,9 @@ pub const RECOGNISED: usize = 5;
 /// A prompt with more captions before it is not there at all.
 const FOOLED: usize = 50;
 
-/// `count` things that the pack has a drawing of, each once, the same for the same seed.
-pub fn things(pack: &Pack, count: usize, seed: u64) -> Vec<String> {
+/// `count` things that the pack has a drawing of, each once and none of those in `except`, the same for the
+/// same seed.
+pub fn things(pack: &Pack, count: usize, seed: u64, except: &[String]) -> Vec<String> {
     let mut things: Vec<String> = pack
         .records
         .iter()
@@ -33,6 +34,7 @@ pub fn things(pack: &Pack, count: usize, seed: u64) -> Vec<String> {
     things.sort_unstable();
     things.dedup();
     things.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    things.retain(|thing| !except.contains(thing));
     things.truncate(count);
     things
 }
@@ -127,10 +129,12 @@ mod tests {
         }
         writer.finish().unwrap();
         let pack = Pack::open(folder.path()).unwrap();
-        let mut found = things(&pack, 9, 3);
-        assert_eq!(found, things(&pack, 9, 3));
+        let mut found = things(&pack, 9, 3, &[]);
+        assert_eq!(found, things(&pack, 9, 3, &[]));
         found.sort_unstable();
         assert_eq!(found, ["a cat", "a dog"]);
-        assert_eq!(things(&pack, 1, 3).len(), 1);
+        assert_eq!(things(&pack, 1, 3, &[]).len(), 1);
+        assert_eq!(things(&pack, 1, 3, &["a cat".to_owned()]), ["a dog"]);
+        assert_eq!(things(&pack, 1, 3, &["a dog".to_owned()]), ["a cat"]);
     }
 }

@@ -44,6 +44,9 @@ pub struct DrawingsArguments {
     /// Seed of the choice of things.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A text file of prompts, one a line, that are not to be among these things.
+    #[arg(long, requires = "things")]
+    except: Option<PathBuf>,
     /// Put what the judge says of the drawings into a pack of this name, to be learned from.
     #[arg(long, requires = "judge")]
     pack: Option<String>,
@@ -124,7 +127,9 @@ impl DrawingsArguments {
             (None, count) => {
                 let pack =
                     Pack::open(&self.folder.pack(ICONS)).context("opening the pack of icons")?;
-                Ok(things(&pack, count.unwrap_or_default(), self.seed))
+                let except = self.except.as_deref().map(read_lines).transpose()?;
+                let except = except.unwrap_or_default();
+                Ok(things(&pack, count.unwrap_or_default(), self.seed, &except))
             }
         }
     }
