@@ -155,26 +155,11 @@ mod tests {
     use crate::clip::safetensors_file::dequantize;
     use crate::clip::{Clip, WeightsSource};
     use crate::training::text_tower::TowerSizes;
-    use crate::training::tower::{Mode, Tower};
+    use crate::training::tower::{Mode, Tower, tiny_pictures};
     use std::path::Path;
     use tch::Device;
 
     const FIXTURE: &str = "tests/it/fixtures/tiny_vit.safetensors";
-
-    const SIZE: EfficientNetSize = EfficientNetSize {
-        stem: 8,
-        layers: [1, 1, 1, 1, 1, 2, 1],
-        widths: [4, 8, 8, 12, 12, 16, 16],
-        head: 32,
-    };
-
-    /// Four pictures for a tower of that size.
-    fn pictures() -> Tensor {
-        let numbers: Vec<f32> = (0..4 * 3 * 32 * 32)
-            .map(|place| (place * 7919 % 255) as f32 / 255.0)
-            .collect();
-        Tensor::from_slice(&numbers).view([4, 3, 32, 32])
-    }
 
     /// The tiny model's image tower.
     fn image() -> ImageTower {
@@ -239,15 +224,15 @@ mod tests {
 
     #[test]
     fn what_is_exported_reads_pictures_as_the_tower_in_training_does() {
-        let tower = Tower(SIZE);
+        let tower = Tower::TINY;
         let parameters = tower.parameters(24, 3, Device::Cpu);
-        let pictures = pictures();
+        let pictures = tiny_pictures();
         // Norms that have seen something, so that folding them is no matter of course.
         for _ in 0..50 {
             let _ = tower.read(&parameters, &pictures, Mode::Learn).unwrap();
         }
         let expected = tower.read(&parameters, &pictures, Mode::Judge).unwrap();
-        let image = ImageTower::of_training(&SIZE, &parameters, 32);
+        let image = ImageTower::of_training(&Tower::TINY.0, &parameters, 32);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
         std::fs::write(&file, export(&text(Activation::Gelu), &[image]).unwrap()).unwrap();
@@ -259,12 +244,12 @@ mod tests {
 
     #[test]
     fn two_image_towers_read_by_turns_what_each_would_read_alone() {
-        let pictures = pictures();
+        let pictures = tiny_pictures();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
         let image = |seed| {
-            let parameters = Tower(SIZE).parameters(24, seed, Device::Cpu);
-            ImageTower::of_training(&SIZE, &parameters, 32)
+            let parameters = Tower::TINY.parameters(24, seed, Device::Cpu);
+            ImageTower::of_training(&Tower::TINY.0, &parameters, 32)
         };
         let read = |images: &[ImageTower]| {
             std::fs::write(&file, export(&text(Activation::Gelu), images).unwrap()).unwrap();

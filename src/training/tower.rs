@@ -217,27 +217,35 @@ impl Pass<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TINY: Tower = Tower(EfficientNetSize {
+impl Tower {
+    /// One small enough to be taught in a test.
+    pub(crate) const TINY: Self = Self(EfficientNetSize {
         stem: 8,
         layers: [1, 1, 1, 1, 1, 2, 1],
         widths: [4, 8, 8, 12, 12, 16, 16],
         head: 32,
     });
+}
 
-    fn pictures() -> Tensor {
-        let values: Vec<f32> = (0..4 * 3 * 32 * 32)
-            .map(|index| (index * 7919 % 255) as f32 / 255.0)
-            .collect();
-        Tensor::from_slice(&values).reshape([4, 3, 32, 32])
-    }
+/// Four pictures for [`Tower::TINY`], `[4, 3, 32, 32]`.
+#[cfg(test)]
+pub(crate) fn tiny_pictures() -> Tensor {
+    let values: Vec<f32> = (0..4 * 3 * 32 * 32)
+        .map(|index| (index * 7919 % 255) as f32 / 255.0)
+        .collect();
+    Tensor::from_slice(&values).reshape([4, 3, 32, 32])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn the_gradient_reaches_every_parameter() {
-        let parameters = TINY.parameters(16, 3, Device::Cpu);
-        let embeddings = TINY.read(&parameters, &pictures(), Mode::Learn).unwrap();
+        let parameters = Tower::TINY.parameters(16, 3, Device::Cpu);
+        let embeddings = Tower::TINY
+            .read(&parameters, &tiny_pictures(), Mode::Learn)
+            .unwrap();
         let goal = Tensor::from_slice(&[1.0_f32; 16]);
         let gradient = parameters
             .gradient(&(embeddings * goal).sum(Kind::Float))
@@ -252,12 +260,18 @@ mod tests {
 
     #[test]
     fn only_learning_moves_the_running_means() {
-        let parameters = TINY.parameters(16, 3, Device::Cpu);
+        let parameters = Tower::TINY.parameters(16, 3, Device::Cpu);
         let mean = || parameters.get("stem.mean").abs().max().double_value(&[]);
-        let _ = TINY.read(&parameters, &pictures(), Mode::Attack).unwrap();
-        let _ = TINY.read(&parameters, &pictures(), Mode::Judge).unwrap();
+        let _ = Tower::TINY
+            .read(&parameters, &tiny_pictures(), Mode::Attack)
+            .unwrap();
+        let _ = Tower::TINY
+            .read(&parameters, &tiny_pictures(), Mode::Judge)
+            .unwrap();
         assert_eq!(mean(), 0.0);
-        let _ = TINY.read(&parameters, &pictures(), Mode::Learn).unwrap();
+        let _ = Tower::TINY
+            .read(&parameters, &tiny_pictures(), Mode::Learn)
+            .unwrap();
         assert!(mean() > 0.0);
     }
 }

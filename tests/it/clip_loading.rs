@@ -118,11 +118,16 @@ fn a_changed_byte_anywhere_in_an_archive_never_panics() {
     }
 }
 
+/// What is said of the tiny model's file when one tensor of its image tower has another name.
+fn refusal_of_bias_called(name: &str) -> String {
+    refusal(&with_header(|header| {
+        header.replace("visual.ln_post.bias", name)
+    }))
+}
+
 #[test]
 fn a_missing_tensor_is_named_with_its_shape() {
-    let text = refusal(&with_header(|header| {
-        header.replace("visual.ln_post.bias", "visual.ln_post.tias")
-    }));
+    let text = refusal_of_bias_called("visual.ln_post.tias");
     assert!(
         text.ends_with("`visual.ln_post.bias` is missing, expected [32]"),
         "{text}"
@@ -133,9 +138,7 @@ fn a_missing_tensor_is_named_with_its_shape() {
 fn image_towers_that_differ_or_leave_a_gap_are_refused() {
     for tower in ["visual_2", "visual_3"] {
         // A further tower of one tensor, taken from the first, which then lacks it too.
-        let text = refusal(&with_header(|header| {
-            header.replace("visual.ln_post.bias", &format!("{tower}.ln_post.bias"))
-        }));
+        let text = refusal_of_bias_called(&format!("{tower}.ln_post.bias"));
         assert!(
             text.contains("`visual_2` has not the same tensors as `visual`"),
             "{text}"
@@ -146,9 +149,7 @@ fn image_towers_that_differ_or_leave_a_gap_are_refused() {
 #[test]
 fn a_tower_before_the_second_is_none() {
     for tower in ["visual_0", "visual_1"] {
-        let text = refusal(&with_header(|header| {
-            header.replace("visual.ln_post.bias", &format!("{tower}.ln_post.bias"))
-        }));
+        let text = refusal_of_bias_called(&format!("{tower}.ln_post.bias"));
         assert!(
             text.ends_with("`visual.ln_post.bias` is missing, expected [32]"),
             "{text}"
