@@ -43,6 +43,9 @@ WORKDIR /build
 
 FROM chef AS plan
 COPY Cargo.toml Cargo.lock build.rs ./
+# The other packages of the workspace are not compiled here, but cargo reads their manifests.
+COPY training/Cargo.toml training/
+COPY fuzz/Cargo.toml fuzz/
 COPY src src
 RUN cargo chef prepare --recipe-path recipe.json
 
@@ -55,6 +58,8 @@ COPY --from=plan /build/recipe.json recipe.json
 RUN cargo chef cook --release --locked --bin clipdraw --recipe-path recipe.json \
     ${FEATURES:+--features "$FEATURES"}
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY training/Cargo.toml training/
+COPY fuzz/Cargo.toml fuzz/
 COPY vocabulary vocabulary
 COPY weights/compact-v4.safetensors weights/
 COPY src src

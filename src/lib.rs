@@ -3,21 +3,18 @@
 //!
 //! Map of the house: a module may use only the modules listed above it.
 
-pub mod settings;
+pub mod environment;
 pub mod telemetry;
 pub mod scene;
-pub mod raster;
-pub mod encode;
 pub mod compute;
+pub mod render;
 pub mod clip;
-pub mod augment;
 pub mod draw;
-pub mod prediction;
+pub mod output;
+pub mod inputs;
+pub mod cog;
 pub mod model_store;
-pub mod outbound;
 pub mod service;
-pub mod webhook;
+pub mod delivery;
 pub mod http;
-#[cfg(feature = "training")]
-pub mod training;
 pub mod command;

@@ -1,7 +1,7 @@
 //! Any bytes as the JSON object of inputs: they are refused with a reason, or every value is allowed.
 #![no_main]
 
-use clipdraw::prediction::{FIELDS, Input};
+use clipdraw::inputs::{FIELDS, Input};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -11,8 +11,14 @@ fuzz_target!(|bytes: &[u8]| {
     };
     match Input::from_values(&raw) {
         Ok(input) => {
-            assert!(FIELDS.iter().all(|field| field.allows(&input.values[field.name])));
-            assert!(!input.spec.prompts.is_empty() && input.spec.strokes > 0 && input.spec.steps > 0);
+            assert!(
+                FIELDS
+                    .iter()
+                    .all(|field| field.violations(&input.values[field.name]).is_empty())
+            );
+            assert!(
+                !input.spec.prompts.is_empty() && input.spec.strokes > 0 && input.spec.steps > 0
+            );
         }
         Err(errors) => assert!(!errors.0.is_empty() && !errors.to_string().is_empty()),
     }

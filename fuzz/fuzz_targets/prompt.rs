@@ -2,7 +2,7 @@
 #![no_main]
 
 use clipdraw::clip::Tokenizer;
-use clipdraw::prediction::prompt::{LARGEST_WEIGHT, MOST_PROMPTS, parse_prompts};
+use clipdraw::inputs::prompt::{LARGEST_WEIGHT, MOST_PROMPTS, parse_prompts};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -2,12 +2,12 @@
 
 use tch::{Kind, TchError, Tensor};
 
+use super::checkpoint::weights::{Frozen, Weights};
 use super::config::Activation;
 use super::error::ClipError;
-use super::weights::{Frozen, Weights};
 
 /// Added to the variance by every norm of CLIP's (PyTorch's default).
-pub(crate) const NORM_EPSILON: f64 = 1e-5;
+pub const NORM_EPSILON: f64 = 1e-5;
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
 

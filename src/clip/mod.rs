@@ -6,24 +6,13 @@
 pub mod error;
 pub mod config;
 pub(crate) mod checkpoint;
-pub(crate) mod safetensors_file;
-mod pickle;
-mod torch_file;
-mod hugging_face;
-pub(crate) mod inference;
-mod weights;
 pub(crate) mod layers;
 mod transformer;
-mod vision_transformer;
-mod resnet;
-pub(crate) mod efficient_net;
-mod text_tower;
-mod text_tables;
-mod mojibake;
-mod text_cleaning;
+pub(crate) mod image;
+mod text;
 pub mod tokenizer;
-mod picture_reader;
 mod embedded;
+pub mod authoring;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -36,15 +25,15 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::compute::library;
 
-use self::checkpoint::Checkpoint;
-use self::picture_reader::{Reader, VIEWS_TOGETHER, unit};
-use self::text_tower::TextTower;
-use self::weights::{Origin, Weights};
+use self::checkpoint::weights::{Origin, Weights};
+use self::checkpoint::{Checkpoint, detect, hugging_face, safetensors, torch};
+use self::image::{Reader, VIEWS_TOGETHER, unit};
+use self::text::TextTower;
 
 pub use config::{ClipConfig, ImageConfig};
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
-pub use picture_reader::{Contrast, ViewGroup, ViewScores};
+pub use image::{Contrast, ViewGroup, ViewScores};
 pub use tokenizer::Tokenizer;
 
 /// Prompts whose embeddings are kept.
@@ -81,7 +70,7 @@ impl Clip {
             WeightsSource::Embedded => read_checkpoint(Path::new(embedded::NAME), embedded::BYTES)?,
             WeightsSource::File(file) => read_checkpoint(file, &checkpoint::read_bytes(file)?)?,
         };
-        let config = inference::infer(&checkpoint)?;
+        let config = detect::infer(&checkpoint)?;
         Self::build(
             config,
             &Weights::new(Origin::Checkpoint(&checkpoint), device, kind),
@@ -322,10 +311,10 @@ impl fmt::Debug for Clip {
 
 /// Reads a weight file of any layout and gives its tensors OpenAI's names.
 fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
-    let mut checkpoint = if bytes.starts_with(torch_file::MAGIC) {
-        torch_file::read(file, bytes)?
+    let mut checkpoint = if bytes.starts_with(torch::MAGIC) {
+        torch::read(file, bytes)?
     } else if bytes.get(8) == Some(&b'{') {
-        safetensors_file::read(file, bytes)?
+        safetensors::read(file, bytes)?
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
         return Err(ClipError::NotWeights {

@@ -2,10 +2,10 @@
 
 use tch::{TchError, Tensor};
 
+use super::checkpoint::weights::Weights;
 use super::config::Activation;
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear, Perceptron, attend};
-use super::weights::Weights;
 
 /// The sizes that all blocks of a transformer share.
 #[derive(Debug, Clone, Copy)]

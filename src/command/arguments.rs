@@ -8,7 +8,7 @@ use super::compute_arguments::ComputeArguments;
 use super::schema::SchemaArguments;
 use super::serve_arguments::ServeArguments;
 use super::weights::WeightsArguments;
-use crate::prediction::{FIELDS, Field};
+use crate::inputs::{FIELDS, Field};
 
 /// Turns a prompt into a vector drawing.
 #[derive(Debug, Parser)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::prediction::Field;
+use crate::inputs::Field;
 
 /// The largest file that is read for an input or for all of them, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;

@@ -6,7 +6,7 @@ use super::compute_arguments::ComputeArguments;
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
 use crate::compute::{device, library};
 use crate::model_store::checksum;
-use crate::prediction::Maker;
+use crate::output::Provenance;
 
 /// Sets the threads to compute with, once for the whole process.
 ///
@@ -27,7 +27,7 @@ pub fn set_threads(arguments: &ComputeArguments) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When there is no such device, or the weights cannot be read.
-pub fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
+pub fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Provenance)> {
     let device = arguments.device.resolve()?;
     let weights = arguments.weights.resolve()?;
     let clip = Clip::load(&weights, device, arguments.precision.kind(device))?;
@@ -37,11 +37,11 @@ pub fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Maker)> {
             checksum::of_file(path).with_context(|| format!("{} cannot be read", path.display()))?
         }
     };
-    let maker = Maker {
+    let provenance = Provenance {
         model: clip.name(),
         weights_sha256: checksum,
         device: device::names(&[device]),
         precision: arguments.precision.resolved(device).to_string(),
     };
-    Ok((clip, maker))
+    Ok((clip, provenance))
 }

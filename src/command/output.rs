@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::encode::OutputFormat;
+use crate::output::OutputFormat;
 
 /// The place and the format of the finished drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,8 +16,9 @@ use super::output::{FrameFolder, Output};
 use super::report::Report;
 use crate::clip::Clip;
 use crate::draw::{Drawing, Frame, advance};
-use crate::encode::{OutputFormat, png_size};
-use crate::prediction::{Input, Maker, encode_frame, loss_line, opening_line};
+use crate::inputs::Input;
+use crate::output::{OutputFormat, png_size};
+use crate::output::{Provenance, loss_line, opening_line};
 
 /// What is added to a signal's number to give the exit status of a program that it ended.
 const SIGNAL_STATUS: i32 = 128;
@@ -39,7 +40,7 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         png_size(size, arguments.png_scale).context("--png-scale")?;
     }
     model::set_threads(&arguments.compute)?;
-    let (clip, maker) = model::load(&arguments.compute)?;
+    let (clip, provenance) = model::load(&arguments.compute)?;
     let frames = arguments
         .frames
         .as_deref()
@@ -48,10 +49,10 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     // Until here a signal ends the program at once: there is nothing to keep.
     let interruption = Interruption::watch()?;
     let report = Report::new(input.spec.steps, arguments.quiet);
-    report.say(&opening_line(&input, &maker));
+    report.say(&opening_line(input.prompt(), &input.spec, &provenance));
     let session = Session {
         input: &input,
-        maker: &maker,
+        provenance: &provenance,
         png_scale: arguments.png_scale,
         output: &output,
         frames: frames.as_ref(),
@@ -136,7 +137,7 @@ fn peak_memory() -> Option<u64> {
 /// Everything that one drawing is made from and goes to.
 struct Session<'a> {
     input: &'a Input,
-    maker: &'a Maker,
+    provenance: &'a Provenance,
     png_scale: f32,
     output: &'a Output,
     frames: Option<&'a FrameFolder>,
@@ -189,7 +190,7 @@ impl Session<'_> {
     }
 
     fn encode(&self, frame: &Frame) -> anyhow::Result<Vec<u8>> {
-        let form = (self.output.format, self.png_scale);
-        Ok(encode_frame(frame, self.input, self.maker, form)?)
+        let document = self.input.document(frame, self.provenance);
+        Ok(document.encode(self.output.format, self.png_scale)?)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::draw::Progress;
-use crate::prediction::{loss_line, step_line};
+use crate::output::{loss_line, step_line};
 
 /// Shows the progress of one drawing on standard error.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::prediction::openapi;
+use crate::cog::openapi;
 
 /// `clipdraw schema`.
 #[derive(Debug, Args)]

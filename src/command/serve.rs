@@ -17,11 +17,11 @@ use tracing::{info, warn};
 use super::model;
 use super::serve_arguments::ServeArguments;
 use super::signals::{self, Ending};
+use crate::delivery::webhook::Sender;
+use crate::environment;
 use crate::http::{self, listen};
 use crate::service::{ClipEngine, HealthStatus, Registry, worker};
-use crate::settings;
 use crate::telemetry::metric;
-use crate::webhook::Sender;
 
 /// How long predictions that were cancelled at the end have for their final word; a step of the
 /// largest drawing takes seconds.
@@ -197,8 +197,8 @@ fn start_worker(
     compute.device.resolve().context("--device")?;
     compute.weights.resolve().context("--weights")?;
     let load = move || {
-        let (clip, maker) = model::load(&compute)?;
-        Ok(ClipEngine::new(clip, maker))
+        let (clip, provenance) = model::load(&compute)?;
+        Ok(ClipEngine::new(clip, provenance))
     };
     worker::start(Arc::clone(registry), Box::new(load)).context("no thread can be started to draw")
 }
@@ -225,7 +225,7 @@ async fn look_after(registry: Arc<Registry>, setup_timeout: Option<Duration>) {
 
 /// Writes the file that a probe of Kubernetes looks for, as soon as the server is ready.
 async fn tell_kubernetes(registry: &Registry) {
-    if !settings::in_kubernetes() {
+    if !environment::in_kubernetes() {
         return;
     }
     while registry.health().status != HealthStatus::Ready {

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::compute_arguments::ComputeArguments;
-use crate::outbound::HostPattern;
-use crate::settings;
+use crate::delivery::HostPattern;
+use crate::environment;
 use crate::telemetry::{LogFormat, LogLevel};
 
 /// The longest time that an option can be set to, in seconds: a day.
@@ -41,11 +41,11 @@ pub(super) struct ListeningArguments {
     #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
     pub(super) host: IpAddr,
     /// Port to listen on; 0 takes a free one, which the log names.
-    #[arg(long, env = settings::PORT, default_value_t = 5000)]
+    #[arg(long, env = environment::PORT, default_value_t = 5000)]
     pub(super) port: u16,
     /// Token that requests must carry as `Authorization: Bearer TOKEN`; only /health-check and
     /// /ready can do without. Default: no token is asked for.
-    #[arg(long, env = settings::AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, env = environment::AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) auth_token: Option<SecretString>,
     /// Web page that may use this server from a browser, as in `https://example.com`, or * for all.
     /// Can be given several times. Default: none.
@@ -70,16 +70,16 @@ pub(super) struct ListeningArguments {
 #[command(next_help_heading = "Predictions")]
 pub(super) struct WorkArguments {
     /// Drawings at once, stepped together as one batch of CLIP.
-    #[arg(long, env = settings::MAX_CONCURRENCY, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, env = environment::MAX_CONCURRENCY, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) slots: u16,
     /// Predictions that may wait for a slot; with 0 a busy server answers 409, as Cog does.
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(super) queue: u16,
     /// Seconds that loading CLIP may take; 0 or nothing means any time.
-    #[arg(long, env = settings::SETUP_TIMEOUT, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, env = environment::SETUP_TIMEOUT, value_name = "SECONDS", value_parser = seconds)]
     pub(super) setup_timeout: Option<Duration>,
     /// Events of a prediction that a late subscriber can still read; 0 keeps none.
-    #[arg(long, env = settings::STREAM_HISTORY_CAPACITY, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, env = environment::STREAM_HISTORY_CAPACITY, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(super) history: u32,
     /// Finished predictions that GET /predictions still shows.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
@@ -104,13 +104,13 @@ pub(super) struct SendingArguments {
     #[arg(long, value_name = "URL", value_parser = web_address)]
     pub(super) upload_url: Option<Url>,
     /// Least seconds between webhooks of one prediction, apart from its first and its last.
-    #[arg(long, env = settings::THROTTLE_RESPONSE_INTERVAL, default_value = "0.5", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, env = environment::THROTTLE_RESPONSE_INTERVAL, default_value = "0.5", value_name = "SECONDS", value_parser = seconds)]
     pub(super) webhook_interval: Duration,
     /// Bearer token that webhooks carry.
-    #[arg(long, env = settings::WEBHOOK_AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, env = environment::WEBHOOK_AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) webhook_auth_token: Option<SecretString>,
     /// What webhooks and uploads call their sender. Default: clipdraw and the version.
-    #[arg(long, env = settings::USER_AGENT, value_name = "TEXT")]
+    #[arg(long, env = environment::USER_AGENT, value_name = "TEXT")]
     pub(super) user_agent: Option<String>,
     /// Host that webhooks and uploads may go to: hooks.example.com, *.example.com or an IP address,
     /// with an optional :port. Can be given several times. Default: every host.
@@ -138,13 +138,13 @@ pub(super) struct StoppingArguments {
 #[command(next_help_heading = "Log")]
 pub(super) struct LoggingArguments {
     /// Form of log lines.
-    #[arg(long = "log-format", env = settings::LOG_FORMAT, default_value = "json", value_name = "FORMAT", ignore_case = true)]
+    #[arg(long = "log-format", env = environment::LOG_FORMAT, default_value = "json", value_name = "FORMAT", ignore_case = true)]
     pub(super) format: LogFormat,
     /// Least severe log lines.
-    #[arg(long = "log-level", env = settings::LOG_LEVEL, default_value = "info", value_name = "LEVEL", ignore_case = true)]
+    #[arg(long = "log-level", env = environment::LOG_LEVEL, default_value = "info", value_name = "LEVEL", ignore_case = true)]
     pub(super) level: LogLevel,
     /// Log lines by module, as in clipdraw=debug,hyper=info; wins over the level.
-    #[arg(long = "log-filter", env = settings::LOG_FILTER, value_name = "FILTER")]
+    #[arg(long = "log-filter", env = environment::LOG_FILTER, value_name = "FILTER")]
     pub(super) filter: Option<String>,
 }
 

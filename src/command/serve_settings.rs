@@ -7,11 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::serve_arguments::ServeArguments;
 use super::signals::Termination;
+use crate::delivery::webhook::Pace;
+use crate::delivery::{self, Client, Place, Policy, PrivateAddresses, Uploader};
 use crate::http::{Limits, Patience};
-use crate::outbound::{self, Client, Place, Policy, PrivateAddresses, Uploader};
 use crate::service;
 use crate::telemetry::LogSettings;
-use crate::webhook::Pace;
 
 impl ServeArguments {
     pub(super) fn log_settings(&self) -> LogSettings {
@@ -32,7 +32,7 @@ impl ServeArguments {
 
     pub(super) fn client(&self) -> anyhow::Result<Arc<Client>> {
         let sending = &self.sending;
-        let settings = outbound::Settings {
+        let settings = delivery::Settings {
             policy: Policy {
                 allowed_hosts: (!sending.allow_target.is_empty())
                     .then(|| sending.allow_target.clone()),
@@ -44,7 +44,7 @@ impl ServeArguments {
             },
             user_agent: sending.user_agent.clone().filter(|text| !text.is_empty()),
             webhook_token: present(sending.webhook_auth_token.as_ref()),
-            timeouts: outbound::Timeouts::default(),
+            timeouts: delivery::Timeouts::default(),
         };
         Ok(Arc::new(Client::new(settings)?))
     }

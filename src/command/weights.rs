@@ -10,11 +10,11 @@ use clap::{Args, Subcommand};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::clip::WeightsSource;
+use crate::environment;
 use crate::model_store::{
     Entry, Event, Folders, Order, Patience, Place, PublishedModel, StoreError, Verdict, choose,
     fetch, inventory, registry, verify, weights_files,
 };
-use crate::settings;
 
 /// Which weights to draw with; for every subcommand that loads a model.
 #[derive(Debug, Clone, Args)]
@@ -22,7 +22,7 @@ pub struct WeightsChoice {
     /// CLIP weights: a name from `clipdraw weights list`, or a file.
     ///
     /// Without it: the best full-size weights on this machine, else the embedded model.
-    #[arg(long, value_name = "NAME|PATH", env = settings::WEIGHTS)]
+    #[arg(long, value_name = "NAME|PATH", env = environment::WEIGHTS)]
     weights: Option<String>,
     #[command(flatten)]
     folder: WeightsFolder,
@@ -43,7 +43,7 @@ impl WeightsChoice {
 #[derive(Debug, Clone, Args)]
 pub struct WeightsFolder {
     /// The folder with CLIP weights, instead of the checkout's and the user's own.
-    #[arg(long, value_name = "FOLDER", env = settings::WEIGHTS_DIR, global = true, value_parser = OsStringValueParser::new())]
+    #[arg(long, value_name = "FOLDER", env = environment::WEIGHTS_DIR, global = true, value_parser = OsStringValueParser::new())]
     weights_dir: Option<OsString>,
 }
 

@@ -14,9 +14,10 @@ use super::loss::{Losses, PromptLoss};
 use super::optimizer::{Optimizer, Rates, clamp};
 use super::recipe::Recipe;
 use super::spec::{Spec, WeightedPrompt};
-use crate::augment::{View, Views, random_views, view_gradient};
 use crate::clip::{Clip, ClipError, Contrast};
-use crate::raster::{Painting, paint};
+use crate::render::cpu::raster::{Painting, paint};
+use crate::render::cpu::warp::{Views, view_gradient};
+use crate::render::view::{View, random_views};
 use crate::scene::start::strokes_in_style;
 use crate::scene::{Picture, Strokes};
 

@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use crate::augment::Views;
 use crate::clip::{Clip, ClipError, Contrast, ViewGroup};
+use crate::render::cpu::warp::Views;
 
 /// The views of one drawing and the texts that they are held against.
 pub(super) struct Subject<'a> {

@@ -3,7 +3,7 @@
 use axum::Json;
 use serde_json::{Value, json};
 
-use crate::prediction::openapi::{self, COG_VERSION};
+use crate::cog::openapi::{self, COG_VERSION};
 
 /// `GET /`: where everything is.
 pub(super) async fn index() -> Json<Value> {

@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use utoipa_swagger_ui::Config;
 
-use crate::prediction::openapi;
+use crate::cog::openapi;
 
 /// What the page may load: nothing from elsewhere. Swagger UI sets styles from its scripts and
 /// draws its icons from data URLs.

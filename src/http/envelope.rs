@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::bounded::{BoundedValue, IgnoredTexts};
+use super::bounded_json::{BoundedValue, IgnoredTexts};
 use super::error::HttpError;
-use crate::prediction::Detail;
-use crate::webhook::EventFilter;
+use crate::cog::Detail;
+use crate::delivery::webhook::EventFilter;
 
 /// The most characters of a prediction's id.
 const LONGEST_ID: usize = 128;

@@ -9,7 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::prediction::{Detail, InputErrors};
+use crate::cog::Detail;
+use crate::inputs::InputErrors;
 use crate::service::Prediction;
 
 /// Why a request is refused.

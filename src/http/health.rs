@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::application::Application;
-use crate::prediction::openapi::COG_VERSION;
+use super::state::Application;
+use crate::cog::openapi::COG_VERSION;
 use crate::service::{Health, HealthStatus};
 
 /// `GET /health-check`: 200 in every state, the state is in the body.

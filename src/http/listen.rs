@@ -22,8 +22,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::activity::{Activity, AnswerBody, Answering, Patience, WatchedStream};
-use super::unread::SharedBody;
+use super::connection_watch::{Activity, AnswerBody, Answering, Patience, WatchedStream};
+use super::drain::SharedBody;
 
 /// The first pause after the system refused a connection; it doubles up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -8,19 +8,19 @@
 //!
 //! Nothing here computes: a handler checks a request, hands it to the service, and watches.
 
-mod activity;
-mod unread;
-mod bounded;
+mod connection_watch;
+mod drain;
+mod bounded_json;
 mod error;
 mod preference;
-mod access;
-mod observe;
+mod auth;
+mod request_log;
 mod docs;
 mod envelope;
-mod capacity;
-mod final_frames;
-mod application;
-mod sending;
+mod output_budget;
+mod completed_event;
+mod state;
+mod targets;
 mod stream;
 mod health;
 mod discovery;
@@ -29,6 +29,6 @@ mod trainings;
 mod router;
 pub mod listen;
 
-pub use activity::Patience;
-pub use application::{Limits, Settings};
+pub use connection_watch::Patience;
 pub use router::router;
+pub use state::{Limits, Settings};

@@ -13,15 +13,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::application::Application;
-use super::capacity::check_output;
 use super::envelope::{PredictionRequest, check_id};
 use super::error::HttpError;
-use super::observe::about;
+use super::output_budget::check_output;
 use super::preference::{Preference, accepts_events, last_event};
-use super::sending::Sending;
+use super::request_log::about;
+use super::state::Application;
 use super::stream::{Seat, events, events_from_the_first};
-use crate::prediction::{Detail, Input};
+use super::targets::Sending;
+use crate::cog::Detail;
+use crate::inputs::Input;
 use crate::service::{Destination, Lifeline, Prediction, Refusal, Request as Order, Snapshot};
 
 /// Answers with more bytes of output than this are written elsewhere, since that takes a while.

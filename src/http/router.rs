@@ -14,9 +14,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{error, info};
 
-use super::application::{Application, Settings};
 use super::error::HttpError;
-use super::{access, discovery, docs, health, observe, predictions, trainings};
+use super::state::{Application, Settings};
+use super::{auth, discovery, docs, health, predictions, request_log, trainings};
 
 /// How long a browser may remember that a page may use this server.
 const CORS_AGE: Duration = Duration::from_hours(1);
@@ -32,9 +32,9 @@ pub fn router(settings: Settings) -> Router {
         .layer(body_limit)
         .layer(CatchPanicLayer::custom(after_panic));
     if let Some(token) = token {
-        router = router.layer(middleware::from_fn_with_state(token, access::guard));
+        router = router.layer(middleware::from_fn_with_state(token, auth::guard));
     }
-    router = router.layer(middleware::from_fn(observe::observe));
+    router = router.layer(middleware::from_fn(request_log::observe));
     match cors {
         Some(cors) => router.layer(cors),
         None => router,

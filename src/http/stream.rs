@@ -17,9 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::application::Application;
+use super::completed_event::FinalFrame;
 use super::error::HttpError;
-use super::final_frames::FinalFrame;
+use super::state::Application;
 use crate::service::{Event, Prediction, Subscriber};
 use crate::telemetry::metric;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
-use super::application::Application;
 use super::error::HttpError;
 use super::predictions;
 use super::preference::accepts_events;
+use super::state::Application;
 
 /// `POST /trainings`.
 pub(super) async fn create(

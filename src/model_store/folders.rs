@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::registry::{PublishedModel, Source};
-use crate::settings;
+use crate::environment;
 
 /// The folders that are searched for weights, the first of which receives new ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,10 @@ impl Folders {
         if let Some(folder) = named {
             return Self(vec![folder]);
         }
-        let checkout = settings::checkout()
+        let checkout = environment::checkout()
             .map(|root| root.join("weights"))
             .filter(|folder| folder.is_dir());
-        let user = settings::user_data_folder().map(|folder| folder.join("clipdraw/weights"));
+        let user = environment::user_data_folder().map(|folder| folder.join("clipdraw/weights"));
         Self(checkout.into_iter().chain(user).collect())
     }
 

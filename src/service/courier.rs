@@ -14,7 +14,8 @@ use super::prediction::{Ending, Prediction};
 use super::registry::Registry;
 use super::report::{Destination, Report};
 use crate::draw::{Frame, Losses};
-use crate::prediction::{Input, Maker, encode_frame, opening_line, step_line};
+use crate::inputs::Input;
+use crate::output::{Provenance, opening_line, step_line};
 
 /// Pixels of a PNG for one of the canvas.
 const PNG_SCALE: f32 = 1.0;
@@ -51,7 +52,7 @@ pub(super) async fn run(courier: Courier, inbox: UnboundedReceiver<Report>) {
 
 impl Courier {
     async fn carry(self, mut inbox: UnboundedReceiver<Report>) -> Ending {
-        let mut maker = None;
+        let mut provenance = None;
         loop {
             let report = tokio::select! {
                 biased;
@@ -62,10 +63,10 @@ impl Courier {
             match report {
                 Some(Report::Started(by)) => {
                     self.begin(&by);
-                    maker = Some(by);
+                    provenance = Some(by);
                 }
                 Some(Report::Frame { frame, pace, room }) => {
-                    let Some(by) = &maker else { continue };
+                    let Some(by) = &provenance else { continue };
                     let delivered = tokio::select! {
                         () = self.registry.abandonment() => return Ending::Canceled,
                         () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
@@ -100,16 +101,20 @@ impl Courier {
                 Some(Report::Ended(Ending::Failed(message))) => return Ending::Failed(message),
                 // A drawing that was finished just before has not been delivered in full.
                 Some(Report::Ended(_)) | None => return Ending::Canceled,
-                Some(Report::Started(maker)) => self.begin(&maker),
+                Some(Report::Started(provenance)) => self.begin(&provenance),
                 Some(Report::Frame { .. }) => {}
             }
         }
     }
 
-    fn begin(&self, maker: &Maker) {
+    fn begin(&self, provenance: &Provenance) {
         self.prediction.start();
         self.prediction.metric("seed", self.input.spec.seed.into());
-        self.say(&opening_line(&self.input, maker));
+        self.say(&opening_line(
+            self.input.prompt(),
+            &self.input.spec,
+            provenance,
+        ));
     }
 
     /// Writes a line into the prediction's log and into the server's.
@@ -119,14 +124,21 @@ impl Courier {
     }
 
     /// Makes a file of the frame and tells of it. The error is for the caller to read.
-    async fn deliver(&self, frame: Frame, pace: f64, maker: &Arc<Maker>) -> Result<(), String> {
+    async fn deliver(
+        &self,
+        frame: Frame,
+        pace: f64,
+        provenance: &Arc<Provenance>,
+    ) -> Result<(), String> {
         let step = frame.step;
         let steps = self.input.spec.steps;
         let losses = frame.losses.clone();
-        let (input, maker) = (self.input.clone(), Arc::clone(maker));
+        let (input, provenance) = (self.input.clone(), Arc::clone(provenance));
         let format = self.input.output_format;
         let encoding = tokio::task::spawn_blocking(move || {
-            encode_frame(&frame, &input, &maker, (format, PNG_SCALE))
+            input
+                .document(&frame, &provenance)
+                .encode(format, PNG_SCALE)
         });
         let bytes = encoding
             .await

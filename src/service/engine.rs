@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crate::clip::Clip;
 use crate::draw::{DrawError, Drawing, Progress, Spec, advance};
-use crate::prediction::Maker;
+use crate::output::Provenance;
 
 /// Draws for the worker thread, several drawings at once. It lives on that thread from its loading
 /// to its end, so it needs to be neither `Send` nor `Sync`.
@@ -13,8 +13,8 @@ pub trait Engine {
     /// several drawings fails.
     type Drawing: Clone;
 
-    /// What is written into every file about the maker of it.
-    fn maker(&self) -> &Maker;
+    /// What is written into every file about the provenance of it.
+    fn provenance(&self) -> &Provenance;
 
     /// Begins a drawing.
     ///
@@ -36,21 +36,21 @@ pub trait Engine {
 #[derive(Debug)]
 pub struct ClipEngine {
     clip: Clip,
-    maker: Maker,
+    provenance: Provenance,
 }
 
 impl ClipEngine {
     /// Takes over a loaded model.
-    pub fn new(clip: Clip, maker: Maker) -> Self {
-        Self { clip, maker }
+    pub fn new(clip: Clip, provenance: Provenance) -> Self {
+        Self { clip, provenance }
     }
 }
 
 impl Engine for ClipEngine {
     type Drawing = Drawing;
 
-    fn maker(&self) -> &Maker {
-        &self.maker
+    fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     fn start(&self, spec: &Spec) -> Result<Drawing, DrawError> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::prediction::Ending;
+use crate::delivery::Uploader;
 use crate::draw::Frame;
-use crate::outbound::Uploader;
-use crate::prediction::Maker;
+use crate::output::Provenance;
 
 /// Where the files of a prediction go.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub enum Destination {
 #[derive(Debug)]
 pub(super) enum Report {
     /// It has its slot.
-    Started(Arc<Maker>),
+    Started(Arc<Provenance>),
     /// A frame is due.
     Frame {
         frame: Frame,

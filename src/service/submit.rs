@@ -9,7 +9,7 @@ use super::courier::{self, Courier};
 use super::prediction::{Lifeline, Prediction};
 use super::registry::{Job, Refusal, Registry};
 use super::report::Destination;
-use crate::prediction::Input;
+use crate::inputs::Input;
 
 /// What a caller wants drawn.
 #[derive(Debug)]

@@ -89,12 +89,12 @@ impl<E: Engine> Worker<E> {
         info!("loading the model");
         match guarded(|| (self.load)().map_err(|cause| chain(&*cause))).unwrap_or_else(Err) {
             Ok(engine) => {
-                let maker = engine.maker();
+                let provenance = engine.provenance();
                 let line = format!(
                     "CLIP {} on {} in {} is ready after {:.1} s",
-                    maker.model,
-                    maker.device,
-                    maker.precision,
+                    provenance.model,
+                    provenance.device,
+                    provenance.precision,
                     began.elapsed().as_secs_f64()
                 );
                 info!("{line}");
@@ -140,7 +140,7 @@ impl<E: Engine> Worker<E> {
 
     /// Draws until the book is closed; the error says why the model is out of order.
     fn draw(&self, engine: &E) -> Result<(), String> {
-        let maker = Arc::new(engine.maker().clone());
+        let provenance = Arc::new(engine.provenance().clone());
         let mut sessions: Vec<Session<E::Drawing>> = Vec::new();
         let mut apart = false;
         loop {
@@ -153,7 +153,7 @@ impl<E: Engine> Worker<E> {
                     tell(&job.reports, Report::Ended(Ending::Canceled));
                     continue;
                 }
-                tell(&job.reports, Report::Started(Arc::clone(&maker)));
+                tell(&job.reports, Report::Started(Arc::clone(&provenance)));
                 match guarded(|| engine.start(&job.spec).map_err(|cause| chain(&cause))) {
                     Ok(Ok(drawing)) => sessions.push(Session::new(job, drawing)),
                     Ok(Err(message)) => fail(&job.reports, &message),

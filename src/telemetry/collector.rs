@@ -11,7 +11,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::settings;
+use crate::environment;
 
 /// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub(super) struct Collector {
 impl Collector {
     /// The collector that the environment names, if it names one.
     pub(super) fn from_environment() -> Result<Option<Self>, CollectorError> {
-        let Some(service) = settings::trace_collector() else {
+        let Some(service) = environment::trace_collector() else {
             return Ok(None);
         };
         // Fails only when a provider is there already, and then that one is used.

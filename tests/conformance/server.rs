@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::cog::{self, Environment};
-use crate::site::{Choices, Site};
+use crate::support::server::{Choices, Site};
 
 /// Nothing that is waited for takes longer.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);

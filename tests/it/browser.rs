@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use clipdraw::encode::{Metadata, svg_to_png, write_svg};
-use clipdraw::raster::paint;
+use clipdraw::output::{Metadata, svg_to_png, write_svg};
+use clipdraw::render::cpu::raster::paint;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Canvas, Picture, Strokes};
 use tiny_skia::Pixmap;
 
-use crate::devtools::{browser, headless};
+use crate::support::devtools::{browser, headless};
 
 fn scene() -> Strokes {
     let mut strokes = random_strokes(&Canvas::default(), 64, 3);

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::site::{Answer, Choices, Site, named, pause, raw_post, small};
+use crate::support::server::{Answer, Choices, Site, named, pause, raw_post, small};
 
 /// Everything that the server still says on a connection, until it closes it.
 async fn rest(stream: &mut TcpStream) -> String {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::site::{Answer, Choices, Site, named, pause, small};
+use crate::support::server::{Answer, Choices, Site, named, pause, small};
 
 const BUSY: &str = r#"{"error":"At capacity - all prediction slots busy","status":"failed"}"#;
 

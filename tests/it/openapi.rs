@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clipdraw::prediction::{FIELDS, Field, Input, InputErrors, Kind, Problem, openapi};
+use clipdraw::cog::openapi;
+use clipdraw::inputs::{FIELDS, Field, Input, InputErrors, Kind, Problem};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use clipdraw::outbound::Policy;
+use clipdraw::delivery::Policy;
 use clipdraw::service::HealthStatus;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::devtools::pass_over;
-use crate::site::{Choices, Site, pause, small};
+use crate::support::devtools::pass_over;
+use crate::support::server::{Choices, Site, pause, small};
 
 /// What the script ends with where its tools cannot be had.
 const PASSED_OVER: i32 = 77;

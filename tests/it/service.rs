@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clipdraw::prediction::Input;
+use clipdraw::inputs::Input;
 use clipdraw::service::{
     Destination, Event, HealthStatus, Lifeline, Prediction, Refusal, Registry, Request, Snapshot,
     Status, worker,
 };
 use serde_json::{Value, json};
 
-use crate::fake_engine::{Controls, limits, loader, ready_registry};
+use crate::support::fake_engine::{Controls, limits, loader, ready_registry};
 
 fn request(id: &str, values: &Value) -> Request {
     let mut all = json!({"num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7});

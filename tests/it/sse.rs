@@ -9,8 +9,8 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::fake_engine::loader;
-use crate::site::{Answer, Choices, Parts, Site, named, parts, pause, small};
+use crate::support::fake_engine::loader;
+use crate::support::server::{Answer, Choices, Parts, Site, named, parts, pause, small};
 
 /// One frame of a stream.
 #[derive(Debug, Clone, PartialEq)]

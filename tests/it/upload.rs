@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clipdraw::outbound::{
+use clipdraw::delivery::{
     Client, OutboundError, Place, Policy, PrivateAddresses, Schedule, SendError, Settings,
     Timeouts, UploadError, Uploader,
 };

@@ -8,10 +8,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use axum::serve::Listener;
-use clipdraw::outbound::{Client, Policy, PrivateAddresses, Schedule, Settings, Timeouts};
-use clipdraw::prediction::Input;
+use clipdraw::delivery::webhook::{EventFilter, Pace, Sender, Webhook, WebhookEvent};
+use clipdraw::delivery::{Client, Policy, PrivateAddresses, Schedule, Settings, Timeouts};
+use clipdraw::inputs::Input;
 use clipdraw::service::{Destination, Lifeline, Prediction, Registry, Request, Status};
-use clipdraw::webhook::{EventFilter, Pace, Sender, Webhook, WebhookEvent};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::fake_engine::{limits, ready_registry};
+use crate::support::fake_engine::{limits, ready_registry};
 
 /// Repeats without waiting, and tells every change.
 pub(crate) const AT_ONCE: Pace = Pace {

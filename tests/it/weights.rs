@@ -12,7 +12,7 @@ use clipdraw::model_store::{
 };
 use tempfile::TempDir;
 
-use crate::file_server::{Answer, FileServer};
+use crate::support::file_server::{Answer, FileServer};
 
 /// A file of 200 kB, more than any buffer on the way holds.
 fn contents() -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! How long painting takes, and the way back to a gradient.
 
-use clipdraw::raster;
+use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes, start};
 
 /// Strokes of a start with half widths spread evenly up to the widest.

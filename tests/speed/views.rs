@@ -1,7 +1,8 @@
 //! Views of a 224 x 224 canvas: resampling and its transpose, for the input sizes of the embedded
 //! model (64) and of ViT-B/32 (224).
 
-use clipdraw::augment::{Views, random_views, view_gradient};
+use clipdraw::render::cpu::warp::{Views, view_gradient};
+use clipdraw::render::view::random_views;
 use clipdraw::scene::Picture;
 use divan::Bencher;
 use rand::SeedableRng;

@@ -1,6 +1,6 @@
 //! Every input with every kind of wrong value, and the values that are allowed.
 
-use clipdraw::prediction::{FIELDS, Field, Kind};
+use clipdraw::inputs::{FIELDS, Field, Kind};
 use serde_json::{Value, json};
 
 use super::super::case::{Case, Step, post, predict};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use clipdraw::prediction::field::{COLOR_PATTERN, FIELDS, Field, Kind};
+use clipdraw::inputs::field::{COLOR_PATTERN, FIELDS, Field, Kind};
 use serde_json::{Map, Value, json};
 
 use super::{root, succeeded};

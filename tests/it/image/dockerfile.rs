@@ -187,8 +187,12 @@ fn what_is_compiled_in_reaches_the_compiler() {
                 folders.push(path);
             } else {
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
-                for name in text.split("include_bytes!(\"../../").skip(1) {
+                for name in text.split("include_bytes!(\"").skip(1) {
                     let name = name.split('"').next().unwrap();
+                    let beside = path.parent().unwrap().join(name);
+                    let included = beside.canonicalize().unwrap();
+                    let name = included.strip_prefix(root().canonicalize().unwrap());
+                    let name = name.unwrap().to_str().unwrap();
                     let reaches =
                         |copy: &&str| name == *copy || name.starts_with(&format!("{copy}/"));
                     assert!(copied.iter().any(reaches), "{name} is not copied");

@@ -1,6 +1,6 @@
 //! Strokes that no sane drawing has.
 
-use clipdraw::raster;
+use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Point, Strokes, start};
 use proptest::prelude::*;
 

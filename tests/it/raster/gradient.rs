@@ -1,6 +1,6 @@
 //! Gradients against central differences.
 
-use clipdraw::raster;
+use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes};
 
 use super::{reference, scenes};

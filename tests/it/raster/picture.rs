@@ -1,6 +1,6 @@
 //! What pictures show.
 
-use clipdraw::raster;
+use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes};
 
 use super::{reference, scenes};

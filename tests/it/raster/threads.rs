@@ -1,6 +1,6 @@
 //! The same bytes on any number of threads.
 
-use clipdraw::raster;
+use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Picture, Strokes};
 
 use super::scenes;

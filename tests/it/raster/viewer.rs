@@ -1,7 +1,7 @@
 //! What pictures show against what a viewer shows for the same strokes as SVG.
 
-use clipdraw::encode::{Metadata, svg_to_png, write_svg};
-use clipdraw::raster;
+use clipdraw::output::{Metadata, svg_to_png, write_svg};
+use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes};
 
 use super::picture::{RANDOM, root_mean_square};

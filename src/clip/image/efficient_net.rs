@@ -1,0 +1,301 @@
+//! An image tower of inverted residuals: EfficientNet-Lite, with the mean of its last map and a projection.
+//!
+//! On a processor it is the quickest tower for what it knows: its convolutions see one channel each, or
+//! one pixel each. The layout is that of Tan & Le 2019, table 1, in the Lite edition of
+//! tensorflow/tpu (`efficientnet_lite_builder.py`): no squeeze and excitation, `ReLU6` throughout, and
+//! "same" padding as TensorFlow has it. Batch normalisation is folded into the convolutions before the
+//! weights are written.
+
+use tch::{TchError, Tensor};
+
+use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
+use crate::clip::config::{ClipConfig, EfficientNetSize};
+use crate::clip::error::ClipError;
+use crate::clip::layers::Linear;
+
+/// How many times wider the middle of a block is than what comes in, by stage.
+const EXPANSIONS: [i64; 7] = [1, 6, 6, 6, 6, 6, 6];
+/// Side of the kernel in the middle of a block, by stage.
+const KERNELS: [i64; 7] = [3, 3, 5, 3, 5, 5, 3];
+/// Step of the first block, by stage.
+const STRIDES: [i64; 7] = [1, 2, 2, 2, 1, 2, 1];
+/// Where `ReLU6` ends.
+pub const CEILING: f64 = 6.0;
+
+/// The sizes of one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockSize {
+    /// Channels that come in.
+    pub inputs: i64,
+    /// Channels in the middle.
+    pub middle: i64,
+    /// Channels that go out.
+    pub outputs: i64,
+    /// Side of the kernel in the middle.
+    pub kernel: i64,
+    /// Step in pixels.
+    pub stride: i64,
+}
+
+impl BlockSize {
+    /// Whether what comes in is added to what goes out.
+    pub fn has_shortcut(self) -> bool {
+        self.stride == 1 && self.inputs == self.outputs
+    }
+
+    /// Whether there is a convolution that makes the middle wider than what comes in.
+    pub fn expands(self) -> bool {
+        self.middle != self.inputs
+    }
+}
+
+impl EfficientNetSize {
+    /// The sizes of all blocks in their order.
+    pub fn blocks(&self) -> Vec<BlockSize> {
+        let mut blocks = Vec::new();
+        let mut inputs = self.stem;
+        for stage in 0..self.layers.len() {
+            for index in 0..self.layers[stage] {
+                blocks.push(BlockSize {
+                    inputs,
+                    middle: inputs * EXPANSIONS[stage],
+                    outputs: self.widths[stage],
+                    kernel: KERNELS[stage],
+                    stride: if index == 0 { STRIDES[stage] } else { 1 },
+                });
+                inputs = self.widths[stage];
+            }
+        }
+        blocks
+    }
+}
+
+/// The rows and columns of zeros that TensorFlow's "same" padding puts before and after a side, so that
+/// the output has `side / stride` pixels, rounded up: the odd one comes after.
+pub(crate) fn same_padding(side: i64, kernel: i64, stride: i64) -> [i64; 2] {
+    let outputs = (side + stride - 1) / stride;
+    let total = ((outputs - 1) * stride + kernel - side).max(0);
+    [total / 2, total - total / 2]
+}
+
+/// A map with the zeros around it that "same" padding wants and a convolution cannot make by itself,
+/// and the zeros that it can, on each side.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn pad(map: &Tensor, kernel: i64, stride: i64) -> Result<(Tensor, i64), TchError> {
+    let size = map.size();
+    let [top, bottom] = same_padding(size[2], kernel, stride);
+    let [left, right] = same_padding(size[3], kernel, stride);
+    if [top, bottom, left, right].iter().all(|zeros| *zeros == top) {
+        return Ok((map.shallow_clone(), top));
+    }
+    let padded = map.f_constant_pad_nd([left, right, top, bottom])?;
+    Ok((padded, 0))
+}
+
+/// A convolution with "same" padding.
+#[derive(Debug, Clone)]
+struct Convolution {
+    kernel: Frozen,
+    bias: Frozen,
+    side: i64,
+    stride: i64,
+    groups: i64,
+}
+
+impl Convolution {
+    /// Reads `weight` `[outputs, inputs, side, side]` and `bias`.
+    fn dense(
+        weights: &Weights<'_>,
+        [inputs, outputs]: [i64; 2],
+        [side, stride]: [i64; 2],
+    ) -> Result<Self, ClipError> {
+        let kernel = weights.tensor("weight", &[outputs, inputs, side, side])?;
+        Ok(Self {
+            kernel: weights.place_kernel(&kernel)?,
+            bias: weights.placed("bias", &[outputs])?,
+            side,
+            stride,
+            groups: 1,
+        })
+    }
+
+    /// Reads `weight` `[channels, 1, side, side]` and `bias`: each channel is seen alone.
+    fn depthwise(
+        weights: &Weights<'_>,
+        channels: i64,
+        [side, stride]: [i64; 2],
+    ) -> Result<Self, ClipError> {
+        let kernel = weights.tensor("weight", &[channels, 1, side, side])?;
+        Ok(Self {
+            kernel: weights.place_kernel(&kernel)?,
+            bias: weights.placed("bias", &[channels])?,
+            side,
+            stride,
+            groups: channels,
+        })
+    }
+
+    fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
+        let (map, padding) = pad(map, self.side, self.stride)?;
+        let (kernel, bias) = (&*self.kernel, Some(&*self.bias));
+        map.f_conv2d(
+            kernel,
+            bias,
+            [self.stride; 2],
+            [padding; 2],
+            [1, 1],
+            self.groups,
+        )
+    }
+
+    fn forward_bent(&self, map: &Tensor) -> Result<Tensor, TchError> {
+        self.forward(map)?.f_clamp(0.0, CEILING)
+    }
+}
+
+/// Wide in the middle, where every channel is seen alone; narrow outside.
+#[derive(Debug, Clone)]
+struct Block {
+    expand: Option<Convolution>,
+    depthwise: Convolution,
+    project: Convolution,
+    has_shortcut: bool,
+}
+
+impl Block {
+    fn new(weights: &Weights<'_>, size: BlockSize) -> Result<Self, ClipError> {
+        let BlockSize {
+            inputs,
+            middle,
+            outputs,
+            kernel,
+            stride,
+        } = size;
+        let expand = if size.expands() {
+            Some(Convolution::dense(
+                &weights.at("expand"),
+                [inputs, middle],
+                [1, 1],
+            )?)
+        } else {
+            None
+        };
+        Ok(Self {
+            expand,
+            depthwise: Convolution::depthwise(&weights.at("depthwise"), middle, [kernel, stride])?,
+            project: Convolution::dense(&weights.at("project"), [middle, outputs], [1, 1])?,
+            has_shortcut: size.has_shortcut(),
+        })
+    }
+
+    fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
+        let middle = match &self.expand {
+            Some(expand) => expand.forward_bent(map)?,
+            None => map.shallow_clone(),
+        };
+        let middle = self.depthwise.forward_bent(&middle)?;
+        let outputs = self.project.forward(&middle)?;
+        if self.has_shortcut {
+            outputs.f_add(map)
+        } else {
+            Ok(outputs)
+        }
+    }
+}
+
+/// Stem, blocks, head, mean, projection.
+#[derive(Debug, Clone)]
+pub(crate) struct EfficientNet {
+    stem: Convolution,
+    blocks: Vec<Block>,
+    head: Convolution,
+    projection: Linear,
+}
+
+impl EfficientNet {
+    /// Reads `visual`.
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        size: EfficientNetSize,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
+        let names = weights.at("blocks");
+        let blocks = size.blocks().into_iter().enumerate();
+        let blocks = blocks.map(|(index, size)| Block::new(&names.at(index), size));
+        let last = size.widths[size.widths.len() - 1];
+        Ok(Self {
+            stem: Convolution::dense(&weights.at("stem"), [3, size.stem], [3, 2])?,
+            blocks: blocks.collect::<Result<_, _>>()?,
+            head: Convolution::dense(&weights.at("head"), [last, size.head], [1, 1])?,
+            projection: Linear::new(&weights.at("projection"), size.head, config.embedding)?,
+        })
+    }
+
+    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        let map = channels_last(&pictures.f_to_kind(self.stem.bias.kind())?)?;
+        let mut map = self.stem.forward_bent(&map)?;
+        for block in &self.blocks {
+            map = block.forward(&map)?;
+        }
+        let map = self.head.forward_bent(&map)?;
+        self.projection
+            .forward(&map.f_mean_dim([2_i64, 3].as_slice(), false, None)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_is_tensorflows() {
+        // tf.nn.conv2d's documentation: an even side with stride 2 gets its zeros after.
+        assert_eq!(same_padding(64, 3, 2), [0, 1]);
+        assert_eq!(same_padding(16, 5, 2), [1, 2]);
+        assert_eq!(same_padding(7, 3, 2), [1, 1]);
+        assert_eq!(same_padding(8, 5, 1), [2, 2]);
+        assert_eq!(same_padding(8, 1, 1), [0, 0]);
+    }
+
+    #[test]
+    fn the_blocks_are_those_of_lite0() {
+        let blocks = EfficientNetSize::lite0().blocks();
+        assert_eq!(blocks.len(), 16);
+        let first = BlockSize {
+            inputs: 32,
+            middle: 32,
+            outputs: 16,
+            kernel: 3,
+            stride: 1,
+        };
+        assert_eq!(blocks[0], first);
+        assert!(!first.expands() && !first.has_shortcut());
+        let last = BlockSize {
+            inputs: 192,
+            middle: 1152,
+            outputs: 320,
+            kernel: 3,
+            stride: 1,
+        };
+        assert_eq!(blocks[15], last);
+        let reduction: i64 = blocks.iter().map(|block| block.stride).product();
+        assert_eq!(2 * reduction, 32);
+    }
+
+    #[test]
+    fn lite2_is_wider_and_deeper_but_for_its_ends() {
+        let (small, large) = (EfficientNetSize::lite0(), EfficientNetSize::lite2());
+        assert_eq!((small.stem, small.head), (large.stem, large.head));
+        for stage in 0..7 {
+            let deeper = (1.2 * small.layers[stage] as f64).ceil() as i64;
+            let repeats = if stage == 0 || stage == 6 { 1 } else { deeper };
+            assert_eq!(large.layers[stage], repeats);
+            // Multiples of eight, the nearest (`round_filters` of efficientnet_lite_builder.py).
+            let wider = (1.1 * small.widths[stage] as f64 + 4.0) as i64 / 8 * 8;
+            assert_eq!(large.widths[stage], wider);
+        }
+    }
+}

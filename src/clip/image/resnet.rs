@@ -1,0 +1,266 @@
+//! The image tower of the RN models: OpenAI's ModifiedResNet.
+//!
+//! It differs from the usual `ResNet` by a stem of three convolutions, by average pooling instead of
+//! strides, and by attention in place of the last pooling. Batch normalisation is folded into the
+//! convolutions when the weights are read.
+
+use tch::{TchError, Tensor};
+
+use crate::clip::checkpoint::detect::RESNET_GROWTH;
+use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
+use crate::clip::config::{ClipConfig, ResNetSize};
+use crate::clip::error::ClipError;
+use crate::clip::layers::{Linear, NORM_EPSILON, attend};
+
+/// A block's output is this many times as wide as its inner convolutions.
+const EXPANSION: i64 = 4;
+
+/// A convolution with the batch normalisation behind it.
+#[derive(Debug, Clone)]
+struct Convolution {
+    kernel: Frozen,
+    bias: Frozen,
+    stride: i64,
+    padding: i64,
+}
+
+/// A kernel's sizes and step.
+#[derive(Debug, Clone, Copy)]
+struct KernelSize {
+    inputs: i64,
+    outputs: i64,
+    side: i64,
+    stride: i64,
+}
+
+impl KernelSize {
+    fn new(inputs: i64, outputs: i64, side: i64) -> Self {
+        Self {
+            inputs,
+            outputs,
+            side,
+            stride: 1,
+        }
+    }
+}
+
+impl Convolution {
+    /// Reads a convolution and its norm, whose names are given.
+    fn new(
+        weights: &Weights<'_>,
+        [convolution, norm]: [&str; 2],
+        size: KernelSize,
+    ) -> Result<Self, ClipError> {
+        let KernelSize {
+            inputs,
+            outputs,
+            side,
+            stride,
+        } = size;
+        let kernel = weights
+            .at(convolution)
+            .tensor("weight", &[outputs, inputs, side, side])?;
+        let norm = weights.at(norm);
+        let vector = |name: &str| norm.tensor(name, &[outputs]);
+        let scale = vector("weight")? / (vector("running_var")? + NORM_EPSILON).sqrt();
+        let bias = vector("bias")? - vector("running_mean")? * &scale;
+        let kernel = kernel * scale.reshape([outputs, 1, 1, 1]);
+        Ok(Self {
+            kernel: weights.place_kernel(&kernel)?,
+            bias: weights.place(&bias)?,
+            stride,
+            padding: side / 2,
+        })
+    }
+
+    fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
+        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        map.f_conv2d(&self.kernel, Some(&*self.bias), stride, padding, [1, 1], 1)
+    }
+}
+
+/// The mean of each square of `side` pixels.
+fn shrink(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
+    if side == 1 {
+        return Ok(map.shallow_clone());
+    }
+    map.f_avg_pool2d([side; 2], [side; 2], [0, 0], false, true, None)
+}
+
+/// Three convolutions, with a side past the second one added to what comes in.
+#[derive(Debug, Clone)]
+struct Bottleneck {
+    narrow: Convolution,
+    middle: Convolution,
+    widen: Convolution,
+    shortcut: Option<Convolution>,
+    stride: i64,
+}
+
+impl Bottleneck {
+    fn new(weights: &Weights<'_>, inputs: i64, width: i64, stride: i64) -> Result<Self, ClipError> {
+        let outputs = EXPANSION * width;
+        let shortcut = if stride > 1 || inputs != outputs {
+            Some(Convolution::new(
+                &weights.at("downsample"),
+                ["0", "1"],
+                KernelSize::new(inputs, outputs, 1),
+            )?)
+        } else {
+            None
+        };
+        Ok(Self {
+            narrow: Convolution::new(weights, ["conv1", "bn1"], KernelSize::new(inputs, width, 1))?,
+            middle: Convolution::new(weights, ["conv2", "bn2"], KernelSize::new(width, width, 3))?,
+            widen: Convolution::new(
+                weights,
+                ["conv3", "bn3"],
+                KernelSize::new(width, outputs, 1),
+            )?,
+            shortcut,
+            stride,
+        })
+    }
+
+    fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
+        let inner = self.narrow.forward(map)?.f_relu()?;
+        let inner = self.middle.forward(&inner)?.f_relu()?;
+        let inner = self.widen.forward(&shrink(&inner, self.stride)?)?;
+        let past = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(&shrink(map, self.stride)?)?,
+            None => map.shallow_clone(),
+        };
+        inner.f_add(&past)?.f_relu()
+    }
+}
+
+/// One token of attention over the last map: its mean asks, all its pixels answer.
+#[derive(Debug, Clone)]
+struct AttentionPool {
+    positions: Frozen,
+    queries: Linear,
+    keys_and_values: Linear,
+    output: Linear,
+    heads: i64,
+}
+
+impl AttentionPool {
+    fn new(
+        weights: &Weights<'_>,
+        width: i64,
+        heads: i64,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
+        let positions = (config.side / RESNET_GROWTH).pow(2) + 1;
+        let both = |name: &str, shape: &[i64]| -> Result<Frozen, ClipError> {
+            let (keys, values) = (weights.at("k_proj"), weights.at("v_proj"));
+            weights.place(&Tensor::cat(
+                &[keys.tensor(name, shape)?, values.tensor(name, shape)?],
+                0,
+            ))
+        };
+        Ok(Self {
+            positions: weights.placed("positional_embedding", &[positions, width])?,
+            queries: Linear::new(&weights.at("q_proj"), width, width)?,
+            keys_and_values: Linear::of(
+                both("weight", &[width, width])?,
+                Some(both("bias", &[width])?),
+            ),
+            output: Linear::new(&weights.at("c_proj"), width, config.embedding)?,
+            heads,
+        })
+    }
+
+    fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
+        let pixels = map.f_flatten(2, 3)?.f_transpose(1, 2)?;
+        let mean = pixels.f_mean_dim(1, true, None)?;
+        let tokens = Tensor::f_cat(&[&mean, &pixels], 1)?.f_add(&self.positions)?;
+        let queries = self.queries.forward(&tokens.f_narrow(1, 0, 1)?)?;
+        let parts = self.keys_and_values.forward(&tokens)?.f_chunk(2, -1)?;
+        let mixed = attend(self.heads, [&queries, &parts[0], &parts[1]], None)?;
+        self.output.forward(&mixed.f_select(1, 0)?)
+    }
+}
+
+/// Stem, four stages of blocks, attention pooling.
+#[derive(Debug, Clone)]
+pub(crate) struct ResNet {
+    stem: [Convolution; 3],
+    blocks: Vec<Bottleneck>,
+    pool: AttentionPool,
+}
+
+impl ResNet {
+    /// Reads `visual`.
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        size: ResNetSize,
+        config: &ClipConfig,
+    ) -> Result<Self, ClipError> {
+        let ResNetSize {
+            width,
+            heads,
+            layers,
+        } = size;
+        let mut blocks = Vec::new();
+        let mut inputs = width;
+        for (stage, count) in layers.into_iter().enumerate() {
+            let stage_width = width << stage;
+            let names = weights.at(format!("layer{}", stage + 1));
+            for index in 0..count {
+                let stride = if stage > 0 && index == 0 { 2 } else { 1 };
+                blocks.push(Bottleneck::new(
+                    &names.at(index),
+                    inputs,
+                    stage_width,
+                    stride,
+                )?);
+                inputs = EXPANSION * stage_width;
+            }
+        }
+        let pool = AttentionPool::new(
+            &weights.at("attnpool"),
+            width * RESNET_GROWTH,
+            heads,
+            config,
+        )?;
+        Ok(Self {
+            stem: read_stem(weights, width)?,
+            blocks,
+            pool,
+        })
+    }
+
+    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        let mut map = channels_last(&pictures.f_to_kind(self.pool.positions.kind())?)?;
+        for convolution in &self.stem {
+            map = convolution.forward(&map)?.f_relu()?;
+        }
+        map = shrink(&map, 2)?;
+        for block in &self.blocks {
+            map = block.forward(&map)?;
+        }
+        self.pool.forward(&map)
+    }
+}
+
+fn read_stem(weights: &Weights<'_>, width: i64) -> Result<[Convolution; 3], ClipError> {
+    let first = KernelSize {
+        stride: 2,
+        ..KernelSize::new(3, width / 2, 3)
+    };
+    Ok([
+        Convolution::new(weights, ["conv1", "bn1"], first)?,
+        Convolution::new(
+            weights,
+            ["conv2", "bn2"],
+            KernelSize::new(width / 2, width / 2, 3),
+        )?,
+        Convolution::new(
+            weights,
+            ["conv3", "bn3"],
+            KernelSize::new(width / 2, width, 3),
+        )?,
+    ])
+}

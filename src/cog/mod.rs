@@ -1,0 +1,6 @@
+//! Cog's contract on the wire: its OpenAPI document and the entries of its error lists.
+
+pub mod detail;
+pub mod openapi;
+
+pub use detail::Detail;

@@ -1,0 +1,83 @@
+//! The schema of the inputs, as Cog's generator writes it for a predictor with the same ones.
+
+use serde_json::{Map, Value, json};
+
+use crate::inputs::field::{COLOR_PATTERN, FIELDS, Field, Kind, plain};
+
+/// The component `Input`.
+pub(super) fn schema() -> Value {
+    let properties: Map<_, _> = FIELDS
+        .iter()
+        .enumerate()
+        .map(|(order, field)| (field.name.to_owned(), property(field, order)))
+        .collect();
+    json!({"title": "Input", "type": "object", "properties": properties})
+}
+
+/// One component for each input that is a choice, by the input's name.
+pub(super) fn choices() -> Map<String, Value> {
+    FIELDS
+        .iter()
+        .filter_map(|field| match field.kind {
+            Kind::Choice { choices, .. } => Some((
+                field.name.to_owned(),
+                json!({
+                    "title": field.name,
+                    "description": "An enumeration.",
+                    "enum": choices,
+                    "type": "string",
+                }),
+            )),
+            _ => None,
+        })
+        .collect()
+}
+
+fn property(field: &Field, order: usize) -> Value {
+    let mut property = limits(field);
+    if !matches!(field.kind, Kind::Choice { .. }) {
+        property["title"] = title(field.name).into();
+    }
+    let default = field.default_value();
+    if default.is_none() {
+        property["nullable"] = true.into();
+    }
+    property["default"] = default.map_or(Value::Null, |default| match default.as_f64() {
+        Some(number) => plain(number),
+        None => default,
+    });
+    property["description"] = field.description.into();
+    property["x-order"] = order.into();
+    property
+}
+
+fn limits(field: &Field) -> Value {
+    match field.kind {
+        Kind::Text { longest, .. } => {
+            json!({"type": "string", "minLength": 1, "maxLength": longest})
+        }
+        Kind::Integer { least, most, .. } => {
+            json!({"type": "integer", "minimum": least, "maximum": most})
+        }
+        Kind::Number { least, most, .. } => {
+            json!({"type": "number", "minimum": plain(least), "maximum": plain(most)})
+        }
+        Kind::Color { .. } => json!({"type": "string", "pattern": COLOR_PATTERN}),
+        Kind::Choice { .. } => {
+            let component = format!("#/components/schemas/{}", field.name);
+            json!({"allOf": [{"$ref": component}]})
+        }
+    }
+}
+
+/// `num_paths` as `Num Paths`.
+fn title(name: &str) -> String {
+    let words: Vec<String> = name
+        .split('_')
+        .map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            first.to_uppercase() + rest
+        })
+        .collect();
+    words.join(" ")
+}

@@ -1,0 +1,73 @@
+//! The OpenAPI documents: the one that Cog's generator would write for the inputs of the table, and
+//! one with all that this server does.
+//!
+//! What does not depend on the inputs lies beside this file: `cog.json` is what Cog's generator
+//! writes for every predictor that streams files, `beyond.json` is what this server adds.
+
+mod inputs;
+
+use serde_json::{Map, Value};
+
+use crate::inputs::field::{FIELDS, Kind};
+
+/// The version of Cog whose protocol the server speaks.
+pub const COG_VERSION: &str = "0.23.1";
+
+/// The document of Cog, OpenAPI 3.0.2, with the keys of all objects sorted. An image carries it as
+/// a label and as a file, and the server hands it out as `/openapi.json`.
+pub fn document() -> Value {
+    let mut document = cog();
+    document.sort_all_objects();
+    document
+}
+
+/// The document of the whole server: what [`document`] says, and beyond it the additional paths,
+/// request fields, forms and statuses of answers.
+pub fn complete_document() -> Value {
+    let mut document = cog();
+    let properties = &mut document["components"]["schemas"]["Input"]["properties"];
+    for field in FIELDS {
+        // The server takes `null` for an absent input.
+        properties[field.name]["nullable"] = true.into();
+        if matches!(field.kind, Kind::Text { .. }) {
+            properties[field.name]["pattern"] = r"\S".into();
+        }
+    }
+    merge(&mut document, embedded(include_str!("beyond.json")));
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    document
+}
+
+fn cog() -> Value {
+    let mut document = embedded(include_str!("cog.json"));
+    document["info"]["version"] = COG_VERSION.into();
+    let components = &mut document["components"]["schemas"];
+    components["Input"] = inputs::schema();
+    for (name, component) in inputs::choices() {
+        components[name] = component;
+    }
+    document
+}
+
+fn embedded(text: &str) -> Value {
+    serde_json::from_str(text).expect("the files beside this one are JSON, as the tests see")
+}
+
+/// Changes `target` as a JSON merge patch (RFC 7386) says: members are added or replaced, and
+/// `null` takes one away.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    for (key, value) in patch {
+        if let (true, Some(members)) = (value.is_null(), target.as_object_mut()) {
+            members.shift_remove(&key);
+        } else {
+            merge(&mut target[key], value);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Rendering on the processor.
+
+pub mod raster;
+pub mod warp;

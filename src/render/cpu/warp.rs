@@ -1,0 +1,387 @@
+//! Resampling a picture into views, and a gradient on the views back onto the picture.
+
+use rayon::prelude::*;
+
+use crate::render::view::View;
+use crate::render::view::homography::Projection;
+use crate::scene::Picture;
+
+/// What lies around the canvas: white, as in the original notebook (torchvision's `fill=1`).
+const FILL: f32 = 1.0;
+
+/// Most samples to one output pixel along an axis.
+const MOST_SAMPLES: f64 = 16.0;
+
+/// Views whose gradients are spread side by side; each needs a sheet as large as the canvas.
+const VIEWS_AT_ONCE: usize = 8;
+
+/// A bilinear sample reaches over two source pixels, so three samples to four of them miss none
+/// where the scale is that of the view's middle.
+const SAMPLES_PER_SOURCE_PIXEL: f64 = 0.75;
+
+/// A pixel with its three channels side by side, so that four of them are blended in one go; the
+/// fourth number is not used.
+type Texel = [f32; 4];
+
+/// Pixels of several views, `[N, 3, R, R]` in row-major order, values 0 to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Views {
+    /// The side of each view in pixels, R.
+    pub side: usize,
+    /// `N * 3 * R * R` values.
+    pub values: Vec<f32>,
+}
+
+impl Views {
+    /// Resamples a picture into views of `side` pixels, bilinear, with white around the canvas;
+    /// a pixel of a view that spans several of the picture is their mean.
+    pub fn new(picture: &Picture, views: &[View], side: usize) -> Self {
+        let sheet = Sheet::of(picture);
+        let plane = side * side;
+        let mut values = vec![0.0; views.len() * 3 * plane];
+        values
+            .par_chunks_mut(3 * plane)
+            .zip(views)
+            .for_each(|(planes, view)| {
+                let sampling = Sampling::new(view, side, picture.width(), picture.height());
+                sampling.visit(|pixel, taps| {
+                    let color = sheet.blend(taps);
+                    for (channel, value) in color[..3].iter().enumerate() {
+                        planes[channel * plane + pixel] += value;
+                    }
+                });
+            });
+        Self { side, values }
+    }
+}
+
+/// The gradient on the picture's values for a gradient on the views' values: the transpose of the
+/// linear map that [`Views::new`] is.
+pub fn view_gradient(gradient: &Views, views: &[View], width: usize, height: usize) -> Picture {
+    let side = gradient.side;
+    let plane = side * side;
+    let spread = |(planes, view): (&[f32], &View)| {
+        let mut sheet = Sheet::blank(width, height);
+        Sampling::new(view, side, width, height).visit(|pixel, taps| {
+            let slope = [0, 1, 2].map(|channel| planes[channel * plane + pixel]);
+            sheet.spread(taps, slope);
+        });
+        sheet
+    };
+    let mut picture = Picture::filled(width, height, [0.0; 3]);
+    let batches = gradient.values.chunks(VIEWS_AT_ONCE * 3 * plane);
+    for (values, views) in batches.zip(views.chunks(VIEWS_AT_ONCE)) {
+        let sheets: Vec<Sheet> = values
+            .par_chunks(3 * plane)
+            .zip(views)
+            .map(spread)
+            .collect();
+        // The views are added in their order, so that the sum does not depend on the threads.
+        for sheet in &sheets {
+            sheet.add_to(&mut picture);
+        }
+    }
+    picture
+}
+
+/// Pixels with a border: what lies around the canvas needs no case of its own.
+struct Sheet {
+    texels: Vec<Texel>,
+    width: usize,
+    height: usize,
+}
+
+/// Columns and rows of border before the canvas.
+const BEFORE: usize = 1;
+/// Columns and rows of border before and behind the canvas.
+const BORDERS: usize = BEFORE + 2;
+
+impl Sheet {
+    fn blank(width: usize, height: usize) -> Self {
+        Self {
+            texels: vec![[0.0; 4]; (width + BORDERS) * (height + BORDERS)],
+            width,
+            height,
+        }
+    }
+
+    /// The texels of one row of the canvas.
+    fn row(&self, y: usize) -> std::ops::Range<usize> {
+        let first = (y + BEFORE) * (self.width + BORDERS) + BEFORE;
+        first..first + self.width
+    }
+
+    fn of(picture: &Picture) -> Self {
+        let (width, height) = (picture.width(), picture.height());
+        let mut sheet = Self::blank(width, height);
+        sheet.texels.fill([FILL; 4]);
+        let [red, green, blue] =
+            [0, 1, 2].map(|channel| &picture.values()[channel * width * height..]);
+        for y in 0..height {
+            let range = sheet.row(y);
+            for (x, texel) in sheet.texels[range].iter_mut().enumerate() {
+                let pixel = y * width + x;
+                *texel = [red[pixel], green[pixel], blue[pixel], 0.0];
+            }
+        }
+        sheet
+    }
+
+    fn add_to(&self, picture: &mut Picture) {
+        let area = self.width * self.height;
+        for (channel, plane) in picture.values_mut().chunks_mut(area).enumerate() {
+            for (y, row) in plane.chunks_mut(self.width).enumerate() {
+                for (value, texel) in row.iter_mut().zip(&self.texels[self.row(y)]) {
+                    *value += texel[channel];
+                }
+            }
+        }
+    }
+
+    /// The weighted sum of four texels.
+    #[inline]
+    fn blend(&self, taps: Taps) -> Texel {
+        let stride = self.width + BORDERS;
+        let above = &self.texels[taps.first..taps.first + 2];
+        let below = &self.texels[taps.first + stride..taps.first + stride + 2];
+        let mut color = [0.0; 4];
+        for (channel, value) in color.iter_mut().enumerate() {
+            *value = taps.weights[0] * above[0][channel]
+                + taps.weights[1] * above[1][channel]
+                + taps.weights[2] * below[0][channel]
+                + taps.weights[3] * below[1][channel];
+        }
+        color
+    }
+
+    /// Adds a slope to four texels by their weights.
+    #[inline]
+    fn spread(&mut self, taps: Taps, [red, green, blue]: [f32; 3]) {
+        let stride = self.width + BORDERS;
+        let slope = [red, green, blue, 0.0];
+        for (row, weights) in taps.weights.chunks_exact(2).enumerate() {
+            let first = taps.first + row * stride;
+            for (texel, weight) in self.texels[first..first + 2].iter_mut().zip(weights) {
+                for (value, slope) in texel.iter_mut().zip(slope) {
+                    *value += weight * slope;
+                }
+            }
+        }
+    }
+}
+
+/// Two by two texels around a point: the index of the first on its [`Sheet`] and the weights in
+/// reading order, which add up to the share of the sample in its pixel.
+#[derive(Clone, Copy)]
+struct Taps {
+    first: usize,
+    weights: [f32; 4],
+}
+
+/// How one view is resampled.
+struct Sampling {
+    /// From the view's pixels to the canvas's.
+    source: Projection,
+    /// Pixels along a side of the view.
+    side: usize,
+    /// Samples to one pixel along an axis.
+    samples: usize,
+    /// Size of the canvas in pixels.
+    canvas: [usize; 2],
+}
+
+impl Sampling {
+    fn new(view: &View, side: usize, width: usize, height: usize) -> Self {
+        let window = &view.window;
+        let square = width.max(height);
+        let factor = [window.width, window.height].map(|length| f64::from(length) / side as f64);
+        let offset = [window.left, window.top].map(f64::from);
+        let margin = [width, height].map(|length| (square - length) as f64 / 2.0);
+        let source = view
+            .perspective
+            .between_frames(factor, offset, margin.map(|length| -length));
+        Self {
+            source,
+            side,
+            samples: samples_along_an_axis(&source, side),
+            canvas: [width, height],
+        }
+    }
+
+    /// Calls `use_sample(pixel of the view, taps)` for every sample, row by row.
+    fn visit(&self, mut use_sample: impl FnMut(usize, Taps)) {
+        let share = 1.0 / (self.samples * self.samples) as f32;
+        let mut sources = vec![[0.0_f32; 2]; self.side * self.samples];
+        for row in 0..self.side * self.samples {
+            self.find_sources(row, &mut sources);
+            let first_pixel = row / self.samples * self.side;
+            for (column, sources) in sources.chunks_exact(self.samples).enumerate() {
+                for source in sources {
+                    use_sample(first_pixel + column, self.taps(*source, share));
+                }
+            }
+        }
+    }
+
+    /// The sources of one row of samples.
+    fn find_sources(&self, row: usize, sources: &mut [[f32; 2]]) {
+        let step = 1.0 / self.samples as f64;
+        let y = (row as f64 + 0.5) * step;
+        for (index, source) in sources.iter_mut().enumerate() {
+            let x = (index as f64 + 0.5) * step;
+            *source = self.source.map([x, y]).map(|coordinate| coordinate as f32);
+        }
+    }
+
+    #[inline]
+    fn taps(&self, source: [f32; 2], share: f32) -> Taps {
+        // Pixel centres lie at half-integers. What is clamped lies in the border, where all
+        // texels are the same.
+        let place = |coordinate: f32, length: usize| {
+            (coordinate - 0.5).clamp(-1.0, length as f32) + BEFORE as f32
+        };
+        let x = place(source[0], self.canvas[0]);
+        let y = place(source[1], self.canvas[1]);
+        let (column, row) = (x as usize, y as usize);
+        let (right, below) = (x - column as f32, y - row as f32);
+        let (upper, lower) = ((1.0 - below) * share, below * share);
+        Taps {
+            first: row * (self.canvas[0] + BORDERS) + column,
+            weights: [
+                (1.0 - right) * upper,
+                right * upper,
+                (1.0 - right) * lower,
+                right * lower,
+            ],
+        }
+    }
+}
+
+/// One unless the view shrinks the picture; else so many that their mean is an antialiased pixel.
+fn samples_along_an_axis(source: &Projection, side: usize) -> usize {
+    let middle = side as f64 / 2.0;
+    let [x, y] = source.map([middle, middle]);
+    let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
+        let [u, v] = source.map([middle + dx, middle + dy]);
+        (u - x).hypot(v - y)
+    });
+    let samples = (right.max(below) * SAMPLES_PER_SOURCE_PIXEL).round();
+    samples.clamp(1.0, MOST_SAMPLES) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::render::view::random_views;
+
+    fn noise(width: usize, height: usize, seed: u64) -> Picture {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let values = (0..3 * width * height).map(|_| random.random()).collect();
+        Picture::new(width, height, values)
+    }
+
+    fn dot(a: &[f32], b: &[f32]) -> f64 {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum()
+    }
+
+    #[test]
+    fn a_white_picture_stays_white_to_the_edge_in_every_view() {
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        for (width, height) in [(224, 224), (100, 64)] {
+            let views = random_views(&mut random, 8, width, height);
+            let picture = Picture::filled(width, height, [1.0; 3]);
+            for side in [16, 64, 224] {
+                let seen = Views::new(&picture, &views, side);
+                assert!(seen.values.iter().all(|value| (value - 1.0).abs() < 1e-5));
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_the_transpose_of_the_resampling() {
+        let mut random = ChaCha8Rng::seed_from_u64(9);
+        for (width, height, side) in [(70, 70, 32), (40, 90, 64), (64, 64, 8)] {
+            let views = random_views(&mut random, 3, width, height);
+            let (picture, other) = (noise(width, height, 1), noise(width, height, 2));
+            let gradient = Views {
+                side,
+                values: noise(side, 3 * side, 3).values().to_vec(),
+            };
+            let [seen, seen_other] = [&picture, &other].map(|p| Views::new(p, &views, side));
+            let back = view_gradient(&gradient, &views, width, height);
+            let change =
+                dot(&gradient.values, &seen.values) - dot(&gradient.values, &seen_other.values);
+            let predicted =
+                dot(back.values(), picture.values()) - dot(back.values(), other.values());
+            assert!(
+                (change - predicted).abs() < 1e-3 * change.abs().max(1.0),
+                "{change} {predicted}"
+            );
+        }
+    }
+
+    /// The same view by libtorch: its `grid_sample` fills with zeros, so the negative is sampled.
+    fn by_grid_sample(picture: &Picture, view: &View, side: usize) -> Vec<f32> {
+        let (width, height) = (picture.width(), picture.height());
+        let square = width.max(height);
+        let window = &view.window;
+        let place =
+            |index: usize, length: u32| (index as f64 + 0.5) * f64::from(length) / side as f64;
+        let grid = (0..side * side).flat_map(|pixel| {
+            let x = f64::from(window.left) + place(pixel % side, window.width);
+            let y = f64::from(window.top) + place(pixel / side, window.height);
+            let [u, v] = view.perspective.map([x, y]);
+            let normal = |place: f64, length: usize| {
+                let on_canvas = place - (square - length) as f64 / 2.0;
+                (2.0 * on_canvas / length as f64 - 1.0) as f32
+            };
+            [normal(u, width), normal(v, height)]
+        });
+        let grid: Vec<f32> = grid.collect();
+        let grid = tch::Tensor::from_slice(&grid).view([1, side as i64, side as i64, 2]);
+        let negative: tch::Tensor = 1.0 - tch::Tensor::from_slice(picture.values());
+        let negative = negative.view([1, 3, height as i64, width as i64]);
+        let seen: tch::Tensor = 1.0 - negative.grid_sampler(&grid, 0, 0, false);
+        Vec::try_from(&seen.view(-1)).unwrap()
+    }
+
+    #[test]
+    fn views_that_do_not_shrink_equal_libtorchs_grid_sample() {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        for (width, height) in [(64, 64), (48, 80)] {
+            let picture = noise(width, height, 8);
+            let view = View::random(&mut random, width, height);
+            let seen = Views::new(&picture, &[view], 96).values;
+            let expected = by_grid_sample(&picture, &view, 96);
+            let worst = seen
+                .iter()
+                .zip(&expected)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(worst < 2e-4, "{worst}");
+        }
+    }
+
+    #[test]
+    fn shrinking_views_average_instead_of_skipping_pixels() {
+        let (width, height) = (224, 224);
+        let mut picture = Picture::filled(width, height, [0.0; 3]);
+        for (index, value) in picture.values_mut().iter_mut().enumerate() {
+            *value = ((index % width + index / width) % 2) as f32;
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        let view = View::random(&mut random, width, height);
+        let seen = Views::new(&picture, &[view], 32);
+        let middle = seen.values[16 * 32 + 16];
+        assert!(
+            (middle - 0.5).abs() < 0.1,
+            "a checkerboard seen from afar is grey, not {middle}"
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! Random views of a picture, as CLIP gets to see it: each a perspective warp and a crop, done in
+//! one resampling, straight to the model's input size.
+//!
+//! Without them the optimiser finds pictures that please CLIP and nobody else (`CLIPDraw`, section
+//! 3.2). All of it is plain arithmetic on the CPU in a fixed order, so that the same seed gives the
+//! same bytes on any number of threads; libtorch's `grid_sample` does not promise that on a GPU.
+
+pub mod homography;
+pub mod crop;
+
+use rand::Rng;
+
+use self::crop::{Window, random_window};
+use self::homography::{Homography, random_perspective};
+
+/// One view: a square around the canvas, warped and cropped. A canvas that is not square lies in
+/// the middle of the square of its longer side.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    pub(crate) perspective: Homography,
+    pub(crate) window: Window,
+}
+
+impl View {
+    /// A random view of a canvas of `width` x `height` pixels.
+    pub fn random(random: &mut impl Rng, width: usize, height: usize) -> Self {
+        let side = width.max(height) as u32;
+        Self {
+            perspective: random_perspective(random, side),
+            window: random_window(random, side),
+        }
+    }
+
+    /// All of the canvas as it is.
+    pub fn whole(width: usize, height: usize) -> Self {
+        let side = width.max(height) as u32;
+        Self {
+            perspective: Homography::IDENTITY,
+            window: Window {
+                left: 0,
+                top: 0,
+                width: side,
+                height: side,
+            },
+        }
+    }
+}
+
+/// `count` random views of a canvas of `width` x `height` pixels.
+pub fn random_views(random: &mut impl Rng, count: usize, width: usize, height: usize) -> Vec<View> {
+    (0..count)
+        .map(|_| View::random(random, width, height))
+        .collect()
+}

@@ -1,0 +1,201 @@
+//! A real browser as a client: `EventSource` and the page under `/docs`.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+
+use crate::support::devtools::{Page, browser};
+use crate::support::server::{Choices, Site, named};
+
+/// Collects what an `EventSource` says: the number and the name of every event.
+const LISTEN: &str = r"(() => {
+    window.seen = [];
+    window.source = new EventSource('/predictions/watched');
+    for (const name of ['start', 'log', 'metric', 'output', 'completed'])
+        source.addEventListener(name, event => {
+            JSON.parse(event.data);
+            seen.push([Number(event.lastEventId), name]);
+        });
+})()";
+
+/// Start, seed and opening line; then for each frame three metrics, a line and a file.
+const HEADING: usize = 3;
+const FRAME: usize = 5;
+
+/// Stands between a browser and a server, hears every request, and can hang up on both.
+struct Middleman {
+    address: String,
+    heard: Arc<Mutex<String>>,
+    hang_up: Arc<Notify>,
+}
+
+impl Middleman {
+    async fn before(site: &Site) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let middleman = Self {
+            address: format!("http://{}", listener.local_addr().unwrap()),
+            heard: Arc::default(),
+            hang_up: Arc::default(),
+        };
+        let (heard, hang_up) = (Arc::clone(&middleman.heard), Arc::clone(&middleman.hang_up));
+        let server = site.address;
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server).await.unwrap();
+                let (heard, hang_up) = (Arc::clone(&heard), Arc::clone(&hang_up));
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = hang_up.notified() => {}
+                        () = carry(client, server, &heard) => {}
+                    }
+                });
+            }
+        });
+        middleman
+    }
+
+    /// The requests for events, as far as they tell where the browser was.
+    fn resumptions(&self) -> Vec<usize> {
+        let heard = self.heard.lock().unwrap();
+        let lines = heard.lines().filter_map(|line| {
+            let (name, number) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("last-event-id").then_some(number)
+        });
+        lines.map(|number| number.parse().unwrap()).collect()
+    }
+}
+
+/// Carries bytes both ways until one side ends.
+async fn carry(client: TcpStream, server: TcpStream, heard: &Mutex<String>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let asking = async {
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
+            let text = String::from_utf8_lossy(&bytes[..length]);
+            heard.lock().unwrap().push_str(&text);
+            if to_server.write_all(&bytes[..length]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+    }
+}
+
+/// Opens a page with a browser, where there is one.
+async fn open(browser: PathBuf, address: String) -> Page {
+    spawn_blocking(move || Page::open(&browser, &address))
+        .await
+        .unwrap()
+}
+
+/// Does something with a page that takes a while.
+async fn with<T: Send + 'static>(
+    mut page: Page,
+    work: impl FnOnce(&mut Page) -> T + Send + 'static,
+) -> (Page, T) {
+    spawn_blocking(move || {
+        let result = work(&mut page);
+        (page, result)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_hears_every_event_once_though_it_is_cut_off_and_stops_at_the_end() {
+    let Some(browser) = browser() else { return };
+    let site = Site::start(Choices::default()).await;
+    site.post_async(&named("watched", "hold at 2")).await;
+    site.hold().await;
+    let middleman = Middleman::before(&site).await;
+    let page = open(browser, middleman.address.clone()).await;
+    let before_the_cut = HEADING + 2 * FRAME;
+    let (page, ()) = with(page, move |page| {
+        page.evaluate(LISTEN);
+        page.wait_for(&format!("seen.length === {before_the_cut}"));
+    })
+    .await;
+    middleman.hang_up.notify_waiters();
+    let (page, ()) = with(page, |page| page.wait_for("source.readyState === 0")).await;
+    site.controls.release();
+    // It comes back by itself, and once more after the end, to learn that there is no more.
+    let (_, seen) = with(page, |page| {
+        page.wait_for("source.readyState === 2");
+        page.evaluate("seen")
+    })
+    .await;
+    let seen = seen.as_array().unwrap();
+    let total = HEADING + 4 * FRAME + 1;
+    let numbers: Vec<_> = seen.iter().map(|event| event[0].clone()).collect();
+    assert_eq!(json!(numbers), json!((1..=total).collect::<Vec<_>>()));
+    assert_eq!(seen.last().unwrap()[1], "completed");
+    assert_eq!(middleman.resumptions(), [before_the_cut, total]);
+}
+
+/// Fills in the form of an operation, sends it, and waits for the answer's status.
+const TRY: &str = r"(async (name, body) => {
+    const until = async look => {
+        for (;;) {
+            const found = look();
+            if (found) return found;
+            await new Promise(next => setTimeout(next, 20));
+        }
+    };
+    const block = await until(() => document.querySelector(`[id$='${name}']`));
+    const find = words => until(() => block.querySelector(words));
+    (await find('.opblock-summary-control')).click();
+    (await find('.try-out__btn')).click();
+    if (body) {
+        const area = await find('textarea.body-param__text');
+        const set = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set;
+        set.call(area, body);
+        area.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+    (await find('.execute')).click();
+    const status = await find('.live-responses-table tbody .response-col_status');
+    const answer = await find('.live-responses-table .response-col_description .highlight-code');
+    return [status.textContent.trim(), answer.textContent];
+})";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_shows_the_documentation_and_draws_by_its_form() {
+    let Some(browser) = browser() else { return };
+    let site = Site::start(Choices::default()).await;
+    let page = open(browser, site.url("/docs")).await;
+    let request = named("from-the-page", "a cat").to_string();
+    let (_, [health, drawing, operations, origins]) = with(page, move |page| {
+        [
+            page.evaluate(&format!("{TRY}('healthcheck_health_check_get')")),
+            page.evaluate(&format!("{TRY}('predict_predictions_post', {request:?})")),
+            page.evaluate("document.querySelectorAll('.opblock').length"),
+            page.evaluate(
+                "[...new Set(performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin))]",
+            ),
+        ]
+    })
+    .await;
+    assert_eq!(operations, 11);
+    assert_eq!(health[0], "200");
+    assert!(health[1].as_str().unwrap().contains("READY"), "{health}");
+    // The form repeats the example of the header: respond-async.
+    assert_eq!(drawing[0], "202", "{drawing}");
+    assert!(
+        drawing[1].as_str().unwrap().contains("from-the-page"),
+        "{drawing}"
+    );
+    assert_eq!(site.finished("from-the-page").await["status"], "succeeded");
+    assert_eq!(
+        origins,
+        json!([site.url("")]),
+        "nothing comes from elsewhere"
+    );
+}

@@ -1,0 +1,280 @@
+//! An engine that draws without CLIP and does what the prompt tells it to.
+//!
+//! | words in the prompt | what happens |
+//! |---|---|
+//! | `sleep N` | each step takes N milliseconds |
+//! | `hold at N` | step N waits until [`Controls::release`] |
+//! | `fail at N` | step N is not finite |
+//! | `panic at N` | step N panics |
+//! | `panic together` | a step shared with other drawings panics |
+//! | `exhaust at N` | step N asks libtorch for more memory than any machine has |
+//! | `panic at start` | the drawing cannot even be begun |
+//! | `break at N` | step N panics, and the engine has to be loaded again |
+
+use std::error::Error;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use clipdraw::draw::drawing::{Quantity, Term};
+use clipdraw::draw::{DrawError, Frame, Losses, Progress, PromptLoss, Spec};
+use clipdraw::output::Provenance;
+use clipdraw::scene::start::random_strokes;
+use clipdraw::service::worker::{self, Load};
+use clipdraw::service::{Engine, Limits, Registry};
+use tch::Tensor;
+
+/// Nothing that a test waits for takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a test can do to engines from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Controls {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    released: bool,
+    holding: usize,
+    loads: usize,
+    failing_loads: usize,
+    broken: bool,
+    most_together: usize,
+    steps: usize,
+}
+
+impl Controls {
+    /// Lets every drawing that holds go on, now and later.
+    pub(crate) fn release(&self) {
+        self.state.lock().unwrap().released = true;
+        self.changed.notify_all();
+    }
+
+    /// Holds drawings again, after a release and once none of them is under way.
+    pub(crate) fn hold_again(&self) {
+        self.state.lock().unwrap().released = false;
+    }
+
+    /// Waits until a drawing holds.
+    pub(crate) fn wait_for_hold(&self) {
+        let state = self.state.lock().unwrap();
+        let (state, timeout) = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, |state| state.holding == 0)
+            .unwrap();
+        assert!(!timeout.timed_out(), "no drawing holds");
+        drop(state);
+    }
+
+    /// How often the engine was loaded.
+    pub(crate) fn loads(&self) -> usize {
+        self.state.lock().unwrap().loads
+    }
+
+    /// How many steps were taken, over all drawings.
+    pub(crate) fn steps(&self) -> usize {
+        self.state.lock().unwrap().steps
+    }
+
+    /// The most drawings that shared a step.
+    pub(crate) fn most_together(&self) -> usize {
+        self.state.lock().unwrap().most_together
+    }
+
+    /// Makes so many of the next loads fail.
+    pub(crate) fn fail_loads(&self, count: usize) {
+        self.state.lock().unwrap().failing_loads = count;
+    }
+
+    fn hold(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.holding += 1;
+        self.changed.notify_all();
+        let (mut state, timeout) = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, |state| !state.released)
+            .unwrap();
+        state.holding -= 1;
+        assert!(!timeout.timed_out(), "nobody released the drawing");
+    }
+}
+
+/// Draws without CLIP.
+#[derive(Debug)]
+pub(crate) struct FakeEngine {
+    controls: Arc<Controls>,
+    provenance: Provenance,
+}
+
+/// A drawing that only counts its steps.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeDrawing {
+    spec: Spec,
+    step: usize,
+}
+
+impl Engine for FakeEngine {
+    type Drawing = FakeDrawing;
+
+    fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    fn start(&self, spec: &Spec) -> Result<FakeDrawing, DrawError> {
+        let drawing = FakeDrawing {
+            spec: spec.clone(),
+            step: 0,
+        };
+        assert!(
+            !drawing.prompt().contains("panic at start"),
+            "told to panic"
+        );
+        Ok(drawing)
+    }
+
+    fn advance(&self, drawings: &mut [&mut FakeDrawing]) -> Vec<Result<Progress, DrawError>> {
+        let together = drawings.len();
+        {
+            let mut state = self.controls.state.lock().unwrap();
+            state.most_together = state.most_together.max(together);
+            state.steps += together;
+        }
+        drawings
+            .iter_mut()
+            .map(|drawing| {
+                assert!(
+                    together == 1 || !drawing.prompt().contains("panic together"),
+                    "told to panic together"
+                );
+                self.step(drawing)
+            })
+            .collect()
+    }
+
+    fn check(&self) -> Result<(), Box<dyn Error>> {
+        if self.controls.state.lock().unwrap().broken {
+            return Err("the fake engine is broken".into());
+        }
+        Ok(())
+    }
+}
+
+impl FakeEngine {
+    fn step(&self, drawing: &mut FakeDrawing) -> Result<Progress, DrawError> {
+        if let Some(milliseconds) = drawing.told("sleep ") {
+            std::thread::sleep(Duration::from_millis(milliseconds as u64));
+        }
+        if drawing.told("hold at ") == Some(drawing.step) {
+            self.controls.hold();
+        }
+        if drawing.told("break at ") == Some(drawing.step) {
+            self.controls.state.lock().unwrap().broken = true;
+            panic!("told to break");
+        }
+        if drawing.told("exhaust at ") == Some(drawing.step) {
+            drop(Tensor::zeros(
+                [1 << 50],
+                (tch::Kind::Float, tch::Device::Cpu),
+            ));
+        }
+        assert!(
+            drawing.told("panic at ") != Some(drawing.step),
+            "told to panic"
+        );
+        if drawing.told("fail at ") == Some(drawing.step) {
+            return Err(DrawError::NotFinite {
+                quantity: Quantity::Loss,
+                term: Term::Centre,
+                step: drawing.step,
+            });
+        }
+        Ok(drawing.step())
+    }
+}
+
+impl FakeDrawing {
+    fn prompt(&self) -> &str {
+        &self.spec.prompts[0].text
+    }
+
+    /// The number behind some words of the prompt.
+    fn told(&self, words: &str) -> Option<usize> {
+        let (_, rest) = self.prompt().split_once(words)?;
+        rest.split_whitespace().next()?.parse().ok()
+    }
+
+    fn step(&mut self) -> Progress {
+        let step = self.step;
+        let finished = step == self.spec.steps;
+        let losses = Losses {
+            prompts: vec![PromptLoss {
+                prompt: self.spec.prompts[0].clone(),
+                similarity: 0.25,
+                loss: -0.25,
+            }],
+            contrast: 0.0,
+            centre: 0.5,
+        };
+        let due = finished || step.is_multiple_of(self.spec.steps_per_frame);
+        let frame = due.then(|| Frame {
+            step,
+            strokes: random_strokes(&self.spec.canvas, self.spec.strokes, self.spec.seed),
+            losses: losses.clone(),
+        });
+        self.step += 1;
+        Progress {
+            step,
+            losses,
+            frame,
+            finished,
+        }
+    }
+}
+
+/// Loads fake engines that `controls` governs.
+pub(crate) fn loader(controls: &Arc<Controls>) -> Load<FakeEngine> {
+    let controls = Arc::clone(controls);
+    Box::new(move || {
+        let mut state = controls.state.lock().unwrap();
+        state.loads += 1;
+        if state.failing_loads > 0 {
+            state.failing_loads -= 1;
+            return Err("told to fail".into());
+        }
+        state.broken = false;
+        drop(state);
+        Ok(FakeEngine {
+            controls: Arc::clone(&controls),
+            provenance: Provenance {
+                model: "fake".to_owned(),
+                weights_sha256: "0".repeat(64),
+                device: "cpu".to_owned(),
+                precision: "fp32".to_owned(),
+            },
+        })
+    })
+}
+
+/// Limits with `slots` and `queue`, generous otherwise.
+pub(crate) fn limits(slots: usize, queue: usize) -> Limits {
+    Limits {
+        slots,
+        queue,
+        replay: 1024,
+        remember: 64,
+        remember_for: Duration::from_mins(10),
+        remember_bytes: 1 << 28,
+    }
+}
+
+/// A registry with a worker on a fake engine, ready for work.
+pub(crate) async fn ready_registry(limits: Limits) -> (Arc<Registry>, Arc<Controls>) {
+    let controls = Arc::new(Controls::default());
+    let registry = Registry::new(limits);
+    worker::start(Arc::clone(&registry), loader(&controls)).unwrap();
+    while registry.health().setup.completed_at.is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    (registry, controls)
+}

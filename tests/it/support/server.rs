@@ -1,0 +1,289 @@
+//! A server on a free port of 127.0.0.1, with an engine that needs no CLIP, and a client for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use clipdraw::delivery::webhook::{Pace, Sender};
+use clipdraw::delivery::{self, Client, Policy, Timeouts};
+use clipdraw::http::{self, Limits, Patience, listen};
+use clipdraw::service::{HealthStatus, Registry, worker};
+use clipdraw::telemetry::metric;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::fake_engine::{Controls, limits, loader};
+
+/// Nothing that a test waits for takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a test can choose about a server.
+#[derive(Debug)]
+pub(crate) struct Choices {
+    pub(crate) slots: usize,
+    pub(crate) queue: usize,
+    pub(crate) replay: usize,
+    pub(crate) token: Option<&'static str>,
+    pub(crate) cors_origins: &'static [&'static str],
+    pub(crate) limits: Limits,
+    pub(crate) patience: Patience,
+    pub(crate) policy: Policy,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) pace: Pace,
+    pub(crate) failing_loads: usize,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            slots: 1,
+            queue: 0,
+            replay: 1024,
+            token: None,
+            cors_origins: &[],
+            limits: Limits {
+                body_bytes: 1 << 20,
+                body_pause: PATIENCE,
+                output_bytes: 1 << 28,
+                subscribers: 16,
+            },
+            patience: Patience {
+                head: PATIENCE,
+                idle: PATIENCE,
+                stuck: PATIENCE,
+            },
+            policy: Policy::default(),
+            timeouts: Timeouts::default(),
+            pace: Pace::default(),
+            failing_loads: 0,
+        }
+    }
+}
+
+/// A running server.
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) controls: Arc<Controls>,
+    pub(crate) webhooks: Arc<Sender>,
+    /// Cancelled by `POST /shutdown`.
+    pub(crate) stop: CancellationToken,
+    /// Cancel it to close the listener.
+    pub(crate) closing: CancellationToken,
+    pub(crate) connections: JoinHandle<()>,
+    client: reqwest::Client,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) async fn read(request: RequestBuilder) -> Self {
+        let response = request.timeout(PATIENCE).send().await.unwrap();
+        Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The handlers and what they share, without a worker and without a socket.
+pub(crate) struct Parts {
+    pub(crate) router: Router,
+    pub(crate) registry: Arc<Registry>,
+    webhooks: Arc<Sender>,
+    stop: CancellationToken,
+}
+
+pub(crate) fn parts(choices: &Choices) -> Parts {
+    let mut service_limits = limits(choices.slots, choices.queue);
+    service_limits.replay = choices.replay;
+    let registry = Registry::new(service_limits);
+    let client = Arc::new(
+        Client::new(delivery::Settings {
+            policy: choices.policy.clone(),
+            timeouts: choices.timeouts,
+            ..delivery::Settings::default()
+        })
+        .unwrap(),
+    );
+    let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.pace));
+    let stop = CancellationToken::new();
+    let origins = choices.cors_origins.iter();
+    let router = http::router(http::Settings {
+        registry: Arc::clone(&registry),
+        webhooks: Arc::clone(&webhooks),
+        client,
+        uploader: None,
+        stop: stop.clone(),
+        numbers: metric::collect(),
+        access_token: choices.token.map(SecretString::from),
+        cors_origins: origins
+            .map(|origin| HeaderValue::from_static(origin))
+            .collect(),
+        limits: choices.limits,
+    });
+    Parts {
+        router,
+        registry,
+        webhooks,
+        stop,
+    }
+}
+
+impl Site {
+    /// A server whose model is loaded, or could not be.
+    pub(crate) async fn start(choices: Choices) -> Self {
+        let site = Self::without_worker(&choices).await;
+        site.controls.fail_loads(choices.failing_loads);
+        worker::start(Arc::clone(&site.registry), loader(&site.controls)).unwrap();
+        while site.registry.health().setup.completed_at.is_none() {
+            pause().await;
+        }
+        site
+    }
+
+    /// A server that is still waiting for its model.
+    pub(crate) async fn without_worker(choices: &Choices) -> Self {
+        let Parts {
+            router,
+            registry,
+            webhooks,
+            stop,
+        } = parts(choices);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let closing = CancellationToken::new();
+        let serving = listen::serve(listener, router, choices.patience, closing.clone());
+        Self {
+            address,
+            registry,
+            controls: Arc::default(),
+            webhooks,
+            stop,
+            closing,
+            connections: tokio::spawn(serving),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method: Method = method.parse().unwrap();
+        self.client.request(method, self.url(path))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::read(self.request("GET", path)).await
+    }
+
+    /// POST or PUT with a JSON body.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        Answer::read(self.request(method, path).json(body)).await
+    }
+
+    pub(crate) async fn post(&self, body: &Value) -> Answer {
+        self.send("POST", "/predictions", body).await
+    }
+
+    /// Asks for a prediction and does not wait for it.
+    pub(crate) async fn post_async(&self, body: &Value) -> Answer {
+        let request = self.request("POST", "/predictions").json(body);
+        Answer::read(request.header("prefer", "respond-async")).await
+    }
+
+    pub(crate) async fn cancel(&self, id: &str) -> Answer {
+        Answer::read(self.request("POST", &format!("/predictions/{id}/cancel"))).await
+    }
+
+    /// Waits until a drawing holds.
+    pub(crate) async fn hold(&self) {
+        let controls = Arc::clone(&self.controls);
+        spawn_blocking(move || controls.wait_for_hold())
+            .await
+            .unwrap();
+    }
+
+    /// Waits until so many events of a prediction have happened: a drawing that holds has reported its
+    /// start and its frames, and they become events a little later.
+    pub(crate) async fn told(&self, id: &str, count: u64) {
+        let prediction = self.registry.find(id).unwrap();
+        while prediction.event(count).unwrap().is_none() {
+            pause().await;
+        }
+    }
+
+    /// Waits until the prediction is finished and gives its state.
+    pub(crate) async fn finished(&self, id: &str) -> Value {
+        self.registry.find(id).unwrap().finished().await;
+        self.get(&format!("/predictions/{id}")).await.json()
+    }
+
+    /// Waits until the server is in a state.
+    pub(crate) async fn becomes(&self, status: HealthStatus) {
+        while self.registry.health().status != status {
+            pause().await;
+        }
+    }
+
+    /// A connection on which these bytes have been sent.
+    pub(crate) async fn connect(&self, bytes: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        stream
+    }
+}
+
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// The body of a request for a small drawing.
+pub(crate) fn small(prompt: &str) -> Value {
+    json!({"input": input(prompt)})
+}
+
+/// The same with an id.
+pub(crate) fn named(id: &str, prompt: &str) -> Value {
+    json!({"id": id, "input": input(prompt)})
+}
+
+fn input(prompt: &str) -> Value {
+    json!({
+        "prompt": prompt, "num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7
+    })
+}
+
+/// A whole POST to `/predictions` as bytes.
+pub(crate) fn raw_post(headers: &str, body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "POST /predictions HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,62 @@
+//! The steps of `scripts/train` that are written in Rust.
+
+use clap::{Parser, Subcommand};
+use clipdraw_training::command;
+
+#[derive(Debug, Parser)]
+#[command(about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Debug, Subcommand)]
+enum Step {
+    /// List the pictures of all packages that are worth learning from, and what they show.
+    Catalogue(command::pictures::CatalogueArguments),
+    /// Render the catalogue into the packs `icons` and `tests`.
+    Render(command::pictures::RenderArguments),
+    /// Render the drawings made for this project into the pack `subjects`.
+    Subjects(command::pictures::SubjectsArguments),
+    /// Paint pictures again with strokes, into the pack `paintings`.
+    Paintings(command::pictures::PaintingsArguments),
+    /// Make the pack `scribbles`.
+    Scribbles(command::pictures::ScribblesArguments),
+    /// List every caption of every pack.
+    Captions(command::pictures::CaptionsArguments),
+    /// Lay out some pictures of each set of a pack, for looking at.
+    Sheet(command::pictures::SheetArguments),
+    /// Write the credits of all sources.
+    Notice(command::pictures::NoticeArguments),
+    /// Train an image tower, or go on where it stopped.
+    Image(command::image::ImageArguments),
+    /// Put the texts together that the text tower learns from.
+    Corpus(command::text::CorpusArguments),
+    /// Teach the text tower, or go on where it stopped.
+    Text(command::text::TextArguments),
+    /// Tell how close a text tower is to the teacher.
+    TextReport(command::text::TextReportArguments),
+    /// Put a text tower and an image tower into one weight file.
+    Export(command::export::ExportArguments),
+    /// Draw a list of prompts, and let a judge say what it reads in them.
+    Drawings(command::drawings::DrawingsArguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().step {
+        Step::Catalogue(arguments) => arguments.run(),
+        Step::Render(arguments) => arguments.run(),
+        Step::Subjects(arguments) => arguments.run(),
+        Step::Paintings(arguments) => arguments.run(),
+        Step::Scribbles(arguments) => arguments.run(),
+        Step::Captions(arguments) => arguments.run(),
+        Step::Sheet(arguments) => arguments.run(),
+        Step::Notice(arguments) => arguments.run(),
+        Step::Image(arguments) => arguments.run(),
+        Step::Corpus(arguments) => arguments.run(),
+        Step::Text(arguments) => arguments.run(),
+        Step::TextReport(arguments) => arguments.run(),
+        Step::Export(arguments) => arguments.run(),
+        Step::Drawings(arguments) => arguments.run(),
+    }
+}
