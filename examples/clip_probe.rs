@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use clipdraw::clip::{Clip, ClipConfig, ViewScores, WeightsSource};
+use clipdraw::clip::{Clip, ClipConfig, ClipError, ViewGroup, WeightsSource, forward_backward};
 use clipdraw::compute::{DeviceChoice, Precision, library};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -34,28 +34,55 @@ fn main() -> anyhow::Result<()> {
         .map(|text| clip.embed_text(text))
         .collect::<Result<Vec<_>, _>>()?;
     let directions = Tensor::stack(&directions, 0);
-    let count = views.len() as i64 / (3 * clip.input_size().pow(2));
+    let side = clip.input_size();
+    let views = Tensor::from_slice(&views).reshape([-1, 3, side, side]);
     // The sum of the cosines with all texts is the cosine with their sum, times its length.
-    let total = directions
-        .sum_dim_intlist(0, false, None)
-        .expand([count, -1], false);
-    let scores = clip.score_views(&views, &total)?;
-    let image = clip.embed_pictures(&Tensor::from_slice(&views).reshape([
-        count,
-        3,
-        clip.input_size(),
-        clip.input_size(),
-    ]))?;
+    let total = directions.sum_dim_intlist(0, false, None);
+    let scores = score(&clip, &views, &total)?;
+    let image = clip.embed_pictures(&views)?;
     save(answers, &image, &directions, &scores)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", digest(&scores))?;
     for line in std::io::stdin().lock().lines() {
         line?;
         let start = Instant::now();
-        clip.score_views(&views, &total)?;
+        score(&clip, &views, &total)?;
         writeln!(out, "{}", start.elapsed().as_secs_f64())?;
     }
     Ok(())
+}
+
+/// What CLIP says of views.
+struct Scores {
+    cosines: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+/// The product of each view with `direction`, and the gradient of their sum by the views.
+fn score(clip: &Clip, views: &Tensor, direction: &Tensor) -> anyhow::Result<Scores> {
+    let group = ViewGroup {
+        count: views.size()[0] as usize,
+        first_tower: 0,
+    };
+    let batches = clip.batches(&[group]).into_iter();
+    let batches = batches.map(|batch| (batch, direction.shallow_clone()));
+    let results = forward_backward(views, batches.collect(), |_, embeddings, direction| {
+        let products = embeddings * &direction;
+        let gradient = direction.expand(embeddings.size(), false);
+        Ok::<_, ClipError>((products.sum_dim_intlist(-1, false, None), gradient))
+    })?;
+    let (cosines, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    Ok(Scores {
+        cosines: rows(&Tensor::cat(&cosines, 0))?,
+        gradient: rows(&Tensor::cat(&gradients, 0))?,
+    })
+}
+
+/// The values of a tensor in row-major order.
+fn rows(tensor: &Tensor) -> anyhow::Result<Vec<f32>> {
+    Ok(Vec::try_from(
+        tensor.to_device(Device::Cpu).contiguous().view(-1),
+    )?)
 }
 
 fn load(model: &str, device: Device, kind: Kind) -> anyhow::Result<Clip> {
@@ -90,12 +117,7 @@ fn read(file: &str) -> anyhow::Result<(Vec<String>, Vec<f32>)> {
     ))
 }
 
-fn save(file: &str, image: &Tensor, text: &Tensor, scores: &ViewScores) -> anyhow::Result<()> {
-    let rows = |tensor: &Tensor| -> anyhow::Result<Vec<f32>> {
-        Ok(Vec::try_from(
-            tensor.to_device(Device::Cpu).contiguous().view(-1),
-        )?)
-    };
+fn save(file: &str, image: &Tensor, text: &Tensor, scores: &Scores) -> anyhow::Result<()> {
     let answers = [
         ("image", rows(image)?),
         ("text", rows(text)?),
@@ -125,7 +147,7 @@ fn save(file: &str, image: &Tensor, text: &Tensor, scores: &ViewScores) -> anyho
     Ok(safetensors::serialize_to_file(views, None, file.as_ref())?)
 }
 
-fn digest(scores: &ViewScores) -> String {
+fn digest(scores: &Scores) -> String {
     let numbers = scores.cosines.iter().chain(&scores.gradient);
     let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
     let start = Sha256::digest(bytes)[..8]

@@ -80,12 +80,12 @@ pub enum ClipError {
         /// The model's input side in pixels.
         side: i64,
     },
-    /// The directions do not match the views.
-    #[error("directions are {found:?}, expected {expected:?}")]
-    WrongDirections {
+    /// A gradient does not match the embeddings that it belongs to.
+    #[error("the gradient is {found:?}, expected {expected:?}")]
+    WrongGradient {
         /// The shape given.
         found: Vec<i64>,
-        /// The shape that the views ask for.
+        /// The shape of the embeddings.
         expected: Vec<i64>,
     },
     /// libtorch failed, most often because the device has no memory left.

@@ -20,20 +20,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::compute::library;
 
 use self::checkpoint::weights::{Origin, Weights};
 use self::checkpoint::{Checkpoint, detect, hugging_face, safetensors, torch};
-use self::image::{Reader, VIEWS_TOGETHER, unit};
+use self::image::{ImageEncoder, unit};
 use self::text::TextTower;
 
 pub use config::{ClipConfig, ImageConfig};
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
-pub use image::{Contrast, ViewGroup, ViewScores};
+pub use image::{BatchPart, Encoded, EncoderBatch, ViewGroup, forward_backward};
 pub use tokenizer::Tokenizer;
 
 /// Prompts whose embeddings are kept.
@@ -52,7 +51,7 @@ pub enum WeightsSource {
 /// at by turns has to convince all of them.
 pub struct Clip {
     config: ClipConfig,
-    reader: Reader,
+    image: ImageEncoder,
     text: TextTower,
     device: Device,
     kind: Kind,
@@ -104,7 +103,7 @@ impl Clip {
         kind: Kind,
     ) -> Result<Self, ClipError> {
         Ok(Self {
-            reader: Reader::new(weights, &config)?,
+            image: ImageEncoder::new(weights, &config)?,
             text: TextTower::new(weights, &config, device)?,
             config,
             device,
@@ -192,98 +191,29 @@ impl Clip {
     /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
     pub fn embed_pictures(&self, views: &Tensor) -> Result<Tensor, ClipError> {
         self.check_pictures(&views.size())?;
-        self.reader
-            .read(views)
-            .map_err(ClipError::while_doing("reading pictures"))
+        self.image
+            .forward(views)
+            .map_err(ClipError::while_doing("encoding pictures"))
     }
 
-    /// Scores views against one direction each: [`Clip::score_groups`] for a single group.
+    /// Encodes views `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1 as one batch on the calling thread,
+    /// and keeps the graph, so that a gradient on the embeddings can be pulled back to the views.
     ///
     /// # Errors
-    /// When the sizes do not fit together, or libtorch fails.
-    pub fn score_views(&self, views: &[f32], directions: &Tensor) -> Result<ViewScores, ClipError> {
-        let contrast = None;
+    /// When the views have another shape, or libtorch fails.
+    pub fn encode(&self, views: &Tensor) -> Result<Encoded, ClipError> {
+        self.check_pictures(&views.size())?;
         let group = ViewGroup {
-            views,
-            directions,
-            contrast,
-            turn: 0,
+            count: views.size()[0] as usize,
+            first_tower: 0,
         };
-        let scores = self.score_groups(&[group])?;
-        Ok(scores
-            .into_iter()
-            .next()
-            .expect("one group gives one result"))
+        EncoderBatch::all(&self.image, &[group]).encode(views)
     }
 
-    /// Scores groups of views against one direction for each view, and says how each pixel changes
-    /// its view's score. The results come in the order of the groups.
-    ///
-    /// On the processor the views of a group are read two by two, each pair on one thread, the pairs
-    /// of all groups side by side in rayon's pool: the same views give the same bytes at any number
-    /// of threads and in any company. libtorch's own threads would share one sum in a way that
-    /// depends on their number. Elsewhere all groups make one batch.
-    ///
-    /// # Errors
-    /// When the sizes do not fit together, or libtorch fails.
-    pub fn score_groups(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, ClipError> {
-        groups
-            .iter()
-            .try_for_each(|group| self.check_group(group))?;
-        let scores = match self.device {
-            Device::Cpu => self.score_in_pairs(groups),
-            _ => self.reader.score(groups),
-        };
-        scores.map_err(ClipError::while_doing("scoring views"))
-    }
-
-    fn score_in_pairs(&self, groups: &[ViewGroup<'_>]) -> Result<Vec<ViewScores>, TchError> {
-        let length = VIEWS_TOGETHER * 3 * (self.config.side * self.config.side) as usize;
-        let mut pairs = Vec::new();
-        for (index, group) in groups.iter().enumerate() {
-            let directions = group.directions.f_split(VIEWS_TOGETHER as i64, 0)?;
-            let views = group.views.chunks(length);
-            for (turn, (views, directions)) in (group.turn..).zip(views.zip(directions)) {
-                let contrast = group.contrast.cloned();
-                let reader = self.reader.whose_turn_it_is(turn);
-                pairs.push((index, reader, views, directions, contrast));
-            }
-        }
-        let scores = pairs
-            .into_par_iter()
-            .map(|(index, reader, views, directions, contrast)| {
-                library::use_one_thread();
-                let mut scores = reader.score(&[ViewGroup {
-                    views,
-                    directions: &directions,
-                    contrast: contrast.as_ref(),
-                    turn: 0,
-                }])?;
-                Ok((index, scores.remove(0)))
-            });
-        let scores = scores.collect::<Result<Vec<_>, TchError>>()?;
-        let mut joined = vec![ViewScores::default(); groups.len()];
-        for (index, scores) in scores {
-            joined[index].extend(scores);
-        }
-        Ok(joined)
-    }
-
-    fn check_group(&self, group: &ViewGroup<'_>) -> Result<(), ClipError> {
-        let side = self.config.side;
-        let count = group.views.len() as i64 / (3 * side * side);
-        if group.views.len() as i64 != count * 3 * side * side {
-            return Err(ClipError::WrongPictures {
-                found: vec![group.views.len() as i64],
-                side,
-            });
-        }
-        self.check_pictures(&[count, 3, side, side])?;
-        let (found, expected) = (group.directions.size(), vec![count, self.config.embedding]);
-        if found != expected {
-            return Err(ClipError::WrongDirections { found, expected });
-        }
-        Ok(())
+    /// Divides the views of several drawings, which lie one after the other in one tensor, into the batches
+    /// in which this device encodes them, for [`forward_backward`].
+    pub fn batches(&self, groups: &[ViewGroup]) -> Vec<EncoderBatch> {
+        EncoderBatch::divide(&self.image, groups)
     }
 
     fn check_pictures(&self, found: &[i64]) -> Result<(), ClipError> {

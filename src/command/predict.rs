@@ -15,7 +15,7 @@ use super::model;
 use super::output::{FrameFolder, Output};
 use super::report::Report;
 use crate::clip::Clip;
-use crate::draw::{Drawing, Frame, advance};
+use crate::draw::{Drawing, Frame, step};
 use crate::inputs::Input;
 use crate::output::{OutputFormat, png_size};
 use crate::output::{Provenance, loss_line, opening_line};
@@ -174,7 +174,7 @@ impl Session<'_> {
 
     /// Does one step; whether it was the last.
     fn step(&self, clip: &Clip, drawing: &mut Drawing, report: &Report) -> anyhow::Result<bool> {
-        let progress = advance(clip, &mut [drawing]).remove(0)?;
+        let progress = step(clip, &mut [drawing]).remove(0)?;
         report.show(&progress);
         progress
             .frame

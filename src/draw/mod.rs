@@ -1,15 +1,20 @@
-//! The optimisation: strokes are moved until CLIP reads the prompt in the picture.
+//! The optimization: strokes are moved until CLIP reads the prompt in the picture.
 
-pub mod recipe;
+pub mod prompt;
+pub mod preset;
+pub mod losses;
+pub mod objective;
 pub mod spec;
-pub mod centre;
 pub mod optimizer;
-pub mod loss;
-pub mod contrast;
-mod judge;
+pub mod error;
 pub mod drawing;
+pub mod step;
 
-pub use drawing::{DrawError, Drawing, Frame, Progress, advance};
-pub use loss::{Losses, PromptLoss};
-pub use recipe::Recipe;
-pub use spec::{CentreConstraint, Spec, WeightedPrompt};
+pub use drawing::{Drawing, Frame, Progress};
+pub use error::{DrawError, Quantity};
+pub use losses::{Losses, PromptLoss, TermLoss};
+pub use objective::{CenterConstraint, ObjectiveSpec};
+pub use preset::Preset;
+pub use prompt::WeightedPrompt;
+pub use spec::Spec;
+pub use step::{step, step_with};

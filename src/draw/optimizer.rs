@@ -1,7 +1,7 @@
 //! One Adam over all numbers of all strokes.
 
-use super::recipe::Recipe;
-use crate::scene::{Canvas, Strokes};
+use super::preset::Preset;
+use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// Decay of the mean of gradients (PyTorch's default, Kingma & Ba 2015, algorithm 1).
 const BETA_1: f64 = 0.9;
@@ -37,17 +37,17 @@ pub struct Rates {
 impl Rates {
     /// The rates of step `step` (from 0) of `steps`. Lengths scale with the canvas, so that a
     /// larger canvas is drawn on in the same way.
-    pub fn at(recipe: &Recipe, step: usize, steps: usize, canvas: &Canvas) -> Self {
-        let rates = recipe.point_rates;
+    pub fn at(preset: &Preset, step: usize, steps: usize, canvas: &Canvas) -> Self {
+        let rates = preset.point_rates;
         let point_rate = rates
             .iter()
             .find(|(part, _)| step >= (steps as f64 * part) as usize)
             .map_or(rates[2].1, |(_, rate)| *rate);
         Self {
             points: point_rate * canvas.scale(),
-            half_widths: recipe.width_rate * canvas.scale(),
-            colors: recipe.color_rate,
-            colors_by_one_measure: recipe.colors_by_one_measure,
+            half_widths: preset.width_rate * canvas.scale(),
+            colors: preset.color_rate,
+            colors_by_one_measure: preset.colors_by_one_measure,
         }
     }
 }
@@ -64,7 +64,7 @@ impl Optimizer {
     }
 
     /// Moves every number of the strokes against its gradient.
-    pub fn descend(&mut self, strokes: &mut Strokes, gradient: &Strokes, rates: Rates) {
+    pub fn descend(&mut self, strokes: &mut Strokes, gradient: &StrokeGradient, rates: Rates) {
         self.updates += 1;
         let correction_1 = 1.0 - BETA_1.powi(self.updates);
         let correction_2 = (1.0 - BETA_2.powi(self.updates)).sqrt();
@@ -128,12 +128,12 @@ mod tests {
     #[test]
     fn the_rates_of_points_fall_at_half_and_three_quarters() {
         let canvas = Canvas::default();
-        let rate = |step| Rates::at(&Recipe::ORIGINAL, step, 600, &canvas).points;
+        let rate = |step| Rates::at(&Preset::ORIGINAL, step, 600, &canvas).points;
         assert_eq!(
             [0, 299, 300, 449, 450, 599].map(rate),
             [1.0, 1.0, 0.4, 0.4, 0.1, 0.1]
         );
-        assert_eq!(Rates::at(&Recipe::ORIGINAL, 0, 1, &canvas).points, 0.1);
+        assert_eq!(Rates::at(&Preset::ORIGINAL, 0, 1, &canvas).points, 0.1);
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
             colors_by_one_measure: false,
         };
         for (slope, expected) in [1.0, -2.0, 0.5, 0.0].into_iter().zip(expected) {
-            let mut gradient = strokes.zeros_like();
+            let mut gradient = StrokeGradient::zeros_for(&strokes);
             gradient.half_widths[0] = slope;
             optimizer.descend(&mut strokes, &gradient, rates);
             let found = strokes.half_widths[0];
@@ -172,7 +172,7 @@ mod tests {
     fn by_one_measure_colours_move_in_proportion_to_their_gradients() {
         let mut strokes = Strokes::new();
         strokes.push(&[[0.0; 2]; 4], 3.0, [0.5; 4]);
-        let mut gradient = strokes.zeros_like();
+        let mut gradient = StrokeGradient::zeros_for(&strokes);
         gradient.colors[0] = [3.0, -1.0, 0.1, 0.0];
         let rates = Rates {
             points: 1.0,

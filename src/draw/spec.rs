@@ -1,32 +1,12 @@
 //! The plan of one drawing.
 
-use super::recipe::Recipe;
+use super::objective::ObjectiveSpec;
+use super::preset::Preset;
+use super::prompt::WeightedPrompt;
 use crate::scene::Canvas;
 
-/// A text and how much it counts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WeightedPrompt {
-    /// What CLIP should read in the picture.
-    pub text: String,
-    /// Its weight in the loss; a negative one moves the picture away from the text.
-    pub weight: f32,
-}
-
-/// The penalty on stroke points that lie far from a centre.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CentreConstraint {
-    /// The centre as fractions of the canvas width and height.
-    pub position: [f64; 2],
-    /// The radius without penalty, in pixels of a 224 pixel canvas.
-    pub threshold: f64,
-    /// The exponent of the distance beyond the threshold, at least 1.
-    pub power: f64,
-    /// The weight of the penalty; 0 turns it off.
-    pub weight: f64,
-}
-
 /// Everything that decides how a drawing turns out. All values are legal: whoever makes a `Spec`
-/// has checked them.
+/// has checked them. The defaults are those of the inputs, with the seed 0 and no prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// What to draw, at least one prompt.
@@ -39,16 +19,47 @@ pub struct Spec {
     pub steps: usize,
     /// A frame is due whenever this many updates are done, and at the end.
     pub steps_per_frame: usize,
-    /// Views of the picture that CLIP looks at in each step.
+    /// Views of the picture that CLIP sees in each step.
     pub views: usize,
     /// The seed of every random choice.
     pub seed: u64,
-    /// The weight of the CLIP terms; 0 leaves the centre constraint alone.
-    pub clip_weight: f64,
-    /// The penalty on distance from the centre.
-    pub centre: CentreConstraint,
-    /// Least and greatest full width of a stroke, in pixels of a 224 pixel canvas.
+    /// The terms of the loss.
+    pub objective: ObjectiveSpec,
+    /// Minimum and maximum full width of a stroke, in pixels of a 224 pixel canvas.
     pub stroke_widths: [f32; 2],
-    /// How strokes begin and move; none means the recipe that suits the model.
-    pub recipe: Option<Recipe>,
+    /// How strokes begin and move; none means the preset that suits the model.
+    pub preset: Option<Preset>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            prompts: Vec::new(),
+            canvas: Canvas::default(),
+            strokes: 256,
+            steps: 600,
+            steps_per_frame: 10,
+            views: 4,
+            seed: 0,
+            objective: ObjectiveSpec::default(),
+            stroke_widths: [2.0, 100.0],
+            preset: None,
+        }
+    }
+}
+
+impl Spec {
+    /// A drawing of one prompt with the defaults.
+    pub fn prompt(text: impl Into<String>) -> Self {
+        Self {
+            prompts: vec![WeightedPrompt::new(text)],
+            ..Self::default()
+        }
+    }
+
+    /// Minimum and maximum half width of a stroke, in canvas pixels.
+    pub(super) fn half_width_limits(&self) -> [f32; 2] {
+        self.stroke_widths
+            .map(|width| 0.5 * width * self.canvas.scale())
+    }
 }

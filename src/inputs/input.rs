@@ -9,7 +9,7 @@ use super::quote::Quote;
 use super::unknown;
 use crate::clip::Tokenizer;
 use crate::clip::config::CONTEXT;
-use crate::draw::{CentreConstraint, Frame, Recipe, Spec, WeightedPrompt};
+use crate::draw::{CenterConstraint, Frame, ObjectiveSpec, Preset, Spec, WeightedPrompt};
 use crate::output::{Document, OutputFormat, Provenance};
 use crate::scene::{Canvas, Rgb};
 
@@ -208,20 +208,22 @@ impl Reader<'_> {
             steps_per_frame: self.whole("display_frequency") as usize,
             views: self.whole("num_augmentations") as usize,
             seed: self.whole("seed"),
-            clip_weight: self.number("clip_weight"),
-            centre: CentreConstraint {
-                position: [self.number("centre_x"), self.number("centre_y")],
-                threshold: self.number("distance_from_centre_threshold"),
-                power: self.number("distance_from_centre_power"),
-                weight: self.number("distance_from_centre_weight"),
+            objective: ObjectiveSpec {
+                clip_weight: self.number("clip_weight"),
+                center: CenterConstraint {
+                    position: [self.number("centre_x"), self.number("centre_y")],
+                    threshold: self.number("distance_from_centre_threshold"),
+                    power: self.number("distance_from_centre_power"),
+                    weight: self.number("distance_from_centre_weight"),
+                },
             },
             stroke_widths: [
                 self.number("min_stroke_width") as f32,
                 self.number("max_stroke_width") as f32,
             ],
-            recipe: match self.text("recipe") {
-                "original" => Some(Recipe::ORIGINAL),
-                "compact" => Some(Recipe::COMPACT),
+            preset: match self.text("recipe") {
+                "original" => Some(Preset::ORIGINAL),
+                "compact" => Some(Preset::COMPACT),
                 _ => None,
             },
         }
@@ -254,7 +256,7 @@ mod tests {
             ),
             (256, 600, 10)
         );
-        let centre = input.spec.centre;
+        let centre = input.spec.objective.center;
         assert_eq!(
             (centre.threshold, centre.power, centre.weight),
             (75.0, 2.0, 0.001)

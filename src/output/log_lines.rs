@@ -1,7 +1,7 @@
 //! The sentences that tell a person how a drawing goes.
 
 use super::Provenance;
-use crate::draw::{Losses, Spec};
+use crate::draw::{Losses, Spec, TermLoss};
 
 /// What is drawn with what; `prompt` is the text as the caller wrote it.
 pub fn opening_line(prompt: &str, spec: &Spec, provenance: &Provenance) -> String {
@@ -26,22 +26,21 @@ pub fn step_line(step: usize, steps: usize, pace: f64, losses: &Losses) -> Strin
 
 /// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`.
 pub fn loss_line(losses: &Losses) -> String {
-    let mut terms: Vec<String> = match losses.prompts.as_slice() {
-        [only] => vec![format!("clip {:.4}", only.loss)],
-        several => several
-            .iter()
-            .map(|term| format!("clip `{}` {:.4}", legible(&term.prompt.text), term.loss))
-            .collect(),
-    };
-    if losses.contrast != 0.0 {
-        terms.push(format!("contrast {:.4}", losses.contrast));
+    let active = losses.terms().iter().filter(|term| term.is_active);
+    let terms: Vec<String> = active.flat_map(term_texts).collect();
+    format!("loss {:.4} = {}", losses.total(), terms.join(" + "))
+}
+
+/// A term with its value; one that is divided among several prompts, prompt by prompt.
+fn term_texts(term: &TermLoss) -> Vec<String> {
+    if term.prompts.len() < 2 {
+        return vec![format!("{} {:.4}", term.name, term.value)];
     }
-    format!(
-        "loss {:.4} = {} + centre {:.4}",
-        losses.total(),
-        terms.join(" + "),
-        losses.centre
-    )
+    let parts = term.prompts.iter().map(|part| {
+        let prompt = legible(&part.prompt.text);
+        format!("{} `{prompt}` {:.4}", term.name, part.loss)
+    });
+    parts.collect()
 }
 
 /// The most characters of a prompt that a line of a report shows.
@@ -68,9 +67,18 @@ mod tests {
     use super::*;
     use crate::draw::{PromptLoss, WeightedPrompt};
 
+    fn term(name: &'static str, value: f64, prompts: Vec<PromptLoss>) -> TermLoss {
+        TermLoss {
+            name,
+            value,
+            is_active: name != "contrast",
+            prompts,
+        }
+    }
+
     #[test]
     fn the_loss_is_shown_term_by_term() {
-        let term = |text: &str, weight: f32, similarity: f64| PromptLoss {
+        let part = |text: &str, weight: f32, similarity: f64| PromptLoss {
             prompt: WeightedPrompt {
                 text: text.to_owned(),
                 weight,
@@ -78,18 +86,21 @@ mod tests {
             similarity,
             loss: -f64::from(weight) * similarity * 4.0,
         };
-        let mut losses = Losses {
-            prompts: vec![term("a fox", 1.0, 0.25)],
-            contrast: 0.0,
-            centre: 0.03,
+        let losses = |prompts: Vec<PromptLoss>| {
+            let value = prompts.iter().map(|part| part.loss).sum();
+            Losses::new(vec![
+                term("clip", value, prompts),
+                term("contrast", 0.0, Vec::new()),
+                term("centre", 0.03, Vec::new()),
+            ])
         };
+        let fox = part("a fox", 1.0, 0.25);
         assert_eq!(
-            loss_line(&losses),
+            loss_line(&losses(vec![fox.clone()])),
             "loss -0.9700 = clip -1.0000 + centre 0.0300"
         );
-        losses.prompts.push(term("text", -0.5, 0.1));
         assert_eq!(
-            loss_line(&losses),
+            loss_line(&losses(vec![fox, part("text", -0.5, 0.1)])),
             "loss -0.7700 = clip `a fox` -1.0000 + clip `text` 0.2000 + centre 0.0300"
         );
     }

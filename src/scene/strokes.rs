@@ -68,15 +68,4 @@ impl Strokes {
     pub fn points_of(&self, stroke: usize) -> &[Point] {
         &self.points[self.point_range(stroke)]
     }
-
-    /// The same strokes with every number zero: the shape of a gradient.
-    #[must_use]
-    pub fn zeros_like(&self) -> Self {
-        Self {
-            first_points: self.first_points.clone(),
-            points: vec![[0.0; 2]; self.points.len()],
-            half_widths: vec![0.0; self.half_widths.len()],
-            colors: vec![[0.0; 4]; self.colors.len()],
-        }
-    }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{Instrument, error, info, info_span};
 
 use super::prediction::{Ending, Prediction};
 use super::registry::Registry;
 use super::report::{Destination, Report};
-use crate::draw::{Frame, Losses};
+use crate::draw::Frame;
 use crate::inputs::Input;
 use crate::output::{Provenance, opening_line, step_line};
 
@@ -150,7 +150,7 @@ impl Courier {
         let file = self.place(&name, bytes).await?;
         self.prediction.metric("step", step.into());
         self.prediction.metric("steps_per_second", pace.into());
-        self.prediction.metric("losses", losses_by_term(&losses));
+        self.prediction.metric("losses", json!(losses));
         self.say(&step_line(step, steps, pace, &losses));
         self.prediction.output(file);
         Ok(())
@@ -172,27 +172,4 @@ impl Courier {
                 .map_err(|cause| cause.to_string()),
         }
     }
-}
-
-/// The losses as a metric, term by term.
-fn losses_by_term(losses: &Losses) -> Value {
-    let prompts: Vec<Value> = losses
-        .prompts
-        .iter()
-        .map(|term| {
-            json!({
-                "prompt": term.prompt.text,
-                "weight": term.prompt.weight,
-                "similarity": term.similarity,
-                "loss": term.loss,
-            })
-        })
-        .collect();
-    json!({
-        "total": losses.total(),
-        "clip": losses.clip(),
-        "contrast": losses.contrast,
-        "centre": losses.centre,
-        "prompts": prompts,
-    })
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::clip::Clip;
-use crate::draw::{DrawError, Drawing, Progress, Spec, advance};
+use crate::draw::{DrawError, Drawing, Progress, Spec, step};
 use crate::output::Provenance;
 
 /// Draws for the worker thread, several drawings at once. It lives on that thread from its loading
@@ -22,7 +22,7 @@ pub trait Engine {
     /// When its prompts cannot be encoded.
     fn start(&self, spec: &Spec) -> Result<Self::Drawing, DrawError>;
 
-    /// Moves every drawing by one step; see [`advance`].
+    /// Moves every drawing by one step; see [`step`].
     fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Progress, DrawError>>;
 
     /// Whether it still works; asked after it has failed.
@@ -58,7 +58,7 @@ impl Engine for ClipEngine {
     }
 
     fn advance(&self, drawings: &mut [&mut Drawing]) -> Vec<Result<Progress, DrawError>> {
-        advance(&self.clip, drawings)
+        step(&self.clip, drawings)
     }
 
     fn check(&self) -> Result<(), Box<dyn Error>> {

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clipdraw::clip::{
-    Clip, ClipConfig, ClipError, ViewGroup, ViewScores, WeightsSource, embedded_is_intact,
-};
+use clipdraw::clip::{Clip, ClipConfig, ClipError, WeightsSource, embedded_is_intact};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
+
+use crate::support::scores::{Scores, score};
 
 const TINY: &str = "tests/it/fixtures/tiny_vit.safetensors";
 const SCRIPT: &str = "tests/it/fixtures/tiny_resnet_script.pt";
@@ -334,17 +334,16 @@ fn pictures_of_another_size_are_refused() {
             "{shape:?}"
         );
     }
-    assert!(
-        clip.score_views(
-            &[0.0; 7],
-            &Tensor::zeros([1, 32], (Kind::Float, Device::Cpu))
-        )
-        .is_err()
-    );
-    assert!(
-        clip.score_views(&[], &Tensor::zeros([0, 32], (Kind::Float, Device::Cpu)))
-            .is_err()
-    );
+    assert!(matches!(
+        clip.encode(&Tensor::zeros([0, 3, 32, 32], (Kind::Float, Device::Cpu))),
+        Err(ClipError::WrongPictures { .. })
+    ));
+    let views = Tensor::zeros([1, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let gradient = Tensor::zeros([1, 7], (Kind::Float, Device::Cpu));
+    assert!(matches!(
+        clip.encode(&views).expect("views").pull_back(&gradient),
+        Err(ClipError::WrongGradient { .. })
+    ));
 }
 
 #[test]
@@ -384,12 +383,13 @@ fn scores_are_the_same_bytes_at_any_number_of_threads() {
     for clip in clips {
         let side = clip.input_size();
         let views: Vec<f32> = (0..5 * 3 * side * side)
-            .map(|place| ((place * 37) % 256) as f32 / 255.0)
+            .map(|index| ((index * 37) % 256) as f32 / 255.0)
             .collect();
-        let (clip, one) = score_on(1, clip, views.clone());
+        let views = || Tensor::from_slice(&views).reshape([5, 3, side, side]);
+        let (clip, one) = score_on(1, clip, views());
         assert!(one.gradient.iter().any(|&change| change != 0.0));
-        let (clip, two) = score_on(2, clip, views.clone());
-        let (_, three) = score_on(3, clip, views);
+        let (clip, two) = score_on(2, clip, views());
+        let (_, three) = score_on(3, clip, views());
         assert!(
             one == two && one == three,
             "the number of threads changes the bytes"
@@ -398,17 +398,14 @@ fn scores_are_the_same_bytes_at_any_number_of_threads() {
 }
 
 /// A model may move to another thread but not be shared with it, so it comes back.
-fn score_on(threads: usize, clip: Clip, views: Vec<f32>) -> (Clip, ViewScores) {
+fn score_on(threads: usize, clip: Clip, views: Tensor) -> (Clip, Scores) {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .expect("a pool");
     pool.install(move || {
-        let directions = clip
-            .embed_text("a cat")
-            .expect("a short prompt")
-            .expand([5, -1], false);
-        let scores = clip.score_views(&views, &directions).expect("scores");
+        let direction = clip.embed_text("a cat").expect("a short prompt");
+        let scores = score(&clip, &views, &direction, 0).expect("scores");
         (clip, scores)
     })
 }
@@ -418,14 +415,10 @@ fn scores_agree_with_the_gradient_of_embed_pictures() {
     for config in [ClipConfig::tiny_transformer(), ClipConfig::tiny_towers()] {
         let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("room for it");
         let pictures = Tensor::rand([5, 3, 32, 32], (Kind::Float, Device::Cpu));
-        let views: Vec<f32> = Vec::try_from(pictures.view(-1)).expect("numbers");
-        let directions = clip
-            .embed_text("a cat")
-            .expect("a short prompt")
-            .expand([5, -1], false);
-        let scores = clip.score_views(&views, &directions).expect("scores");
+        let direction = clip.embed_text("a cat").expect("a short prompt");
+        let scores = score(&clip, &pictures, &direction, 0).expect("scores");
         let pictures = pictures.set_requires_grad(true);
-        let sum = (clip.embed_pictures(&pictures).expect("pictures") * directions).sum(None);
+        let sum = (clip.embed_pictures(&pictures).expect("pictures") * direction).sum(None);
         let expected = Tensor::run_backward(&[&sum], &[&pictures], false, false).remove(0);
         let found = Tensor::from_slice(&scores.gradient).reshape([5, 3, 32, 32]);
         // The same sums in groups of another size.
@@ -436,7 +429,7 @@ fn scores_agree_with_the_gradient_of_embed_pictures() {
 }
 
 #[test]
-fn two_towers_read_by_turns_and_the_turn_says_which_begins() {
+fn two_towers_take_turns_and_the_first_can_be_chosen() {
     let config = ClipConfig::tiny_towers();
     let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("room for it");
     assert!(
@@ -445,19 +438,11 @@ fn two_towers_read_by_turns_and_the_turn_says_which_begins() {
         clip.name()
     );
     let picture = Tensor::rand([1, 3, 32, 32], (Kind::Float, Device::Cpu));
-    let views: Vec<f32> = Vec::try_from(picture.view(-1)).expect("numbers");
-    let directions = clip.embed_text("a cat").expect("a short prompt");
-    let cosines = |count: usize, turn: usize| {
-        let group = ViewGroup {
-            views: &views.repeat(count),
-            directions: &directions.expand([count as i64, -1], false),
-            contrast: None,
-            turn,
-        };
-        clip.score_groups(&[group])
-            .expect("scores")
-            .remove(0)
-            .cosines
+    let direction = clip.embed_text("a cat").expect("a short prompt");
+    let cosines = |count: i64, first_tower: usize| {
+        let views = picture.repeat([count, 1, 1, 1]);
+        let scores = score(&clip, &views, &direction, first_tower);
+        scores.expect("scores").cosines
     };
     let [first, second] = [0, 1].map(|turn| cosines(1, turn)[0]);
     assert!((first - second).abs() > 1e-3, "{first} {second}");

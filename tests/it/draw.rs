@@ -1,7 +1,9 @@
 //! The optimisation as a whole, with the embedded model.
 
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
-use clipdraw::draw::{CentreConstraint, DrawError, Drawing, Frame, Spec, WeightedPrompt, advance};
+use clipdraw::draw::{
+    CenterConstraint, DrawError, Drawing, Frame, Losses, Spec, WeightedPrompt, step,
+};
 use clipdraw::scene::{Canvas, Strokes};
 use tch::{Device, Kind};
 
@@ -20,21 +22,11 @@ pub(crate) fn spec(prompts: &[(&str, f32)], steps: usize) -> Spec {
     };
     Spec {
         prompts: prompts.iter().map(prompt).collect(),
-        canvas: Canvas::default(),
         strokes: 24,
         steps,
         steps_per_frame: 5,
-        views: 4,
         seed: 11,
-        clip_weight: 1.0,
-        centre: CentreConstraint {
-            position: [0.5, 0.5],
-            threshold: 75.0,
-            power: 2.0,
-            weight: 0.001,
-        },
-        stroke_widths: [2.0, 100.0],
-        recipe: None,
+        ..Spec::default()
     }
 }
 
@@ -51,12 +43,21 @@ pub(crate) fn draw(clip: &Clip, spec: Spec) -> Vec<Frame> {
     let mut drawing = Drawing::start(clip, spec).unwrap();
     let mut frames = Vec::new();
     loop {
-        let progress = advance(clip, &mut [&mut drawing]).remove(0).unwrap();
+        let progress = step(clip, &mut [&mut drawing]).remove(0).unwrap();
         frames.extend(progress.frame);
         if progress.finished {
             return frames;
         }
     }
+}
+
+fn similarities(losses: &Losses) -> Vec<f64> {
+    losses.prompts().map(|part| part.similarity).collect()
+}
+
+/// The value of a term of the loss.
+pub(crate) fn term(frame: &Frame, name: &str) -> f64 {
+    frame.losses.value(name).unwrap()
 }
 
 fn distances(strokes: &Strokes) -> impl Iterator<Item = f32> {
@@ -70,7 +71,7 @@ fn distances(strokes: &Strokes) -> impl Iterator<Item = f32> {
 fn clip_reads_the_prompt_better_and_better() {
     let clip = embedded();
     let frames = draw(&clip, dense(spec(&[("a house", 1.0)], 60)));
-    let similarity = |frame: &Frame| frame.losses.prompts[0].similarity;
+    let similarity = |frame: &Frame| similarities(&frame.losses)[0];
     let (first, last) = (&frames[0], &frames[frames.len() - 1]);
     assert!(
         similarity(last) > similarity(first) + 0.05,
@@ -95,7 +96,7 @@ fn frames_come_when_due_and_the_last_one_is_the_finished_drawing() {
 #[test]
 fn a_prompt_moves_points_widths_and_colours() {
     let mut spec = spec(&[("a house", 1.0)], 1);
-    spec.centre.weight = 0.0;
+    spec.objective.center.weight = 0.0;
     spec.stroke_widths = [1.0, 100.0];
     let clip = embedded();
     let frames = draw(&clip, spec);
@@ -120,24 +121,25 @@ fn every_prompt_has_its_own_term_and_a_negative_one_pushes_away() {
             .unwrap()
     };
     let (towards, away) = (house(1.0), house(-1.0));
-    let [towards, away] = [&towards, &away].map(|frame| frame.losses.prompts[0].similarity);
+    let [towards, away] = [&towards, &away].map(|frame| similarities(&frame.losses)[0]);
     assert!(towards > away + 0.1, "{towards} {away}");
     let both = draw(&clip, spec(&[("a house", 1.0), ("text", -0.3)], 5))
         .pop()
         .unwrap();
-    let [house, text] = &both.losses.prompts[..] else {
+    let parts: Vec<_> = both.losses.prompts().collect();
+    let [house, text] = parts[..] else {
         panic!("two terms")
     };
     assert!((house.loss + 4.0 * house.similarity).abs() < 1e-6);
     assert!((text.loss - 0.3 * 4.0 * text.similarity).abs() < 1e-6);
-    let sum = house.loss + text.loss + both.losses.contrast + both.losses.centre;
+    let sum = house.loss + text.loss + term(&both, "contrast") + term(&both, "centre");
     assert!((both.losses.total() - sum).abs() < 1e-12);
 }
 
 #[test]
 fn the_centre_constraint_alone_moves_exactly_the_points_outside_its_radius() {
     let mut spec = spec(&[("a", 1.0)], 1);
-    spec.clip_weight = 0.0;
+    spec.objective.clip_weight = 0.0;
     let frames = draw(&tiny(), spec);
     let [before, after] = [&frames[0].strokes, &frames[1].strokes];
     for (start, end) in before.points.iter().zip(&after.points) {
@@ -154,7 +156,7 @@ fn the_centre_constraint_alone_moves_exactly_the_points_outside_its_radius() {
 #[test]
 fn without_clip_the_drawing_contracts_into_the_circle_and_stays_there() {
     let mut spec = spec(&[("a", 1.0)], 300);
-    spec.clip_weight = 0.0;
+    spec.objective.clip_weight = 0.0;
     spec.views = 1;
     spec.strokes = 64;
     spec.steps_per_frame = 50;
@@ -239,7 +241,7 @@ fn drawings_stepped_together_follow_their_own_prompts_and_end_on_their_own() {
             .filter(|(index, _)| open.contains(index))
             .map(|(_, drawing)| drawing)
             .collect();
-        for (index, result) in open.iter().zip(advance(&clip, &mut running)) {
+        for (index, result) in open.iter().zip(step(&clip, &mut running)) {
             let progress = result.unwrap();
             ends[*index] = progress.frame.filter(|_| progress.finished);
         }
@@ -258,16 +260,16 @@ fn drawings_stepped_together_follow_their_own_prompts_and_end_on_their_own() {
 fn a_gradient_that_is_not_finite_ends_the_drawing_with_the_term_and_the_step() {
     let clip = tiny();
     let mut broken = spec(&[("a", 1.0)], 5);
-    broken.centre = CentreConstraint {
+    broken.objective.center = CenterConstraint {
         threshold: 0.0,
         power: 10.0,
         weight: 1e30,
-        ..broken.centre
+        ..broken.objective.center
     };
     let mut drawings =
         [broken, spec(&[("a", 1.0)], 5)].map(|spec| Drawing::start(&clip, spec).unwrap());
     let before = drawings[0].frame().strokes;
-    let results = advance(&clip, &mut drawings.iter_mut().collect::<Vec<_>>());
+    let results = step(&clip, &mut drawings.iter_mut().collect::<Vec<_>>());
     let error = results[0].as_ref().unwrap_err();
     assert!(matches!(error, DrawError::NotFinite { step: 0, .. }));
     assert_eq!(
@@ -298,8 +300,8 @@ fn half_precision_bears_every_weight_that_is_allowed() {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Half).unwrap();
     let strokes = [1.0, 512.0].map(|weight| {
         let mut spec = spec(&[("a fox", 10.0), ("text", -10.0)], 2);
-        spec.clip_weight = weight;
-        spec.centre.weight = 0.0;
+        spec.objective.clip_weight = weight;
+        spec.objective.center.weight = 0.0;
         draw(&clip, spec).pop().unwrap().strokes
     });
     // Adam takes no notice of a factor on the whole loss, but for gradients as small as its epsilon.

@@ -3,9 +3,8 @@
 //!
 //! ViT-B/32 has random weights, which cost what trained ones cost.
 
-use clipdraw::clip::{Clip, ClipConfig, ViewGroup, WeightsSource};
-use clipdraw::draw::{CentreConstraint, Drawing, Spec, WeightedPrompt, advance};
-use clipdraw::scene::Canvas;
+use clipdraw::clip::{Clip, ClipConfig, ViewGroup, WeightsSource, forward_backward};
+use clipdraw::draw::{Drawing, Spec, step};
 use divan::Bencher;
 use tch::{Device, Kind, Tensor};
 
@@ -26,25 +25,12 @@ fn model(name: &str) -> Clip {
 
 fn spec(strokes: usize) -> Spec {
     Spec {
-        prompts: vec![WeightedPrompt {
-            text: "a bonfire".to_owned(),
-            weight: 1.0,
-        }],
-        canvas: Canvas::default(),
         strokes,
         steps: usize::MAX,
         steps_per_frame: usize::MAX,
         views: VIEWS,
         seed: 1,
-        clip_weight: 1.0,
-        centre: CentreConstraint {
-            position: [0.5, 0.5],
-            threshold: 75.0,
-            power: 2.0,
-            weight: 0.001,
-        },
-        stroke_widths: [2.0, 100.0],
-        recipe: None,
+        ..Spec::prompt("a bonfire")
     }
 }
 
@@ -52,27 +38,29 @@ fn spec(strokes: usize) -> Spec {
 fn whole_step(bencher: Bencher<'_, '_>, name: &str) {
     let clip = model(name);
     let mut drawing = Drawing::start(&clip, spec(256)).expect("a drawing");
-    bencher.bench_local(|| advance(&clip, &mut [&mut drawing]));
+    bencher.bench_local(|| step(&clip, &mut [&mut drawing]));
 }
 
 #[divan::bench(args = ["embedded", "embedded bf16", "ViT-B/32", "ViT-B/32 bf16"], sample_count = 30, sample_size = 1)]
 fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
     let clip = model(name);
-    let side = clip.input_size() as usize;
-    let views = vec![0.5; VIEWS * 3 * side * side];
-    let directions = clip
-        .embed_text("a bonfire")
-        .expect("a short prompt")
-        .unsqueeze(0)
-        .expand([VIEWS as i64, -1], false);
+    let side = clip.input_size();
+    let views = Tensor::full(
+        [VIEWS as i64, 3, side, side],
+        0.5,
+        (Kind::Float, Device::Cpu),
+    );
+    let direction = clip.embed_text("a bonfire").expect("a short prompt");
+    let group = ViewGroup {
+        count: VIEWS,
+        first_tower: 0,
+    };
     bencher.bench_local(|| {
-        let group = ViewGroup {
-            views: &views,
-            directions: &directions,
-            contrast: None,
-            turn: 0,
-        };
-        clip.score_groups(&[group])
+        let batches = clip.batches(&[group]).into_iter();
+        let batches = batches.map(|batch| (batch, direction.shallow_clone()));
+        forward_backward(&views, batches.collect(), |_, embeddings, direction| {
+            Ok(((), direction.expand(embeddings.size(), false)))
+        })
     });
 }
 

@@ -8,7 +8,7 @@ use super::parameters::Parameters;
 use super::teacher::Teacher;
 use super::tower::{Mode, Tower};
 use clipdraw::clip::Clip;
-use clipdraw::draw::{DrawError, Drawing, Spec, advance};
+use clipdraw::draw::{DrawError, Drawing, Spec, step};
 use clipdraw::render::cpu::raster::paint;
 use clipdraw::render::cpu::warp::Views;
 use clipdraw::render::view::{View, random_views};
@@ -27,7 +27,7 @@ const SAME: f64 = 0.75;
 pub fn draw(clip: &Clip, spec: Spec) -> Result<Strokes, DrawError> {
     let mut drawing = Drawing::start(clip, spec)?;
     loop {
-        let progress = advance(clip, &mut [&mut drawing]).remove(0)?;
+        let progress = step(clip, &mut [&mut drawing]).remove(0)?;
         if progress.finished {
             return Ok(drawing.frame().strokes);
         }

@@ -116,10 +116,14 @@ fn hides(pattern: &str, path: &str) -> bool {
 
 fn hidden(path: &str) -> bool {
     let patterns = source(".dockerignore");
-    let mut patterns = patterns
+    let patterns = patterns
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    patterns.any(|pattern| hides(pattern, path))
+    // The last pattern that matches decides, and `!` makes an exception.
+    patterns.fold(false, |hidden, pattern| match pattern.strip_prefix('!') {
+        Some(exception) => hidden && !hides(exception, path),
+        None => hidden || hides(pattern, path),
+    })
 }
 
 #[test]
@@ -130,6 +134,7 @@ fn the_reader_of_dockerignore_knows_its_patterns() {
     assert!(!hides("target", "src/target"));
     assert!(!hides("weights/*.pt", "weights/a.safetensors"));
     assert!(hidden("target/debug") && hidden(".git/config"));
+    assert!(hidden("fuzz/fuzz_targets") && !hidden("fuzz/Cargo.toml"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Gradients against central differences.
 
 use clipdraw::render::cpu::raster;
-use clipdraw::scene::{Canvas, Picture, Strokes};
+use clipdraw::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 use super::{reference, scenes};
 
@@ -38,6 +38,15 @@ fn numbers(strokes: &mut Strokes, parameter: Parameter) -> &mut [f32] {
         Parameter::Points => strokes.points.as_flattened_mut(),
         Parameter::HalfWidths => &mut strokes.half_widths,
         Parameter::Colors => strokes.colors.as_flattened_mut(),
+    }
+}
+
+/// The gradient by the numbers of one kind, in one row.
+fn components(gradient: &StrokeGradient, parameter: Parameter) -> &[f32] {
+    match parameter {
+        Parameter::Points => gradient.points.as_flattened(),
+        Parameter::HalfWidths => &gradient.half_widths,
+        Parameter::Colors => gradient.colors.as_flattened(),
     }
 }
 
@@ -86,7 +95,7 @@ fn mismatches(
     picture: impl Fn(&Strokes) -> Vec<f64>,
 ) -> Vec<String> {
     let light = light(&scene.canvas);
-    let mut found = raster::paint(&scene.strokes, &scene.canvas).gradient(&light);
+    let found = raster::paint(&scene.strokes, &scene.canvas).gradient(&light);
     let loss = |strokes: &Strokes| -> f64 {
         let values = picture(strokes);
         let terms = values.iter().zip(light.values());
@@ -96,7 +105,7 @@ fn mismatches(
         .iter()
         .filter_map(|parameter| {
             let expected = differences(&scene.strokes, *parameter, step, loss);
-            let (cosine, norm) = agreement(numbers(&mut found, *parameter), &expected);
+            let (cosine, norm) = agreement(components(&found, *parameter), &expected);
             let is_good = cosine >= 0.999 && (norm - 1.0).abs() <= 0.02;
             let line = format!(
                 "{}: {parameter:?}: cosine {cosine:.5}, norm {norm:.4}",
@@ -214,7 +223,7 @@ fn what_is_hidden_or_away_has_no_gradient_and_ink_without_opacity_has_only_one_b
     }
     for stroke in [0, 2, 3] {
         assert!(gradient.half_widths[stroke].abs() < f32::EPSILON);
-        let range = gradient.point_range(stroke);
+        let range = strokes.point_range(stroke);
         assert!(
             gradient.points[range]
                 .as_flattened()

@@ -15,8 +15,7 @@ use std::error::Error;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use clipdraw::draw::drawing::{Quantity, Term};
-use clipdraw::draw::{DrawError, Frame, Losses, Progress, PromptLoss, Spec};
+use clipdraw::draw::{DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, TermLoss};
 use clipdraw::output::Provenance;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::service::worker::{self, Load};
@@ -185,7 +184,7 @@ impl FakeEngine {
         if drawing.told("fail at ") == Some(drawing.step) {
             return Err(DrawError::NotFinite {
                 quantity: Quantity::Loss,
-                term: Term::Centre,
+                term: "centre term".to_owned(),
                 step: drawing.step,
             });
         }
@@ -207,15 +206,16 @@ impl FakeDrawing {
     fn step(&mut self) -> Progress {
         let step = self.step;
         let finished = step == self.spec.steps;
-        let losses = Losses {
-            prompts: vec![PromptLoss {
-                prompt: self.spec.prompts[0].clone(),
-                similarity: 0.25,
-                loss: -0.25,
-            }],
-            contrast: 0.0,
-            centre: 0.5,
+        let part = PromptLoss {
+            prompt: self.spec.prompts[0].clone(),
+            similarity: 0.25,
+            loss: -0.25,
         };
+        let losses = Losses::new(vec![
+            term("clip", -0.25, vec![part]),
+            term("contrast", 0.0, Vec::new()),
+            term("centre", 0.5, Vec::new()),
+        ]);
         let due = finished || step.is_multiple_of(self.spec.steps_per_frame);
         let frame = due.then(|| Frame {
             step,
@@ -229,6 +229,16 @@ impl FakeDrawing {
             frame,
             finished,
         }
+    }
+}
+
+/// A term of the loss; that without a value is turned off.
+fn term(name: &'static str, value: f64, prompts: Vec<PromptLoss>) -> TermLoss {
+    TermLoss {
+        name,
+        value,
+        is_active: value != 0.0,
+        prompts,
     }
 }
 

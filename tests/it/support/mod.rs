@@ -3,4 +3,5 @@
 pub(crate) mod devtools;
 pub(crate) mod fake_engine;
 pub(crate) mod file_server;
+pub(crate) mod scores;
 pub(crate) mod server;

@@ -21,7 +21,7 @@ use crate::self_made::{RECOGNISED, lesson, things};
 use crate::teacher::{Teacher, read_lines};
 use crate::tensor_file;
 use clipdraw::clip::{Clip, WeightsSource};
-use clipdraw::draw::{Recipe, Spec};
+use clipdraw::draw::{Preset, Spec};
 use clipdraw::inputs::Input;
 use clipdraw::output::{Metadata, write_svg};
 use clipdraw::render::cpu::raster::paint;
@@ -84,7 +84,7 @@ impl DrawingsArguments {
             .clone()
             .map_or(WeightsSource::Embedded, WeightsSource::File);
         let clip = Clip::load(&source, Device::Cpu, Kind::Float)?;
-        let recipe: Option<Recipe> = self
+        let recipe: Option<Preset> = self
             .recipe
             .as_deref()
             .map(serde_json::from_str)
@@ -99,7 +99,7 @@ impl DrawingsArguments {
             inputs.entry("seed").or_insert_with(|| number.into());
             let mut spec = Input::from_values(&inputs)?.spec;
             if recipe.is_some() {
-                spec.recipe = recipe;
+                spec.preset = recipe;
             }
             let began = Instant::now();
             let strokes = draw(&clip, spec.clone())?;

@@ -12,7 +12,7 @@ use super::lanes::{Line, TILE, ZEROS, by_pixel, total};
 use super::paint::{SOLID, TileColor, lay, visible};
 use super::plan::Plan;
 use super::sorter::Entry;
-use crate::scene::{Canvas, Picture, Rgba, Strokes};
+use crate::scene::{Canvas, Picture, Rgba, StrokeGradient, Strokes};
 
 /// What a tile gives to a stroke.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub(super) fn gradient(
     strokes: &Strokes,
     canvas: &Canvas,
     picture_gradient: &Picture,
-) -> Strokes {
+) -> StrokeGradient {
     let bands: Vec<Shares> = (0..plan.tiles[1])
         .into_par_iter()
         .map_init(
@@ -56,8 +56,8 @@ pub(super) fn gradient(
 }
 
 /// Adds up the shares of all tiles, and takes those of chords on to control points.
-fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> Strokes {
-    let mut gradient = strokes.zeros_like();
+fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> StrokeGradient {
+    let mut gradient = StrokeGradient::zeros_for(strokes);
     let mut chord_gradients = vec![[0.0_f32; 4]; plan.chord_count()];
     for band in bands {
         for (stroke, share) in &band.strokes {

@@ -23,7 +23,7 @@ mod gradient;
 mod tests;
 
 use self::plan::Plan;
-use crate::scene::{Canvas, Picture, Strokes};
+use crate::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 /// A picture that remembers the strokes it shows, so that a gradient can go back to them.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Painting {
     ///
     /// # Panics
     /// When the gradient has not the size of the picture.
-    pub fn gradient(&self, picture_gradient: &Picture) -> Strokes {
+    pub fn gradient(&self, picture_gradient: &Picture) -> StrokeGradient {
         assert_eq!(
             (picture_gradient.width(), picture_gradient.height()),
             (self.picture.width(), self.picture.height()),

@@ -1,8 +1,61 @@
-//! The centre constraint: a penalty that grows with the distance of stroke points from a centre
+//! The center constraint: a penalty that grows with the distance of stroke points from a center
 //! and is zero inside a radius (evilstreak/clipdraw, `predict.py`).
 
-use super::CentreConstraint;
-use crate::scene::{Canvas, Strokes};
+use super::term::{Term, TermContext};
+use crate::scene::{Canvas, StrokeGradient, Strokes};
+
+/// The penalty on stroke points that lie far from a center.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CenterConstraint {
+    /// The center as fractions of the canvas width and height.
+    pub position: [f64; 2],
+    /// The radius without penalty, in pixels of a 224 pixel canvas.
+    pub threshold: f64,
+    /// The exponent of the distance beyond the threshold, at least 1.
+    pub power: f64,
+    /// The weight of the penalty; 0 turns it off.
+    pub weight: f64,
+}
+
+impl Default for CenterConstraint {
+    /// The defaults of the replaced program.
+    fn default() -> Self {
+        Self {
+            position: [0.5, 0.5],
+            threshold: 75.0,
+            power: 2.0,
+            weight: 0.001,
+        }
+    }
+}
+
+/// The term.
+#[derive(Debug, Clone)]
+pub(super) struct Center {
+    constraint: CenterConstraint,
+}
+
+impl Center {
+    pub(super) fn new(context: &TermContext<'_>) -> Self {
+        Self {
+            constraint: context.spec.center,
+        }
+    }
+}
+
+impl Term for Center {
+    fn name(&self) -> &'static str {
+        "centre"
+    }
+
+    fn share(&self) -> Box<dyn Term> {
+        Box::new(self.clone())
+    }
+
+    fn on_strokes(&self, strokes: &Strokes, canvas: &Canvas, gradient: &mut StrokeGradient) -> f64 {
+        add_penalty(&self.constraint, canvas, strokes, gradient)
+    }
+}
 
 /// Adds the penalty's gradient for every control point to `gradient.points` and returns its value,
 /// `sum relu(distance - threshold)^power * weight / strokes`, distances in pixels of a 224 pixel
@@ -10,29 +63,29 @@ use crate::scene::{Canvas, Strokes};
 ///
 /// Inside the radius, and so at distance zero, the gradient is exactly zero: the square of the
 /// distance is compared, no root of zero is taken.
-pub fn add_centre_penalty(
-    constraint: &CentreConstraint,
+fn add_penalty(
+    constraint: &CenterConstraint,
     canvas: &Canvas,
     strokes: &Strokes,
-    gradient: &mut Strokes,
+    gradient: &mut StrokeGradient,
 ) -> f64 {
     let scale = f64::from(canvas.scale());
-    let middle = [
+    let center = [
         constraint.position[0] * f64::from(canvas.width),
         constraint.position[1] * f64::from(canvas.height),
     ];
     let weight = constraint.weight / strokes.len().max(1) as f64;
     let mut penalty = 0.0;
-    for (point, slope) in strokes.points.iter().zip(&mut gradient.points) {
-        let offset = [0, 1].map(|axis| (f64::from(point[axis]) - middle[axis]) / scale);
+    for (point, derivative) in strokes.points.iter().zip(&mut gradient.points) {
+        let offset = [0, 1].map(|axis| (f64::from(point[axis]) - center[axis]) / scale);
         let squared = offset[0] * offset[0] + offset[1] * offset[1];
         if squared > constraint.threshold * constraint.threshold {
             let distance = squared.sqrt();
-            let beyond = distance - constraint.threshold;
-            penalty += weight * beyond.powf(constraint.power);
-            let pull = weight * constraint.power * beyond.powf(constraint.power - 1.0);
+            let excess = distance - constraint.threshold;
+            penalty += weight * excess.powf(constraint.power);
+            let rate = weight * constraint.power * excess.powf(constraint.power - 1.0);
             for axis in 0..2 {
-                slope[axis] += (pull * offset[axis] / (distance * scale)) as f32;
+                derivative[axis] += (rate * offset[axis] / (distance * scale)) as f32;
             }
         }
     }
@@ -43,8 +96,8 @@ pub fn add_centre_penalty(
 mod tests {
     use super::*;
 
-    fn constraint(threshold: f64, power: f64) -> CentreConstraint {
-        CentreConstraint {
+    fn constraint(threshold: f64, power: f64) -> CenterConstraint {
+        CenterConstraint {
             position: [0.5, 0.5],
             threshold,
             power,
@@ -67,8 +120,13 @@ mod tests {
         strokes
     }
 
-    fn penalty(constraint: &CentreConstraint, canvas: &Canvas, strokes: &Strokes) -> f64 {
-        add_centre_penalty(constraint, canvas, strokes, &mut strokes.zeros_like())
+    fn penalty(constraint: &CenterConstraint, canvas: &Canvas, strokes: &Strokes) -> f64 {
+        add_penalty(
+            constraint,
+            canvas,
+            strokes,
+            &mut StrokeGradient::zeros_for(strokes),
+        )
     }
 
     #[test]
@@ -93,7 +151,7 @@ mod tests {
     }
 
     /// The central difference of the penalty for one coordinate.
-    fn difference(constraint: &CentreConstraint, canvas: &Canvas, place: (usize, usize)) -> f64 {
+    fn difference(constraint: &CenterConstraint, canvas: &Canvas, place: (usize, usize)) -> f64 {
         let [above, below] = [0.01_f32, -0.01].map(|change| {
             let mut moved = strokes();
             moved.points[place.0][place.1] += change;
@@ -115,15 +173,15 @@ mod tests {
             .flat_map(|canvas| cases.map(|case| (canvas, case)))
         {
             let constraint = constraint(threshold, power);
-            let mut gradient = strokes().zeros_like();
-            add_centre_penalty(&constraint, &canvas, &strokes(), &mut gradient);
-            for (index, slope) in gradient.points.as_flattened().iter().enumerate() {
+            let mut gradient = StrokeGradient::zeros_for(&strokes());
+            add_penalty(&constraint, &canvas, &strokes(), &mut gradient);
+            for (index, derivative) in gradient.points.as_flattened().iter().enumerate() {
                 let place = (index / 2, index % 2);
                 let expected = difference(&constraint, &canvas, place);
-                let error = (f64::from(*slope) - expected).abs();
+                let error = (f64::from(*derivative) - expected).abs();
                 assert!(
                     error <= 2e-3 * expected.abs().max(0.05),
-                    "{place:?}: {slope}, expected {expected}"
+                    "{place:?}: {derivative}, expected {expected}"
                 );
             }
         }
@@ -134,15 +192,21 @@ mod tests {
         let mut strokes = Strokes::new();
         strokes.push(&[[112.0, 112.0]; 4], 1.0, [0.5; 4]);
         for power in [1.0, 1.5, 2.0] {
-            let mut gradient = strokes.zeros_like();
-            let value = add_centre_penalty(
+            let mut gradient = StrokeGradient::zeros_for(&strokes);
+            let value = add_penalty(
                 &constraint(0.0, power),
                 &Canvas::default(),
                 &strokes,
                 &mut gradient,
             );
             assert_eq!(value, 0.0);
-            assert!(gradient.points.iter().flatten().all(|slope| *slope == 0.0));
+            assert!(
+                gradient
+                    .points
+                    .iter()
+                    .flatten()
+                    .all(|derivative| *derivative == 0.0)
+            );
         }
     }
 }

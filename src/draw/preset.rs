@@ -7,7 +7,7 @@ use crate::scene::start::StartStyle;
 
 /// How strokes begin, how fast they move, and what is asked of the picture besides the cosine.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Recipe {
+pub struct Preset {
     /// The strokes at the start.
     pub start: StartStyle,
     /// Learning rate of control points in pixels of a 224 pixel canvas, from the part of the steps
@@ -25,7 +25,7 @@ pub struct Recipe {
     pub contrast_weight: f64,
 }
 
-impl Recipe {
+impl Preset {
     /// That of the replaced program (evilstreak/clipdraw, `predict.py`): points at 1.0, from half of
     /// the steps 0.4, from three quarters 0.1; half widths at 0.1, colours at 0.01.
     pub const ORIGINAL: Self = Self {

@@ -1,0 +1,233 @@
+//! Which views go through the image encoder together.
+//!
+//! libtorch divides a sum among its threads, and adds two rows in another order than one, so the last
+//! bits of an embedding depend on the batch and on the number of threads. On the processor a batch is
+//! therefore always two views of one drawing on one thread; many of them run side by side:
+//!
+//! ```text
+//! drawing 0: 5 views   [0 1] [2 3] [4]      tower 0, 1, 0    (two towers, first tower 0)
+//! drawing 1: 2 views   [0 1]                tower 1          (first tower 1)
+//! ```
+//!
+//! The same views then give the same bytes at any number of threads and in any company. On a GPU all
+//! views of all drawings are one batch.
+
+use std::ops::Range;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use tch::{Device, TchError, Tensor};
+
+use super::{Encoded, ImageEncoder, VIEWS_PER_TOWER};
+use crate::clip::error::ClipError;
+use crate::compute::library;
+
+/// The views of one drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewGroup {
+    /// How many there are.
+    pub count: usize,
+    /// The tower that encodes the first two views, of a model that has several: that of number
+    /// `first_tower` modulo their number. The next tower encodes the next two views, and so on. A group of
+    /// at most two views is encoded by one tower alone.
+    pub first_tower: usize,
+}
+
+/// The views of one group in one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchPart {
+    /// The group's index.
+    pub group: usize,
+    /// Which views of the batch they are.
+    pub views: Range<i64>,
+}
+
+/// Views that are encoded together. It can be sent to another thread.
+#[derive(Debug)]
+pub struct EncoderBatch {
+    encoder: ImageEncoder,
+    towers: Vec<usize>,
+    views: Range<i64>,
+    parts: Vec<BatchPart>,
+}
+
+impl EncoderBatch {
+    /// Divides the views of all groups, which lie one after the other in one tensor, into batches.
+    pub(in crate::clip) fn divide(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
+        if encoder.device() == Device::Cpu {
+            Self::pairs(encoder, groups)
+        } else {
+            vec![Self::all(encoder, groups)]
+        }
+    }
+
+    fn pairs(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
+        let mut batches = Vec::new();
+        let mut first = 0;
+        for (index, group) in groups.iter().enumerate() {
+            let pairs = (0..group.count).step_by(VIEWS_PER_TOWER);
+            for (tower, start) in (group.first_tower..).zip(pairs) {
+                let count = VIEWS_PER_TOWER.min(group.count - start);
+                let start = first + start as i64;
+                batches.push(Self {
+                    encoder: encoder.single_tower(tower),
+                    towers: vec![0; count],
+                    views: start..start + count as i64,
+                    parts: vec![BatchPart {
+                        group: index,
+                        views: 0..count as i64,
+                    }],
+                });
+            }
+            first += group.count as i64;
+        }
+        batches
+    }
+
+    /// All views as one batch.
+    pub(in crate::clip) fn all(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Self {
+        let mut parts = Vec::with_capacity(groups.len());
+        let mut towers = Vec::new();
+        let mut first = 0;
+        for (index, group) in groups.iter().enumerate() {
+            towers.extend(encoder.towers_of(group.first_tower, group.count));
+            let end = first + group.count as i64;
+            parts.push(BatchPart {
+                group: index,
+                views: first..end,
+            });
+            first = end;
+        }
+        Self {
+            encoder: encoder.clone(),
+            towers,
+            views: 0..first,
+            parts,
+        }
+    }
+
+    /// To which groups its views belong, in order.
+    pub fn parts(&self) -> &[BatchPart] {
+        &self.parts
+    }
+
+    /// Encodes its views, `[n, 3, R, R]`, on the calling thread.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip) fn encode(&self, views: &Tensor) -> Result<Encoded, ClipError> {
+        if self.encoder.device() == Device::Cpu {
+            library::use_one_thread();
+        }
+        self.encoder
+            .encode(&self.towers, views)
+            .map_err(ClipError::while_doing("encoding views"))
+    }
+}
+
+/// Encodes each batch, asks `evaluate` for the gradient of a loss with respect to its embeddings, and pulls
+/// that back to the batch's views. `views` are those of all groups, `[N, 3, R, R]`. Each batch comes with
+/// a state of the caller's, which travels to the thread that encodes the batch.
+///
+/// Returns what `evaluate` returned and the gradient with respect to the views, `[n, 3, R, R]`, in the order
+/// of the batches. On the processor the batches run side by side; no more graphs are in memory at a time
+/// than there are threads.
+///
+/// # Errors
+/// When libtorch fails, or `evaluate` does.
+pub fn forward_backward<S, T>(
+    views: &Tensor,
+    batches: Vec<(EncoderBatch, S)>,
+    evaluate: impl Fn(&EncoderBatch, &Tensor, S) -> Result<(T, Tensor), ClipError> + Sync,
+) -> Result<Vec<(T, Tensor)>, ClipError>
+where
+    S: Send,
+    T: Send,
+{
+    let run = |(batch, views, state): (EncoderBatch, Tensor, S)| {
+        let encoded = batch.encode(&views)?;
+        let (outcome, gradient) = evaluate(&batch, &encoded.embeddings(), state)?;
+        Ok((outcome, encoded.pull_back(&gradient)?))
+    };
+    let with_views = |(batch, state): (EncoderBatch, S)| -> Result<_, TchError> {
+        let length = batch.views.end - batch.views.start;
+        let own = views.f_narrow(0, batch.views.start, length)?;
+        Ok((batch, own, state))
+    };
+    let work = batches.into_iter().map(with_views);
+    let work = work
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(ClipError::while_doing("dividing views into batches"))?;
+    // A device has its own notion of the current thread, so one batch stays on this one.
+    if work.len() <= 1 {
+        return work.into_iter().map(run).collect();
+    }
+    work.into_par_iter().map(run).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+    use crate::clip::checkpoint::weights::{Origin, Weights};
+    use crate::clip::config::ClipConfig;
+
+    fn encoder(config: &ClipConfig) -> ImageEncoder {
+        let weights = Weights::new(Origin::Random(1), Device::Cpu, Kind::Float);
+        ImageEncoder::new(&weights, config).unwrap()
+    }
+
+    const GROUPS: [ViewGroup; 2] = [
+        ViewGroup {
+            count: 3,
+            first_tower: 0,
+        },
+        ViewGroup {
+            count: 2,
+            first_tower: 1,
+        },
+    ];
+
+    #[test]
+    fn on_the_processor_two_views_of_one_drawing_share_a_batch() {
+        let batches = EncoderBatch::pairs(&encoder(&ClipConfig::tiny_towers()), &GROUPS);
+        let views: Vec<_> = batches.iter().map(|batch| batch.views.clone()).collect();
+        assert_eq!(views, [0..2, 2..3, 3..5]);
+        let groups: Vec<_> = batches.iter().map(|batch| batch.parts[0].group).collect();
+        assert_eq!(groups, [0, 0, 1]);
+    }
+
+    #[test]
+    fn one_batch_of_several_groups_gives_what_pairs_give() {
+        let config = ClipConfig::tiny_towers();
+        let encoder = encoder(&config);
+        let views = Tensor::rand([5, 3, config.side, config.side], (Kind::Float, Device::Cpu));
+        let gradient = Tensor::ones([5, config.embedding], (Kind::Float, Device::Cpu));
+        let run = |batches: Vec<EncoderBatch>| {
+            let batches = batches.into_iter().map(|batch| {
+                let length = batch.views.end - batch.views.start;
+                let gradient = gradient.narrow(0, batch.views.start, length);
+                (batch, gradient)
+            });
+            let results = forward_backward(&views, batches.collect(), |_, embeddings, gradient| {
+                Ok((embeddings.shallow_clone(), gradient))
+            });
+            let (embeddings, gradients): (Vec<_>, Vec<_>) = results.unwrap().into_iter().unzip();
+            [Tensor::cat(&embeddings, 0), Tensor::cat(&gradients, 0)]
+        };
+        let pairs = run(EncoderBatch::pairs(&encoder, &GROUPS));
+        let together = run(vec![EncoderBatch::all(&encoder, &GROUPS)]);
+        for (found, expected) in together.iter().zip(&pairs) {
+            let largest = expected.abs().max().double_value(&[]);
+            let difference = (found - expected).abs().max().double_value(&[]);
+            assert!(difference < 1e-4 * largest, "{difference} of {largest}");
+        }
+        let others = GROUPS.map(|group| ViewGroup {
+            first_tower: 0,
+            ..group
+        });
+        let other = run(vec![EncoderBatch::all(&encoder, &others)]);
+        let differs = (&other[0] - &together[0]).abs().max().double_value(&[]);
+        assert!(differs > 1e-3, "the towers are the same");
+    }
+}

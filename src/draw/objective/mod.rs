@@ -1,0 +1,204 @@
+//! What is minimized: a sum of terms, each in a file of its own.
+//!
+//! A term looks at the embeddings of the views, at the strokes, or at both ([`Term`]). To add one, write its
+//! file, and add its settings to [`ObjectiveSpec`] and a line to [`terms`].
+
+mod term;
+mod prompt;
+mod contrastive;
+mod center;
+
+pub use center::CenterConstraint;
+pub use term::{EncodedPrompt, Target, Term, TermContext, ViewEmbeddings};
+
+use tch::{Kind, TchError, Tensor};
+
+use self::center::Center;
+use self::contrastive::Contrastive;
+use self::prompt::Prompts;
+use super::losses::{Losses, TermLoss};
+use crate::clip::ClipError;
+use crate::scene::{Canvas, StrokeGradient, Strokes};
+
+/// The settings of all terms that a request can choose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ObjectiveSpec {
+    /// The weight of the terms that CLIP decides; with 0 only the terms on strokes act.
+    pub clip_weight: f64,
+    /// The penalty on distance from the center.
+    pub center: CenterConstraint,
+}
+
+impl Default for ObjectiveSpec {
+    fn default() -> Self {
+        Self {
+            clip_weight: 1.0,
+            center: CenterConstraint::default(),
+        }
+    }
+}
+
+/// All terms, in the order in which they are reported.
+fn terms(context: &TermContext<'_>) -> Result<Vec<Box<dyn Term>>, ClipError> {
+    Ok(vec![
+        Box::new(Prompts::new(context)),
+        Box::new(Contrastive::new(context)?),
+        Box::new(Center::new(context)),
+    ])
+}
+
+/// The objective of one drawing.
+#[derive(Debug)]
+pub(super) struct Objective {
+    terms: Vec<Box<dyn Term>>,
+    target: Target,
+}
+
+/// What the terms on views say of some views of a drawing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ViewOutcome {
+    /// Unit vectors of the views, `[n, E]`.
+    embeddings: Vec<f32>,
+    /// For each term the loss of each view in units of [`Target::scale`]; none for a term on strokes.
+    losses: Vec<Option<Vec<f32>>>,
+}
+
+/// What the terms on strokes say of a drawing.
+#[derive(Debug, Clone)]
+pub(super) struct StrokeOutcome {
+    /// For each term its value, 0 for a term on views.
+    values: Vec<f64>,
+    /// The gradient of all of them.
+    pub(super) gradient: StrokeGradient,
+    /// The first term that made the gradient infinite or NaN.
+    pub(super) not_finite: Option<String>,
+}
+
+impl Clone for Objective {
+    /// A copy that shares the tensors, which never change.
+    fn clone(&self) -> Self {
+        Self {
+            terms: self.terms.iter().map(|term| term.share()).collect(),
+            target: self.target.share(),
+        }
+    }
+}
+
+impl Objective {
+    /// The terms of a drawing.
+    pub(super) fn new(context: &TermContext<'_>) -> Result<Self, ClipError> {
+        Ok(Self {
+            terms: terms(context)?,
+            target: context.target.share(),
+        })
+    }
+
+    /// What the gradient on views that comes from CLIP still has to be multiplied by.
+    pub(super) fn scale(&self) -> f32 {
+        self.target.scale
+    }
+
+    /// Evaluates the terms on views for embeddings `[n, E]` that require a gradient. Returns their sum over
+    /// terms and views, and what they say.
+    pub(super) fn on_views(&self, embeddings: &Tensor) -> Result<(Tensor, ViewOutcome), TchError> {
+        let alignment = embeddings
+            .f_mul(&self.target.direction)?
+            .f_sum_dim_intlist(-1, false, None)?;
+        let views = ViewEmbeddings {
+            embeddings,
+            alignment: &alignment,
+        };
+        let mut total: Option<Tensor> = None;
+        let mut losses = Vec::with_capacity(self.terms.len());
+        for term in &self.terms {
+            let loss = term.on_views(&views)?;
+            losses.push(loss.as_ref().map(to_host).transpose()?);
+            total = match (total, loss) {
+                (Some(total), Some(loss)) => Some(total.f_add(&loss)?),
+                (total, loss) => total.or(loss),
+            };
+        }
+        // Without a term on views the gradient is zero.
+        let total = match total {
+            Some(total) => total,
+            None => alignment.f_mul_scalar(0.0)?,
+        };
+        let outcome = ViewOutcome {
+            embeddings: to_host(embeddings)?,
+            losses,
+        };
+        Ok((total.f_sum(None)?, outcome))
+    }
+
+    /// Evaluates the terms on strokes.
+    pub(super) fn on_strokes(&self, strokes: &Strokes, canvas: &Canvas) -> StrokeOutcome {
+        let mut outcome = StrokeOutcome {
+            values: Vec::with_capacity(self.terms.len()),
+            gradient: StrokeGradient::zeros_for(strokes),
+            not_finite: None,
+        };
+        for term in &self.terms {
+            let value = term.on_strokes(strokes, canvas, &mut outcome.gradient);
+            outcome.values.push(value);
+            if outcome.not_finite.is_none() && !outcome.gradient.is_finite() {
+                outcome.not_finite = Some(term.description());
+            }
+        }
+        outcome
+    }
+
+    /// The losses of one state of the strokes.
+    pub(super) fn losses(&self, views: &ViewOutcome, strokes: &StrokeOutcome) -> Losses {
+        let terms = self.terms.iter().enumerate().map(|(index, term)| {
+            let on_views = views.losses.get(index).and_then(Option::as_ref);
+            let sum: f64 =
+                on_views.map_or(0.0, |losses| losses.iter().copied().map(f64::from).sum());
+            let prompts = term.prompts(&views.embeddings);
+            let value = if prompts.is_empty() {
+                f64::from(self.target.scale) * sum + strokes.values[index]
+            } else {
+                prompts.iter().map(|part| part.loss).sum()
+            };
+            TermLoss {
+                name: term.name(),
+                value,
+                is_active: term.is_active(),
+                prompts,
+            }
+        });
+        Losses::new(terms.collect())
+    }
+
+    /// What a term is called in an error message.
+    pub(super) fn description(&self, name: &str) -> String {
+        let term = self.terms.iter().find(|term| term.name() == name);
+        term.map_or_else(|| name.to_owned(), |term| term.description())
+    }
+}
+
+impl ViewOutcome {
+    /// Adds what was found for further views.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.embeddings.extend(more.embeddings);
+        if self.losses.is_empty() {
+            self.losses = more.losses;
+            return;
+        }
+        for (losses, more) in self.losses.iter_mut().zip(more.losses) {
+            if let (Some(losses), Some(more)) = (losses, more) {
+                losses.extend(more);
+            }
+        }
+    }
+}
+
+fn to_host(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+    let tensor = tensor
+        .f_detach()?
+        .f_to_device(tch::Device::Cpu)?
+        .f_to_kind(Kind::Float)?
+        .f_contiguous()?;
+    let mut values = vec![0.0; tensor.numel()];
+    tensor.f_copy_data(&mut values, tensor.numel())?;
+    Ok(values)
+}

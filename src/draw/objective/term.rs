@@ -1,0 +1,140 @@
+//! What a term of the objective is, and what it is made from.
+
+use std::fmt;
+
+use tch::{TchError, Tensor};
+
+use super::ObjectiveSpec;
+use crate::clip::Clip;
+use crate::draw::WeightedPrompt;
+use crate::draw::losses::PromptLoss;
+use crate::draw::preset::Preset;
+use crate::scene::{Canvas, StrokeGradient, Strokes};
+
+/// A term of the objective: a name, a value and a gradient.
+///
+/// A term on views returns its value as a differentiable tensor, and libtorch finds the gradient. A term on
+/// strokes returns its value and adds its gradient itself.
+pub trait Term: fmt::Debug + Send {
+    /// The name under which its value is reported.
+    fn name(&self) -> &'static str;
+
+    /// A copy for another thread, which shares the tensors.
+    fn share(&self) -> Box<dyn Term>;
+
+    /// The loss of each view, `[n]`, in units of [`Target::scale`], as a function of the embeddings; none
+    /// for a term that does not look at views.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    fn on_views(&self, _views: &ViewEmbeddings<'_>) -> Result<Option<Tensor>, TchError> {
+        Ok(None)
+    }
+
+    /// Adds the gradient of the term with respect to the strokes to `gradient`, and returns the term's
+    /// value; 0 for a term that does not look at strokes.
+    fn on_strokes(
+        &self,
+        _strokes: &Strokes,
+        _canvas: &Canvas,
+        _gradient: &mut StrokeGradient,
+    ) -> f64 {
+        0.0
+    }
+
+    /// How the value is divided among prompts, from the unit vectors of all views, `[N, E]`; empty for a
+    /// term that does not belong to prompts.
+    fn prompts(&self, _embeddings: &[f32]) -> Vec<PromptLoss> {
+        Vec::new()
+    }
+
+    /// Whether the term is turned on; one that is not is left out of log lines.
+    fn is_active(&self) -> bool {
+        true
+    }
+
+    /// What the term is called in an error message, after "the".
+    fn description(&self) -> String {
+        format!("{} term", self.name())
+    }
+}
+
+/// Views as the terms see them.
+#[derive(Debug)]
+pub struct ViewEmbeddings<'a> {
+    /// Their unit vectors, `[n, E]`, 32-bit.
+    pub embeddings: &'a Tensor,
+    /// The product of each with [`Target::direction`], `[n]`: minus the cosine with the prompts.
+    pub alignment: &'a Tensor,
+}
+
+/// Where the prompts pull the embeddings of views: the gradient of the prompts' loss with respect to an
+/// embedding, as a unit vector and a length.
+///
+/// The terms on views are computed in units of the length, and the gradient is multiplied by it only after
+/// it has passed through CLIP, because half precision has no room for the weights of prompts.
+#[derive(Debug)]
+pub struct Target {
+    /// The direction in which the loss grows, `[E]`, of length 1, or 0 without prompts that count; on the
+    /// model's device.
+    pub direction: Tensor,
+    /// Its length.
+    pub scale: f32,
+}
+
+impl Target {
+    /// The target of some prompts: minus the sum of their embeddings, times their weights.
+    pub(in crate::draw) fn new(clip: &Clip, prompts: &[EncodedPrompt], clip_weight: f64) -> Self {
+        let width = clip.embedding_width() as usize;
+        let mut direction = vec![0.0; width];
+        for EncodedPrompt { prompt, embedding } in prompts {
+            let weight = -prompt.weight * clip_weight as f32;
+            for (sum, value) in direction.iter_mut().zip(embedding) {
+                *sum += weight * value;
+            }
+        }
+        let squares = direction.iter().map(|value| value * value);
+        let length = squares.sum::<f32>().sqrt();
+        if length > 0.0 {
+            for value in &mut direction {
+                *value /= length;
+            }
+        }
+        Self {
+            direction: Tensor::from_slice(&direction).to_device(clip.device()),
+            scale: length,
+        }
+    }
+
+    /// A copy that shares the tensor, which never changes.
+    pub(in crate::draw) fn share(&self) -> Self {
+        Self {
+            direction: self.direction.shallow_clone(),
+            scale: self.scale,
+        }
+    }
+}
+
+/// A prompt and what CLIP makes of it.
+#[derive(Debug, Clone)]
+pub struct EncodedPrompt {
+    /// The prompt.
+    pub prompt: WeightedPrompt,
+    /// Its unit vector, `[E]`.
+    pub embedding: Vec<f32>,
+}
+
+/// What terms are made from.
+#[derive(Debug)]
+pub struct TermContext<'a> {
+    /// The model.
+    pub clip: &'a Clip,
+    /// The prompts of the drawing.
+    pub prompts: &'a [EncodedPrompt],
+    /// Where they pull.
+    pub target: &'a Target,
+    /// The settings of the request.
+    pub spec: &'a ObjectiveSpec,
+    /// What depends on the model.
+    pub preset: &'a Preset,
+}
