@@ -3,7 +3,7 @@
 /// Channel means of CLIP's training pictures, red, green, blue, 0 to 1 (openai/CLIP, clip.py).
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviations that belong to [`CLIP_MEAN`].
-pub const CLIP_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
 pub(crate) const HEAD_WIDTH: i64 = 64;
@@ -16,9 +16,9 @@ pub const CONTEXT: i64 = 77;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipConfig {
     /// Length of an embedding.
-    pub embedding: i64,
+    pub embed_dim: i64,
     /// Side of the square picture that the model reads, in pixels.
-    pub side: i64,
+    pub image_size: i64,
     /// The image tower.
     pub image: ImageConfig,
     /// Image towers of this kind, which read pictures by turns: one in every model but the embedded one.
@@ -30,7 +30,7 @@ pub struct ClipConfig {
     /// Channel means that are taken off a picture.
     pub mean: [f32; 3],
     /// Standard deviations that a picture is divided by.
-    pub deviation: [f32; 3],
+    pub std: [f32; 3],
 }
 
 /// The image tower.
@@ -126,7 +126,7 @@ pub enum Activation {
     Gelu,
 }
 
-/// One named model: name, embedding, side, image tower, text width.
+/// One named model: name, length of an embedding, image size in pixels, image tower, text width.
 type Preset = (&'static str, i64, i64, ImageConfig, i64);
 
 const fn transformer(patch: i64, width: i64, layers: i64) -> ImageConfig {
@@ -213,7 +213,7 @@ impl ClipConfig {
         }
     }
 
-    fn tiny(side: i64, image: ImageConfig) -> Self {
+    fn tiny(image_size: i64, image: ImageConfig) -> Self {
         let text = TextConfig {
             context: CONTEXT,
             vocabulary: VOCABULARY,
@@ -221,10 +221,10 @@ impl ClipConfig {
             heads: 2,
             layers: 1,
         };
-        Self::of(32, side, image, text)
+        Self::of(32, image_size, image, text)
     }
 
-    fn of_preset(&(_, embedding, side, image, width): &Preset) -> Self {
+    fn of_preset(&(_, embed_dim, image_size, image, width): &Preset) -> Self {
         let heads = width / HEAD_WIDTH;
         let text = TextConfig {
             context: CONTEXT,
@@ -233,19 +233,19 @@ impl ClipConfig {
             heads,
             layers: 12,
         };
-        Self::of(embedding, side, image, text)
+        Self::of(embed_dim, image_size, image, text)
     }
 
-    fn of(embedding: i64, side: i64, image: ImageConfig, text: TextConfig) -> Self {
+    fn of(embed_dim: i64, image_size: i64, image: ImageConfig, text: TextConfig) -> Self {
         Self {
-            embedding,
-            side,
+            embed_dim,
+            image_size,
             image,
             towers: 1,
             text,
             activation: Activation::QuickGelu,
             mean: CLIP_MEAN,
-            deviation: CLIP_DEVIATION,
+            std: CLIP_STD,
         }
     }
 
@@ -260,9 +260,9 @@ impl ClipConfig {
 
     fn tower_name(&self) -> String {
         let same = |preset: &&Preset| {
-            let (_, embedding, side, image, width) = **preset;
-            (embedding, side, image, width)
-                == (self.embedding, self.side, self.image, self.text.width)
+            let (_, embed_dim, image_size, image, width) = **preset;
+            (embed_dim, image_size, image, width)
+                == (self.embed_dim, self.image_size, self.image, self.text.width)
         };
         if let Some(preset) = PRESETS.iter().find(same) {
             return preset.0.to_owned();
@@ -274,15 +274,18 @@ impl ClipConfig {
                 layers,
                 ..
             }) => {
-                format!("ViT {layers}x{width}/{patch} at {} px", self.side)
+                format!("ViT {layers}x{width}/{patch} at {} px", self.image_size)
             }
             ImageConfig::ResNet(ResNetSize { width, layers, .. }) => {
                 let blocks = layers.map(|count| count.to_string()).join("-");
-                format!("RN {blocks}x{width} at {} px", self.side)
+                format!("RN {blocks}x{width} at {} px", self.image_size)
             }
             ImageConfig::EfficientNet(EfficientNetSize { layers, head, .. }) => {
                 let blocks: i64 = layers.iter().sum();
-                format!("EfficientNet-Lite {blocks}x{head} at {} px", self.side)
+                format!(
+                    "EfficientNet-Lite {blocks}x{head} at {} px",
+                    self.image_size
+                )
             }
         }
     }

@@ -49,7 +49,7 @@ pub enum ClipError {
         file: PathBuf,
         /// The tensor's name in OpenAI's layout.
         tensor: String,
-        /// The shape it should have; -1 for a side that can be any.
+        /// The shape it should have; -1 for a dimension of any size.
         expected: Vec<i64>,
     },
     /// A tensor has another shape than the configuration asks for.
@@ -61,7 +61,7 @@ pub enum ClipError {
         tensor: String,
         /// The shape in the file.
         found: Vec<i64>,
-        /// The shape it should have; -1 for a side that can be any.
+        /// The shape it should have; -1 for a dimension of any size.
         expected: Vec<i64>,
     },
     /// The prompt is longer than the model can read.
@@ -73,12 +73,14 @@ pub enum ClipError {
         limit: usize,
     },
     /// The pictures are not of the shape that the model reads.
-    #[error("pictures are {found:?}, expected [N, 3, {side}, {side}] with N at least 1")]
+    #[error(
+        "pictures are {found:?}, expected [N, 3, {image_size}, {image_size}] with N at least 1"
+    )]
     WrongPictures {
         /// The shape given.
         found: Vec<i64>,
-        /// The model's input side in pixels.
-        side: i64,
+        /// The size in pixels of the square images that the model encodes.
+        image_size: i64,
     },
     /// A gradient does not match the embeddings that it belongs to.
     #[error("the gradient is {found:?}, expected {expected:?}")]

@@ -94,42 +94,42 @@ impl LayerNorm {
     }
 }
 
-/// The two layers of a block's perceptron, four times as wide in between.
+/// The multilayer perceptron of a block: two layers, four times as hidden in between.
 #[derive(Debug, Clone)]
-pub(crate) struct Perceptron {
-    widen: Linear,
-    narrow: Linear,
+pub(crate) struct Mlp {
+    fc: Linear,
+    proj: Linear,
     activation: Activation,
 }
 
-impl Perceptron {
+impl Mlp {
     /// Reads `c_fc` and `c_proj`.
     pub(crate) fn new(
         weights: &Weights<'_>,
         width: i64,
         activation: Activation,
     ) -> Result<Self, ClipError> {
-        let widen = Linear::new(&weights.at("c_fc"), width, 4 * width)?;
-        let narrow = Linear::new(&weights.at("c_proj"), 4 * width, width)?;
+        let fc = Linear::new(&weights.at("c_fc"), width, 4 * width)?;
+        let proj = Linear::new(&weights.at("c_proj"), 4 * width, width)?;
         Ok(Self {
-            widen,
-            narrow,
+            fc,
+            proj,
             activation,
         })
     }
 
     /// The same shape as the input.
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        let wide = self.widen.forward(input)?;
-        let bent = match self.activation {
+        let hidden = self.fc.forward(input)?;
+        let activated = match self.activation {
             // `x sigmoid(a x)` is `silu(a x) / a`, and silu has one kernel for each direction.
-            Activation::QuickGelu => wide
+            Activation::QuickGelu => hidden
                 .f_mul_scalar(QUICK_GELU_SLOPE)?
                 .f_silu()?
                 .f_mul_scalar(1.0 / QUICK_GELU_SLOPE)?,
-            Activation::Gelu => wide.f_gelu("none")?,
+            Activation::Gelu => hidden.f_gelu("none")?,
         };
-        self.narrow.forward(&bent)
+        self.proj.forward(&activated)
     }
 }
 
@@ -154,7 +154,9 @@ pub(crate) fn attend(
     if let Some(mask) = mask {
         scores = scores.f_add(mask)?;
     }
-    let shares = scores.f_softmax(-1, None::<Kind>)?;
-    let mixed = shares.f_matmul(&split(values)?)?;
-    mixed.f_transpose(1, 2)?.f_reshape([batch, length, width])
+    let weights = scores.f_softmax(-1, None::<Kind>)?;
+    let attended = weights.f_matmul(&split(values)?)?;
+    attended
+        .f_transpose(1, 2)?
+        .f_reshape([batch, length, width])
 }

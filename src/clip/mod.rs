@@ -69,7 +69,7 @@ impl Clip {
             WeightsSource::Embedded => read_checkpoint(Path::new(embedded::NAME), embedded::BYTES)?,
             WeightsSource::File(file) => read_checkpoint(file, &checkpoint::read_bytes(file)?)?,
         };
-        let config = detect::infer(&checkpoint)?;
+        let config = detect::detect_config(&checkpoint)?;
         Self::build(
             config,
             &Weights::new(Origin::Checkpoint(&checkpoint), device, kind),
@@ -124,12 +124,12 @@ impl Clip {
 
     /// Side of the square pictures that the model reads, in pixels.
     pub fn input_size(&self) -> i64 {
-        self.config.side
+        self.config.image_size
     }
 
     /// Length of an embedding.
     pub fn embedding_width(&self) -> i64 {
-        self.config.embedding
+        self.config.embed_dim
     }
 
     /// The device that holds the model.
@@ -217,12 +217,16 @@ impl Clip {
     }
 
     fn check_pictures(&self, found: &[i64]) -> Result<(), ClipError> {
-        let side = self.config.side;
+        let image_size = self.config.image_size;
         match *found {
-            [count, 3, height, width] if count > 0 && height == side && width == side => Ok(()),
+            [count, 3, height, width]
+                if count > 0 && height == image_size && width == image_size =>
+            {
+                Ok(())
+            }
             _ => Err(ClipError::WrongPictures {
                 found: found.to_vec(),
-                side,
+                image_size,
             }),
         }
     }

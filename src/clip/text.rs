@@ -36,7 +36,7 @@ impl TextTower {
             activation: config.activation,
         };
         let projection = weights
-            .tensor("text_projection", &[text.width, config.embedding])?
+            .tensor("text_projection", &[text.width, config.embed_dim])?
             .tr();
         Ok(Self {
             vocabulary: weights.placed("token_embedding.weight", &[text.vocabulary, text.width])?,

@@ -5,7 +5,7 @@ use tch::{TchError, Tensor};
 use super::checkpoint::weights::Weights;
 use super::config::Activation;
 use super::error::ClipError;
-use super::layers::{LayerNorm, Linear, Perceptron, attend};
+use super::layers::{LayerNorm, Linear, Mlp, attend};
 
 /// The sizes that all blocks of a transformer share.
 #[derive(Debug, Clone, Copy)]
@@ -14,20 +14,20 @@ pub(crate) struct BlockSize {
     pub(crate) width: i64,
     /// Attention heads.
     pub(crate) heads: i64,
-    /// The perceptron's function.
+    /// The mlp's function.
     pub(crate) activation: Activation,
 }
 
-/// Attention, then a perceptron, each behind a norm and added to what came in.
+/// Attention, then a mlp, each behind a norm and added to what came in.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     attention_norm: LayerNorm,
-    joined: Linear,
+    qkv: Linear,
     queries: Linear,
     keys_and_values: Linear,
     output: Linear,
-    perceptron_norm: LayerNorm,
-    perceptron: Perceptron,
+    mlp_norm: LayerNorm,
+    mlp: Mlp,
     size: BlockSize,
 }
 
@@ -36,15 +36,14 @@ impl Block {
     pub(crate) fn new(weights: &Weights<'_>, size: BlockSize) -> Result<Self, ClipError> {
         let width = size.width;
         let attention = weights.at("attn");
-        let joined = Linear::named(
+        let qkv = Linear::named(
             &attention,
             ["in_proj_weight", "in_proj_bias"],
             width,
             3 * width,
         )?;
         let part = |start, length| {
-            joined
-                .outputs(start, length)
+            qkv.outputs(start, length)
                 .map_err(ClipError::while_doing("splitting an attention layer"))
         };
         Ok(Self {
@@ -52,9 +51,9 @@ impl Block {
             keys_and_values: part(width, 2 * width)?,
             attention_norm: LayerNorm::new(&weights.at("ln_1"), width)?,
             output: Linear::new(&attention.at("out_proj"), width, width)?,
-            perceptron_norm: LayerNorm::new(&weights.at("ln_2"), width)?,
-            perceptron: Perceptron::new(&weights.at("mlp"), width, size.activation)?,
-            joined,
+            mlp_norm: LayerNorm::new(&weights.at("ln_2"), width)?,
+            mlp: Mlp::new(&weights.at("mlp"), width, size.activation)?,
+            qkv,
             size,
         })
     }
@@ -65,10 +64,10 @@ impl Block {
         tokens: &Tensor,
         mask: Option<&Tensor>,
     ) -> Result<Tensor, TchError> {
-        let joined = self.joined.forward(&self.attention_norm.forward(tokens)?)?;
-        let parts = joined.f_chunk(3, -1)?;
-        let mixed = attend(self.size.heads, [&parts[0], &parts[1], &parts[2]], mask)?;
-        self.finish(tokens, &mixed)
+        let qkv = self.qkv.forward(&self.attention_norm.forward(tokens)?)?;
+        let parts = qkv.f_chunk(3, -1)?;
+        let attended = attend(self.size.heads, [&parts[0], &parts[1], &parts[2]], mask)?;
+        self.finish(tokens, &attended)
     }
 
     /// The first token only, which still attends to all: `[N, L, W]` to `[N, 1, W]`.
@@ -78,16 +77,14 @@ impl Block {
         let normed = self.attention_norm.forward(tokens)?;
         let queries = self.queries.forward(&normed.f_narrow(1, 0, 1)?)?;
         let parts = self.keys_and_values.forward(&normed)?.f_chunk(2, -1)?;
-        let mixed = attend(self.size.heads, [&queries, &parts[0], &parts[1]], None)?;
-        self.finish(&tokens.f_narrow(1, 0, 1)?, &mixed)
+        let attended = attend(self.size.heads, [&queries, &parts[0], &parts[1]], None)?;
+        self.finish(&tokens.f_narrow(1, 0, 1)?, &attended)
     }
 
-    fn finish(&self, tokens: &Tensor, mixed: &Tensor) -> Result<Tensor, TchError> {
-        let tokens = tokens.f_add(&self.output.forward(mixed)?)?;
-        let bent = self
-            .perceptron
-            .forward(&self.perceptron_norm.forward(&tokens)?)?;
-        tokens.f_add(&bent)
+    fn finish(&self, tokens: &Tensor, attended: &Tensor) -> Result<Tensor, TchError> {
+        let tokens = tokens.f_add(&self.output.forward(attended)?)?;
+        let hidden = self.mlp.forward(&self.mlp_norm.forward(&tokens)?)?;
+        tokens.f_add(&hidden)
     }
 }
 

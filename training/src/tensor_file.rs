@@ -61,7 +61,7 @@ pub fn read(path: &Path) -> anyhow::Result<TensorFile> {
     Ok(TensorFile {
         path: checkpoint.file,
         tensors: checkpoint.tensors,
-        facts: checkpoint.facts,
+        facts: checkpoint.metadata,
     })
 }
 

@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::Checkpoint;
 use crate::clip::config::{
-    Activation, CLIP_DEVIATION, CLIP_MEAN, ClipConfig, EfficientNetSize, HEAD_WIDTH, ImageConfig,
+    Activation, CLIP_MEAN, CLIP_STD, ClipConfig, EfficientNetSize, HEAD_WIDTH, ImageConfig,
     ResNetSize, TextConfig, TransformerSize,
 };
 use crate::clip::error::ClipError;
@@ -19,12 +19,12 @@ const RESNET_REDUCTION: i64 = 32;
 /// Channels of a ModifiedResNet's last map for each channel after its stem.
 pub(crate) const RESNET_GROWTH: i64 = 32;
 
-/// The sizes that the tensors have, completed by the header's facts and the files beside the weights.
+/// The sizes that the tensors have, completed by the header's metadata and the files beside the weights.
 ///
 /// # Errors
 /// When the tensors are not those of a CLIP model.
-pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
-    let (side, image) = if checkpoint.tensors.contains_key("visual.proj") {
+pub(crate) fn detect_config(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
+    let (image_size, image) = if checkpoint.tensors.contains_key("visual.proj") {
         transformer(checkpoint)?
     } else if checkpoint
         .tensors
@@ -38,16 +38,16 @@ pub(crate) fn infer(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
             "it has none of `visual.proj`, `visual.attnpool.c_proj.weight` and `visual.head.weight`",
         ));
     };
-    let [_, embedding] = checkpoint.shape("text_projection")?;
+    let [_, embed_dim] = checkpoint.shape("text_projection")?;
     Ok(ClipConfig {
-        embedding,
-        side,
+        embed_dim,
+        image_size,
         image,
         towers: towers(checkpoint)?,
         text: text(checkpoint)?,
         activation: activation(checkpoint)?,
         mean: channels(checkpoint, "image_mean", CLIP_MEAN)?,
-        deviation: channels(checkpoint, "image_std", CLIP_DEVIATION)?,
+        std: channels(checkpoint, "image_std", CLIP_STD)?,
     })
 }
 
@@ -146,8 +146,8 @@ fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipErro
         let last = format!("visual.blocks.{}.project.weight", blocks - 1);
         [*width, ..] = checkpoint.shape::<4>(&last)?;
     }
-    let side: Vec<i64> = numbers(checkpoint, "image_side")?;
-    let &[side] = side.as_slice() else {
+    let image_size: Vec<i64> = numbers(checkpoint, "image_side")?;
+    let &[image_size] = image_size.as_slice() else {
         return Err(checkpoint.unknown("its image_side is not one number"));
     };
     let size = EfficientNetSize {
@@ -156,7 +156,7 @@ fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipErro
         widths,
         head,
     };
-    Ok((side, ImageConfig::EfficientNet(size)))
+    Ok((image_size, ImageConfig::EfficientNet(size)))
 }
 
 /// The sizes of the text tower.
@@ -177,9 +177,9 @@ pub fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
     })
 }
 
-fn heads(checkpoint: &Checkpoint, fact: &str, width: i64) -> Result<i64, ClipError> {
-    let heads = match checkpoint.facts.get(fact) {
-        Some(told) => told.parse().unwrap_or(0),
+fn heads(checkpoint: &Checkpoint, key: &str, width: i64) -> Result<i64, ClipError> {
+    let heads = match checkpoint.metadata.get(key) {
+        Some(value) => value.parse().unwrap_or(0),
         None => (width / HEAD_WIDTH).max(1),
     };
     if heads < 1 || width % heads != 0 {
@@ -198,7 +198,7 @@ fn square_root(number: i64) -> Option<i64> {
 /// # Errors
 /// When the header's word is unknown.
 pub fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
-    match checkpoint.facts.get("activation").map(String::as_str) {
+    match checkpoint.metadata.get("activation").map(String::as_str) {
         Some("gelu") => Ok(Activation::Gelu),
         Some("quick_gelu") => Ok(Activation::QuickGelu),
         Some(other) => Err(checkpoint.unknown(format!(
@@ -237,19 +237,19 @@ fn activation_beside(weights: &Path) -> Option<Activation> {
     }
 }
 
-fn channels(checkpoint: &Checkpoint, fact: &str, usual: [f32; 3]) -> Result<[f32; 3], ClipError> {
-    let Some(told) = checkpoint.facts.get(fact) else {
+fn channels(checkpoint: &Checkpoint, key: &str, usual: [f32; 3]) -> Result<[f32; 3], ClipError> {
+    let Some(value) = checkpoint.metadata.get(key) else {
         return Ok(usual);
     };
-    <[f32; 3]>::try_from(listed(told))
-        .map_err(|_| checkpoint.unknown(format!("its {fact} is `{told}`, not three numbers")))
+    <[f32; 3]>::try_from(listed(value))
+        .map_err(|_| checkpoint.unknown(format!("its {key} is `{value}`, not three numbers")))
 }
 
-/// The numbers that the header gives for this fact.
-fn numbers(checkpoint: &Checkpoint, fact: &str) -> Result<Vec<i64>, ClipError> {
-    let told = checkpoint.facts.get(fact);
-    let told = told.ok_or_else(|| checkpoint.unknown(format!("its header has no {fact}")))?;
-    Ok(listed(told))
+/// The numbers that the header gives for this key.
+fn numbers(checkpoint: &Checkpoint, key: &str) -> Result<Vec<i64>, ClipError> {
+    let value = checkpoint.metadata.get(key);
+    let value = value.ok_or_else(|| checkpoint.unknown(format!("its header has no {key}")))?;
+    Ok(listed(value))
 }
 
 fn listed<T: FromStr>(text: &str) -> Vec<T> {

@@ -25,18 +25,21 @@ pub struct Checkpoint {
     /// Tensors of whichever float kind the file has.
     pub tensors: BTreeMap<String, Tensor>,
     /// Facts in the file's header, such as `activation`.
-    pub facts: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Checkpoint {
-    /// A tensor's shape, if it has `SIDES` sides.
-    pub fn shape<const SIDES: usize>(&self, name: &str) -> Result<[i64; SIDES], ClipError> {
+    /// A tensor's shape, if it has `DIMS` dimensions.
+    ///
+    /// # Errors
+    /// When it is missing or has another number of dimensions.
+    pub fn shape<const DIMS: usize>(&self, name: &str) -> Result<[i64; DIMS], ClipError> {
         let found = self
             .tensors
             .get(name)
-            .ok_or_else(|| self.missing(name, &[-1; SIDES]))?
+            .ok_or_else(|| self.missing(name, &[-1; DIMS]))?
             .size();
-        <[i64; SIDES]>::try_from(found).map_err(|found| self.wrong_shape(name, found, &[-1; SIDES]))
+        <[i64; DIMS]>::try_from(found).map_err(|found| self.wrong_shape(name, found, &[-1; DIMS]))
     }
 
     /// How many of `prefix0`, `prefix1`, ... the file has without a gap.
@@ -52,6 +55,9 @@ impl Checkpoint {
     }
 
     /// A copy of a tensor's handle, if it has this shape.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
     pub fn tensor(&self, name: &str, expected: &[i64]) -> Result<Tensor, ClipError> {
         let tensor = self
             .tensors
@@ -91,14 +97,17 @@ impl Checkpoint {
     }
 }
 
-/// Reads a whole weight file, refusing one that is absurdly large.
+/// Reads a whole weight file.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any weight file.
 pub fn read_bytes(file: &Path) -> Result<Vec<u8>, ClipError> {
     let unreadable = |cause| ClipError::Unreadable {
         file: file.to_owned(),
         cause,
     };
-    let facts = std::fs::metadata(file).map_err(unreadable)?;
-    if !facts.is_file() || facts.len() > LARGEST_FILE {
+    let metadata = std::fs::metadata(file).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > LARGEST_FILE {
         let text = format!("not a regular file of at most {LARGEST_FILE} bytes");
         return Err(unreadable(std::io::Error::other(text)));
     }

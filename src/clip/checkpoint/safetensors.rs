@@ -16,15 +16,18 @@ use crate::clip::error::ClipError;
 /// What the name of a tensor of scales ends with.
 pub const SCALE: &str = ".scale";
 
-/// Reads all float tensors, those that are stored as bytes and scales, and the header's facts; other
+/// Reads all float tensors, those that are stored as bytes and scales, and the header's metadata; other
 /// tensors, such as position ids, are skipped.
+///
+/// # Errors
+/// When the file is broken, or bytes have no scales.
 pub fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
     let broken = |cause| ClipError::Broken {
         file: file.to_owned(),
         cause: Box::new(cause),
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    let facts = header
+    let metadata = header
         .metadata()
         .iter()
         .flatten()
@@ -34,7 +37,7 @@ pub fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
         let Some(kind) = kind(view.dtype()) else {
             continue;
         };
-        let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
+        let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
             .map_err(ClipError::while_doing("copying weights"))?;
         if kind == Kind::Int8 {
@@ -46,7 +49,7 @@ pub fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
     let mut checkpoint = Checkpoint {
         file: file.to_owned(),
         tensors,
-        facts: facts.collect(),
+        metadata: metadata.collect(),
     };
     for (name, whole) in quantized {
         let rows = whole.size().first().copied().unwrap_or(1);
@@ -61,6 +64,9 @@ pub fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
 }
 
 /// Each row of `whole` times its number in `scale`, as 32-bit floats.
+///
+/// # Errors
+/// When libtorch fails.
 pub fn dequantize(whole: &Tensor, scale: &Tensor) -> Result<Tensor, TchError> {
     let mut column = vec![1; whole.dim().max(1)];
     column[0] = -1;

@@ -47,7 +47,7 @@ pub(crate) fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
     Ok(Checkpoint {
         file: file.to_owned(),
         tensors,
-        facts: BTreeMap::new(),
+        metadata: BTreeMap::new(),
     })
 }
 
@@ -115,10 +115,10 @@ fn last_index(place: &StoredTensor) -> Option<i64> {
     let steps = place.shape.iter().zip(&place.strides);
     steps
         .into_iter()
-        .try_fold(place.offset, |last, (&side, &stride)| {
-            if side < 1 || stride < 0 {
+        .try_fold(place.offset, |last, (&size, &stride)| {
+            if size < 1 || stride < 0 {
                 return None;
             }
-            last.checked_add((side - 1).checked_mul(stride)?)
+            last.checked_add((size - 1).checked_mul(stride)?)
         })
 }

@@ -38,9 +38,9 @@ impl std::ops::Deref for Frozen {
 }
 
 impl Frozen {
-    /// A part of one side, without a copy.
-    pub(crate) fn narrow(&self, side: i64, start: i64, length: i64) -> Result<Self, TchError> {
-        self.0.f_narrow(side, start, length).map(Self)
+    /// A slice along one dimension, without a copy.
+    pub(crate) fn narrow(&self, dim: i64, start: i64, length: i64) -> Result<Self, TchError> {
+        self.0.f_narrow(dim, start, length).map(Self)
     }
 }
 

@@ -201,8 +201,11 @@ mod tests {
     fn one_batch_of_several_groups_gives_what_pairs_give() {
         let config = ClipConfig::tiny_towers();
         let encoder = encoder(&config);
-        let views = Tensor::rand([5, 3, config.side, config.side], (Kind::Float, Device::Cpu));
-        let gradient = Tensor::ones([5, config.embedding], (Kind::Float, Device::Cpu));
+        let views = Tensor::rand(
+            [5, 3, config.image_size, config.image_size],
+            (Kind::Float, Device::Cpu),
+        );
+        let gradient = Tensor::ones([5, config.embed_dim], (Kind::Float, Device::Cpu));
         let run = |batches: Vec<EncoderBatch>| {
             let batches = batches.into_iter().map(|batch| {
                 let length = batch.views.end - batch.views.start;

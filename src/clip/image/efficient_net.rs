@@ -150,7 +150,7 @@ impl Convolution {
         )
     }
 
-    fn forward_bent(&self, map: &Tensor) -> Result<Tensor, TchError> {
+    fn forward_relu6(&self, map: &Tensor) -> Result<Tensor, TchError> {
         self.forward(map)?.f_clamp(0.0, CEILING)
     }
 }
@@ -192,10 +192,10 @@ impl Block {
 
     fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
         let middle = match &self.expand {
-            Some(expand) => expand.forward_bent(map)?,
+            Some(expand) => expand.forward_relu6(map)?,
             None => map.shallow_clone(),
         };
-        let middle = self.depthwise.forward_bent(&middle)?;
+        let middle = self.depthwise.forward_relu6(&middle)?;
         let outputs = self.project.forward(&middle)?;
         if self.has_shortcut {
             outputs.f_add(map)
@@ -229,18 +229,18 @@ impl EfficientNet {
             stem: Convolution::dense(&weights.at("stem"), [3, size.stem], [3, 2])?,
             blocks: blocks.collect::<Result<_, _>>()?,
             head: Convolution::dense(&weights.at("head"), [last, size.head], [1, 1])?,
-            projection: Linear::new(&weights.at("projection"), size.head, config.embedding)?,
+            projection: Linear::new(&weights.at("projection"), size.head, config.embed_dim)?,
         })
     }
 
     /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let map = channels_last(&pictures.f_to_kind(self.stem.bias.kind())?)?;
-        let mut map = self.stem.forward_bent(&map)?;
+        let mut map = self.stem.forward_relu6(&map)?;
         for block in &self.blocks {
             map = block.forward(&map)?;
         }
-        let map = self.head.forward_bent(&map)?;
+        let map = self.head.forward_relu6(&map)?;
         self.projection
             .forward(&map.f_mean_dim([2_i64, 3].as_slice(), false, None)?)
     }

@@ -71,7 +71,7 @@ impl Encoded {
 pub(crate) struct ImageEncoder {
     towers: Vec<ImageTower>,
     mean: Frozen,
-    deviation: Frozen,
+    std: Frozen,
     kind: Kind,
 }
 
@@ -116,11 +116,11 @@ impl ImageEncoder {
                 .in_fp32()
                 .place(&Tensor::from_slice(&values).reshape([1, 3, 1, 1]))
         };
-        let (mean, deviation) = (channels(config.mean)?, channels(config.deviation)?);
+        let (mean, std) = (channels(config.mean)?, channels(config.std)?);
         Ok(Self {
             towers,
             mean,
-            deviation,
+            std,
             kind: weights.kind(),
         })
     }
@@ -136,7 +136,7 @@ impl ImageEncoder {
         Self {
             towers: vec![self.towers[tower % self.towers.len()].clone()],
             mean: self.mean.clone(),
-            deviation: self.deviation.clone(),
+            std: self.std.clone(),
             ..*self
         }
     }
@@ -168,7 +168,7 @@ impl ImageEncoder {
 
     fn forward_by(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
         let views = views.f_to_device(self.mean.device())?;
-        let normalized = views.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        let normalized = views.f_sub(&self.mean)?.f_div(&self.std)?;
         let embeddings = match towers {
             [tower, others @ ..] if others.iter().all(|other| other == tower) => {
                 self.towers[*tower].forward(&normalized)?

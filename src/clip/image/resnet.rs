@@ -80,19 +80,19 @@ impl Convolution {
 }
 
 /// The mean of each square of `side` pixels.
-fn shrink(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
+fn avg_pool(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
     if side == 1 {
         return Ok(map.shallow_clone());
     }
     map.f_avg_pool2d([side; 2], [side; 2], [0, 0], false, true, None)
 }
 
-/// Three convolutions, with a side past the second one added to what comes in.
+/// Three convolutions and a shortcut around them.
 #[derive(Debug, Clone)]
 struct Bottleneck {
-    narrow: Convolution,
-    middle: Convolution,
-    widen: Convolution,
+    conv1: Convolution,
+    conv2: Convolution,
+    conv3: Convolution,
     shortcut: Option<Convolution>,
     stride: i64,
 }
@@ -110,9 +110,9 @@ impl Bottleneck {
             None
         };
         Ok(Self {
-            narrow: Convolution::new(weights, ["conv1", "bn1"], KernelSize::new(inputs, width, 1))?,
-            middle: Convolution::new(weights, ["conv2", "bn2"], KernelSize::new(width, width, 3))?,
-            widen: Convolution::new(
+            conv1: Convolution::new(weights, ["conv1", "bn1"], KernelSize::new(inputs, width, 1))?,
+            conv2: Convolution::new(weights, ["conv2", "bn2"], KernelSize::new(width, width, 3))?,
+            conv3: Convolution::new(
                 weights,
                 ["conv3", "bn3"],
                 KernelSize::new(width, outputs, 1),
@@ -123,14 +123,14 @@ impl Bottleneck {
     }
 
     fn forward(&self, map: &Tensor) -> Result<Tensor, TchError> {
-        let inner = self.narrow.forward(map)?.f_relu()?;
-        let inner = self.middle.forward(&inner)?.f_relu()?;
-        let inner = self.widen.forward(&shrink(&inner, self.stride)?)?;
-        let past = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(&shrink(map, self.stride)?)?,
+        let hidden = self.conv1.forward(map)?.f_relu()?;
+        let hidden = self.conv2.forward(&hidden)?.f_relu()?;
+        let hidden = self.conv3.forward(&avg_pool(&hidden, self.stride)?)?;
+        let identity = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(&avg_pool(map, self.stride)?)?,
             None => map.shallow_clone(),
         };
-        inner.f_add(&past)?.f_relu()
+        hidden.f_add(&identity)?.f_relu()
     }
 }
 
@@ -151,7 +151,7 @@ impl AttentionPool {
         heads: i64,
         config: &ClipConfig,
     ) -> Result<Self, ClipError> {
-        let positions = (config.side / RESNET_GROWTH).pow(2) + 1;
+        let positions = (config.image_size / RESNET_GROWTH).pow(2) + 1;
         let both = |name: &str, shape: &[i64]| -> Result<Frozen, ClipError> {
             let (keys, values) = (weights.at("k_proj"), weights.at("v_proj"));
             weights.place(&Tensor::cat(
@@ -166,7 +166,7 @@ impl AttentionPool {
                 both("weight", &[width, width])?,
                 Some(both("bias", &[width])?),
             ),
-            output: Linear::new(&weights.at("c_proj"), width, config.embedding)?,
+            output: Linear::new(&weights.at("c_proj"), width, config.embed_dim)?,
             heads,
         })
     }
@@ -177,8 +177,8 @@ impl AttentionPool {
         let tokens = Tensor::f_cat(&[&mean, &pixels], 1)?.f_add(&self.positions)?;
         let queries = self.queries.forward(&tokens.f_narrow(1, 0, 1)?)?;
         let parts = self.keys_and_values.forward(&tokens)?.f_chunk(2, -1)?;
-        let mixed = attend(self.heads, [&queries, &parts[0], &parts[1]], None)?;
-        self.output.forward(&mixed.f_select(1, 0)?)
+        let attended = attend(self.heads, [&queries, &parts[0], &parts[1]], None)?;
+        self.output.forward(&attended.f_select(1, 0)?)
     }
 }
 
@@ -237,7 +237,7 @@ impl ResNet {
         for convolution in &self.stem {
             map = convolution.forward(&map)?.f_relu()?;
         }
-        map = shrink(&map, 2)?;
+        map = avg_pool(&map, 2)?;
         for block in &self.blocks {
             map = block.forward(&map)?;
         }

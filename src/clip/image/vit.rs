@@ -35,12 +35,12 @@ impl VisionTransformer {
             heads,
             layers,
         } = size;
-        let grid = config.side / patch;
+        let grid = config.image_size / patch;
         let pixels = 3 * patch * patch;
         let kernel = weights
             .tensor("conv1.weight", &[width, 3, patch, patch])?
             .reshape([width, pixels]);
-        let projection = weights.tensor("proj", &[width, config.embedding])?.tr();
+        let projection = weights.tensor("proj", &[width, config.embed_dim])?.tr();
         let size = BlockSize {
             width,
             heads,

@@ -7,8 +7,8 @@
 //! loss of a view = -weight * log( exp(s c) / (exp(s c) + sum over k of exp(s c_k)) )
 //! ```
 //!
-//! with c the cosine of the view with the prompts, c_k that with caption k, and s the logit scale. The captions are
-//! a list of common things, less those that the prompt itself means.
+//! with `c` the cosine of the view with the prompts, `c_k` that with caption k, and `s` the logit scale. The
+//! captions are a list of common things, less those that the prompt itself means.
 
 use tch::{Kind, TchError, Tensor};
 
@@ -240,10 +240,10 @@ mod tests {
 
     use super::*;
 
-    /// Rows of length one, the same every time.
+    /// Rows of length one that lie close together, so that no softmax saturates.
     fn rows(count: i64, width: i64, seed: i64) -> Tensor {
         let numbers = Tensor::arange(count * width, (Kind::Float, Device::Cpu)) + seed;
-        let rows = (numbers * 12.9898).sin().reshape([count, width]);
+        let rows = (numbers * 12.9898).sin().reshape([count, width]) * 0.2 + 1.0;
         &rows / rows.norm_scalaropt_dim(2.0, [1], true)
     }
 
@@ -283,7 +283,7 @@ mod tests {
                 );
             }
             let row = gradient.get(view).abs().max().double_value(&[]);
-            assert!(row > 1e-4, "view {view} gets no gradient");
+            assert!(row > 0.01, "view {view} gets no gradient");
         }
     }
 }
