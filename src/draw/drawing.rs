@@ -16,8 +16,8 @@ use super::recipe::Recipe;
 use super::spec::{Spec, WeightedPrompt};
 use crate::clip::{Clip, ClipError, Contrast};
 use crate::render::cpu::raster::{Painting, paint};
-use crate::render::cpu::warp::{Views, view_gradient};
-use crate::render::view::{View, random_views};
+use crate::render::cpu::warp::{ViewBatch, view_gradient};
+use crate::render::view::{ViewTransform, random_views};
 use crate::scene::start::strokes_in_style;
 use crate::scene::{Picture, Strokes};
 
@@ -165,8 +165,8 @@ impl Clone for Drawing {
 /// What a step sees of one drawing: its picture and the views of it.
 struct Look {
     painting: Painting,
-    views: Vec<View>,
-    pixels: Views,
+    views: Vec<ViewTransform>,
+    pixels: ViewBatch,
 }
 
 impl Drawing {
@@ -225,7 +225,7 @@ impl Drawing {
         let painting = paint(&self.strokes, canvas);
         let (width, height) = (canvas.width as usize, canvas.height as usize);
         let views = random_views(&mut self.random, self.spec.views, width, height);
-        let pixels = Views::new(painting.picture(), &views, side);
+        let pixels = ViewBatch::new(painting.picture(), &views, side);
         Look {
             painting,
             views,
@@ -289,7 +289,7 @@ impl Drawing {
     fn add_clip_gradient(
         &self,
         look: &Look,
-        on_views: &Views,
+        on_views: &ViewBatch,
         gradient: &mut Strokes,
     ) -> Result<(), DrawError> {
         let picture = look.painting.picture();

@@ -3,12 +3,12 @@
 use tch::Tensor;
 
 use crate::clip::{Clip, ClipError, Contrast, ViewGroup};
-use crate::render::cpu::warp::Views;
+use crate::render::cpu::warp::ViewBatch;
 
 /// The views of one drawing and the texts that they are held against.
 pub(super) struct Subject<'a> {
     /// Pixels, `[N, 3, R, R]`.
-    pub views: &'a Views,
+    pub views: &'a ViewBatch,
     /// Unit vectors of the prompts, `[E]` each.
     pub texts: &'a [Vec<f32>],
     /// What the embedding of each view is multiplied with, `[E]`, of length 1 or 0.
@@ -28,7 +28,7 @@ pub(super) struct Judgement {
     /// The sum over the views of the contrast.
     pub contrast_sum: f64,
     /// The gradient of the CLIP loss and the contrast for every value of the views.
-    pub gradient: Views,
+    pub gradient: ViewBatch,
 }
 
 /// Runs the views of all subjects through CLIP, forward and back to the pixels.
@@ -51,7 +51,7 @@ pub(super) fn judge(clip: &Clip, subjects: &[Subject<'_>]) -> Result<Vec<Judgeme
     let judgement = |(subject, scores): (&Subject<'_>, crate::clip::ViewScores)| Judgement {
         cosine_sums: subject.cosine_sums(&scores.embeddings),
         contrast_sum: scores.contrasts.iter().map(|value| f64::from(*value)).sum(),
-        gradient: Views {
+        gradient: ViewBatch {
             side: subject.views.side,
             values: scores
                 .gradient
