@@ -15,7 +15,7 @@ use super::prompt::WeightedPrompt;
 use super::spec::Spec;
 use crate::clip::{Clip, ClipError, ViewGroup};
 use crate::render::Scene;
-use crate::render::view::{View, random_views};
+use crate::render::view::{ViewTransform, random_views};
 use crate::scene::start::strokes_in_style;
 use crate::scene::{StrokeGradient, Strokes};
 
@@ -124,7 +124,7 @@ impl Drawing {
     }
 
     /// Draws the random views of the next step.
-    pub(super) fn next_views(&mut self) -> Vec<View> {
+    pub(super) fn next_views(&mut self) -> Vec<ViewTransform> {
         let [width, height] = [self.spec.canvas.width, self.spec.canvas.height];
         random_views(
             &mut self.random,
@@ -135,7 +135,7 @@ impl Drawing {
     }
 
     /// The drawing as it is rendered in the next step.
-    pub(super) fn scene<'a>(&'a self, views: &'a [View]) -> Scene<'a> {
+    pub(super) fn scene<'a>(&'a self, views: &'a [ViewTransform]) -> Scene<'a> {
         Scene {
             strokes: &self.strokes,
             canvas: &self.spec.canvas,

@@ -43,7 +43,7 @@ impl Preset {
     pub const COMPACT: Self = Self {
         start: StartStyle {
             margin: 0.36,
-            reach: 0.1,
+            walk_step: 0.1,
             half_width: 1.5,
             opacity: [0.15, 0.5],
             saturation: 0.4,

@@ -14,7 +14,7 @@ use super::drawing::{Drawing, Progress};
 use super::error::DrawError;
 use super::objective::{Objective, ViewOutcome};
 use crate::clip::{BatchPart, Clip, ClipError, ViewGroup, forward_backward};
-use crate::render::view::View;
+use crate::render::view::ViewTransform;
 use crate::render::{RenderError, Renderer, Scene, renderer_for};
 use crate::scene::StrokeGradient;
 
@@ -32,7 +32,7 @@ pub fn step_with(
     renderer: &dyn Renderer,
     drawings: &mut [&mut Drawing],
 ) -> Vec<Result<Progress, DrawError>> {
-    let views: Vec<Vec<View>> = drawings
+    let views: Vec<Vec<ViewTransform>> = drawings
         .iter_mut()
         .map(|drawing| drawing.next_views())
         .collect();
@@ -87,7 +87,7 @@ fn evaluate(
     clip: &Clip,
     renderer: &dyn Renderer,
     drawings: &[&mut Drawing],
-    views: &[Vec<View>],
+    views: &[Vec<ViewTransform>],
 ) -> Result<Vec<(ViewOutcome, StrokeGradient)>, Failure> {
     let scenes: Vec<Scene<'_>> = drawings
         .iter()

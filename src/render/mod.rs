@@ -10,7 +10,7 @@ use std::fmt;
 
 use tch::{Device, TchError, Tensor};
 
-use self::view::View;
+use self::view::ViewTransform;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// One drawing as it is rendered in one step.
@@ -21,7 +21,7 @@ pub struct Scene<'a> {
     /// What they are painted over.
     pub canvas: &'a Canvas,
     /// The views that are taken of the picture, at least one.
-    pub views: &'a [View],
+    pub views: &'a [ViewTransform],
 }
 
 /// Strokes to views and back: paints each scene and resamples its picture into its views.

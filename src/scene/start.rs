@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::{Canvas, Point, Strokes};
 
 /// Segments of a stroke are uniform on 1 to this.
-const MOST_SEGMENTS: usize = 3;
+const MAX_SEGMENTS: usize = 3;
 
 /// What random strokes look like.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StartStyle {
     /// No stroke begins closer to an edge than this part of the canvas, below 0.5.
     pub margin: f32,
-    /// The reach of one step of the random walk from control point to control point, as a part of
+    /// The longest step of the random walk from control point to control point, as a part of
     /// the canvas: each axis moves by this times U(-0.5, 0.5).
-    pub reach: f32,
+    #[serde(rename = "reach")]
+    pub walk_step: f32,
     /// Half of the width of every stroke, in pixels of the 224 canvas.
     pub half_width: f32,
     /// Least and greatest opacity.
@@ -30,7 +31,7 @@ impl StartStyle {
     /// Thin strokes anywhere, of any opacity, as the replaced program lays them.
     pub const SCATTERED: Self = Self {
         margin: 0.0,
-        reach: 0.1,
+        walk_step: 0.1,
         half_width: 1.0,
         opacity: [0.0, 1.0],
         saturation: 1.0,
@@ -48,21 +49,21 @@ pub fn random_strokes(canvas: &Canvas, count: usize, seed: u64) -> Strokes {
 pub fn strokes_in_style(canvas: &Canvas, count: usize, seed: u64, style: &StartStyle) -> Strokes {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut strokes = Strokes::new();
-    let reach = style.reach * canvas.width.min(canvas.height) as f32;
-    let [least, most] = style.opacity;
+    let step = style.walk_step * canvas.width.min(canvas.height) as f32;
+    let [min, max] = style.opacity;
     for _ in 0..count {
-        let segments = random.random_range(1..=MOST_SEGMENTS);
+        let segments = random.random_range(1..=MAX_SEGMENTS);
         let first = [canvas.width, canvas.height].map(|side| {
             let part = style.margin + (1.0 - 2.0 * style.margin) * random.random::<f32>();
             part * side as f32
         });
-        let points = random_walk(&mut random, first, reach, segments);
+        let points = random_walk(&mut random, first, step, segments);
         let mut color = [(); 4].map(|()| random.random::<f32>());
-        color[3] = least + (most - least) * color[3];
+        color[3] = min + (max - min) * color[3];
         if style.saturation < 1.0 {
-            let grey = color[..3].iter().sum::<f32>() / 3.0;
+            let gray = color[..3].iter().sum::<f32>() / 3.0;
             for channel in &mut color[..3] {
-                *channel = grey + style.saturation * (*channel - grey);
+                *channel = gray + style.saturation * (*channel - gray);
             }
         }
         strokes.push(&points, style.half_width * canvas.scale(), color);
@@ -70,11 +71,11 @@ pub fn strokes_in_style(canvas: &Canvas, count: usize, seed: u64, style: &StartS
     strokes
 }
 
-fn random_walk(random: &mut ChaCha8Rng, first: Point, reach: f32, segments: usize) -> Vec<Point> {
+fn random_walk(random: &mut ChaCha8Rng, first: Point, step: f32, segments: usize) -> Vec<Point> {
     let mut points = vec![first];
     let mut point = first;
     for _ in 0..segments * super::strokes::POINTS_PER_SEGMENT {
-        point = point.map(|coordinate| coordinate + reach * (random.random::<f32>() - 0.5));
+        point = point.map(|coordinate| coordinate + step * (random.random::<f32>() - 0.5));
         points.push(point);
     }
     points
@@ -111,16 +112,16 @@ mod tests {
     #[test]
     fn without_saturation_every_stroke_is_grey_and_as_bright_as_before() {
         let canvas = Canvas::default();
-        let grey = StartStyle {
+        let gray = StartStyle {
             saturation: 0.0,
             ..StartStyle::SCATTERED
         };
-        let greys = strokes_in_style(&canvas, 20, 5, &grey);
+        let greys = strokes_in_style(&canvas, 20, 5, &gray);
         let colors = random_strokes(&canvas, 20, 5);
         assert_eq!(greys.points, colors.points);
-        for (grey, color) in greys.colors.iter().zip(&colors.colors) {
+        for (gray, color) in greys.colors.iter().zip(&colors.colors) {
             let mean = (color[0] + color[1] + color[2]) / 3.0;
-            assert_eq!(grey, &[mean, mean, mean, color[3]]);
+            assert_eq!(gray, &[mean, mean, mean, color[3]]);
         }
     }
 

@@ -10,8 +10,8 @@ use super::tower::{Mode, Tower};
 use clipdraw::clip::Clip;
 use clipdraw::draw::{DrawError, Drawing, Spec, step};
 use clipdraw::render::cpu::raster::paint;
-use clipdraw::render::cpu::warp::Views;
-use clipdraw::render::view::{View, random_views};
+use clipdraw::render::cpu::warp::ViewBatch;
+use clipdraw::render::view::{ViewTransform, random_views};
 use clipdraw::scene::{Picture, Strokes};
 
 /// Views of a drawing that the judge looks at, beside the whole of it.
@@ -93,8 +93,8 @@ impl Judge<'_> {
         let picture = paint(strokes, &spec.canvas).into_picture();
         let (width, height) = (picture.width(), picture.height());
         let mut views = random_views(&mut ChaCha8Rng::seed_from_u64(1), VIEWS, width, height);
-        views.push(View::whole(width, height));
-        let pixels = Views::new(&picture, &views, self.side);
+        views.push(ViewTransform::whole(width, height));
+        let pixels = ViewBatch::new(&picture, &views, self.side);
         let side = self.side as i64;
         let pictures = Tensor::from_slice(&pixels.values).reshape([-1, 3, side, side]);
         let embeddings = tch::no_grad(|| self.tower.read(self.parameters, &pictures, Mode::Judge))?;

@@ -9,8 +9,8 @@ use tch::{Kind, TchError, Tensor};
 
 use super::pack::{Pack, SIDE};
 use super::teacher::Teacher;
-use clipdraw::render::cpu::warp::Views;
-use clipdraw::render::view::View;
+use clipdraw::render::cpu::warp::ViewBatch;
+use clipdraw::render::view::ViewTransform;
 use clipdraw::scene::Picture;
 
 /// White around a test picture, as a part of the picture's side.
@@ -198,7 +198,7 @@ fn on_white(picture: &[u8], side: usize) -> Vec<f32> {
             values[channel * plane + place] = f32::from(byte) / 255.0 + 1.0 - opacity;
         }
     }
-    Views::new(&canvas, &[View::whole(whole, whole)], side).values
+    ViewBatch::new(&canvas, &[ViewTransform::whole(whole, whole)], side).values
 }
 
 #[cfg(test)]

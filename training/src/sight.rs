@@ -4,8 +4,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::pack::{SIDE, Style};
-use clipdraw::render::cpu::warp::Views;
-use clipdraw::render::view::View;
+use clipdraw::render::cpu::warp::ViewBatch;
+use clipdraw::render::view::ViewTransform;
 use clipdraw::scene::Picture;
 
 /// How often a picture is seen through the random views of the drawing loop, rather than whole.
@@ -27,11 +27,11 @@ pub(super) fn ground(style: Style, random: &mut ChaCha8Rng) -> Picture {
 /// A canvas as CLIP gets to see it, `[3, side, side]`.
 pub(super) fn see(canvas: &Picture, side: usize, random: &mut ChaCha8Rng, effort: f64) -> Vec<f32> {
     let view = if random.random_bool(DRAWING_VIEWS * effort) {
-        View::random(random, SIDE, SIDE)
+        ViewTransform::random(random, SIDE, SIDE)
     } else {
-        View::whole(SIDE, SIDE)
+        ViewTransform::whole(SIDE, SIDE)
     };
-    Views::new(canvas, &[view], side).values
+    ViewBatch::new(canvas, &[view], side).values
 }
 
 /// Light, contrast and noise of a bad photograph.

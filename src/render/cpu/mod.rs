@@ -6,8 +6,8 @@ pub mod warp;
 use tch::{Device, Kind, TchError, Tensor};
 
 use self::raster::{Painting, paint};
-use self::warp::{Views, view_gradient};
-use super::view::View;
+use self::warp::{ViewBatch, view_gradient};
+use super::view::ViewTransform;
 use super::{RenderError, Rendered, Renderer, Scene};
 use crate::scene::StrokeGradient;
 
@@ -25,7 +25,7 @@ impl Renderer for CpuRenderer {
         let mut rendered = Vec::with_capacity(scenes.len());
         for scene in scenes {
             let painting = paint(scene.strokes, scene.canvas);
-            let views = Views::new(painting.picture(), scene.views, image_size);
+            let views = ViewBatch::new(painting.picture(), scene.views, image_size);
             if values.is_empty() {
                 values = views.values;
             } else {
@@ -56,7 +56,7 @@ struct CpuRendered {
 
 struct RenderedScene {
     painting: Painting,
-    views: Vec<View>,
+    views: Vec<ViewTransform>,
 }
 
 impl Rendered for CpuRendered {
@@ -76,7 +76,7 @@ impl Rendered for CpuRendered {
                     "reading the gradient on the views",
                 ))?;
             first += count;
-            gradients.push(scene.backward(&Views {
+            gradients.push(scene.backward(&ViewBatch {
                 side: self.image_size,
                 values,
             }));
@@ -86,7 +86,7 @@ impl Rendered for CpuRendered {
 }
 
 impl RenderedScene {
-    fn backward(&self, gradient: &Views) -> StrokeGradient {
+    fn backward(&self, gradient: &ViewBatch) -> StrokeGradient {
         let picture = self.painting.picture();
         let on_picture = view_gradient(gradient, &self.views, picture.width(), picture.height());
         self.painting.gradient(&on_picture)

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::render::view::View;
+use crate::render::view::ViewTransform;
 use crate::render::view::homography::Projection;
 use crate::scene::Picture;
 
@@ -10,9 +10,9 @@ use crate::scene::Picture;
 const FILL: f32 = 1.0;
 
 /// Most samples to one output pixel along an axis.
-const MOST_SAMPLES: f64 = 16.0;
+const MAX_SAMPLES_PER_AXIS: f64 = 16.0;
 
-/// Views whose gradients are spread side by side; each needs a sheet as large as the canvas.
+/// Views whose gradients are scattered in parallel; each needs an image as large as the canvas.
 const VIEWS_AT_ONCE: usize = 8;
 
 /// A bilinear sample reaches over two source pixels, so three samples to four of them miss none
@@ -25,18 +25,18 @@ type Texel = [f32; 4];
 
 /// Pixels of several views, `[N, 3, R, R]` in row-major order, values 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Views {
+pub struct ViewBatch {
     /// The side of each view in pixels, R.
     pub side: usize,
     /// `N * 3 * R * R` values.
     pub values: Vec<f32>,
 }
 
-impl Views {
+impl ViewBatch {
     /// Resamples a picture into views of `side` pixels, bilinear, with white around the canvas;
     /// a pixel of a view that spans several of the picture is their mean.
-    pub fn new(picture: &Picture, views: &[View], side: usize) -> Self {
-        let sheet = Sheet::of(picture);
+    pub fn new(picture: &Picture, views: &[ViewTransform], side: usize) -> Self {
+        let image = BorderedImage::of(picture);
         let plane = side * side;
         let mut values = vec![0.0; views.len() * 3 * plane];
         values
@@ -44,8 +44,8 @@ impl Views {
             .zip(views)
             .for_each(|(planes, view)| {
                 let sampling = Sampling::new(view, side, picture.width(), picture.height());
-                sampling.visit(|pixel, taps| {
-                    let color = sheet.blend(taps);
+                sampling.for_each_sample(|pixel, tap| {
+                    let color = image.blend(tap);
                     for (channel, value) in color[..3].iter().enumerate() {
                         planes[channel * plane + pixel] += value;
                     }
@@ -56,36 +56,41 @@ impl Views {
 }
 
 /// The gradient on the picture's values for a gradient on the views' values: the transpose of the
-/// linear map that [`Views::new`] is.
-pub fn view_gradient(gradient: &Views, views: &[View], width: usize, height: usize) -> Picture {
+/// linear map that [`ViewBatch::new`] is.
+pub fn view_gradient(
+    gradient: &ViewBatch,
+    views: &[ViewTransform],
+    width: usize,
+    height: usize,
+) -> Picture {
     let side = gradient.side;
     let plane = side * side;
-    let spread = |(planes, view): (&[f32], &View)| {
-        let mut sheet = Sheet::blank(width, height);
-        Sampling::new(view, side, width, height).visit(|pixel, taps| {
-            let slope = [0, 1, 2].map(|channel| planes[channel * plane + pixel]);
-            sheet.spread(taps, slope);
+    let scatter = |(planes, view): (&[f32], &ViewTransform)| {
+        let mut image = BorderedImage::blank(width, height);
+        Sampling::new(view, side, width, height).for_each_sample(|pixel, tap| {
+            let gradient = [0, 1, 2].map(|channel| planes[channel * plane + pixel]);
+            image.scatter(tap, gradient);
         });
-        sheet
+        image
     };
     let mut picture = Picture::filled(width, height, [0.0; 3]);
     let batches = gradient.values.chunks(VIEWS_AT_ONCE * 3 * plane);
     for (values, views) in batches.zip(views.chunks(VIEWS_AT_ONCE)) {
-        let sheets: Vec<Sheet> = values
+        let images: Vec<BorderedImage> = values
             .par_chunks(3 * plane)
             .zip(views)
-            .map(spread)
+            .map(scatter)
             .collect();
         // The views are added in their order, so that the sum does not depend on the threads.
-        for sheet in &sheets {
-            sheet.add_to(&mut picture);
+        for image in &images {
+            image.add_to(&mut picture);
         }
     }
     picture
 }
 
 /// Pixels with a border: what lies around the canvas needs no case of its own.
-struct Sheet {
+struct BorderedImage {
     texels: Vec<Texel>,
     width: usize,
     height: usize,
@@ -96,7 +101,7 @@ const BEFORE: usize = 1;
 /// Columns and rows of border before and behind the canvas.
 const BORDERS: usize = BEFORE + 2;
 
-impl Sheet {
+impl BorderedImage {
     fn blank(width: usize, height: usize) -> Self {
         Self {
             texels: vec![[0.0; 4]; (width + BORDERS) * (height + BORDERS)],
@@ -113,18 +118,18 @@ impl Sheet {
 
     fn of(picture: &Picture) -> Self {
         let (width, height) = (picture.width(), picture.height());
-        let mut sheet = Self::blank(width, height);
-        sheet.texels.fill([FILL; 4]);
+        let mut image = Self::blank(width, height);
+        image.texels.fill([FILL; 4]);
         let [red, green, blue] =
             [0, 1, 2].map(|channel| &picture.values()[channel * width * height..]);
         for y in 0..height {
-            let range = sheet.row(y);
-            for (x, texel) in sheet.texels[range].iter_mut().enumerate() {
+            let range = image.row(y);
+            for (x, texel) in image.texels[range].iter_mut().enumerate() {
                 let pixel = y * width + x;
                 *texel = [red[pixel], green[pixel], blue[pixel], 0.0];
             }
         }
-        sheet
+        image
     }
 
     fn add_to(&self, picture: &mut Picture) {
@@ -140,40 +145,40 @@ impl Sheet {
 
     /// The weighted sum of four texels.
     #[inline]
-    fn blend(&self, taps: Taps) -> Texel {
+    fn blend(&self, tap: BilinearTap) -> Texel {
         let stride = self.width + BORDERS;
-        let above = &self.texels[taps.first..taps.first + 2];
-        let below = &self.texels[taps.first + stride..taps.first + stride + 2];
+        let above = &self.texels[tap.first..tap.first + 2];
+        let below = &self.texels[tap.first + stride..tap.first + stride + 2];
         let mut color = [0.0; 4];
         for (channel, value) in color.iter_mut().enumerate() {
-            *value = taps.weights[0] * above[0][channel]
-                + taps.weights[1] * above[1][channel]
-                + taps.weights[2] * below[0][channel]
-                + taps.weights[3] * below[1][channel];
+            *value = tap.weights[0] * above[0][channel]
+                + tap.weights[1] * above[1][channel]
+                + tap.weights[2] * below[0][channel]
+                + tap.weights[3] * below[1][channel];
         }
         color
     }
 
-    /// Adds a slope to four texels by their weights.
+    /// Adds a gradient to four texels by their weights.
     #[inline]
-    fn spread(&mut self, taps: Taps, [red, green, blue]: [f32; 3]) {
+    fn scatter(&mut self, tap: BilinearTap, [red, green, blue]: [f32; 3]) {
         let stride = self.width + BORDERS;
-        let slope = [red, green, blue, 0.0];
-        for (row, weights) in taps.weights.chunks_exact(2).enumerate() {
-            let first = taps.first + row * stride;
+        let gradient = [red, green, blue, 0.0];
+        for (row, weights) in tap.weights.chunks_exact(2).enumerate() {
+            let first = tap.first + row * stride;
             for (texel, weight) in self.texels[first..first + 2].iter_mut().zip(weights) {
-                for (value, slope) in texel.iter_mut().zip(slope) {
-                    *value += weight * slope;
+                for (value, gradient) in texel.iter_mut().zip(gradient) {
+                    *value += weight * gradient;
                 }
             }
         }
     }
 }
 
-/// Two by two texels around a point: the index of the first on its [`Sheet`] and the weights in
+/// Two by two texels around a point: the index of the first on its [`BorderedImage`] and the weights in
 /// reading order, which add up to the share of the sample in its pixel.
 #[derive(Clone, Copy)]
-struct Taps {
+struct BilinearTap {
     first: usize,
     weights: [f32; 4],
 }
@@ -191,7 +196,7 @@ struct Sampling {
 }
 
 impl Sampling {
-    fn new(view: &View, side: usize, width: usize, height: usize) -> Self {
+    fn new(view: &ViewTransform, side: usize, width: usize, height: usize) -> Self {
         let window = &view.window;
         let square = width.max(height);
         let factor = [window.width, window.height].map(|length| f64::from(length) / side as f64);
@@ -203,13 +208,13 @@ impl Sampling {
         Self {
             source,
             side,
-            samples: samples_along_an_axis(&source, side),
+            samples: samples_per_axis(&source, side),
             canvas: [width, height],
         }
     }
 
-    /// Calls `use_sample(pixel of the view, taps)` for every sample, row by row.
-    fn visit(&self, mut use_sample: impl FnMut(usize, Taps)) {
+    /// Calls `use_sample(pixel of the view, tap)` for every sample, row by row.
+    fn for_each_sample(&self, mut use_sample: impl FnMut(usize, BilinearTap)) {
         let share = 1.0 / (self.samples * self.samples) as f32;
         let mut sources = vec![[0.0_f32; 2]; self.side * self.samples];
         for row in 0..self.side * self.samples {
@@ -217,7 +222,7 @@ impl Sampling {
             let first_pixel = row / self.samples * self.side;
             for (column, sources) in sources.chunks_exact(self.samples).enumerate() {
                 for source in sources {
-                    use_sample(first_pixel + column, self.taps(*source, share));
+                    use_sample(first_pixel + column, self.tap(*source, share));
                 }
             }
         }
@@ -234,7 +239,7 @@ impl Sampling {
     }
 
     #[inline]
-    fn taps(&self, source: [f32; 2], share: f32) -> Taps {
+    fn tap(&self, source: [f32; 2], share: f32) -> BilinearTap {
         // Pixel centres lie at half-integers. What is clamped lies in the border, where all
         // texels are the same.
         let place = |coordinate: f32, length: usize| {
@@ -245,7 +250,7 @@ impl Sampling {
         let (column, row) = (x as usize, y as usize);
         let (right, below) = (x - column as f32, y - row as f32);
         let (upper, lower) = ((1.0 - below) * share, below * share);
-        Taps {
+        BilinearTap {
             first: row * (self.canvas[0] + BORDERS) + column,
             weights: [
                 (1.0 - right) * upper,
@@ -258,7 +263,7 @@ impl Sampling {
 }
 
 /// One unless the view shrinks the picture; else so many that their mean is an antialiased pixel.
-fn samples_along_an_axis(source: &Projection, side: usize) -> usize {
+fn samples_per_axis(source: &Projection, side: usize) -> usize {
     let middle = side as f64 / 2.0;
     let [x, y] = source.map([middle, middle]);
     let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
@@ -266,7 +271,7 @@ fn samples_along_an_axis(source: &Projection, side: usize) -> usize {
         (u - x).hypot(v - y)
     });
     let samples = (right.max(below) * SAMPLES_PER_SOURCE_PIXEL).round();
-    samples.clamp(1.0, MOST_SAMPLES) as usize
+    samples.clamp(1.0, MAX_SAMPLES_PER_AXIS) as usize
 }
 
 #[cfg(test)]
@@ -297,7 +302,7 @@ mod tests {
             let views = random_views(&mut random, 8, width, height);
             let picture = Picture::filled(width, height, [1.0; 3]);
             for side in [16, 64, 224] {
-                let seen = Views::new(&picture, &views, side);
+                let seen = ViewBatch::new(&picture, &views, side);
                 assert!(seen.values.iter().all(|value| (value - 1.0).abs() < 1e-5));
             }
         }
@@ -309,11 +314,11 @@ mod tests {
         for (width, height, side) in [(70, 70, 32), (40, 90, 64), (64, 64, 8)] {
             let views = random_views(&mut random, 3, width, height);
             let (picture, other) = (noise(width, height, 1), noise(width, height, 2));
-            let gradient = Views {
+            let gradient = ViewBatch {
                 side,
                 values: noise(side, 3 * side, 3).values().to_vec(),
             };
-            let [seen, seen_other] = [&picture, &other].map(|p| Views::new(p, &views, side));
+            let [seen, seen_other] = [&picture, &other].map(|p| ViewBatch::new(p, &views, side));
             let back = view_gradient(&gradient, &views, width, height);
             let change =
                 dot(&gradient.values, &seen.values) - dot(&gradient.values, &seen_other.values);
@@ -327,7 +332,7 @@ mod tests {
     }
 
     /// The same view by libtorch: its `grid_sample` fills with zeros, so the negative is sampled.
-    fn by_grid_sample(picture: &Picture, view: &View, side: usize) -> Vec<f32> {
+    fn by_grid_sample(picture: &Picture, view: &ViewTransform, side: usize) -> Vec<f32> {
         let (width, height) = (picture.width(), picture.height());
         let square = width.max(height);
         let window = &view.window;
@@ -356,8 +361,8 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(2);
         for (width, height) in [(64, 64), (48, 80)] {
             let picture = noise(width, height, 8);
-            let view = View::random(&mut random, width, height);
-            let seen = Views::new(&picture, &[view], 96).values;
+            let view = ViewTransform::random(&mut random, width, height);
+            let seen = ViewBatch::new(&picture, &[view], 96).values;
             let expected = by_grid_sample(&picture, &view, 96);
             let worst = seen
                 .iter()
@@ -376,8 +381,8 @@ mod tests {
             *value = ((index % width + index / width) % 2) as f32;
         }
         let mut random = ChaCha8Rng::seed_from_u64(4);
-        let view = View::random(&mut random, width, height);
-        let seen = Views::new(&picture, &[view], 32);
+        let view = ViewTransform::random(&mut random, width, height);
+        let seen = ViewBatch::new(&picture, &[view], 32);
         let middle = seen.values[16 * 32 + 16];
         assert!(
             (middle - 0.5).abs() < 0.1,

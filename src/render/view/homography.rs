@@ -104,12 +104,12 @@ fn solve(mut rows: [[f64; 9]; 8]) -> [f64; 8] {
 ///
 /// The corners are counted in pixel indices (0 to side - 1) as torchvision does.
 pub fn random_perspective(random: &mut impl Rng, side: u32) -> Homography {
-    let reach = (DISTORTION * f64::from(side / 2)) as u32;
+    let max_shift = (DISTORTION * f64::from(side / 2)) as u32;
     let last = f64::from(side - 1);
     let corners = [[0.0, 0.0], [last, 0.0], [last, last], [0.0, last]];
     let moved = corners.map(|corner| {
         corner.map(|coordinate| {
-            let inward = f64::from(random.random_range(0..=reach));
+            let inward = f64::from(random.random_range(0..=max_shift));
             if coordinate == 0.0 {
                 inward
             } else {

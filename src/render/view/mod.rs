@@ -16,12 +16,12 @@ use self::homography::{Homography, random_perspective};
 /// One view: a square around the canvas, warped and cropped. A canvas that is not square lies in
 /// the middle of the square of its longer side.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct View {
+pub struct ViewTransform {
     pub(crate) perspective: Homography,
     pub(crate) window: Window,
 }
 
-impl View {
+impl ViewTransform {
     /// A random view of a canvas of `width` x `height` pixels.
     pub fn random(random: &mut impl Rng, width: usize, height: usize) -> Self {
         let side = width.max(height) as u32;
@@ -47,8 +47,13 @@ impl View {
 }
 
 /// `count` random views of a canvas of `width` x `height` pixels.
-pub fn random_views(random: &mut impl Rng, count: usize, width: usize, height: usize) -> Vec<View> {
+pub fn random_views(
+    random: &mut impl Rng,
+    count: usize,
+    width: usize,
+    height: usize,
+) -> Vec<ViewTransform> {
     (0..count)
-        .map(|_| View::random(random, width, height))
+        .map(|_| ViewTransform::random(random, width, height))
         .collect()
 }

@@ -14,17 +14,17 @@ use crate::scene::Point;
 const TOLERANCE: f64 = 0.06;
 
 /// Even a straight segment gets this many chords: moving its inner control points bends it.
-const FEWEST_CHORDS: f64 = 4.0;
+const MIN_CHORDS_PER_PIECE: f64 = 4.0;
 
 /// More chords than this are not cut from one piece of a curve: the piece is halved first, and a
 /// half that cannot touch the canvas costs nothing more.
-const MOST_CHORDS_OF_A_PIECE: f64 = 32.0;
+const MAX_CHORDS_PER_PIECE: f64 = 32.0;
 
 /// Halvings of one segment, enough for the largest finite coordinates.
-const MOST_HALVINGS: u32 = 72;
+const MAX_HALVINGS: u32 = 72;
 
 /// A segment gets no more chords than this; only strokes of thousands of pixels could ask for it.
-const MOST_CHORDS_OF_A_SEGMENT: usize = 4096;
+const MAX_CHORDS_PER_SEGMENT: usize = 4096;
 
 /// One straight piece of a stroke's centre line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) struct Chord {
     /// Where it starts, in canvas pixels.
     pub(super) start: Point,
     /// From its start to its end.
-    pub(super) reach: Point,
+    pub(super) vector: Point,
     /// One over its squared length, or 0 for a chord without length.
     pub(super) inverse_square: f32,
     /// Whether the chord before it in the list ends where this one starts.
@@ -43,14 +43,14 @@ impl Chord {
     /// Its start and its end.
     pub(super) fn ends(&self) -> [[f64; 2]; 2] {
         let start = self.start.map(f64::from);
-        let reach = self.reach.map(f64::from);
-        [start, [start[0] + reach[0], start[1] + reach[1]]]
+        let vector = self.vector.map(f64::from);
+        [start, [start[0] + vector[0], start[1] + vector[1]]]
     }
 }
 
 /// How a chord depends on control points.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Origin {
+pub(super) struct ChordWeights {
     /// The stroke.
     pub(super) stroke: u32,
     /// The first of four control points, counted from the stroke's first.
@@ -64,35 +64,33 @@ pub(super) struct Origin {
 /// An upright box in canvas pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
-    pub(super) least: [f64; 2],
-    pub(super) most: [f64; 2],
+    pub(super) min: [f64; 2],
+    pub(super) max: [f64; 2],
 }
 
 impl Bounds {
     /// The box around some points, without points an empty one.
     pub(super) fn around(points: impl IntoIterator<Item = [f64; 2]>) -> Self {
         let empty = Self {
-            least: [f64::INFINITY; 2],
-            most: [f64::NEG_INFINITY; 2],
+            min: [f64::INFINITY; 2],
+            max: [f64::NEG_INFINITY; 2],
         };
         points.into_iter().fold(empty, |bounds, point| Self {
-            least: [0, 1].map(|axis| bounds.least[axis].min(point[axis])),
-            most: [0, 1].map(|axis| bounds.most[axis].max(point[axis])),
+            min: [0, 1].map(|axis| bounds.min[axis].min(point[axis])),
+            max: [0, 1].map(|axis| bounds.max[axis].max(point[axis])),
         })
     }
 
     /// The same box with `margin` added on every side.
-    pub(super) fn grown(self, margin: f64) -> Self {
+    pub(super) fn expanded(self, margin: f64) -> Self {
         Self {
-            least: self.least.map(|side| side - margin),
-            most: self.most.map(|side| side + margin),
+            min: self.min.map(|side| side - margin),
+            max: self.max.map(|side| side + margin),
         }
     }
 
-    fn meets(&self, other: &Self) -> bool {
-        (0..2).all(|axis| {
-            self.least[axis] <= other.most[axis] && other.least[axis] <= self.most[axis]
-        })
+    fn intersects(&self, other: &Self) -> bool {
+        (0..2).all(|axis| self.min[axis] <= other.max[axis] && other.min[axis] <= self.max[axis])
     }
 
     /// The part of the line from `start` to `end` inside the box, as fractions of its length
@@ -100,16 +98,16 @@ impl Bounds {
     fn clip(&self, start: [f64; 2], end: [f64; 2]) -> Option<[f64; 2]> {
         let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
         for axis in 0..2 {
-            let way = end[axis] - start[axis];
-            let to_least = self.least[axis] - start[axis];
-            let to_most = self.most[axis] - start[axis];
-            if way == 0.0 {
-                if to_least > 0.0 || to_most < 0.0 {
+            let delta = end[axis] - start[axis];
+            let to_min = self.min[axis] - start[axis];
+            let to_max = self.max[axis] - start[axis];
+            if delta == 0.0 {
+                if to_min > 0.0 || to_max < 0.0 {
                     return None;
                 }
                 continue;
             }
-            let (first, last) = (to_least / way, to_most / way);
+            let (first, last) = (to_min / delta, to_max / delta);
             enter = enter.max(first.min(last));
             leave = leave.min(first.max(last));
         }
@@ -122,20 +120,20 @@ impl Bounds {
 pub(super) struct Chords {
     pub(super) chords: Vec<Chord>,
     /// One for each chord.
-    pub(super) origins: Vec<Origin>,
+    pub(super) weights: Vec<ChordWeights>,
 }
 
-/// Cuts strokes into chords, leaving out what lies outside `near`.
+/// Cuts strokes into chords, leaving out what lies outside `clip_box`.
 #[derive(Debug)]
 struct Flattener<'a> {
-    near: Bounds,
+    clip_box: Bounds,
     stroke: u32,
     first_point: u32,
-    into: &'a mut Chords,
+    output: &'a mut Chords,
     /// Chords before the segment, which do not count for its limit.
     before: usize,
     /// The end of the last chord where nothing was cut off after it.
-    open_end: Option<[f64; 2]>,
+    last_end: Option<[f64; 2]>,
 }
 
 /// A place on a segment: its position and how much of each control point is in it.
@@ -146,8 +144,8 @@ struct Joint {
 }
 
 impl Joint {
-    /// The joint at a part of the way to another one.
-    fn toward(&self, other: &Self, part: f64) -> Self {
+    /// The point at a part of the line to another joint.
+    fn lerp(&self, other: &Self, part: f64) -> Self {
         let between = |a: f64, b: f64| a + part * (b - a);
         Self {
             position: [0, 1].map(|axis| between(self.position[axis], other.position[axis])),
@@ -165,100 +163,100 @@ struct Piece {
 }
 
 impl Chords {
-    /// Appends the chords of a stroke of `1 + 3 n` control points; what lies outside `near` is
+    /// Appends the chords of a stroke of `1 + 3 n` control points; what lies outside `clip_box` is
     /// left out.
-    pub(super) fn flatten(&mut self, stroke: usize, points: &[Point], near: Bounds) {
+    pub(super) fn flatten(&mut self, stroke: usize, points: &[Point], clip_box: Bounds) {
         let mut flattener = Flattener {
-            near,
+            clip_box,
             stroke: stroke as u32,
             first_point: 0,
             before: 0,
-            into: self,
-            open_end: None,
+            output: self,
+            last_end: None,
         };
         for (segment, points) in points.windows(4).step_by(3).enumerate() {
             flattener.first_point = 3 * segment as u32;
-            flattener.before = flattener.into.chords.len();
+            flattener.before = flattener.output.chords.len();
             let whole = Piece {
                 points: [0, 1, 2, 3].map(|index| points[index].map(f64::from)),
                 from: 0.0,
                 to: 1.0,
             };
-            flattener.piece(whole, MOST_HALVINGS);
+            flattener.flatten_piece(whole, MAX_HALVINGS);
         }
     }
 
     /// Forgets all chords but the first `count`.
     pub(super) fn truncate(&mut self, count: usize) {
         self.chords.truncate(count);
-        self.origins.truncate(count);
+        self.weights.truncate(count);
     }
 }
 
 impl Flattener<'_> {
-    fn piece(&mut self, piece: Piece, halvings: u32) {
-        if !self.near.meets(&Bounds::around(piece.points))
-            || self.into.chords.len() - self.before >= MOST_CHORDS_OF_A_SEGMENT
+    fn flatten_piece(&mut self, piece: Piece, halvings: u32) {
+        if !self.clip_box.intersects(&Bounds::around(piece.points))
+            || self.output.chords.len() - self.before >= MAX_CHORDS_PER_SEGMENT
         {
-            self.open_end = None;
+            self.last_end = None;
             return;
         }
-        let wanted = chords_wanted(&piece.points);
-        if wanted <= MOST_CHORDS_OF_A_PIECE || halvings == 0 {
-            self.cut(&piece, wanted.min(MOST_CHORDS_OF_A_PIECE) as u32);
+        let count = chord_count(&piece.points);
+        if count <= MAX_CHORDS_PER_PIECE || halvings == 0 {
+            self.subdivide(&piece, count.min(MAX_CHORDS_PER_PIECE) as u32);
             return;
         }
         let [first, second] = halves(&piece);
-        self.piece(first, halvings - 1);
-        self.piece(second, halvings - 1);
+        self.flatten_piece(first, halvings - 1);
+        self.flatten_piece(second, halvings - 1);
     }
 
-    fn cut(&mut self, piece: &Piece, count: u32) {
+    fn subdivide(&mut self, piece: &Piece, count: u32) {
         let step = 1.0 / f64::from(count);
         let mut start = piece.joint(0.0, 0.0);
         for index in 1..count {
             let end = piece.joint(f64::from(index) * step, step);
-            self.chord(&start, &end);
+            self.push_chord(&start, &end);
             start = end;
         }
-        self.chord(&start, &piece.joint(1.0, 0.0));
+        self.push_chord(&start, &piece.joint(1.0, 0.0));
     }
 
-    fn chord(&mut self, start: &Joint, end: &Joint) {
-        let Some([enter, leave]) = self.near.clip(start.position, end.position) else {
-            self.open_end = None;
+    fn push_chord(&mut self, start: &Joint, end: &Joint) {
+        let Some([enter, leave]) = self.clip_box.clip(start.position, end.position) else {
+            self.last_end = None;
             return;
         };
-        let continues = enter <= 0.0 && self.open_end == Some(start.position);
+        let continues = enter <= 0.0 && self.last_end == Some(start.position);
         let first = if enter <= 0.0 {
             *start
         } else {
-            start.toward(end, enter)
+            start.lerp(end, enter)
         };
         let last = if leave >= 1.0 {
             *end
         } else {
-            start.toward(end, leave)
+            start.lerp(end, leave)
         };
-        let reach = [0, 1].map(|axis| last.position[axis] - first.position[axis]);
-        let square = reach[0] * reach[0] + reach[1] * reach[1];
-        self.into.chords.push(Chord {
+        let vector = [0, 1].map(|axis| last.position[axis] - first.position[axis]);
+        let square = vector[0] * vector[0] + vector[1] * vector[1];
+        self.output.chords.push(Chord {
             start: first.position.map(|coordinate| coordinate as f32),
-            reach: reach.map(|coordinate| coordinate as f32),
-            inverse_square: if square > SHORTEST_SQUARE {
+            vector: vector.map(|coordinate| coordinate as f32),
+            inverse_square: if square > MIN_SQUARE_LENGTH {
                 square.recip() as f32
             } else {
                 0.0
             },
             continues,
         });
-        self.into.origins.push(Origin {
+        self.output.weights.push(ChordWeights {
             stroke: self.stroke,
             first_point: self.first_point,
             start: first.weights.map(|weight| weight as f32),
             end: last.weights.map(|weight| weight as f32),
         });
-        self.open_end = (leave >= 1.0).then_some(end.position);
+        self.last_end = (leave >= 1.0).then_some(end.position);
     }
 }
 
@@ -279,17 +277,20 @@ impl Piece {
 }
 
 /// A chord with a smaller squared length counts as a point.
-const SHORTEST_SQUARE: f64 = 1e-12;
+const MIN_SQUARE_LENGTH: f64 = 1e-12;
 
 /// How many equal parts of the parameter keep the chords within the tolerance: a chord of a curve
 /// deviates by at most 1/8 of the second derivative, times the square of the parameter's step; the
 /// second derivative of a cubic is at most 6 times the larger second difference of its points.
-fn chords_wanted(points: &[[f64; 2]; 4]) -> f64 {
+fn chord_count(points: &[[f64; 2]; 4]) -> f64 {
     let bend = |a: [f64; 2], b: [f64; 2], c: [f64; 2]| {
         (a[0] - 2.0 * b[0] + c[0]).hypot(a[1] - 2.0 * b[1] + c[1])
     };
-    let most = bend(points[0], points[1], points[2]).max(bend(points[1], points[2], points[3]));
-    (0.75 * most / TOLERANCE).sqrt().ceil().max(FEWEST_CHORDS)
+    let max = bend(points[0], points[1], points[2]).max(bend(points[1], points[2], points[3]));
+    (0.75 * max / TOLERANCE)
+        .sqrt()
+        .ceil()
+        .max(MIN_CHORDS_PER_PIECE)
 }
 
 /// Splits a piece in the middle of its parameter (de Casteljau).

@@ -17,10 +17,10 @@ use super::nearest::Nearest;
 
 /// Half of the window's width, in steps from sample to sample: the first zero, 6.98793, of the
 /// spherical Bessel function `j3`, which is the bump's spectrum, over 2 pi.
-pub(super) const WINDOW: f32 = 1.112_16;
+pub(super) const WINDOW_RADIUS: f32 = 1.112_16;
 
 /// A sample nearer to the centre line than this has no direction.
-const NEAREST: f32 = 1e-6;
+const MIN_DISTANCE: f32 = 1e-6;
 
 /// A stroke's half width and how its pixels are sampled.
 #[derive(Debug, Clone, Copy)]
@@ -34,22 +34,22 @@ pub(super) struct Pen {
 
 /// What samples see, and how that changes with the stroke.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View<S: Simd> {
+pub(super) struct EdgeCoverage<S: Simd> {
     /// The covered part of the window.
     pub(super) coverage: f32x16<S>,
     /// The change of that with the half width.
-    pub(super) widening: f32x16<S>,
+    pub(super) d_half_width: f32x16<S>,
     /// The change when the nearest point moves to the right.
-    pub(super) right: f32x16<S>,
+    pub(super) dx: f32x16<S>,
     /// The change when the nearest point moves down.
-    pub(super) down: f32x16<S>,
+    pub(super) dy: f32x16<S>,
 }
 
 impl Pen {
-    /// A pen for strokes of some half width, in pixels, with `fineness` samples along each side
+    /// A pen for strokes of some half width, in pixels, with `samples_per_axis` samples along each side
     /// of a pixel.
-    pub(super) fn new(half_width: f32, fineness: u8) -> Self {
-        let sharpness = f32::from(fineness) / WINDOW;
+    pub(super) fn new(half_width: f32, samples_per_axis: u8) -> Self {
+        let sharpness = f32::from(samples_per_axis) / WINDOW_RADIUS;
         Self {
             half_width,
             sharpness,
@@ -58,7 +58,7 @@ impl Pen {
     }
 
     /// How far from the centre line a sample can see the stroke, in pixels.
-    pub(super) fn reach(&self) -> f32 {
+    pub(super) fn radius(&self) -> f32 {
         self.half_width + 1.0 / self.sharpness
     }
 
@@ -76,24 +76,28 @@ impl Pen {
 
     /// What samples see and how it changes, from their nearest points.
     #[inline(always)]
-    pub(super) fn view<S: Simd>(&self, simd: S, nearest: &Nearest) -> View<S> {
+    pub(super) fn coverage_with_derivatives<S: Simd>(
+        &self,
+        simd: S,
+        nearest: &Nearest,
+    ) -> EdgeCoverage<S> {
         let distance = f32x16::load_array_ref(simd, &nearest.square).sqrt();
         let inside = self.inside(distance);
         let (mut coverage, near) = (window_below(inside), window_at(inside) * self.sharpness);
-        let (mut widening, mut nearing) = (near, near);
+        let (mut d_half_width, mut nearing) = (near, near);
         if self.is_thin {
             let across = self.across(distance);
             let far = window_at(across) * self.sharpness;
             coverage -= window_above(across);
-            widening += far;
+            d_half_width += far;
             nearing -= far;
         }
-        let pull = nearing / distance.max(NEAREST);
-        View {
+        let pull = nearing / distance.max(MIN_DISTANCE);
+        EdgeCoverage {
             coverage,
-            widening,
-            right: pull * f32x16::load_array_ref(simd, &nearest.right),
-            down: pull * f32x16::load_array_ref(simd, &nearest.down),
+            d_half_width,
+            dx: pull * f32x16::load_array_ref(simd, &nearest.dx),
+            dy: pull * f32x16::load_array_ref(simd, &nearest.dy),
         }
     }
 
@@ -111,26 +115,26 @@ impl Pen {
     }
 }
 
-/// The weight of the window at a place in it, -1 to 1.
+/// The weight of the window at a position in it, -1 to 1.
 #[inline(always)]
-fn window_at<S: Simd>(place: f32x16<S>) -> f32x16<S> {
-    let rest = f32x16::splat(place.simd, 1.0) - place * place;
+fn window_at<S: Simd>(position: f32x16<S>) -> f32x16<S> {
+    let rest = f32x16::splat(position.simd, 1.0) - position * position;
     rest * rest * rest * (35.0 / 32.0)
 }
 
-/// The part of the window below a place in it: the integral of its weight.
+/// The part of the window below a position in it: the integral of its weight.
 #[inline(always)]
-fn window_below<S: Simd>(place: f32x16<S>) -> f32x16<S> {
-    let simd = place.simd;
-    let square = place * place;
+fn window_below<S: Simd>(position: f32x16<S>) -> f32x16<S> {
+    let simd = position.simd;
+    let square = position * position;
     let inner = f32x16::splat(simd, 21.0 / 32.0) - square * (5.0 / 32.0);
     let inner = f32x16::splat(simd, 35.0 / 32.0) - square * inner;
     let inner = f32x16::splat(simd, 35.0 / 32.0) - square * inner;
-    f32x16::splat(simd, 0.5) + place * inner
+    f32x16::splat(simd, 0.5) + position * inner
 }
 
-/// The part of the window above a place in it.
+/// The part of the window above a position in it.
 #[inline(always)]
-fn window_above<S: Simd>(place: f32x16<S>) -> f32x16<S> {
-    f32x16::splat(place.simd, 1.0) - window_below(place)
+fn window_above<S: Simd>(position: f32x16<S>) -> f32x16<S> {
+    f32x16::splat(position.simd, 1.0) - window_below(position)
 }

@@ -3,10 +3,10 @@
 //!
 //! A stroke is the union of all discs of its half width along its curve, as in SVG with round caps
 //! and joins: where it crosses itself it is not painted twice. `chord` cuts curves into straight
-//! pieces, `sorter` and `plan` find the tiles that each stroke touches and the few chords that
+//! pieces, `binner` and `tile_bins` find the tiles that each stroke touches and the few chords that
 //! matter there, `nearest` finds for every sample of a pixel the nearest point of the centre
-//! line, `edge` and `coverage` turn that distance into the covered part of the pixel. `paint` lays
-//! the strokes over one another, `gradient` lifts them again.
+//! line, `edge` and `coverage` turn that distance into the covered part of the pixel. `forward`
+//! composites the strokes over one another, `backward` takes a gradient back to them.
 //!
 //! A module may use only the modules listed above it.
 
@@ -15,14 +15,14 @@ mod lanes;
 mod nearest;
 mod edge;
 mod coverage;
-mod sorter;
-mod plan;
-mod paint;
-mod gradient;
+mod binner;
+mod tile_bins;
+mod forward;
+mod backward;
 #[cfg(test)]
 mod tests;
 
-use self::plan::Plan;
+use self::tile_bins::TileBins;
 use crate::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 /// A picture that remembers the strokes it shows, so that a gradient can go back to them.
@@ -30,7 +30,7 @@ use crate::scene::{Canvas, Picture, StrokeGradient, Strokes};
 pub struct Painting {
     strokes: Strokes,
     canvas: Canvas,
-    plan: Plan,
+    bins: TileBins,
     picture: Picture,
 }
 
@@ -47,12 +47,12 @@ pub fn paint(strokes: &Strokes, canvas: &Canvas) -> Painting {
             *channel = channel.clamp(0.0, 1.0);
         }
     }
-    let plan = Plan::new(&strokes, canvas);
-    let picture = paint::picture(&plan, &strokes, canvas);
+    let bins = TileBins::new(&strokes, canvas);
+    let picture = forward::forward(&bins, &strokes, canvas);
     Painting {
         strokes,
         canvas: *canvas,
-        plan,
+        bins,
         picture,
     }
 }
@@ -83,6 +83,6 @@ impl Painting {
             (self.picture.width(), self.picture.height()),
             "a picture and its gradient have one size"
         );
-        gradient::gradient(&self.plan, &self.strokes, &self.canvas, picture_gradient)
+        backward::backward(&self.bins, &self.strokes, &self.canvas, picture_gradient)
     }
 }

@@ -11,40 +11,40 @@ use fearless_simd::{Select, Simd, SimdBase, f32x16};
 use super::chord::Chord;
 use super::lanes::{Line, TILE};
 
-/// How the pixels of a tile are sampled: `fineness` by `fineness` places in each, 2 or 4.
+/// How the pixels of a tile are sampled: `per_axis` by `per_axis` places in each, 2 or 4.
 ///
 /// Lines are numbered downwards, first those of the leftmost two samples of every pixel.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Samples {
-    pub(super) fineness: u8,
+pub(super) struct SampleGrid {
+    pub(super) per_axis: u8,
 }
 
-impl Samples {
+impl SampleGrid {
     /// All lines in a tile.
     pub(super) fn lines(self) -> usize {
-        self.height() * usize::from(self.fineness / 2)
+        self.height() * usize::from(self.per_axis / 2)
     }
 
     /// The lines as sets, each of lines that begin at the same column.
     #[inline(always)]
     pub(super) fn sets(self) -> impl Iterator<Item = SampleSet> {
-        (0..usize::from(self.fineness / 2)).map(move |set| SampleSet { samples: self, set })
+        (0..usize::from(self.per_axis / 2)).map(move |set| SampleSet { samples: self, set })
     }
 
     /// The row of pixels that a line belongs to.
     pub(super) fn row(self, line: usize) -> usize {
-        line % self.height() / usize::from(self.fineness)
+        line % self.height() / usize::from(self.per_axis)
     }
 
     fn height(self) -> usize {
-        usize::from(self.fineness) * TILE
+        usize::from(self.per_axis) * TILE
     }
 }
 
 /// The lines of samples that begin at the same column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SampleSet {
-    samples: Samples,
+    samples: SampleGrid,
     set: usize,
 }
 
@@ -56,25 +56,25 @@ impl SampleSet {
 
     /// The lines within some rows of pixels.
     pub(super) fn lines_of(self, rows: &Range<usize>) -> Range<usize> {
-        let (first, fineness) = (self.first(), usize::from(self.samples.fineness));
-        first + rows.start * fineness..first + rows.end * fineness
+        let (first, per_axis) = (self.first(), usize::from(self.samples.per_axis));
+        first + rows.start * per_axis..first + rows.end * per_axis
     }
 
     /// The lines that a chord can matter to.
     #[inline(always)]
     pub(super) fn lines_near(self, chord: &LocalChord) -> Range<usize> {
-        let (height, fineness) = (self.samples.height(), f32::from(self.samples.fineness));
+        let (height, per_axis) = (self.samples.height(), f32::from(self.samples.per_axis));
         // A cast from a float cuts off what follows the point and stops at the integer's range.
-        let line_at = |y: f32| ((y * fineness + 0.5).max(0.0) as usize).min(height);
-        let (least, most) = (line_at(chord.top), line_at(chord.bottom));
-        self.first() + least..self.first() + most.max(least)
+        let line_at = |y: f32| ((y * per_axis + 0.5).max(0.0) as usize).min(height);
+        let (min, max) = (line_at(chord.top), line_at(chord.bottom));
+        self.first() + min..self.first() + max.max(min)
     }
 
     /// The columns of the samples of each line, in pixels from the left of the tile.
     fn columns(self) -> Line {
         std::array::from_fn(|sample| {
             let step = 2 * self.set + sample / TILE;
-            (sample % TILE) as f32 + (step as f32 + 0.5) / f32::from(self.samples.fineness)
+            (sample % TILE) as f32 + (step as f32 + 0.5) / f32::from(self.samples.per_axis)
         })
     }
 }
@@ -83,7 +83,7 @@ impl SampleSet {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LocalChord {
     start: [f32; 2],
-    reach: [f32; 2],
+    vector: [f32; 2],
     inverse_square: f32,
     /// Above this the chord matters to no sample.
     pub(super) top: f32,
@@ -92,48 +92,48 @@ pub(super) struct LocalChord {
 }
 
 impl LocalChord {
-    /// A chord that matters up to a distance of `reach`, seen from `corner`.
-    pub(super) fn new(chord: &Chord, corner: [f32; 2], reach: f32) -> Self {
+    /// A chord that matters up to a distance of `radius`, seen from `corner`.
+    pub(super) fn new(chord: &Chord, corner: [f32; 2], radius: f32) -> Self {
         let start = [chord.start[0] - corner[0], chord.start[1] - corner[1]];
-        let end = start[1] + chord.reach[1];
+        let end = start[1] + chord.vector[1];
         Self {
             start,
-            reach: chord.reach,
+            vector: chord.vector,
             inverse_square: chord.inverse_square,
-            top: start[1].min(end) - reach,
-            bottom: start[1].max(end) + reach,
+            top: start[1].min(end) - radius,
+            bottom: start[1].max(end) + radius,
         }
     }
 
     /// Visits the lines of a set that the chord can matter to, with its nearest points to their
     /// samples.
     #[inline(always)]
-    fn approach<S: Simd, L>(
+    fn project<S: Simd, L>(
         &self,
         simd: S,
         set: SampleSet,
         lines: &mut [L],
-        mut visit: impl FnMut(&mut L, Approach<S>),
+        mut visit: impl FnMut(&mut L, ChordProjection<S>),
     ) {
-        let [reach_right, reach_down] = self.reach;
+        let [vector_x, vector_y] = self.vector;
         let x = f32x16::load_array(simd, set.columns()) - self.start[0];
-        let along_x = x * (reach_right * self.inverse_square);
-        let along_y = reach_down * self.inverse_square;
-        let step = 1.0 / f32::from(set.samples.fineness);
+        let along_x = x * (vector_x * self.inverse_square);
+        let along_y = vector_y * self.inverse_square;
+        let step = 1.0 / f32::from(set.samples.per_axis);
         let near = set.lines_near(self);
         let first = near.start - set.first();
-        for (place, line) in lines[near].iter_mut().enumerate() {
-            let y = ((first + place) as f32 + 0.5) * step - self.start[1];
+        for (index, line) in lines[near].iter_mut().enumerate() {
+            let y = ((first + index) as f32 + 0.5) * step - self.start[1];
             let along = (along_x + along_y * y).max(0.0).min(1.0);
-            let right = x - along * reach_right;
-            let down = f32x16::splat(simd, y) - along * reach_down;
-            let square = right * right + down * down;
+            let dx = x - along * vector_x;
+            let dy = f32x16::splat(simd, y) - along * vector_y;
+            let square = dx * dx + dy * dy;
             visit(
                 line,
-                Approach {
+                ChordProjection {
                     square,
-                    right,
-                    down,
+                    dx,
+                    dy,
                     along,
                 },
             );
@@ -143,10 +143,10 @@ impl LocalChord {
 
 /// The nearest points of a chord to the samples of a line.
 #[derive(Debug, Clone, Copy)]
-struct Approach<S: Simd> {
+struct ChordProjection<S: Simd> {
     square: f32x16<S>,
-    right: f32x16<S>,
-    down: f32x16<S>,
+    dx: f32x16<S>,
+    dy: f32x16<S>,
     along: f32x16<S>,
 }
 
@@ -155,25 +155,25 @@ const FAR: f32 = 1e15;
 
 /// The squared distances from the samples to the nearest of some chords, in some rows of pixels.
 #[inline(always)]
-pub(super) fn least_squares<S: Simd>(
+pub(super) fn min_square_distances<S: Simd>(
     simd: S,
     chords: &[LocalChord],
-    samples: Samples,
+    samples: SampleGrid,
     rows: &Range<usize>,
     squares: &mut [Line],
 ) {
     for set in samples.sets() {
         squares[set.lines_of(rows)].fill([FAR * FAR; 2 * TILE]);
         for chord in chords {
-            chord.approach(
+            chord.project(
                 simd,
                 set,
                 squares,
                 #[inline(always)]
-                |least, new| {
+                |min, new| {
                     new.square
-                        .min(f32x16::load_array_ref(simd, least))
-                        .store_array(least);
+                        .min(f32x16::load_array_ref(simd, min))
+                        .store_array(min);
                 },
             );
         }
@@ -185,24 +185,24 @@ pub(super) fn least_squares<S: Simd>(
 pub(super) struct Nearest {
     /// The squared distances.
     pub(super) square: Line,
-    /// From the nearest points to the samples, to the right.
-    pub(super) right: Line,
-    /// From the nearest points to the samples, downwards.
-    pub(super) down: Line,
+    /// From the nearest points to the samples, x.
+    pub(super) dx: Line,
+    /// From the nearest points to the samples, y.
+    pub(super) dy: Line,
     /// Where on their chords the nearest points lie, 0 at the start, 1 at the end.
     pub(super) along: Line,
     /// The places of the chords among the candidates.
-    pub(super) place: Line,
+    pub(super) chord_index: Line,
 }
 
 impl Nearest {
     /// Nothing near.
     pub(super) const NOTHING: Self = Self {
         square: [FAR * FAR; 2 * TILE],
-        right: [FAR; 2 * TILE],
-        down: [0.0; 2 * TILE],
+        dx: [FAR; 2 * TILE],
+        dy: [0.0; 2 * TILE],
         along: [0.0; 2 * TILE],
-        place: [0.0; 2 * TILE],
+        chord_index: [0.0; 2 * TILE],
     };
 }
 
@@ -211,15 +211,15 @@ impl Nearest {
 pub(super) fn nearest_points<S: Simd>(
     simd: S,
     chords: &[LocalChord],
-    samples: Samples,
+    samples: SampleGrid,
     rows: &Range<usize>,
     lines: &mut [Nearest],
 ) {
     for set in samples.sets() {
         lines[set.lines_of(rows)].fill(Nearest::NOTHING);
-        for (place, chord) in chords.iter().enumerate() {
-            let place = f32x16::splat(simd, place as f32);
-            chord.approach(
+        for (chord_index, chord) in chords.iter().enumerate() {
+            let chord_index = f32x16::splat(simd, chord_index as f32);
+            chord.project(
                 simd,
                 set,
                 lines,
@@ -233,10 +233,10 @@ pub(super) fn nearest_points<S: Simd>(
                             .select(new, f32x16::load_array_ref(simd, old))
                             .store_array(old);
                     };
-                    choose(new.right, &mut line.right);
-                    choose(new.down, &mut line.down);
+                    choose(new.dx, &mut line.dx);
+                    choose(new.dy, &mut line.dy);
                     choose(new.along, &mut line.along);
-                    choose(place, &mut line.place);
+                    choose(chord_index, &mut line.chord_index);
                 },
             );
         }

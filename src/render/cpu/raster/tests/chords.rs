@@ -5,8 +5,8 @@ use crate::scene::{Canvas, Point, start};
 
 fn chords(points: &[Point], side: f64) -> Chords {
     let near = Bounds {
-        least: [0.0; 2],
-        most: [side; 2],
+        min: [0.0; 2],
+        max: [side; 2],
     };
     let mut chords = Chords::default();
     chords.flatten(0, points, near);
@@ -27,11 +27,11 @@ fn curve(points: &[Point], parameter: f64) -> [f64; 2] {
 fn distance(chords: &Chords, point: [f64; 2]) -> f64 {
     let distances = chords.chords.iter().map(|chord| {
         let [start, end] = chord.ends();
-        let reach = [end[0] - start[0], end[1] - start[1]];
-        let way = [point[0] - start[0], point[1] - start[1]];
-        let square = (reach[0] * reach[0] + reach[1] * reach[1]).max(1e-30);
-        let along = ((way[0] * reach[0] + way[1] * reach[1]) / square).clamp(0.0, 1.0);
-        (way[0] - along * reach[0]).hypot(way[1] - along * reach[1])
+        let vector = [end[0] - start[0], end[1] - start[1]];
+        let offset = [point[0] - start[0], point[1] - start[1]];
+        let square = (vector[0] * vector[0] + vector[1] * vector[1]).max(1e-30);
+        let along = ((offset[0] * vector[0] + offset[1] * vector[1]) / square).clamp(0.0, 1.0);
+        (offset[0] - along * vector[0]).hypot(offset[1] - along * vector[1])
     });
     distances.fold(f64::INFINITY, f64::min)
 }
@@ -65,15 +65,15 @@ fn chords_lie_near_their_curves() {
 fn a_chord_takes_all_of_its_ends_from_control_points() {
     let points = [[3.0, 4.0], [50.0, 90.0], [80.0, -70.0], [99.0, 60.0]];
     let chords = chords(&points, 90.0);
-    assert_eq!(chords.chords.len(), chords.origins.len());
-    for (chord, origin) in chords.chords.iter().zip(&chords.origins) {
-        for (end, weights) in chord.ends().into_iter().zip([origin.start, origin.end]) {
+    assert_eq!(chords.chords.len(), chords.weights.len());
+    for (chord, weights) in chords.chords.iter().zip(&chords.weights) {
+        for (end, weights) in chord.ends().into_iter().zip([weights.start, weights.end]) {
             for axis in 0..2 {
                 let terms = weights.iter().zip(&points);
                 let place: f32 = terms.map(|(weight, point)| weight * point[axis]).sum();
                 assert!(
                     (f64::from(place) - end[axis]).abs() < 1e-4,
-                    "{chord:?} from {origin:?}"
+                    "{chord:?} from {weights:?}"
                 );
             }
         }
@@ -107,9 +107,9 @@ fn a_straight_stroke_can_be_bent_by_its_inner_points() {
     );
     assert!(chords.chords.len() >= 4);
     let inner: f32 = chords
-        .origins
+        .weights
         .iter()
-        .map(|origin| origin.end[1] + origin.end[2])
+        .map(|weights| weights.end[1] + weights.end[2])
         .sum();
     assert!(inner > 1.0, "the inner points have a weight of {inner}");
 }

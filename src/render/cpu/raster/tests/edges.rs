@@ -2,7 +2,7 @@
 
 use fearless_simd::{Level, SimdBase, dispatch, f32x16};
 
-use super::super::edge::{Pen, WINDOW};
+use super::super::edge::{Pen, WINDOW_RADIUS};
 
 fn coverage(pen: Pen, distance: f32) -> f32 {
     dispatch!(Level::new(), simd => {
@@ -13,7 +13,7 @@ fn coverage(pen: Pen, distance: f32) -> f32 {
 #[test]
 fn a_sample_sees_all_within_and_nothing_without_and_half_on_the_outline() {
     let pen = Pen::new(3.0, 2);
-    let sight = 0.5 * WINDOW;
+    let sight = 0.5 * WINDOW_RADIUS;
     for (distance, seen) in [
         (0.0, 1.0),
         (3.0 - sight, 1.0),
@@ -28,13 +28,13 @@ fn a_sample_sees_all_within_and_nothing_without_and_half_on_the_outline() {
 
 #[test]
 fn samples_see_as_much_of_a_straight_stroke_wherever_it_lies() {
-    for (half_width, fineness) in [(4.0, 2_u8), (1.0, 2), (0.6, 4), (0.2, 4), (0.02, 4)] {
-        let pen = Pen::new(half_width, fineness);
-        let step = 1.0 / f32::from(fineness);
+    for (half_width, samples_per_axis) in [(4.0, 2_u8), (1.0, 2), (0.6, 4), (0.2, 4), (0.02, 4)] {
+        let pen = Pen::new(half_width, samples_per_axis);
+        let step = 1.0 / f32::from(samples_per_axis);
         for shift in 0..10 {
             let first = -10.0 + 0.1 * step * shift as f32;
             let samples =
-                (0..20 * u16::from(fineness)).map(|index| first + f32::from(index) * step);
+                (0..20 * u16::from(samples_per_axis)).map(|index| first + f32::from(index) * step);
             let seen: f32 = samples.map(|place| step * coverage(pen, place.abs())).sum();
             let error = (seen / (2.0 * half_width) - 1.0).abs();
             assert!(

@@ -2,4 +2,4 @@
 
 mod chords;
 mod edges;
-mod sorting;
+mod binning;

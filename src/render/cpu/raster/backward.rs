@@ -7,58 +7,58 @@
 use fearless_simd::{Level, Select, Simd, SimdBase, SimdCombine, dispatch, f32x8, f32x16};
 use rayon::prelude::*;
 
-use super::coverage::{Outline, Traced};
+use super::binner::TileStroke;
+use super::coverage::{CoverageTape, Outline};
+use super::forward::{SOLID, TileColor, composite, visible};
 use super::lanes::{Line, TILE, ZEROS, by_pixel, total};
-use super::paint::{SOLID, TileColor, lay, visible};
-use super::plan::Plan;
-use super::sorter::Entry;
+use super::tile_bins::TileBins;
 use crate::scene::{Canvas, Picture, Rgba, StrokeGradient, Strokes};
 
 /// What a tile gives to a stroke.
 #[derive(Debug, Clone, Copy)]
-struct StrokeShare {
+struct StrokeGradientPart {
     half_width: f32,
     color: Rgba,
 }
 
 /// What a tile gives to the ends of a chord: start right, start down, end right, end down.
-type ChordShare = [f32; 4];
+type ChordGradient = [f32; 4];
 
 /// What a row of tiles gives, in the order of its tiles and from the top layer down.
 #[derive(Debug, Default)]
-struct Shares {
-    strokes: Vec<(u32, StrokeShare)>,
+struct GradientParts {
+    strokes: Vec<(u32, StrokeGradientPart)>,
     /// The chord, counted over all strokes.
-    chords: Vec<(u32, ChordShare)>,
+    chords: Vec<(u32, ChordGradient)>,
 }
 
 /// The gradient by every number of `strokes`: each is what a change of 1 adds to the loss whose
 /// gradient by the picture is `picture_gradient`.
-pub(super) fn gradient(
-    plan: &Plan,
+pub(super) fn backward(
+    bins: &TileBins,
     strokes: &Strokes,
     canvas: &Canvas,
     picture_gradient: &Picture,
 ) -> StrokeGradient {
-    let bands: Vec<Shares> = (0..plan.tiles[1])
+    let bands: Vec<GradientParts> = (0..bins.tiles[1])
         .into_par_iter()
         .map_init(
-            || Lifter::new(plan, strokes, canvas),
-            |lifter, row| {
-                for column in 0..plan.tiles[0] {
-                    lifter.lift([column, row], picture_gradient);
+            || Backward::new(bins, strokes, canvas),
+            |backward, row| {
+                for column in 0..bins.tiles[0] {
+                    backward.tile([column, row], picture_gradient);
                 }
-                std::mem::take(&mut lifter.shares)
+                std::mem::take(&mut backward.parts)
             },
         )
         .collect();
-    add_up(plan, strokes, &bands)
+    add_up(bins, strokes, &bands)
 }
 
-/// Adds up the shares of all tiles, and takes those of chords on to control points.
-fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> StrokeGradient {
+/// Adds up the parts of all tiles, and takes those of chords on to control points.
+fn add_up(bins: &TileBins, strokes: &Strokes, bands: &[GradientParts]) -> StrokeGradient {
     let mut gradient = StrokeGradient::zeros_for(strokes);
-    let mut chord_gradients = vec![[0.0_f32; 4]; plan.chord_count()];
+    let mut chord_gradients = vec![[0.0_f32; 4]; bins.chord_count()];
     for band in bands {
         for (stroke, share) in &band.strokes {
             let stroke = *stroke as usize;
@@ -73,11 +73,11 @@ fn add_up(plan: &Plan, strokes: &Strokes, bands: &[Shares]) -> StrokeGradient {
             }
         }
     }
-    for (origin, share) in plan.origins().zip(&chord_gradients) {
-        let range = strokes.point_range(origin.stroke as usize);
-        let points = &mut gradient.points[range][origin.first_point as usize..];
+    for (weights, share) in bins.weights().zip(&chord_gradients) {
+        let range = strokes.point_range(weights.stroke as usize);
+        let points = &mut gradient.points[range][weights.first_point as usize..];
         for (index, point) in points.iter_mut().take(4).enumerate() {
-            let (start, end) = (origin.start[index], origin.end[index]);
+            let (start, end) = (weights.start[index], weights.end[index]);
             point[0] += start * share[0] + end * share[2];
             point[1] += start * share[1] + end * share[3];
         }
@@ -91,78 +91,75 @@ struct Layer {
     below: TileColor,
     is_solid: bool,
     outline: Outline,
-    traced: Traced,
+    tape: CoverageTape,
 }
 
 /// Paints tiles and lifts their layers again.
 #[derive(Debug)]
-struct Lifter<'a> {
-    plan: &'a Plan,
+struct Backward<'a> {
+    bins: &'a TileBins,
     strokes: &'a Strokes,
     background: [f32; 3],
     level: Level,
     layers: Vec<Layer>,
-    shares: Shares,
+    parts: GradientParts,
 }
 
-impl<'a> Lifter<'a> {
-    fn new(plan: &'a Plan, strokes: &'a Strokes, canvas: &Canvas) -> Self {
+impl<'a> Backward<'a> {
+    fn new(bins: &'a TileBins, strokes: &'a Strokes, canvas: &Canvas) -> Self {
         Self {
-            plan,
+            bins,
             strokes,
             background: canvas.background.channels(),
             level: Level::new(),
             layers: Vec::new(),
-            shares: Shares::default(),
+            parts: GradientParts::default(),
         }
     }
 
-    /// Adds what the strokes on a tile get to the shares.
-    fn lift(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
-        let entries = visible(
-            self.plan,
+    /// Adds what the strokes on a tile get to the parts.
+    fn tile(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
+        let tile_strokes = visible(
+            self.bins,
             self.strokes,
-            tile[1] * self.plan.tiles[0] + tile[0],
+            tile[1] * self.bins.tiles[0] + tile[0],
         );
-        if entries.is_empty() {
+        if tile_strokes.is_empty() {
             return;
         }
-        self.lay_all(entries, tile.map(|place| (place * TILE) as f32));
-        let mut light = cut_out(picture_gradient, tile);
-        for (entry, layer) in entries.iter().zip(&self.layers).rev() {
-            let color = self.strokes.colors[entry.stroke as usize];
-            let first = self.shares.chords.len();
-            self.shares
+        self.forward_layers(tile_strokes, tile.map(|index| (index * TILE) as f32));
+        let mut output_gradient = cut_out(picture_gradient, tile);
+        for (tile_stroke, layer) in tile_strokes.iter().zip(&self.layers).rev() {
+            let color = self.strokes.colors[tile_stroke.stroke as usize];
+            let first = self.parts.chords.len();
+            self.parts
                 .chords
-                .extend(self.plan.places(entry).map(|place| (place, [0.0; 4])));
-            let chords = &mut self.shares.chords[first..];
-            let share =
-                dispatch!(self.level, simd => lift_layer(simd, layer, color, &mut light, chords));
-            self.shares.strokes.push((entry.stroke, share));
+                .extend(self.bins.chord_ids(tile_stroke).map(|id| (id, [0.0; 4])));
+            let chords = &mut self.parts.chords[first..];
+            let share = dispatch!(self.level, simd => backward_layer(simd, layer, color, &mut output_gradient, chords));
+            self.parts.strokes.push((tile_stroke.stroke, share));
         }
     }
 
     /// Paints a tile and keeps every layer.
-    fn lay_all(&mut self, entries: &[Entry], corner: [f32; 2]) {
+    fn forward_layers(&mut self, tile_strokes: &[TileStroke], corner: [f32; 2]) {
         let mut colors = self.background.map(|channel| [[channel; TILE]; TILE]);
-        while self.layers.len() < entries.len() {
+        while self.layers.len() < tile_strokes.len() {
             self.layers.push(Layer::nothing());
         }
-        for (entry, layer) in entries.iter().zip(&mut self.layers) {
-            let color = self.strokes.colors[entry.stroke as usize];
+        for (tile_stroke, layer) in tile_strokes.iter().zip(&mut self.layers) {
+            let color = self.strokes.colors[tile_stroke.stroke as usize];
             layer.below = colors;
-            let Layer {
-                outline, traced, ..
-            } = layer;
-            layer.is_solid = entry.is_solid();
-            if entry.is_solid() {
-                dispatch!(self.level, simd => lay(simd, &mut colors, &SOLID, 0..TILE, color));
+            let Layer { outline, tape, .. } = layer;
+            layer.is_solid = tile_stroke.is_solid();
+            if tile_stroke.is_solid() {
+                dispatch!(self.level, simd => composite(simd, &mut colors, &SOLID, 0..TILE, color));
             } else {
-                let half_width = self.strokes.half_widths[entry.stroke as usize];
-                outline.set(self.plan.candidates(entry), half_width, corner);
+                let half_width = self.strokes.half_widths[tile_stroke.stroke as usize];
+                outline.set(self.bins.candidates(tile_stroke), half_width, corner);
                 dispatch!(self.level, simd => {
-                    outline.trace(simd, traced);
-                    lay(simd, &mut colors, &traced.coverage, outline.rows(), color);
+                    outline.cover_with_tape(simd, tape);
+                    composite(simd, &mut colors, &tape.coverage, outline.rows(), color);
                 });
             }
         }
@@ -175,7 +172,7 @@ impl Layer {
             below: [ZEROS; 3],
             is_solid: false,
             outline: Outline::nothing(),
-            traced: Traced::NOTHING,
+            tape: CoverageTape::NOTHING,
         }
     }
 }
@@ -196,60 +193,61 @@ fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
 }
 
 /// Lifts the top layer: gives its share to its stroke and to the ends of its chords, and turns the
-/// gradient `light` on the layer into the gradient on what lies below.
+/// gradient `output_gradient` on the layer into the gradient on what lies below.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
 )]
 #[inline(always)]
-fn lift_layer<S: Simd>(
+fn backward_layer<S: Simd>(
     simd: S,
     layer: &Layer,
     color: Rgba,
-    light: &mut TileColor,
-    chords: &mut [(u32, ChordShare)],
-) -> StrokeShare {
+    output_gradient: &mut TileColor,
+    chords: &mut [(u32, ChordGradient)],
+) -> StrokeGradientPart {
     let (coverage, rows) = if layer.is_solid {
         (&SOLID, 0..TILE)
     } else {
-        (&layer.traced.coverage, layer.outline.rows())
+        (&layer.tape.coverage, layer.outline.rows())
     };
     let opacity = color[3];
     let zero = f32x8::splat(simd, 0.0);
-    let mut by_color = [zero; 3];
-    let mut by_opacity = zero;
-    let mut by_half_width = zero;
-    let mut by_coverage = [[0.0; 2 * TILE]; TILE];
+    let mut grad_color = [zero; 3];
+    let mut grad_opacity = zero;
+    let mut grad_half_width = zero;
+    let mut grad_coverages = [[0.0; 2 * TILE]; TILE];
     for row in rows {
         let coverage = f32x8::load_array_ref(simd, &coverage[row]);
         let paint = coverage * opacity;
         let rest = f32x8::splat(simd, 1.0) - paint;
-        let mut by_paint = zero;
+        let mut grad_paint = zero;
         for channel in 0..3 {
             let below = f32x8::load_array_ref(simd, &layer.below[channel][row]);
-            let above = f32x8::load_array_ref(simd, &light[channel][row]);
-            by_paint += above * (f32x8::splat(simd, color[channel]) - below);
-            by_color[channel] += above * paint;
-            (above * rest).store_array(&mut light[channel][row]);
+            let above = f32x8::load_array_ref(simd, &output_gradient[channel][row]);
+            grad_paint += above * (f32x8::splat(simd, color[channel]) - below);
+            grad_color[channel] += above * paint;
+            (above * rest).store_array(&mut output_gradient[channel][row]);
         }
-        by_opacity += by_paint * coverage;
-        let by_covered = by_paint * opacity;
-        by_half_width += by_covered * f32x8::load_array_ref(simd, &layer.traced.widening[row]);
-        by_covered
-            .combine(by_covered)
-            .store_array(&mut by_coverage[row]);
+        grad_opacity += grad_paint * coverage;
+        let grad_coverage = grad_paint * opacity;
+        grad_half_width +=
+            grad_coverage * f32x8::load_array_ref(simd, &layer.tape.d_half_width[row]);
+        grad_coverage
+            .combine(grad_coverage)
+            .store_array(&mut grad_coverages[row]);
     }
     if !layer.is_solid {
-        lift_chords(simd, layer, &by_coverage, chords);
+        backward_chords(simd, layer, &grad_coverages, chords);
     }
-    let [red, green, blue] = by_color.map(total);
-    StrokeShare {
+    let [red, green, blue] = grad_color.map(total);
+    StrokeGradientPart {
         half_width: if layer.is_solid {
             0.0
         } else {
-            total(by_half_width)
+            total(grad_half_width)
         },
-        color: [red, green, blue, total(by_opacity)],
+        color: [red, green, blue, total(grad_opacity)],
     }
 }
 
@@ -260,29 +258,27 @@ fn lift_layer<S: Simd>(
     reason = "vector code must end up where its instructions are enabled"
 )]
 #[inline(always)]
-fn lift_chords<S: Simd>(
+fn backward_chords<S: Simd>(
     simd: S,
     layer: &Layer,
-    by_coverage: &[Line; TILE],
-    chords: &mut [(u32, ChordShare)],
+    grad_coverages: &[Line; TILE],
+    chords: &mut [(u32, ChordGradient)],
 ) {
     let zero = f32x16::splat(simd, 0.0);
-    let Layer {
-        outline, traced, ..
-    } = layer;
-    for (place, (chord, (_, share))) in outline.chords.iter().zip(chords).enumerate() {
+    let Layer { outline, tape, .. } = layer;
+    for (position, (chord, (_, share))) in outline.chords.iter().zip(chords).enumerate() {
         let mut whole = [zero; 2];
         let mut end = [zero; 2];
         for set in outline.samples.sets() {
-            for index in set.lines_near(chord).filter(|index| traced.is_edge[*index]) {
-                let line = &traced.lines[index];
+            for index in set.lines_near(chord).filter(|index| tape.is_edge[*index]) {
+                let line = &tape.lines[index];
                 let load = |line: &Line| f32x16::load_array_ref(simd, line);
                 let row = outline.samples.row(index);
-                let is_this = load(&line.place).simd_eq(place as f32);
-                let weight = is_this.select(load(&by_coverage[row]), zero);
+                let is_nearest = load(&line.chord_index).simd_eq(position as f32);
+                let weight = is_nearest.select(load(&grad_coverages[row]), zero);
                 let along = load(&line.along);
-                for (axis, slope) in [&line.right, &line.down].into_iter().enumerate() {
-                    let part = weight * load(slope);
+                for (axis, derivative) in [&line.dx, &line.dy].into_iter().enumerate() {
+                    let part = weight * load(derivative);
                     whole[axis] += part;
                     end[axis] += part * along;
                 }

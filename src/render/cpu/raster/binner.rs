@@ -4,7 +4,7 @@ use std::f32::consts::SQRT_2;
 use std::ops::Range;
 
 use super::chord::{Bounds, Chord, Chords};
-use super::coverage::{FARTHEST_SIGHT, SAMPLE_INSET};
+use super::coverage::{MAX_WINDOW_RADIUS, SAMPLE_INSET};
 use super::lanes::TILE;
 use crate::scene::Strokes;
 
@@ -13,11 +13,11 @@ const MARGIN: f64 = 2.0;
 
 /// Strokes with larger half widths cover the whole canvas or nothing of it: single precision
 /// cannot tell where in a pixel their outline lies.
-const WIDEST: f32 = 1_048_576.0;
+const MAX_HALF_WIDTH: f32 = 1_048_576.0;
 
 /// A stroke in a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Entry {
+pub(super) struct TileStroke {
     /// The stroke, in painter's order.
     pub(super) stroke: u32,
     /// Its first candidate in the list of its group.
@@ -26,7 +26,7 @@ pub(super) struct Entry {
     count: u32,
 }
 
-impl Entry {
+impl TileStroke {
     /// Whether the stroke covers every pixel of the tile wholly.
     pub(super) fn is_solid(&self) -> bool {
         self.count == 0
@@ -42,10 +42,10 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) chords: Chords,
-    /// Indices of chords: those that can be nearest to a pixel of an entry's tile.
+    /// Indices of chords: those that can be nearest to a pixel of a tile stroke's tile.
     pub(super) candidates: Vec<u32>,
-    /// The tile of each entry, in painter's order.
-    pub(super) entries: Vec<(u32, Entry)>,
+    /// Each tile stroke with its tile, in painter's order.
+    pub(super) tile_strokes: Vec<(u32, TileStroke)>,
 }
 
 /// A square of tiles, its side a power of two.
@@ -74,10 +74,10 @@ impl Block {
         })
     }
 
-    fn meets(&self, visit: &Visit) -> bool {
+    fn intersects(&self, extent: &StrokeExtent) -> bool {
         let first = [self.column, self.row];
         (0..2).all(|axis| {
-            first[axis] < visit.most[axis] && visit.least[axis] < first[axis] + self.side
+            first[axis] < extent.max[axis] && extent.min[axis] < first[axis] + self.side
         })
     }
 
@@ -91,21 +91,21 @@ impl Block {
 
 /// Sorts strokes into tiles by quartering the canvas.
 #[derive(Debug)]
-pub(super) struct Sorter {
+pub(super) struct Binner {
     tiles: [usize; 2],
-    sheet: [f64; 2],
+    canvas_size: [f64; 2],
     pub(super) group: Group,
     /// Candidates of the blocks that are being quartered, the smallest block last.
     pending: Vec<u32>,
     distances: Vec<f32>,
 }
 
-impl Sorter {
+impl Binner {
     /// Sorts onto a canvas of some columns and rows of tiles and of some size in pixels.
-    pub(super) fn new(tiles: [usize; 2], sheet: [f64; 2]) -> Self {
+    pub(super) fn new(tiles: [usize; 2], canvas_size: [f64; 2]) -> Self {
         Self {
             tiles,
-            sheet,
+            canvas_size,
             group: Group::default(),
             pending: Vec::new(),
             distances: Vec::new(),
@@ -125,15 +125,15 @@ impl Sorter {
             return;
         }
         let canvas = Bounds {
-            least: [0.0; 2],
-            most: self.sheet,
+            min: [0.0; 2],
+            max: self.canvas_size,
         };
-        let near = canvas.grown(f64::from(half_width) + MARGIN);
+        let near = canvas.expanded(f64::from(half_width) + MARGIN);
         let first = self.group.chords.chords.len();
         self.group.chords.flatten(stroke, points, near);
         let chords = &self.group.chords.chords[first..];
-        if half_width > WIDEST {
-            let center = self.sheet.map(|side| 0.5 * side);
+        if half_width > MAX_HALF_WIDTH {
+            let center = self.canvas_size.map(|side| 0.5 * side);
             if chords
                 .iter()
                 .any(|chord| is_within(chord, center, half_width))
@@ -147,93 +147,92 @@ impl Sorter {
         let last = self.group.chords.chords.len();
         self.pending.clear();
         self.pending.extend(first as u32..last as u32);
-        let bounds = bounds.grown(f64::from(half_width + FARTHEST_SIGHT));
+        let bounds = bounds.expanded(f64::from(half_width + MAX_WINDOW_RADIUS));
         self.quarter_all(bounds, half_width, stroke as u32);
     }
 
     /// Starts with the blocks, at most three by three, that the stroke's bounds meet.
     fn quarter_all(&mut self, bounds: Bounds, half_width: f32, stroke: u32) {
         let tile = TILE as f64;
-        let least = bounds
-            .least
+        let min = bounds
+            .min
             .map(|side| (side / tile).floor().max(0.0) as usize);
-        let most = [0, 1].map(|axis| {
-            let last = (bounds.most[axis] / tile).floor();
+        let max = [0, 1].map(|axis| {
+            let last = (bounds.max[axis] / tile).floor();
             (last.max(-1.0) + 1.0).min(self.tiles[axis] as f64) as usize
         });
-        if least[0] >= most[0] || least[1] >= most[1] {
+        if min[0] >= max[0] || min[1] >= max[1] {
             return;
         }
-        let side = (most[0] - least[0])
-            .max(most[1] - least[1])
-            .next_power_of_two();
-        let visit = Visit {
-            least,
-            most,
+        let side = (max[0] - min[0]).max(max[1] - min[1]).next_power_of_two();
+        let extent = StrokeExtent {
+            min,
+            max,
             half_width,
             stroke,
         };
-        for row in least[1] / side..=(most[1] - 1) / side {
-            for column in least[0] / side..=(most[0] - 1) / side {
+        for row in min[1] / side..=(max[1] - 1) / side {
+            for column in min[0] / side..=(max[0] - 1) / side {
                 let block = Block {
                     column: column * side,
                     row: row * side,
                     side,
                 };
-                self.quarter(block, 0, &visit);
+                self.quarter(block, 0, &extent);
             }
         }
     }
 
     /// Sorts the candidates from `first` on, which are those of the block around this one.
-    fn quarter(&mut self, block: Block, first: usize, visit: &Visit) {
-        if !block.meets(visit) {
+    fn quarter(&mut self, block: Block, first: usize, extent: &StrokeExtent) {
+        if !block.intersects(extent) {
             return;
         }
         let (center, half_side) = block.samples();
-        let reach = half_side * SQRT_2;
+        let half_diagonal = half_side * SQRT_2;
         let last = self.pending.len();
-        let nearest = self.measure(center, first, last);
-        if nearest > visit.half_width + FARTHEST_SIGHT + reach {
+        let nearest = self.min_distance(center, first, last);
+        if nearest > extent.half_width + MAX_WINDOW_RADIUS + half_diagonal {
             return;
         }
-        if nearest + reach <= visit.half_width - FARTHEST_SIGHT {
-            self.emit_solid(block, visit.stroke);
+        if nearest + half_diagonal <= extent.half_width - MAX_WINDOW_RADIUS {
+            self.emit_solid(block, extent.stroke);
             return;
         }
-        let farthest = (nearest + 2.0 * reach).min(visit.half_width + FARTHEST_SIGHT + reach);
-        self.keep(farthest * (1.0 + ROUNDING) + ROUNDING, first..last);
+        let farthest = (nearest + 2.0 * half_diagonal)
+            .min(extent.half_width + MAX_WINDOW_RADIUS + half_diagonal);
+        self.keep_within(farthest * (1.0 + ROUNDING) + ROUNDING, first..last);
         if block.side == 1 {
-            self.leave_out_neighbours(center, half_side, last);
-            self.emit(block, last, visit.stroke);
+            self.drop_redundant_neighbors(center, half_side, last);
+            self.emit(block, last, extent.stroke);
         } else {
             for quarter in block.quarters() {
-                self.quarter(quarter, last, visit);
+                self.quarter(quarter, last, extent);
             }
         }
         self.pending.truncate(last);
     }
 
     /// The distances from `center` to the candidates, and the least of them.
-    fn measure(&mut self, center: [f32; 2], first: usize, last: usize) -> f32 {
+    fn min_distance(&mut self, center: [f32; 2], first: usize, last: usize) -> f32 {
         self.distances.clear();
         let chords = &self.group.chords.chords;
-        let mut least = f32::INFINITY;
+        let mut min = f32::INFINITY;
         self.distances
             .extend(self.pending[first..last].iter().map(|index| {
                 let distance = square_distance(&chords[*index as usize], center);
-                least = least.min(distance);
+                min = min.min(distance);
                 distance
             }));
-        least.sqrt()
+        min.sqrt()
     }
 
     /// Appends those candidates that are no farther away than `farthest`.
-    fn keep(&mut self, farthest: f32, range: Range<usize>) {
+    fn keep_within(&mut self, farthest: f32, range: Range<usize>) {
         let farthest_square = farthest * farthest;
-        for (distance, place) in self.distances.iter().zip(range) {
+        for (distance, position) in self.distances.iter().zip(range) {
             if *distance <= farthest_square {
-                self.pending.push(self.pending[place]);
+                self.pending.push(self.pending[position]);
             }
         }
     }
@@ -243,20 +242,20 @@ impl Sorter {
     /// A chord whose slab, the strip across it between its ends, lies beside the block could be
     /// nearest only with the end that faces the block. The neighbour has the same point, so the
     /// chord is left out unless the neighbour is left out for the same point.
-    fn leave_out_neighbours(&mut self, center: [f32; 2], half_side: f32, first: usize) {
+    fn drop_redundant_neighbors(&mut self, center: [f32; 2], half_side: f32, first: usize) {
         let chords = &self.group.chords.chords;
         let mut kept = first;
-        let mut left_out_by_end = None;
-        for place in first..self.pending.len() {
-            let index = self.pending[place];
+        let mut dropped_at_end = None;
+        for position in first..self.pending.len() {
+            let index = self.pending[position];
             let chord = &chords[index as usize];
             let [from, to] = slab(chord, center, half_side);
             let has_next = chords
                 .get(index as usize + 1)
                 .is_some_and(|next| next.continues);
             if from > 1.0 && has_next {
-                left_out_by_end = Some(index + 1);
-            } else if to >= 0.0 || !chord.continues || left_out_by_end == Some(index) {
+                dropped_at_end = Some(index + 1);
+            } else if to >= 0.0 || !chord.continues || dropped_at_end == Some(index) {
                 self.pending[kept] = index;
                 kept += 1;
             }
@@ -269,18 +268,18 @@ impl Sorter {
         if candidates.is_empty() {
             return;
         }
-        let entry = Entry {
+        let tile_stroke = TileStroke {
             stroke,
             first: self.group.candidates.len() as u32,
             count: candidates.len() as u32,
         };
         self.group.candidates.extend_from_slice(candidates);
         let tile = block.row * self.tiles[0] + block.column;
-        self.group.entries.push((tile as u32, entry));
+        self.group.tile_strokes.push((tile as u32, tile_stroke));
     }
 
     fn emit_solid(&mut self, block: Block, stroke: u32) {
-        let entry = Entry {
+        let tile_stroke = TileStroke {
             stroke,
             first: 0,
             count: 0,
@@ -288,7 +287,7 @@ impl Sorter {
         for row in block.row..(block.row + block.side).min(self.tiles[1]) {
             for column in block.column..(block.column + block.side).min(self.tiles[0]) {
                 let tile = row * self.tiles[0] + column;
-                self.group.entries.push((tile as u32, entry));
+                self.group.tile_strokes.push((tile as u32, tile_stroke));
             }
         }
     }
@@ -296,10 +295,10 @@ impl Sorter {
 
 /// What stays the same while one stroke is sorted.
 #[derive(Debug)]
-struct Visit {
+struct StrokeExtent {
     /// The first column and row of tiles within the stroke's bounds, and those after the last.
-    least: [usize; 2],
-    most: [usize; 2],
+    min: [usize; 2],
+    max: [usize; 2],
     half_width: f32,
     stroke: u32,
 }
@@ -310,7 +309,7 @@ const ROUNDING: f32 = 1e-4;
 /// Whether a chord of any size comes as near to `center` as `distance`.
 fn is_within(chord: &Chord, center: [f64; 2], distance: f32) -> bool {
     let [x, y] = [0, 1].map(|axis| center[axis] - f64::from(chord.start[axis]));
-    let [right, down] = chord.reach.map(f64::from);
+    let [right, down] = chord.vector.map(f64::from);
     let square = right * right + down * down;
     let along = if square > 0.0 {
         ((x * right + y * down) / square).clamp(0.0, 1.0)
@@ -323,17 +322,17 @@ fn is_within(chord: &Chord, center: [f64; 2], distance: f32) -> bool {
 fn square_distance(chord: &Chord, position: [f32; 2]) -> f32 {
     let x = position[0] - chord.start[0];
     let y = position[1] - chord.start[1];
-    let along = (x * chord.reach[0] + y * chord.reach[1]) * chord.inverse_square;
+    let along = (x * chord.vector[0] + y * chord.vector[1]) * chord.inverse_square;
     let along = along.clamp(0.0, 1.0);
-    let (x, y) = (x - along * chord.reach[0], y - along * chord.reach[1]);
+    let (x, y) = (x - along * chord.vector[0], y - along * chord.vector[1]);
     x * x + y * y
 }
 
 /// The least and the greatest place along a chord, 0 at its start and 1 at its end, above which a
 /// sample of a block can lie.
 fn slab(chord: &Chord, center: [f32; 2], half_side: f32) -> [f32; 2] {
-    let [x, y] = chord.reach;
+    let [x, y] = chord.vector;
     let along = (center[0] - chord.start[0]) * x + (center[1] - chord.start[1]) * y;
-    let spread = half_side * (x.abs() + y.abs());
-    [along - spread, along + spread].map(|place| place * chord.inverse_square)
+    let half_range = half_side * (x.abs() + y.abs());
+    [along - half_range, along + half_range].map(|position| position * chord.inverse_square)
 }

@@ -5,24 +5,26 @@ use std::ops::Range;
 use fearless_simd::{Level, Simd, SimdBase, dispatch, f32x8};
 use rayon::prelude::*;
 
+use super::binner::TileStroke;
 use super::coverage::Outline;
 use super::lanes::{Plane, TILE, ZEROS};
-use super::plan::Plan;
-use super::sorter::Entry;
+use super::tile_bins::TileBins;
 use crate::scene::{Canvas, Picture, Rgba, Strokes};
 
 /// The colour of the pixels of a tile: a plane for each channel.
 pub(super) type TileColor = [Plane; 3];
 
-/// The entries of a tile that can be seen: nothing shows below an opaque stroke that covers it.
-pub(super) fn visible<'a>(plan: &'a Plan, strokes: &Strokes, tile: usize) -> &'a [Entry] {
-    let entries = plan.entries(tile);
-    let hides = |entry: &Entry| entry.is_solid() && strokes.colors[entry.stroke as usize][3] >= 1.0;
-    &entries[entries.iter().rposition(hides).unwrap_or(0)..]
+/// The strokes on a tile that can be seen: nothing shows below an opaque stroke that covers it.
+pub(super) fn visible<'a>(bins: &'a TileBins, strokes: &Strokes, tile: usize) -> &'a [TileStroke] {
+    let tile_strokes = bins.strokes_on(tile);
+    let hides = |tile_stroke: &TileStroke| {
+        tile_stroke.is_solid() && strokes.colors[tile_stroke.stroke as usize][3] >= 1.0
+    };
+    &tile_strokes[tile_strokes.iter().rposition(hides).unwrap_or(0)..]
 }
 
-/// Paints the strokes of a plan over the canvas.
-pub(super) fn picture(plan: &Plan, strokes: &Strokes, canvas: &Canvas) -> Picture {
+/// Paints strokes, binned into tiles, over the canvas.
+pub(super) fn forward(bins: &TileBins, strokes: &Strokes, canvas: &Canvas) -> Picture {
     let (width, height) = (canvas.width as usize, canvas.height as usize);
     let mut values = vec![0.0; 3 * width * height];
     let mut planes = values.chunks_mut((width * height).max(1));
@@ -34,13 +36,13 @@ pub(super) fn picture(plan: &Plan, strokes: &Strokes, canvas: &Canvas) -> Pictur
     };
     let bands = (plane(), plane(), plane());
     bands.into_par_iter().enumerate().for_each_init(
-        || Painter::new(plan, strokes, canvas),
-        |painter, (row, (red, green, blue))| {
-            for column in 0..plan.tiles[0] {
-                painter.paint(column, row);
+        || Forward::new(bins, strokes, canvas),
+        |forward, (row, (red, green, blue))| {
+            for column in 0..bins.tiles[0] {
+                forward.paint(column, row);
                 for (channel, band) in [&mut *red, &mut *green, &mut *blue].into_iter().enumerate()
                 {
-                    paste(&painter.colors[channel], band, width, column * TILE);
+                    paste(&forward.colors[channel], band, width, column * TILE);
                 }
             }
         },
@@ -59,8 +61,8 @@ fn paste(tile: &Plane, band: &mut [f32], width: usize, left: usize) {
 
 /// Paints one tile after the other.
 #[derive(Debug)]
-struct Painter<'a> {
-    plan: &'a Plan,
+struct Forward<'a> {
+    bins: &'a TileBins,
     strokes: &'a Strokes,
     background: [f32; 3],
     level: Level,
@@ -69,10 +71,10 @@ struct Painter<'a> {
     colors: TileColor,
 }
 
-impl<'a> Painter<'a> {
-    fn new(plan: &'a Plan, strokes: &'a Strokes, canvas: &Canvas) -> Self {
+impl<'a> Forward<'a> {
+    fn new(bins: &'a TileBins, strokes: &'a Strokes, canvas: &Canvas) -> Self {
         Self {
-            plan,
+            bins,
             strokes,
             background: canvas.background.channels(),
             level: Level::new(),
@@ -85,9 +87,9 @@ impl<'a> Painter<'a> {
     fn paint(&mut self, column: usize, row: usize) {
         self.colors = self.background.map(|channel| [[channel; TILE]; TILE]);
         let corner = [column, row].map(|tile| (tile * TILE) as f32);
-        let tile = row * self.plan.tiles[0] + column;
-        for entry in visible(self.plan, self.strokes, tile) {
-            let color = self.strokes.colors[entry.stroke as usize];
+        let tile = row * self.bins.tiles[0] + column;
+        for tile_stroke in visible(self.bins, self.strokes, tile) {
+            let color = self.strokes.colors[tile_stroke.stroke as usize];
             let Self {
                 outline,
                 coverage,
@@ -95,14 +97,14 @@ impl<'a> Painter<'a> {
                 level,
                 ..
             } = self;
-            if entry.is_solid() {
-                dispatch!(*level, simd => lay(simd, colors, &SOLID, 0..TILE, color));
+            if tile_stroke.is_solid() {
+                dispatch!(*level, simd => composite(simd, colors, &SOLID, 0..TILE, color));
             } else if color[3] > 0.0 {
-                let half_width = self.strokes.half_widths[entry.stroke as usize];
-                outline.set(self.plan.candidates(entry), half_width, corner);
+                let half_width = self.strokes.half_widths[tile_stroke.stroke as usize];
+                outline.set(self.bins.candidates(tile_stroke), half_width, corner);
                 dispatch!(*level, simd => {
                     outline.cover(simd, coverage);
-                    lay(simd, colors, coverage, outline.rows(), color);
+                    composite(simd, colors, coverage, outline.rows(), color);
                 });
             }
         }
@@ -118,7 +120,7 @@ pub(super) const SOLID: Plane = [[1.0; TILE]; TILE];
     reason = "vector code must end up where its instructions are enabled"
 )]
 #[inline(always)]
-pub(super) fn lay<S: Simd>(
+pub(super) fn composite<S: Simd>(
     simd: S,
     colors: &mut TileColor,
     coverage: &Plane,

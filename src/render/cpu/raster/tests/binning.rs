@@ -1,8 +1,8 @@
 //! Tiles and the chords that matter to them.
 
-use super::super::coverage::FARTHEST_SIGHT;
+use super::super::coverage::MAX_WINDOW_RADIUS;
 use super::super::lanes::TILE;
-use super::super::plan::Plan;
+use super::super::tile_bins::TileBins;
 use crate::scene::{Canvas, Strokes, start};
 
 fn distance<'a>(
@@ -11,11 +11,11 @@ fn distance<'a>(
 ) -> f64 {
     let distances = chords.map(|chord| {
         let [start, end] = chord.ends();
-        let reach = [end[0] - start[0], end[1] - start[1]];
-        let way = [place[0] - start[0], place[1] - start[1]];
-        let square = (reach[0] * reach[0] + reach[1] * reach[1]).max(1e-30);
-        let along = ((way[0] * reach[0] + way[1] * reach[1]) / square).clamp(0.0, 1.0);
-        (way[0] - along * reach[0]).hypot(way[1] - along * reach[1])
+        let vector = [end[0] - start[0], end[1] - start[1]];
+        let offset = [place[0] - start[0], place[1] - start[1]];
+        let square = (vector[0] * vector[0] + vector[1] * vector[1]).max(1e-30);
+        let along = ((offset[0] * vector[0] + offset[1] * vector[1]) / square).clamp(0.0, 1.0);
+        (offset[0] - along * vector[0]).hypot(offset[1] - along * vector[1])
     });
     distances.fold(f64::INFINITY, f64::min)
 }
@@ -42,22 +42,23 @@ fn every_tile_has_the_chords_that_are_nearest_to_its_samples() {
         let mut alone = Strokes::new();
         let half_width = strokes.half_widths[stroke];
         alone.push(strokes.points_of(stroke), half_width, [0.0, 0.0, 0.0, 1.0]);
-        let plan = Plan::new(&alone, &canvas);
-        for tile in 0..plan.tiles[0] * plan.tiles[1] {
-            let entry = plan.entries(tile).first();
+        let bins = TileBins::new(&alone, &canvas);
+        for tile in 0..bins.tiles[0] * bins.tiles[1] {
+            let tile_stroke = bins.strokes_on(tile).first();
             for sample in 0..64 {
-                let corner = [tile % plan.tiles[0] * TILE, tile / plan.tiles[0] * TILE];
+                let corner = [tile % bins.tiles[0] * TILE, tile / bins.tiles[0] * TILE];
                 let place =
                     [corner[0] + sample % 8, corner[1] + sample / 8].map(|p| p as f64 + 0.3);
-                let truth = distance(plan.chords(), place) - f64::from(half_width);
-                let sight = f64::from(FARTHEST_SIGHT);
-                match entry {
+                let truth = distance(bins.chords(), place) - f64::from(half_width);
+                let sight = f64::from(MAX_WINDOW_RADIUS);
+                match tile_stroke {
                     None => assert!(truth > sight, "stroke {stroke} is missing at {place:?}"),
-                    Some(entry) if entry.is_solid() => {
+                    Some(tile_stroke) if tile_stroke.is_solid() => {
                         assert!(truth < -sight, "stroke {stroke} does not cover {place:?}");
                     }
-                    Some(entry) if truth < sight => {
-                        let found = distance(plan.candidates(entry), place) - f64::from(half_width);
+                    Some(tile_stroke) if truth < sight => {
+                        let found =
+                            distance(bins.candidates(tile_stroke), place) - f64::from(half_width);
                         assert!((found - truth).abs() < 1e-4, "stroke {stroke} at {place:?}");
                     }
                     Some(_) => {}
@@ -70,11 +71,11 @@ fn every_tile_has_the_chords_that_are_nearest_to_its_samples() {
 #[test]
 fn strokes_on_a_tile_stay_in_painters_order() {
     let canvas = Canvas::default();
-    let plan = Plan::new(&strokes(40.0), &canvas);
-    for tile in 0..plan.tiles[0] * plan.tiles[1] {
-        let entries = plan.entries(tile);
+    let bins = TileBins::new(&strokes(40.0), &canvas);
+    for tile in 0..bins.tiles[0] * bins.tiles[1] {
+        let tile_strokes = bins.strokes_on(tile);
         assert!(
-            entries
+            tile_strokes
                 .windows(2)
                 .all(|pair| pair[0].stroke < pair[1].stroke),
             "tile {tile}"
