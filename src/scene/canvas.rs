@@ -1,4 +1,4 @@
-//! The sheet that is drawn on.
+//! The canvas that strokes are drawn on.
 
 use super::Rgb;
 
@@ -6,14 +6,14 @@ use super::Rgb;
 /// so that a larger canvas holds the same drawing, larger.
 pub const REFERENCE_SIDE: f32 = 224.0;
 
-/// The sheet that is drawn on: its size in pixels and the colour of the paper.
+/// The canvas that strokes are drawn on: its size in pixels and its background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Canvas {
     /// Width in pixels, at least 1.
     pub width: u32,
     /// Height in pixels, at least 1.
     pub height: u32,
-    /// The paper under the strokes.
+    /// The colour under the strokes.
     pub background: Rgb,
 }
 

@@ -14,7 +14,7 @@ pub struct Rgb {
     pub blue: u8,
 }
 
-/// A text that is no colour.
+/// A text that is not a colour.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a colour of the form #rrggbb or #rgb")]
 pub struct ColorError(String);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_colour_is_refused_by_name() {
+    fn a_text_that_is_not_a_color_is_refused_by_name() {
         for text in [
             "", "#", "white", "#12345", "#gggggg", "#+12345", "#é1", "ffffff",
         ] {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_round_to_the_nearest_colour() {
+    fn channels_round_to_the_nearest_color() {
         let color = Rgb {
             red: 3,
             green: 128,

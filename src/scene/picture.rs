@@ -1,4 +1,4 @@
-//! A picture made of pixels.
+//! Pictures made of pixels.
 
 /// Pixels `[3, H, W]`: red, green and blue planes, rows from the top, values 0 to 1 in sRGB
 /// without gamma. The same shape carries the gradient of a loss for every such value.
@@ -13,7 +13,7 @@ impl Picture {
     /// Takes over `3 * height * width` values, plane by plane.
     ///
     /// # Panics
-    /// When the number of values is another one.
+    /// If there is any other number of values.
     pub fn new(width: usize, height: usize, values: Vec<f32>) -> Self {
         assert_eq!(values.len(), 3 * width * height, "a picture is [3, H, W]");
         Self {

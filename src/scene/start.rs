@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{Canvas, Point, Strokes};
 
-/// Segments of a stroke are uniform on 1 to this.
+/// The number of segments of a stroke is uniform from 1 to this.
 const MAX_SEGMENTS: usize = 3;
 
 /// What random strokes look like.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StartStyle {
-    /// No stroke begins closer to an edge than this part of the canvas, below 0.5.
+    /// The minimum distance from an edge at which a stroke begins, as a part of the canvas, below 0.5.
     pub margin: f32,
-    /// The longest step of the random walk from control point to control point, as a part of
-    /// the canvas: each axis moves by this times U(-0.5, 0.5).
+    /// The step of the random walk from control point to control point, as a part of the canvas's shorter
+    /// side: each axis moves by this times U(-0.5, 0.5). Written as `reach` in JSON.
     #[serde(rename = "reach")]
     pub walk_step: f32,
-    /// Half of the width of every stroke, in pixels of the 224 canvas.
+    /// Half the width of every stroke, in pixels of a canvas of 224.
     pub half_width: f32,
-    /// Least and greatest opacity.
+    /// Minimum and maximum opacity.
     pub opacity: [f32; 2],
-    /// How far colours are from grey: 1 is any colour, 0 is grey.
+    /// The saturation of colours, from 0 (grey) to 1 (any colour).
     pub saturation: f32,
 }
 
 impl StartStyle {
-    /// Thin strokes anywhere, of any opacity, as the replaced program lays them.
+    /// Thin strokes anywhere, of any opacity, as the replaced program draws them.
     pub const SCATTERED: Self = Self {
         margin: 0.0,
         walk_step: 0.1,
@@ -116,10 +116,10 @@ mod tests {
             saturation: 0.0,
             ..StartStyle::SCATTERED
         };
-        let greys = strokes_in_style(&canvas, 20, 5, &gray);
+        let grays = strokes_in_style(&canvas, 20, 5, &gray);
         let colors = random_strokes(&canvas, 20, 5);
-        assert_eq!(greys.points, colors.points);
-        for (gray, color) in greys.colors.iter().zip(&colors.colors) {
+        assert_eq!(grays.points, colors.points);
+        for (gray, color) in grays.colors.iter().zip(&colors.colors) {
             let mean = (color[0] + color[1] + color[2]) / 3.0;
             assert_eq!(gray, &[mean, mean, mean, color[3]]);
         }

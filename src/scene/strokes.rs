@@ -1,4 +1,4 @@
-//! The strokes of a drawing, stored flat: what the optimiser moves is three long arrays.
+//! The strokes of a drawing, stored flat: the optimizer moves three long arrays.
 
 /// A position in canvas pixels: x to the right, y down, the origin at the top left corner of the
 /// top left pixel. Points may lie outside the canvas.
@@ -7,7 +7,7 @@ pub type Point = [f32; 2];
 /// Red, green, blue and opacity, each 0 to 1, straight (not premultiplied).
 pub type Rgba = [f32; 4];
 
-/// Control points of one cubic segment beyond the point that it starts from.
+/// The number of control points that each cubic segment adds to the point that it starts from.
 pub const POINTS_PER_SEGMENT: usize = 3;
 
 /// Open cubic Bézier strokes in painter's order (the first lies lowest), with round caps and
@@ -33,7 +33,7 @@ impl Strokes {
         }
     }
 
-    /// Lays one stroke on top of the others.
+    /// Adds one stroke on top of the others.
     ///
     /// # Panics
     /// When the number of points is not `1 + 3 n` with at least one segment.
@@ -59,7 +59,7 @@ impl Strokes {
         self.half_widths.is_empty()
     }
 
-    /// Where the control points of one stroke lie in `points`.
+    /// The range of one stroke's control points in `points`.
     pub fn point_range(&self, stroke: usize) -> std::ops::Range<usize> {
         self.first_points[stroke]..self.first_points[stroke + 1]
     }

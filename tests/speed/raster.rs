@@ -1,4 +1,4 @@
-//! How long painting takes, and the way back to a gradient.
+//! The time of the forward pass, and of both passes.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes, start};
@@ -51,15 +51,17 @@ fn picture(bencher: divan::Bencher<'_, '_>, scene: Scene) {
 #[divan::bench(args = SCENES)]
 fn picture_and_gradient(bencher: divan::Bencher<'_, '_>, scene: Scene) {
     let (strokes, canvas) = scene.strokes();
-    let light = Picture::filled(224, 224, [0.3, -0.2, 0.1]);
-    bencher.bench_local(|| raster::paint(&strokes, &canvas).gradient(&light));
+    let picture_gradient = Picture::filled(224, 224, [0.3, -0.2, 0.1]);
+    bencher.bench_local(|| raster::paint(&strokes, &canvas).gradient(&picture_gradient));
 }
 
 #[divan::bench(args = SCENES)]
 fn picture_and_gradient_on_one_thread(bencher: divan::Bencher<'_, '_>, scene: Scene) {
     let (strokes, canvas) = scene.strokes();
-    let light = Picture::filled(224, 224, [0.3, -0.2, 0.1]);
+    let picture_gradient = Picture::filled(224, 224, [0.3, -0.2, 0.1]);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.expect("one thread can be started");
-    bencher.bench_local(|| pool.install(|| raster::paint(&strokes, &canvas).gradient(&light)));
+    bencher.bench_local(|| {
+        pool.install(|| raster::paint(&strokes, &canvas).gradient(&picture_gradient))
+    });
 }

@@ -1,4 +1,21 @@
-//! Resampling a picture into views, and a gradient on the views back onto the picture.
+//! Resampling a picture into views, and a gradient with respect to the views back to the picture.
+//!
+//! Every pixel of a view looks up its place in the canvas (the inverse map, so no pixel stays
+//! empty) and blends the four pixels around it:
+//!
+//! ```text
+//!   view, R x R               square of the longer side          canvas
+//!
+//!   +---+---+                   . . . . . . . .
+//!   | x |   |  crop's scale     . +-------+   .   homography    a---x-------b   bilinear weights
+//!   +---+---+ ------------->    . | x     |   . ------------->  |   |       |   of the texels
+//!   |   |   |  and offset       . +-------+   .   f64           c---+-------d   a, b, c, d
+//!   +---+---+                   . . . . . . . .
+//! ```
+//!
+//! For fixed view transforms this map is linear in the pixels, `views = A picture + white border`,
+//! so its gradient is `A^T gradient`: each sample scatters to the texels that it was blended from,
+//! with the same weights.
 
 use rayon::prelude::*;
 
@@ -6,35 +23,37 @@ use crate::render::view::ViewTransform;
 use crate::render::view::homography::Projection;
 use crate::scene::Picture;
 
-/// What lies around the canvas: white, as in the original notebook (torchvision's `fill=1`).
+/// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).
 const FILL: f32 = 1.0;
 
-/// Most samples to one output pixel along an axis.
+/// The maximum number of samples in a pixel of a view along an axis.
 const MAX_SAMPLES_PER_AXIS: f64 = 16.0;
 
 /// Views whose gradients are scattered in parallel; each needs an image as large as the canvas.
 const VIEWS_AT_ONCE: usize = 8;
 
-/// A bilinear sample reaches over two source pixels, so three samples to four of them miss none
-/// where the scale is that of the view's middle.
+/// Samples along an axis for each source pixel that a pixel of a view spans. A bilinear sample is a
+/// mean over two source pixels, so three samples to four of them miss none, where the scale is
+/// that of the view's middle.
 const SAMPLES_PER_SOURCE_PIXEL: f64 = 0.75;
 
-/// A pixel with its three channels side by side, so that four of them are blended in one go; the
+/// A pixel with its three channels side by side, so that one vector operation blends them all; the
 /// fourth number is not used.
 type Texel = [f32; 4];
 
-/// Pixels of several views, `[N, 3, R, R]` in row-major order, values 0 to 1.
+/// The pixels of a batch of views, `[N, 3, R, R]` in row-major order, values 0 to 1 in sRGB, or the
+/// gradient of a loss with respect to them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewBatch {
     /// The side of each view in pixels, R.
     pub side: usize,
-    /// `N * 3 * R * R` values.
+    /// `N * 3 * R * R` values, in the order of views, channels, rows and columns.
     pub values: Vec<f32>,
 }
 
 impl ViewBatch {
-    /// Resamples a picture into views of `side` pixels, bilinear, with white around the canvas;
-    /// a pixel of a view that spans several of the picture is their mean.
+    /// Resamples a picture `[3, H, W]` into views of `side` by `side` pixels, bilinearly, with white
+    /// around the canvas. A pixel of a view that spans several of the picture is their mean.
     pub fn new(picture: &Picture, views: &[ViewTransform], side: usize) -> Self {
         let image = BorderedImage::of(picture);
         let plane = side * side;
@@ -55,8 +74,8 @@ impl ViewBatch {
     }
 }
 
-/// The gradient on the picture's values for a gradient on the views' values: the transpose of the
-/// linear map that [`ViewBatch::new`] is.
+/// The gradient with respect to the picture `[3, H, W]`, from the gradient with respect to the views
+/// `[N, 3, R, R]`: the transpose of the linear map in [`ViewBatch::new`].
 pub fn view_gradient(
     gradient: &ViewBatch,
     views: &[ViewTransform],
@@ -81,7 +100,8 @@ pub fn view_gradient(
             .zip(views)
             .map(scatter)
             .collect();
-        // The views are added in their order, so that the sum does not depend on the threads.
+        // The sum of floats depends on its order. Each view has an image of its own to scatter to,
+        // and these are added up in the order of the views, whichever thread finished first.
         for image in &images {
             image.add_to(&mut picture);
         }
@@ -89,7 +109,18 @@ pub fn view_gradient(
     picture
 }
 
-/// Pixels with a border: what lies around the canvas needs no case of its own.
+/// An image with a border, so that what lies around the canvas is no special case.
+///
+/// A sample beyond the canvas is clamped into the border, where all four texels are white. In the
+/// transpose, what is scattered to the border is dropped: white does not depend on the strokes.
+///
+/// ```text
+///   w w w w w w
+///   w p p p w w      p canvas, w white: one column before it, two behind it; the last one is only
+///   w p p p w w      read with weight 0, by samples clamped to the far side
+///   w w w w w w
+///   w w w w w w
+/// ```
 struct BorderedImage {
     texels: Vec<Texel>,
     width: usize,
@@ -98,7 +129,7 @@ struct BorderedImage {
 
 /// Columns and rows of border before the canvas.
 const BEFORE: usize = 1;
-/// Columns and rows of border before and behind the canvas.
+/// Columns and rows of border on both sides together.
 const BORDERS: usize = BEFORE + 2;
 
 impl BorderedImage {
@@ -175,8 +206,8 @@ impl BorderedImage {
     }
 }
 
-/// Two by two texels around a point: the index of the first on its [`BorderedImage`] and the weights in
-/// reading order, which add up to the share of the sample in its pixel.
+/// Two by two texels around a sample: the index of the first in its [`BorderedImage`], and the weights in
+/// reading order, which add up to the weight of the sample in its pixel's mean.
 #[derive(Clone, Copy)]
 struct BilinearTap {
     first: usize,
@@ -185,11 +216,11 @@ struct BilinearTap {
 
 /// How one view is resampled.
 struct Sampling {
-    /// From the view's pixels to the canvas's.
+    /// From positions in the view to positions in the canvas, both in pixels.
     source: Projection,
     /// Pixels along a side of the view.
     side: usize,
-    /// Samples to one pixel along an axis.
+    /// Samples in a pixel along an axis.
     samples: usize,
     /// Size of the canvas in pixels.
     canvas: [usize; 2],
@@ -213,22 +244,24 @@ impl Sampling {
         }
     }
 
-    /// Calls `use_sample(pixel of the view, tap)` for every sample, row by row.
+    /// Calls `use_sample(index of the view's pixel, tap)` for every sample, row by row. The forward map and
+    /// its transpose both go through here, so they cannot disagree.
     fn for_each_sample(&self, mut use_sample: impl FnMut(usize, BilinearTap)) {
-        let share = 1.0 / (self.samples * self.samples) as f32;
+        let weight = 1.0 / (self.samples * self.samples) as f32;
         let mut sources = vec![[0.0_f32; 2]; self.side * self.samples];
         for row in 0..self.side * self.samples {
             self.find_sources(row, &mut sources);
             let first_pixel = row / self.samples * self.side;
             for (column, sources) in sources.chunks_exact(self.samples).enumerate() {
                 for source in sources {
-                    use_sample(first_pixel + column, self.tap(*source, share));
+                    use_sample(first_pixel + column, self.tap(*source, weight));
                 }
             }
         }
     }
 
-    /// The sources of one row of samples.
+    /// The positions in the canvas of one row of samples. They are found in double precision,
+    /// because a projective map can cancel large terms.
     fn find_sources(&self, row: usize, sources: &mut [[f32; 2]]) {
         let step = 1.0 / self.samples as f64;
         let y = (row as f64 + 0.5) * step;
@@ -239,17 +272,17 @@ impl Sampling {
     }
 
     #[inline]
-    fn tap(&self, source: [f32; 2], share: f32) -> BilinearTap {
+    fn tap(&self, source: [f32; 2], weight: f32) -> BilinearTap {
         // Pixel centres lie at half-integers. What is clamped lies in the border, where all
-        // texels are the same.
-        let place = |coordinate: f32, length: usize| {
+        // texels are the same, so the weights do not matter.
+        let texel = |coordinate: f32, length: usize| {
             (coordinate - 0.5).clamp(-1.0, length as f32) + BEFORE as f32
         };
-        let x = place(source[0], self.canvas[0]);
-        let y = place(source[1], self.canvas[1]);
+        let x = texel(source[0], self.canvas[0]);
+        let y = texel(source[1], self.canvas[1]);
         let (column, row) = (x as usize, y as usize);
         let (right, below) = (x - column as f32, y - row as f32);
-        let (upper, lower) = ((1.0 - below) * share, below * share);
+        let (upper, lower) = ((1.0 - below) * weight, below * weight);
         BilinearTap {
             first: row * (self.canvas[0] + BORDERS) + column,
             weights: [
@@ -262,7 +295,10 @@ impl Sampling {
     }
 }
 
-/// One unless the view shrinks the picture; else so many that their mean is an antialiased pixel.
+/// One unless the view shrinks the picture; then enough that their mean is an antialiased pixel.
+///
+/// How many source pixels a pixel spans differs over a perspective; the map's derivative in the view's
+/// middle, by a difference over one pixel, stands for all of it.
 fn samples_per_axis(source: &Projection, side: usize) -> usize {
     let middle = side as f64 / 2.0;
     let [x, y] = source.map([middle, middle]);
@@ -386,7 +422,7 @@ mod tests {
         let middle = seen.values[16 * 32 + 16];
         assert!(
             (middle - 0.5).abs() < 0.1,
-            "a checkerboard seen from afar is grey, not {middle}"
+            "a checkerboard seen from afar is gray, not {middle}"
         );
     }
 }

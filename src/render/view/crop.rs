@@ -2,13 +2,14 @@
 
 use rand::Rng;
 
-/// The part of the area that a crop keeps (`CLIPDraw`: 0.7 to 0.9).
+/// The part of the area that a crop keeps (`CLIPDraw`: `scale=(0.7, 0.9)`).
 const AREA: [f64; 2] = [0.7, 0.9];
 
 /// The shapes of a crop, width over height, uniform in the logarithm (torchvision's default).
 const ASPECT: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
-/// How often a crop is tried before the whole square is taken.
+/// The number of tries: a crop that is wide and large at once does not fit. After the last one the
+/// whole square is taken, as in torchvision.
 const TRIES: usize = 10;
 
 /// A crop in whole pixels of a square.
@@ -24,8 +25,8 @@ pub struct Window {
     pub height: u32,
 }
 
-/// A random crop of a square of `side` pixels: area 0.7 to 0.9 of it, aspect 3/4 to 4/3, anywhere
-/// that it fits.
+/// A random crop of a square of `side` pixels: 0.7 to 0.9 of its area, aspect 3/4 to 4/3, anywhere
+/// that it fits. Python rounds halves to even, hence so does this.
 pub fn random_window(random: &mut impl Rng, side: u32) -> Window {
     let square = f64::from(side) * f64::from(side);
     for _ in 0..TRIES {

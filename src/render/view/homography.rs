@@ -1,8 +1,8 @@
-//! The projective map of four corners, and torchvision's `RandomPerspective`.
+//! Homographies from four pairs of corners, and torchvision's `RandomPerspective`.
 
 use rand::Rng;
 
-/// The part of half a side by which a corner moves inward at most (`CLIPDraw`: 0.5).
+/// The maximum shift of a corner, as a part of half a side (`CLIPDraw`: `distortion_scale=0.5`).
 const DISTORTION: f64 = 0.5;
 
 /// A projective map of the plane, `(x, y) -> ((a x + b y + c) / w, (d x + e y + f) / w)` with
@@ -14,10 +14,12 @@ impl Homography {
     /// The map that leaves every point where it is.
     pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
 
-    /// The map that takes each of four points to its partner.
+    /// The map that takes each of four points `from` to its partner `to`.
     ///
-    /// Solves torchvision's eight equations (`functional._get_perspective_coeffs`), which have one
-    /// solution as long as no three of the points lie on a line.
+    /// Multiplied by its denominator, `u = (a x + b y + c) / (g x + h y + 1)` is linear in the
+    /// coefficients, `a x + b y + c - u g x - u h y = u`, and the same for `v`: eight equations for
+    /// eight numbers (torchvision's `functional._get_perspective_coeffs`). They have one solution as
+    /// long as no three of the points lie on a line.
     pub fn between(from: [[f64; 2]; 4], to: [[f64; 2]; 4]) -> Self {
         let mut rows = [[0.0; 9]; 8];
         for corner in 0..4 {
@@ -28,7 +30,10 @@ impl Homography {
         Self(solve(rows))
     }
 
-    /// This map after a scaling and a shift: `p -> self(p * factor + offset)`, moved by `shift`.
+    /// This map between other coordinates: `p -> self(p * factor + offset) + shift`.
+    ///
+    /// In homogeneous coordinates all three steps are one matrix, so a sample costs one division:
+    /// scaling and offset go into the columns, and `u / w + shift = (u + shift w) / w`.
     pub fn between_frames(
         &self,
         factor: [f64; 2],
@@ -55,7 +60,7 @@ impl Homography {
         ])
     }
 
-    /// Where a point goes.
+    /// The image of a point.
     pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [a, b, c, d, e, f, g, h] = self.0;
         let depth = g * x + h * y + 1.0;
@@ -68,7 +73,7 @@ impl Homography {
 pub struct Projection([[f64; 3]; 3]);
 
 impl Projection {
-    /// Where a point goes.
+    /// The image of a point.
     #[inline]
     pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [u, v, depth] = self.0.map(|[a, b, c]| a * x + (b * y + c));
@@ -77,7 +82,8 @@ impl Projection {
     }
 }
 
-/// Gauss-Jordan elimination with partial pivoting.
+/// Solves eight equations, with the right-hand side as the ninth column, by Gauss-Jordan elimination
+/// with partial pivoting: without it, the zeros of the equations would be divided by.
 fn solve(mut rows: [[f64; 9]; 8]) -> [f64; 8] {
     for column in 0..8 {
         let pivot = (column..8)
@@ -99,10 +105,11 @@ fn solve(mut rows: [[f64; 9]; 8]) -> [f64; 8] {
 }
 
 /// A random perspective of a square of `side` pixels: the map from the warped picture back to the
-/// source. Each corner moves inward by whole pixels, uniform from 0 to a quarter of the side in
-/// each direction (torchvision `RandomPerspective.get_params` with distortion 0.5, probability 1).
+/// source, since resampling asks every pixel of the result where it comes from. Each corner moves
+/// inward by whole pixels, uniform from 0 to a quarter of the side in each direction (torchvision's
+/// `RandomPerspective.get_params` with distortion 0.5, probability 1).
 ///
-/// The corners are counted in pixel indices (0 to side - 1) as torchvision does.
+/// Corners are pixel indices (0 to side - 1), as in torchvision.
 pub fn random_perspective(random: &mut impl Rng, side: u32) -> Homography {
     let max_shift = (DISTORTION * f64::from(side / 2)) as u32;
     let last = f64::from(side - 1);

@@ -1,9 +1,11 @@
-//! Random views of a picture, as CLIP gets to see it: each a perspective warp and a crop, done in
-//! one resampling, straight to the model's input size.
+//! Random views of a picture, the augmented inputs of CLIP: each a perspective warp and a crop, in
+//! one resampling, straight to the model's input size. Only the transforms are made here; the renderer
+//! resamples the pixels.
 //!
-//! Without them the optimiser finds pictures that please CLIP and nobody else (`CLIPDraw`, section
-//! 3.2). All of it is plain arithmetic on the CPU in a fixed order, so that the same seed gives the
-//! same bytes on any number of threads; libtorch's `grid_sample` does not promise that on a GPU.
+//! Without them the optimizer finds pictures that score well with CLIP and show nothing to people
+//! (`CLIPDraw`, section 3.2). All of it is plain arithmetic on the CPU in a fixed order, so that the
+//! same seed gives the same bytes on any number of threads; libtorch's `grid_sample` does not
+//! promise that on a GPU.
 
 pub mod homography;
 pub mod crop;
@@ -13,8 +15,18 @@ use rand::Rng;
 use self::crop::{Window, random_window};
 use self::homography::{Homography, random_perspective};
 
-/// One view: a square around the canvas, warped and cropped. A canvas that is not square lies in
-/// the middle of the square of its longer side.
+/// The transform of one view: a square around the canvas, warped and cropped. A canvas that is not
+/// square lies in the middle of the square of its longer side.
+///
+/// ```text
+///   canvas in its square       perspective                crop
+///
+///   +-----------+              . . . . . .                . . . . . .
+///   |           |              . a--__   .                .  +----+ .
+///   |  canvas   |   ------>    . |    b  .    ------->    .  |view| .
+///   |           |              .  d---c  .                .  +----+ .
+///   +-----------+              . . . . . .                . . . . . .
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ViewTransform {
     pub(crate) perspective: Homography,
@@ -22,7 +34,7 @@ pub struct ViewTransform {
 }
 
 impl ViewTransform {
-    /// A random view of a canvas of `width` x `height` pixels.
+    /// A random view of a canvas of `width` by `height` pixels.
     pub fn random(random: &mut impl Rng, width: usize, height: usize) -> Self {
         let side = width.max(height) as u32;
         Self {
@@ -31,7 +43,7 @@ impl ViewTransform {
         }
     }
 
-    /// All of the canvas as it is.
+    /// The whole canvas, neither warped nor cropped.
     pub fn whole(width: usize, height: usize) -> Self {
         let side = width.max(height) as u32;
         Self {
@@ -46,7 +58,7 @@ impl ViewTransform {
     }
 }
 
-/// `count` random views of a canvas of `width` x `height` pixels.
+/// `count` random views of a canvas of `width` by `height` pixels.
 pub fn random_views(
     random: &mut impl Rng,
     count: usize,

@@ -1,4 +1,4 @@
-//! Strokes that no sane drawing has.
+//! Strokes far outside what a drawing has.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Point, Strokes, start};
@@ -10,7 +10,7 @@ const SMALL: Canvas = Canvas {
     background: clipdraw::scene::Rgb::WHITE,
 };
 
-/// Paints, goes back, and checks that every number is one.
+/// Runs both passes and checks that every number is finite.
 fn check(strokes: &Strokes, canvas: &Canvas) -> Picture {
     let painting = raster::paint(strokes, canvas);
     let values = painting.picture().values();
@@ -20,12 +20,12 @@ fn check(strokes: &Strokes, canvas: &Canvas) -> Picture {
             .all(|value| (-1e-5..=1.000_01).contains(value)),
         "a picture from 0 to 1"
     );
-    let light = Picture::filled(
+    let picture_gradient = Picture::filled(
         canvas.width as usize,
         canvas.height as usize,
         [1.0, -0.5, 0.3],
     );
-    let gradient = painting.gradient(&light);
+    let gradient = painting.gradient(&picture_gradient);
     let numbers = gradient
         .points
         .as_flattened()
@@ -72,7 +72,7 @@ fn many_wide_strokes_fit_on_a_large_canvas() {
 
 #[test]
 fn strokes_far_away_or_over_the_whole_canvas_are_painted() {
-    let line = |y: f32, reach: f32| [-3.0, -1.0, 1.0, 3.0].map(|k| [18.0 + k * reach, y]);
+    let line = |y: f32, third: f32| [-3.0, -1.0, 1.0, 3.0].map(|k| [18.0 + k * third, y]);
     for (points, half_width, expected) in [
         (line(10.0, 1e6), 2.0, 0.0),
         (line(10.0, 1e9), 2.0, 0.0),

@@ -14,8 +14,8 @@ const TOLERANCE: u8 = 1;
 
 /// The pixels as 8-bit RGB, row by row.
 fn bytes(picture: &Picture) -> Vec<u8> {
-    let places = (0..picture.height()).flat_map(|y| (0..picture.width()).map(move |x| (x, y)));
-    places
+    let positions = (0..picture.height()).flat_map(|y| (0..picture.width()).map(move |x| (x, y)));
+    positions
         .flat_map(|(x, y)| {
             let Rgb { red, green, blue } = Rgb::nearest(picture.pixel(x, y));
             [red, green, blue]
@@ -44,9 +44,9 @@ fn read(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Compares a picture with the one kept under `name`; with `CLIPDRAW_UPDATE_GOLDEN=1` keeps it.
+/// Compares a picture with the stored one called `name`; with `CLIPDRAW_UPDATE_GOLDEN=1` stores it.
 fn compare(name: &str, strokes: &Strokes, canvas: &Canvas) {
-    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    let stored = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/it/golden")
         .join(name);
     let actual = bytes(raster::paint(strokes, canvas).picture());
@@ -55,17 +55,17 @@ fn compare(name: &str, strokes: &Strokes, canvas: &Canvas) {
         reason = "a switch for tests is no setting"
     )]
     if std::env::var("CLIPDRAW_UPDATE_GOLDEN").is_ok_and(|value| value == "1") {
-        write(&kept, canvas, &actual);
+        write(&stored, canvas, &actual);
     }
-    let expected = read(&kept);
+    let expected = read(&stored);
     assert_eq!(actual.len(), expected.len(), "{name} has another size");
     let difference: Vec<u8> = actual
         .iter()
         .zip(&expected)
         .map(|(a, b)| a.abs_diff(*b))
         .collect();
-    let most = difference.iter().copied().max().unwrap_or(0);
-    if most > TOLERANCE {
+    let max = difference.iter().copied().max().unwrap_or(0);
+    if max > TOLERANCE {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         fs::create_dir_all(&folder).unwrap();
         write(&folder.join(format!("actual-{name}")), canvas, &actual);
@@ -75,26 +75,26 @@ fn compare(name: &str, strokes: &Strokes, canvas: &Canvas) {
             .collect();
         write(&folder.join(format!("difference-{name}")), canvas, &visible);
         panic!(
-            "{name} differs by up to {most} of 255, see {}",
+            "{name} differs by up to {max} of 255, see {}",
             folder.display()
         );
     }
 }
 
 #[test]
-fn the_strokes_of_a_start_look_as_kept() {
+fn initial_strokes_look_as_stored() {
     let (strokes, canvas) = scenes::random(1, [1.0, 1.0], 1.0);
     compare("start.png", &strokes, &canvas);
 }
 
 #[test]
-fn thick_and_long_strokes_look_as_kept() {
+fn thick_and_long_strokes_look_as_stored() {
     let (strokes, canvas) = scenes::random(2, [0.5, 12.0], 3.0);
     compare("thick.png", &strokes, &canvas);
 }
 
 #[test]
-fn hard_scenes_look_as_kept() {
+fn hard_scenes_look_as_stored() {
     let mut all = Strokes::new();
     let canvas = Canvas {
         width: 222,

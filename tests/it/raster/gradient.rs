@@ -5,10 +5,10 @@ use clipdraw::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 use super::{reference, scenes};
 
-/// A smooth gradient on a picture.
-fn light(canvas: &Canvas) -> Picture {
+/// A smooth gradient with respect to a picture.
+fn picture_gradient(canvas: &Canvas) -> Picture {
     let (width, height) = (canvas.width as usize, canvas.height as usize);
-    let mut light = Picture::filled(width, height, [0.0; 3]);
+    let mut gradient = Picture::filled(width, height, [0.0; 3]);
     let places = (0..3 * width * height).map(|index| {
         let (channel, pixel) = (index / (width * height), index % (width * height));
         [
@@ -17,10 +17,10 @@ fn light(canvas: &Canvas) -> Picture {
             (pixel / width) as f32,
         ]
     });
-    for (value, [phase, x, y]) in light.values_mut().iter_mut().zip(places) {
+    for (value, [phase, x, y]) in gradient.values_mut().iter_mut().zip(places) {
         *value = 0.6 + (0.11 * x + phase).sin() * (0.09 * y - 2.0 * phase).cos();
     }
-    light
+    gradient
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ fn components(gradient: &StrokeGradient, parameter: Parameter) -> &[f32] {
     }
 }
 
-/// The slopes of a loss between one step less and one step more of every number.
+/// The central differences of a loss with respect to every number, over one step each way.
 fn differences(
     strokes: &Strokes,
     parameter: Parameter,
@@ -88,18 +88,20 @@ fn agreement(found: &[f32], expected: &[f64]) -> (f64, f64) {
     (dot / (norm * expected_norm), norm / expected_norm)
 }
 
-/// What disagrees between the gradient on a scene and the differences of some picture of it.
+/// Describes where the gradient of a scene disagrees with the differences of some picture of it.
 fn mismatches(
     scene: &scenes::Scene,
     step: f32,
     picture: impl Fn(&Strokes) -> Vec<f64>,
 ) -> Vec<String> {
-    let light = light(&scene.canvas);
-    let found = raster::paint(&scene.strokes, &scene.canvas).gradient(&light);
+    let output_gradient = picture_gradient(&scene.canvas);
+    let found = raster::paint(&scene.strokes, &scene.canvas).gradient(&output_gradient);
     let loss = |strokes: &Strokes| -> f64 {
         let values = picture(strokes);
-        let terms = values.iter().zip(light.values());
-        terms.map(|(value, light)| value * f64::from(*light)).sum()
+        let terms = values.iter().zip(output_gradient.values());
+        terms
+            .map(|(value, weight)| value * f64::from(*weight))
+            .sum()
     };
     PARAMETERS
         .iter()
@@ -182,8 +184,8 @@ fn the_gradient_of_a_dot_moves_it_as_a_whole() {
     };
     let mut dot = Strokes::new();
     dot.push(&[[31.3, 22.6]; 4], 7.4, [0.2, 0.3, 0.1, 0.8]);
-    let light = light(&canvas);
-    let gradient = raster::paint(&dot, &canvas).gradient(&light);
+    let output_gradient = picture_gradient(&canvas);
+    let gradient = raster::paint(&dot, &canvas).gradient(&output_gradient);
     let loss = |shift: [f32; 2]| -> f64 {
         let mut moved = dot.clone();
         for point in &mut moved.points {
@@ -192,8 +194,8 @@ fn the_gradient_of_a_dot_moves_it_as_a_whole() {
         let values = own(&moved, &canvas);
         values
             .iter()
-            .zip(light.values())
-            .map(|(value, light)| value * f64::from(*light))
+            .zip(output_gradient.values())
+            .map(|(value, weight)| value * f64::from(*weight))
             .sum()
     };
     for axis in 0..2 {
@@ -208,7 +210,7 @@ fn the_gradient_of_a_dot_moves_it_as_a_whole() {
 }
 
 #[test]
-fn what_is_hidden_or_away_has_no_gradient_and_ink_without_opacity_has_only_one_by_opacity() {
+fn hidden_and_distant_strokes_have_no_gradient_and_transparent_ones_only_that_of_their_opacity() {
     let canvas = Canvas::default();
     let points = [[40.0, 112.0], [80.0, 110.0], [120.0, 112.0], [160.0, 112.0]];
     let away = points.map(|[x, y]| [x, y + 500.0]);
@@ -217,7 +219,7 @@ fn what_is_hidden_or_away_has_no_gradient_and_ink_without_opacity_has_only_one_b
     strokes.push(&points, 40.0, [0.3, 0.6, 0.9, 1.0]);
     strokes.push(&away, 9.0, [0.3, 0.6, 0.9, 1.0]);
     strokes.push(&points, 9.0, [1.0, 0.0, 0.0, 0.0]);
-    let gradient = raster::paint(&strokes, &canvas).gradient(&light(&canvas));
+    let gradient = raster::paint(&strokes, &canvas).gradient(&picture_gradient(&canvas));
     for stroke in [0, 2] {
         assert!(gradient.colors[stroke].iter().all(|number| *number == 0.0));
     }

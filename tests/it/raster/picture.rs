@@ -1,4 +1,4 @@
-//! What pictures show.
+//! Pictures against a reference with many samples.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes};
@@ -49,7 +49,7 @@ fn hard_scenes_look_as_they_do_with_many_samples() {
     }
 }
 
-/// The sum of what strokes of black ink take from white paper, in pixels of full black.
+/// The total darkness of black strokes on a white canvas, in fully black pixels.
 fn ink(strokes: &Strokes, canvas: &Canvas) -> f64 {
     let picture = raster::paint(strokes, canvas).into_picture();
     let plane = &picture.values()[..canvas.area()];
@@ -71,7 +71,7 @@ fn straight_strokes_and_dots_have_their_area() {
             let radius = f64::from(half_width);
             let area = std::f64::consts::PI * radius * radius + 2.0 * radius * f64::from(length);
             let error = (ink(&strokes, &canvas) - area).abs();
-            // The window adds its spread to a round end, 0.11 pixels for two.
+            // The window's width adds to round ends, 0.11 pixels for two.
             assert!(
                 error < 0.003 * area + 0.12,
                 "{half_width}, {length}: {error} of {area}"
@@ -97,7 +97,7 @@ fn a_stroke_that_crosses_itself_is_no_darker_there() {
 }
 
 #[test]
-fn ink_without_opacity_leaves_the_paper_and_opaque_ink_hides_it() {
+fn transparent_strokes_leave_the_canvas_and_opaque_ones_hide_it() {
     let canvas = Canvas::default();
     let points = [[40.0, 112.0], [80.0, 112.0], [120.0, 112.0], [160.0, 112.0]];
     for (opacity, expected) in [(0.0, 1.0), (0.25, 0.75), (1.0, 0.0)] {

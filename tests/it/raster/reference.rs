@@ -1,5 +1,5 @@
-//! A slow rasterizer that cannot be wrong in the same way: rows of samples, many to a pixel, on
-//! which the ends of every stroke are found exactly.
+//! A slow reference rasterizer by another method: rows of samples, many to a pixel, on which the
+//! intervals that every stroke covers are found exactly.
 
 use clipdraw::scene::{Canvas, Picture, Point, Strokes};
 use rayon::prelude::*;
@@ -9,8 +9,8 @@ const PIECES: u32 = 48;
 
 type Interval = [f64; 2];
 
-/// The picture that a stroke is the union of all discs of its half width along its curve, with
-/// `rows` rows of samples to a pixel: `[3, H, W]` in row-major order.
+/// The picture of strokes that are unions of discs along their curves, with `rows` rows of samples
+/// to a pixel: `[3, H, W]` in row-major order.
 pub(crate) fn values(strokes: &Strokes, canvas: &Canvas, rows: u32) -> Vec<f64> {
     let (width, height) = (canvas.width as usize, canvas.height as usize);
     let lines: Vec<Vec<[f64; 2]>> = (0..strokes.len())

@@ -2,7 +2,7 @@
 
 use clipdraw::scene::{Canvas, Point, Rgb, Strokes, start};
 
-/// Numbers from 0 to 1 that look random (the golden ratio's fractions).
+/// Numbers spread evenly from 0 to 1 (fractions of multiples of the golden ratio).
 pub(crate) fn spread(index: usize) -> f32 {
     (index as f32 * 0.618_034).fract()
 }

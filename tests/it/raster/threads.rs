@@ -8,11 +8,12 @@ use super::scenes;
 /// All bits of a picture and of the gradient of some loss.
 fn bits(strokes: &Strokes, canvas: &clipdraw::scene::Canvas) -> Vec<u32> {
     let painting = raster::paint(strokes, canvas);
-    let mut light = Picture::filled(canvas.width as usize, canvas.height as usize, [0.0; 3]);
-    for (index, value) in light.values_mut().iter_mut().enumerate() {
+    let mut picture_gradient =
+        Picture::filled(canvas.width as usize, canvas.height as usize, [0.0; 3]);
+    for (index, value) in picture_gradient.values_mut().iter_mut().enumerate() {
         *value = scenes::spread(index) - 0.4;
     }
-    let gradient = painting.gradient(&light);
+    let gradient = painting.gradient(&picture_gradient);
     let gradients = gradient
         .points
         .as_flattened()

@@ -1,4 +1,4 @@
-//! What pictures show against what a viewer shows for the same strokes as SVG.
+//! Pictures against what an SVG viewer shows for the same strokes.
 
 use clipdraw::output::{Metadata, svg_to_png, write_svg};
 use clipdraw::render::cpu::raster;
@@ -7,7 +7,7 @@ use clipdraw::scene::{Canvas, Picture, Strokes};
 use super::picture::{RANDOM, root_mean_square};
 use super::{reference, scenes};
 
-/// What resvg shows for the exported SVG.
+/// The exported SVG, rendered by resvg.
 fn show(strokes: &Strokes, canvas: &Canvas) -> Picture {
     let metadata = Metadata {
         title: String::new(),
@@ -48,10 +48,10 @@ fn an_svg_viewer_is_no_farther_from_the_picture_than_from_one_of_many_samples() 
         let (strokes, canvas) = scenes::random(seed, widths, stretch);
         let (painting, shown) = (raster::paint(&strokes, &canvas), show(&strokes, &canvas));
         let error = root_mean_square(painting.picture(), &shown);
-        let least = root_mean_square(&reference::picture(&strokes, &canvas, 16), &shown);
+        let reference_error = root_mean_square(&reference::picture(&strokes, &canvas, 16), &shown);
         assert!(
-            error <= least + 0.001,
-            "seed {seed}: {error:.5}, at least {least:.5}"
+            error <= reference_error + 0.001,
+            "seed {seed}: {error:.5}, the reference {reference_error:.5}"
         );
     }
 }

@@ -1,39 +1,52 @@
-//! The gradient of a number that depends on a picture, by the strokes that the picture shows.
+//! The backward pass: the gradient of a loss with respect to the strokes, from its gradient with
+//! respect to the picture. It is the chain rule written out, in the reverse order of painting:
 //!
-//! Every tile is painted again, with each layer kept, and then lifted layer by layer from the top.
-//! What a layer gives to its stroke goes into a list; the lists of all tiles are added up in the
-//! order of the tiles, so the sum does not depend on which thread worked on which tile.
+//! ```text
+//!   picture <- over <- coverage <- distance <- nearest point <- ends of a chord <- control points
+//!               |         |                                        (joints)
+//!        color, opacity   half width
+//! ```
+//!
+//! Every tile is painted again with each layer kept, and the gradient then goes through the layers
+//! from the top. Keeping the layers of all tiles from the forward pass would need memory for every
+//! stroke in every tile, and painting a tile again is cheap.
+//!
+//! A stroke lies on many tiles, so its gradient is a sum over them, and a sum of floats depends on
+//! its order. No thread adds to a shared number: what a tile gives to its strokes goes into a list,
+//! and the lists are added up in the order of the tiles, whichever thread made them.
 
-use fearless_simd::{Level, Select, Simd, SimdBase, SimdCombine, dispatch, f32x8, f32x16};
+use std::ops::Range;
+
+use fearless_simd::{Select, Simd, SimdBase, SimdCombine, dispatch, f32x8, f32x16};
 use rayon::prelude::*;
 
 use super::binner::TileStroke;
 use super::coverage::{CoverageTape, Outline};
-use super::forward::{SOLID, TileColor, composite, visible};
-use super::lanes::{Line, TILE, ZEROS, by_pixel, total};
+use super::forward::{SOLID, TileColor, TilePainter};
+use super::lanes::{Line, Plane, TILE, ZEROS, by_pixel, total};
 use super::tile_bins::TileBins;
 use crate::scene::{Canvas, Picture, Rgba, StrokeGradient, Strokes};
 
-/// What a tile gives to a stroke.
+/// What a tile adds to the gradient of a stroke.
 #[derive(Debug, Clone, Copy)]
 struct StrokeGradientPart {
     half_width: f32,
     color: Rgba,
 }
 
-/// What a tile gives to the ends of a chord: start right, start down, end right, end down.
+/// What a tile adds to the gradient of the ends of a chord: start x, start y, end x, end y.
 type ChordGradient = [f32; 4];
 
-/// What a row of tiles gives, in the order of its tiles and from the top layer down.
+/// What a row of tiles adds, in the order of its tiles, and in each from the top layer down.
 #[derive(Debug, Default)]
 struct GradientParts {
     strokes: Vec<(u32, StrokeGradientPart)>,
-    /// The chord, counted over all strokes.
+    /// Each with the chord's id.
     chords: Vec<(u32, ChordGradient)>,
 }
 
-/// The gradient by every number of `strokes`: each is what a change of 1 adds to the loss whose
-/// gradient by the picture is `picture_gradient`.
+/// The gradient of a loss with respect to every number of `strokes`, from its gradient
+/// `[3, H, W]` with respect to the picture.
 pub(super) fn backward(
     bins: &TileBins,
     strokes: &Strokes,
@@ -43,7 +56,7 @@ pub(super) fn backward(
     let bands: Vec<GradientParts> = (0..bins.tiles[1])
         .into_par_iter()
         .map_init(
-            || Backward::new(bins, strokes, canvas),
+            || Backward::new(TilePainter::new(bins, strokes, canvas)),
             |backward, row| {
                 for column in 0..bins.tiles[0] {
                     backward.tile([column, row], picture_gradient);
@@ -55,7 +68,8 @@ pub(super) fn backward(
     add_up(bins, strokes, &bands)
 }
 
-/// Adds up the parts of all tiles, and takes those of chords on to control points.
+/// Adds up the parts of all tiles in their order, and takes those of chords on to control points:
+/// the ends of a chord are weighted sums of control points, so this is the transpose of that map.
 fn add_up(bins: &TileBins, strokes: &Strokes, bands: &[GradientParts]) -> StrokeGradient {
     let mut gradient = StrokeGradient::zeros_for(strokes);
     let mut chord_gradients = vec![[0.0_f32; 4]; bins.chord_count()];
@@ -85,85 +99,14 @@ fn add_up(bins: &TileBins, strokes: &Strokes, bands: &[GradientParts]) -> Stroke
     gradient
 }
 
-/// One stroke on a tile, as it was laid.
+/// One stroke on a tile, with what its backward pass needs.
 #[derive(Debug, Clone)]
 struct Layer {
+    /// The tile before the stroke was composited.
     below: TileColor,
     is_solid: bool,
     outline: Outline,
     tape: CoverageTape,
-}
-
-/// Paints tiles and lifts their layers again.
-#[derive(Debug)]
-struct Backward<'a> {
-    bins: &'a TileBins,
-    strokes: &'a Strokes,
-    background: [f32; 3],
-    level: Level,
-    layers: Vec<Layer>,
-    parts: GradientParts,
-}
-
-impl<'a> Backward<'a> {
-    fn new(bins: &'a TileBins, strokes: &'a Strokes, canvas: &Canvas) -> Self {
-        Self {
-            bins,
-            strokes,
-            background: canvas.background.channels(),
-            level: Level::new(),
-            layers: Vec::new(),
-            parts: GradientParts::default(),
-        }
-    }
-
-    /// Adds what the strokes on a tile get to the parts.
-    fn tile(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
-        let tile_strokes = visible(
-            self.bins,
-            self.strokes,
-            tile[1] * self.bins.tiles[0] + tile[0],
-        );
-        if tile_strokes.is_empty() {
-            return;
-        }
-        self.forward_layers(tile_strokes, tile.map(|index| (index * TILE) as f32));
-        let mut output_gradient = cut_out(picture_gradient, tile);
-        for (tile_stroke, layer) in tile_strokes.iter().zip(&self.layers).rev() {
-            let color = self.strokes.colors[tile_stroke.stroke as usize];
-            let first = self.parts.chords.len();
-            self.parts
-                .chords
-                .extend(self.bins.chord_ids(tile_stroke).map(|id| (id, [0.0; 4])));
-            let chords = &mut self.parts.chords[first..];
-            let share = dispatch!(self.level, simd => backward_layer(simd, layer, color, &mut output_gradient, chords));
-            self.parts.strokes.push((tile_stroke.stroke, share));
-        }
-    }
-
-    /// Paints a tile and keeps every layer.
-    fn forward_layers(&mut self, tile_strokes: &[TileStroke], corner: [f32; 2]) {
-        let mut colors = self.background.map(|channel| [[channel; TILE]; TILE]);
-        while self.layers.len() < tile_strokes.len() {
-            self.layers.push(Layer::nothing());
-        }
-        for (tile_stroke, layer) in tile_strokes.iter().zip(&mut self.layers) {
-            let color = self.strokes.colors[tile_stroke.stroke as usize];
-            layer.below = colors;
-            let Layer { outline, tape, .. } = layer;
-            layer.is_solid = tile_stroke.is_solid();
-            if tile_stroke.is_solid() {
-                dispatch!(self.level, simd => composite(simd, &mut colors, &SOLID, 0..TILE, color));
-            } else {
-                let half_width = self.strokes.half_widths[tile_stroke.stroke as usize];
-                outline.set(self.bins.candidates(tile_stroke), half_width, corner);
-                dispatch!(self.level, simd => {
-                    outline.cover_with_tape(simd, tape);
-                    composite(simd, &mut colors, &tape.coverage, outline.rows(), color);
-                });
-            }
-        }
-    }
 }
 
 impl Layer {
@@ -175,9 +118,81 @@ impl Layer {
             tape: CoverageTape::NOTHING,
         }
     }
+
+    /// The coverage of the pixels, and the rows where it is not 0.
+    fn coverage(&self) -> (&Plane, Range<usize>) {
+        if self.is_solid {
+            (&SOLID, 0..TILE)
+        } else {
+            (&self.tape.coverage, self.outline.rows())
+        }
+    }
 }
 
-/// The gradient on the pixels of a tile, zero beyond the edge of the picture.
+/// Paints tiles again and takes the gradient back through their layers.
+#[derive(Debug)]
+struct Backward<'a> {
+    painter: TilePainter<'a>,
+    /// The layers of a tile, the lowest first; kept from tile to tile for their memory.
+    layers: Vec<Layer>,
+    parts: GradientParts,
+}
+
+impl<'a> Backward<'a> {
+    fn new(painter: TilePainter<'a>) -> Self {
+        Self {
+            painter,
+            layers: Vec::new(),
+            parts: GradientParts::default(),
+        }
+    }
+
+    /// Appends the gradient of the strokes on the tile in a column and a row.
+    fn tile(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
+        let painter = self.painter;
+        let strokes = painter.visible(tile);
+        if strokes.is_empty() {
+            return;
+        }
+        self.forward_layers(strokes, tile);
+        let mut output_gradient = cut_out(picture_gradient, tile);
+        for (stroke, layer) in strokes.iter().zip(&self.layers).rev() {
+            let color = painter.color(stroke);
+            let first = self.parts.chords.len();
+            let ids = painter.bins.chord_ids(stroke);
+            self.parts.chords.extend(ids.map(|id| (id, [0.0; 4])));
+            let chords = &mut self.parts.chords[first..];
+            let part = dispatch!(
+                painter.level,
+                simd => backward_layer(simd, layer, color, &mut output_gradient, chords)
+            );
+            self.parts.strokes.push((stroke.stroke, part));
+        }
+    }
+
+    /// Paints a tile and keeps every layer.
+    fn forward_layers(&mut self, strokes: &[TileStroke], tile: [usize; 2]) {
+        let painter = self.painter;
+        let mut colors = painter.background();
+        while self.layers.len() < strokes.len() {
+            self.layers.push(Layer::nothing());
+        }
+        for (stroke, layer) in strokes.iter().zip(&mut self.layers) {
+            layer.below = colors;
+            layer.is_solid = stroke.is_solid();
+            // A stroke without opacity is not skipped here: the gradient of its opacity is not 0.
+            if !layer.is_solid {
+                painter.set_outline(&mut layer.outline, stroke, tile);
+                let Layer { outline, tape, .. } = layer;
+                dispatch!(painter.level, simd => outline.cover_with_tape(simd, tape));
+            }
+            let (coverage, rows) = layer.coverage();
+            painter.composite(&mut colors, coverage, rows, painter.color(stroke));
+        }
+    }
+}
+
+/// The gradient with respect to the pixels of a tile, 0 beyond the edge of the picture.
 fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
     let (width, height) = (picture.width(), picture.height());
     let (left, top) = (tile[0] * TILE, tile[1] * TILE);
@@ -192,8 +207,24 @@ fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
     cut
 }
 
-/// Lifts the top layer: gives its share to its stroke and to the ends of its chords, and turns the
-/// gradient `output_gradient` on the layer into the gradient on what lies below.
+/// Takes the gradient back through the top layer: returns the gradient of its stroke, fills in that
+/// of its chords, and turns the gradient with respect to the layer's output into the one with
+/// respect to what lies below.
+///
+/// With `g` the gradient with respect to a pixel's output, `paint = coverage opacity`, and the forward pass
+/// `output = below (1 - paint) + paint color`:
+///
+/// ```text
+///   grad_color      += g paint                      summed over the pixels
+///   grad_paint       = sum over channels of g (color - below)
+///   grad_opacity    += grad_paint coverage          summed over the pixels
+///   grad_coverage    = grad_paint opacity
+///   grad_half_width += grad_coverage (d coverage / d half_width)
+///   g below          = g (1 - paint)
+/// ```
+///
+/// `below` is kept from painting: dividing the output by `1 - paint` instead would fail for an
+/// opaque stroke.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
@@ -206,11 +237,7 @@ fn backward_layer<S: Simd>(
     output_gradient: &mut TileColor,
     chords: &mut [(u32, ChordGradient)],
 ) -> StrokeGradientPart {
-    let (coverage, rows) = if layer.is_solid {
-        (&SOLID, 0..TILE)
-    } else {
-        (&layer.tape.coverage, layer.outline.rows())
-    };
+    let (coverage, rows) = layer.coverage();
     let opacity = color[3];
     let zero = f32x8::splat(simd, 0.0);
     let mut grad_color = [zero; 3];
@@ -224,15 +251,16 @@ fn backward_layer<S: Simd>(
         let mut grad_paint = zero;
         for channel in 0..3 {
             let below = f32x8::load_array_ref(simd, &layer.below[channel][row]);
-            let above = f32x8::load_array_ref(simd, &output_gradient[channel][row]);
-            grad_paint += above * (f32x8::splat(simd, color[channel]) - below);
-            grad_color[channel] += above * paint;
-            (above * rest).store_array(&mut output_gradient[channel][row]);
+            let g = f32x8::load_array_ref(simd, &output_gradient[channel][row]);
+            grad_paint += g * (f32x8::splat(simd, color[channel]) - below);
+            grad_color[channel] += g * paint;
+            (g * rest).store_array(&mut output_gradient[channel][row]);
         }
         grad_opacity += grad_paint * coverage;
         let grad_coverage = grad_paint * opacity;
         grad_half_width +=
             grad_coverage * f32x8::load_array_ref(simd, &layer.tape.d_half_width[row]);
+        // Both samples of a pixel in a line have the gradient of its coverage.
         grad_coverage
             .combine(grad_coverage)
             .store_array(&mut grad_coverages[row]);
@@ -251,8 +279,18 @@ fn backward_layer<S: Simd>(
     }
 }
 
-/// Gives every chord its share: for each sample whose nearest point lies on it, the change of that
-/// point, split between the chord's ends by where the point lies.
+/// The gradient of the ends of every chord, from the samples whose nearest point `N` lies on it.
+///
+/// ```text
+///   S o-----------N-----o E        N = (1 - t) S + t E
+///                 |
+///                 x sample         d loss / d S = sum of (1 - t) d loss / d N
+///                                  d loss / d E = sum of t d loss / d N
+/// ```
+///
+/// `t` depends on the ends as well, but that needs no term: inside the chord `N` minimizes the
+/// distance, whose derivative with respect to `t` is 0 there (the envelope theorem), and at an end `t` is
+/// clamped. Beyond the ends all of the gradient goes to one end, which is how caps move.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
@@ -266,7 +304,7 @@ fn backward_chords<S: Simd>(
 ) {
     let zero = f32x16::splat(simd, 0.0);
     let Layer { outline, tape, .. } = layer;
-    for (position, (chord, (_, share))) in outline.chords.iter().zip(chords).enumerate() {
+    for (position, (chord, (_, gradient))) in outline.chords.iter().zip(chords).enumerate() {
         let mut whole = [zero; 2];
         let mut end = [zero; 2];
         for set in outline.samples.sets() {
@@ -285,8 +323,9 @@ fn backward_chords<S: Simd>(
             }
         }
         for axis in 0..2 {
-            share[axis] = total(by_pixel(whole[axis] - end[axis]));
-            share[axis + 2] = total(by_pixel(end[axis]));
+            // The weights of the ends add up to 1, so the start gets the rest.
+            gradient[axis] = total(by_pixel(whole[axis] - end[axis]));
+            gradient[axis + 2] = total(by_pixel(end[axis]));
         }
     }
 }

@@ -1,4 +1,20 @@
-//! Sorts a stroke into the tiles that it touches, by quartering the canvas.
+//! Bins a stroke into the tiles that it touches, by quartering the canvas.
+//!
+//! A block of tiles is represented by the circle around its samples. The distance `D` from its
+//! centre to the nearest chord bounds that of every sample in it, within the circle's radius `R`:
+//!
+//! ```text
+//!    +-------------+
+//!    | .         . |       D - R >  h + w    no window meets the stroke:   drop the block
+//!    |   .     . R |       D + R <= h - w    all windows lie inside:       solid tiles
+//!    |     . c ----|----o  otherwise         the outline may cross it:     quarter it
+//!    |   .    D .  |    |
+//!    | .         . |    |  chord             h half width, w largest radius of a window
+//!    +-------------+
+//! ```
+//!
+//! Each level also drops the chords that cannot be nearest to any sample of the block, so that the
+//! lists get short quickly: of about thirty chords of a stroke a tile keeps six or seven.
 
 use std::f32::consts::SQRT_2;
 use std::ops::Range;
@@ -8,41 +24,42 @@ use super::coverage::{MAX_WINDOW_RADIUS, SAMPLE_INSET};
 use super::lanes::TILE;
 use crate::scene::Strokes;
 
-/// Pixels beyond the canvas and the half width where a curve can still matter.
+/// Pixels beyond the canvas and the half width where a curve can still matter: a window's radius
+/// and the distance of joints from the curve, generously.
 const MARGIN: f64 = 2.0;
 
-/// Strokes with larger half widths cover the whole canvas or nothing of it: single precision
-/// cannot tell where in a pixel their outline lies.
+/// Strokes with larger half widths, in pixels, cover the whole canvas or nothing of it: from 2^20 on
+/// neighbouring numbers of single precision are 1/8 apart, too coarse for an outline in a pixel.
 const MAX_HALF_WIDTH: f32 = 1_048_576.0;
 
-/// A stroke in a tile.
+/// A stroke on a tile that it touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct TileStroke {
-    /// The stroke, in painter's order.
+    /// The index of the stroke; painter's order, the lowest first.
     pub(super) stroke: u32,
-    /// Its first candidate in the list of its group.
+    /// Its first candidate in the candidates of its group.
     first: u32,
-    /// The number of its candidates; none where the stroke covers the tile wholly.
+    /// The number of its candidates; 0 where the stroke covers the whole tile.
     count: u32,
 }
 
 impl TileStroke {
-    /// Whether the stroke covers every pixel of the tile wholly.
+    /// Whether the stroke covers the whole tile.
     pub(super) fn is_solid(&self) -> bool {
         self.count == 0
     }
 
-    /// Where its candidates stand in the list of its group.
+    /// The range of its candidates in those of its group.
     pub(super) fn candidates(&self) -> Range<usize> {
         self.first as usize..(self.first + self.count) as usize
     }
 }
 
-/// The chords of some neighbouring strokes, and what they touch.
+/// The chords of some consecutive strokes, and the tiles that they touch.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) chords: Chords,
-    /// Indices of chords: those that can be nearest to a pixel of a tile stroke's tile.
+    /// Indices of chords: for each tile stroke those that can be nearest to a sample of its tile.
     pub(super) candidates: Vec<u32>,
     /// Each tile stroke with its tile, in painter's order.
     pub(super) tile_strokes: Vec<(u32, TileStroke)>,
@@ -81,7 +98,7 @@ impl Block {
         })
     }
 
-    /// The centre of its samples, in pixels, and half of the side of the square around them.
+    /// The centre of its samples, in pixels, and half the side of the square that they lie in.
     fn samples(&self) -> ([f32; 2], f32) {
         let half = 0.5 * (self.side * TILE) as f32;
         let center = [self.column, self.row].map(|tile| (tile * TILE) as f32 + half);
@@ -89,19 +106,19 @@ impl Block {
     }
 }
 
-/// Sorts strokes into tiles by quartering the canvas.
+/// Bins strokes into tiles by quartering the canvas.
 #[derive(Debug)]
 pub(super) struct Binner {
     tiles: [usize; 2],
     canvas_size: [f64; 2],
     pub(super) group: Group,
-    /// Candidates of the blocks that are being quartered, the smallest block last.
+    /// A stack of candidates: those of every block that is being quartered, the smallest last.
     pending: Vec<u32>,
     distances: Vec<f32>,
 }
 
 impl Binner {
-    /// Sorts onto a canvas of some columns and rows of tiles and of some size in pixels.
+    /// A binner for a canvas of `tiles` columns and rows, of `canvas_size` pixels.
     pub(super) fn new(tiles: [usize; 2], canvas_size: [f64; 2]) -> Self {
         Self {
             tiles,
@@ -112,8 +129,8 @@ impl Binner {
         }
     }
 
-    /// Adds a stroke on top of those before it. A stroke of no width, or with a number that is
-    /// none, touches nothing.
+    /// Adds a stroke on top of those before it. A stroke without width, or with a number that is not
+    /// finite, touches nothing.
     pub(super) fn add(&mut self, strokes: &Strokes, stroke: usize) {
         let points = strokes.points_of(stroke);
         let half_width = strokes.half_widths[stroke];
@@ -132,6 +149,7 @@ impl Binner {
         let first = self.group.chords.chords.len();
         self.group.chords.flatten(stroke, points, near);
         let chords = &self.group.chords.chords[first..];
+        // The outline cannot be resolved within a tile, so the whole canvas counts as one point.
         if half_width > MAX_HALF_WIDTH {
             let center = self.canvas_size.map(|side| 0.5 * side);
             if chords
@@ -151,7 +169,8 @@ impl Binner {
         self.quarter_all(bounds, half_width, stroke as u32);
     }
 
-    /// Starts with the blocks, at most three by three, that the stroke's bounds meet.
+    /// Starts with the blocks that the stroke's bounds meet. Their side is the next power of two of
+    /// the bounds', so there are at most two by two, and a short stroke skips the upper levels.
     fn quarter_all(&mut self, bounds: Bounds, half_width: f32, stroke: u32) {
         let tile = TILE as f64;
         let min = bounds
@@ -183,7 +202,7 @@ impl Binner {
         }
     }
 
-    /// Sorts the candidates from `first` on, which are those of the block around this one.
+    /// Bins the stroke into a block. The candidates from `first` on are those of the block around it.
     fn quarter(&mut self, block: Block, first: usize, extent: &StrokeExtent) {
         if !block.intersects(extent) {
             return;
@@ -199,6 +218,9 @@ impl Binner {
             self.emit_solid(block, extent.stroke);
             return;
         }
+        // Which chords can be nearest to a sample p? Some chord has distance D to the centre, hence at
+        // most D + R to p. The chord nearest to p is no farther from p, so at most D + 2 R from the
+        // centre. It matters only within h + w of p, so at most h + w + R from the centre.
         let farthest = (nearest + 2.0 * half_diagonal)
             .min(extent.half_width + MAX_WINDOW_RADIUS + half_diagonal);
         self.keep_within(farthest * (1.0 + ROUNDING) + ROUNDING, first..last);
@@ -213,7 +235,7 @@ impl Binner {
         self.pending.truncate(last);
     }
 
-    /// The distances from `center` to the candidates, and the least of them.
+    /// Finds the distances from `center` to the candidates, and returns the smallest.
     fn min_distance(&mut self, center: [f32; 2], first: usize, last: usize) -> f32 {
         self.distances.clear();
         let chords = &self.group.chords.chords;
@@ -227,7 +249,7 @@ impl Binner {
         min.sqrt()
     }
 
-    /// Appends those candidates that are no farther away than `farthest`.
+    /// Appends those candidates that are no farther away than `farthest` pixels.
     fn keep_within(&mut self, farthest: f32, range: Range<usize>) {
         let farthest_square = farthest * farthest;
         for (distance, position) in self.distances.iter().zip(range) {
@@ -237,11 +259,17 @@ impl Binner {
         }
     }
 
-    /// Leaves out the candidates from `first` on that a neighbour can stand in for.
+    /// Drops those candidates from `first` on for which a neighbour can stand in.
     ///
-    /// A chord whose slab, the strip across it between its ends, lies beside the block could be
-    /// nearest only with the end that faces the block. The neighbour has the same point, so the
-    /// chord is left out unless the neighbour is left out for the same point.
+    /// ```text
+    ///      :     A     :              The slab of A is the strip across it between its ends. All
+    ///      o-----------E  +-----+     samples of the block lie beyond its end E, so E is its nearest
+    ///      :           :\ |block|     point to each of them. B starts at E and offers the same point,
+    ///      :           : B+-----+     or a nearer one: A is not needed.
+    /// ```
+    ///
+    /// If the block also lies before the start of B, then B could go for the same point E; one of
+    /// the two must stay.
     fn drop_redundant_neighbors(&mut self, center: [f32; 2], half_side: f32, first: usize) {
         let chords = &self.group.chords.chords;
         let mut kept = first;
@@ -293,20 +321,21 @@ impl Binner {
     }
 }
 
-/// What stays the same while one stroke is sorted.
+/// What stays the same while one stroke is binned.
 #[derive(Debug)]
 struct StrokeExtent {
-    /// The first column and row of tiles within the stroke's bounds, and those after the last.
+    /// The first column and row of tiles within the stroke's bounds, and the ones after the last.
     min: [usize; 2],
     max: [usize; 2],
     half_width: f32,
     stroke: u32,
 }
 
-/// Room for the rounding of distances, in pixels and as a part of the distance.
+/// Room for the rounding of distances, absolute in pixels and relative to the distance: a chord too
+/// many costs a little time, a chord too few would be a hole.
 const ROUNDING: f32 = 1e-4;
 
-/// Whether a chord of any size comes as near to `center` as `distance`.
+/// Whether a chord of any size comes within `distance` pixels of `center`.
 fn is_within(chord: &Chord, center: [f64; 2], distance: f32) -> bool {
     let [x, y] = [0, 1].map(|axis| center[axis] - f64::from(chord.start[axis]));
     let [right, down] = chord.vector.map(f64::from);
@@ -328,8 +357,9 @@ fn square_distance(chord: &Chord, position: [f32; 2]) -> f32 {
     x * x + y * y
 }
 
-/// The least and the greatest place along a chord, 0 at its start and 1 at its end, above which a
-/// sample of a block can lie.
+/// The smallest and the largest position along a chord, 0 at its start and 1 at its end, on which a
+/// sample of a block is projected. For a box, the projection's half range is the sum over the axes
+/// of its half side times the absolute part of the direction.
 fn slab(chord: &Chord, center: [f32; 2], half_side: f32) -> [f32; 2] {
     let [x, y] = chord.vector;
     let along = (center[0] - chord.start[0]) * x + (center[1] - chord.start[1]) * y;

@@ -1,46 +1,62 @@
-//! Cubic segments to chords: straight pieces close enough to the curve that nobody sees the
-//! difference. The distance to a curve changes by no more than the curve is moved, so the outline
-//! of a stroke is as close to the true one as the chords are to the curve.
+//! Flattens cubic segments into chords: straight pieces so close to the curve that the difference
+//! cannot be seen. Replacing a curve by one that lies within `e` of it changes no distance to it
+//! by more than `e`, so the outline of a stroke is as accurate as its flattened centre line.
 //!
-//! Chords between points of the curve would all lie on its inner side. Where two chords of a piece
-//! meet they are moved outwards, so that the curve lies on both sides of them in equal parts; what
-//! then remains shrinks with the fourth power of their length instead of the second, also in the
-//! gradient.
+//! Chords between points of the curve would all lie on its inner side, which makes every bend a
+//! little too tight, in the picture and in its gradient. The joints between chords
+//! are therefore moved outwards, until the curve lies on both sides of the chords in equal parts:
+//!
+//! ```text
+//!   joints on the curve                joints moved outwards
+//!
+//!        __--o--__   curve                      o          h^2/12 |B''| outside
+//!      o-----------o chord                __--''  ``--__
+//!      h^2/8 |B''| inside               o''            ``o  h^2/24 |B''| inside
+//! ```
+//!
+//! Here `h` is the parameter's step and `B''` the second derivative. Over one chord the gap of a
+//! parabola is `u (1 - u) h^2 |B''| / 2`, `u` from 0 to 1: 1/8 in the middle, 1/12 on average. With
+//! the average taken away, what remains shrinks with the fourth power of `h` instead of the
+//! second. A moved joint is still a weighted sum of control points, so its gradient is exact.
 
 use crate::scene::Point;
 
-/// The farthest that a chord between points of the curve may lie from it, in pixels; the chords
-/// as they are moved lie at most two thirds of that away.
+/// The largest allowed distance between the curve and a chord whose ends lie on it, in pixels.
+/// With the joints moved outwards the distance is at most two thirds of that (1/12 to 1/8).
 const TOLERANCE: f64 = 0.06;
 
-/// Even a straight segment gets this many chords: moving its inner control points bends it.
+/// Even a straight segment gets this many chords: with a single one its inner control points would
+/// have no weight in any joint, hence no gradient, and the segment could never learn to bend.
 const MIN_CHORDS_PER_PIECE: f64 = 4.0;
 
-/// More chords than this are not cut from one piece of a curve: the piece is halved first, and a
-/// half that cannot touch the canvas costs nothing more.
+/// A piece of a curve that needs more chords than this is halved first: a half that cannot touch
+/// the canvas is then dropped before any of its chords is made.
 const MAX_CHORDS_PER_PIECE: f64 = 32.0;
 
-/// Halvings of one segment, enough for the largest finite coordinates.
+/// The maximum depth of halving. Each halving divides the second differences of the points
+/// by 4, so 72 are enough for the largest finite coordinates, about 2^128.
 const MAX_HALVINGS: u32 = 72;
 
-/// A segment gets no more chords than this; only strokes of thousands of pixels could ask for it.
+/// The maximum number of chords of one segment. Only strokes that run over the canvas many times,
+/// thousands of pixels long, could need more.
 const MAX_CHORDS_PER_SEGMENT: usize = 4096;
 
-/// One straight piece of a stroke's centre line.
+/// A piece of the flattened centre line of a stroke: a straight line between two joints.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Chord {
     /// Where it starts, in canvas pixels.
     pub(super) start: Point,
-    /// From its start to its end.
+    /// From its start to its end, in pixels.
     pub(super) vector: Point,
-    /// One over its squared length, or 0 for a chord without length.
+    /// One over its squared length; 0 for a chord without length, whose nearest point is then
+    /// always its start, without a division by zero.
     pub(super) inverse_square: f32,
-    /// Whether the chord before it in the list ends where this one starts.
+    /// Whether the previous chord in the list ends where this one starts.
     pub(super) continues: bool,
 }
 
 impl Chord {
-    /// Its start and its end.
+    /// Its start and its end, in canvas pixels.
     pub(super) fn ends(&self) -> [[f64; 2]; 2] {
         let start = self.start.map(f64::from);
         let vector = self.vector.map(f64::from);
@@ -48,20 +64,21 @@ impl Chord {
     }
 }
 
-/// How a chord depends on control points.
+/// How the ends of a chord depend on control points: linearly, with these weights. The backward
+/// pass multiplies by their transpose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ChordWeights {
     /// The stroke.
     pub(super) stroke: u32,
     /// The first of four control points, counted from the stroke's first.
     pub(super) first_point: u32,
-    /// How much of each control point is in the chord's start.
+    /// The weight of each control point in the chord's start.
     pub(super) start: [f32; 4],
-    /// How much of each control point is in the chord's end.
+    /// The weight of each control point in the chord's end.
     pub(super) end: [f32; 4],
 }
 
-/// An upright box in canvas pixels.
+/// An axis-aligned box in canvas pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
     pub(super) min: [f64; 2],
@@ -69,7 +86,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The box around some points, without points an empty one.
+    /// The smallest box around some points; without points an empty one, which meets no other.
     pub(super) fn around(points: impl IntoIterator<Item = [f64; 2]>) -> Self {
         let empty = Self {
             min: [f64::INFINITY; 2],
@@ -93,20 +110,29 @@ impl Bounds {
         (0..2).all(|axis| self.min[axis] <= other.max[axis] && other.min[axis] <= self.max[axis])
     }
 
-    /// The part of the line from `start` to `end` inside the box, as fractions of its length
-    /// (Liang and Barsky).
+    /// The part of the line from `start` to `end` that lies inside the box, as two fractions of
+    /// its length, or `None` (Liang and Barsky, "A New Concept and Method for Line Clipping", ACM
+    /// Transactions on Graphics 3(1), 1984).
+    ///
+    /// ```text
+    ///               |        |
+    ///      start o--E--------L-----o end       the line is inside between the last of its
+    ///               |  box   |                 entries E and the first of its exits L
+    /// ```
     fn clip(&self, start: [f64; 2], end: [f64; 2]) -> Option<[f64; 2]> {
         let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
         for axis in 0..2 {
             let delta = end[axis] - start[axis];
             let to_min = self.min[axis] - start[axis];
             let to_max = self.max[axis] - start[axis];
+            // Parallel to these two sides: between them everywhere or nowhere.
             if delta == 0.0 {
                 if to_min > 0.0 || to_max < 0.0 {
                     return None;
                 }
                 continue;
             }
+            // Where the line crosses the two sides; which one it enters by depends on its direction.
             let (first, last) = (to_min / delta, to_max / delta);
             enter = enter.max(first.min(last));
             leave = leave.min(first.max(last));
@@ -130,13 +156,13 @@ struct Flattener<'a> {
     stroke: u32,
     first_point: u32,
     output: &'a mut Chords,
-    /// Chords before the segment, which do not count for its limit.
+    /// The number of chords before the segment, which do not count towards its limit.
     before: usize,
-    /// The end of the last chord where nothing was cut off after it.
+    /// The end of the last chord, unless something was cut off after it.
     last_end: Option<[f64; 2]>,
 }
 
-/// A place on a segment: its position and how much of each control point is in it.
+/// A point where chords meet: its position and the weight of each control point in it.
 #[derive(Debug, Clone, Copy)]
 struct Joint {
     position: [f64; 2],
@@ -144,7 +170,8 @@ struct Joint {
 }
 
 impl Joint {
-    /// The point at a part of the line to another joint.
+    /// The point at the fraction `part` of the way to another joint. Weights are interpolated like
+    /// the position, so a chord that is clipped still has an exact gradient.
     fn lerp(&self, other: &Self, part: f64) -> Self {
         let between = |a: f64, b: f64| a + part * (b - a);
         Self {
@@ -154,7 +181,8 @@ impl Joint {
     }
 }
 
-/// A part of a segment: its own control points, and which part it is.
+/// A part of a segment: its own control points, and its range of the segment's parameter. The
+/// points give accurate positions, the range gives weights of the segment's control points.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     points: [[f64; 2]; 4],
@@ -163,8 +191,8 @@ struct Piece {
 }
 
 impl Chords {
-    /// Appends the chords of a stroke of `1 + 3 n` control points; what lies outside `clip_box` is
-    /// left out.
+    /// Appends the chords of a stroke of `1 + 3 n` control points. What lies outside `clip_box` is
+    /// left out: it costs nothing, and its coordinates would be too coarse in single precision.
     pub(super) fn flatten(&mut self, stroke: usize, points: &[Point], clip_box: Bounds) {
         let mut flattener = Flattener {
             clip_box,
@@ -186,7 +214,7 @@ impl Chords {
         }
     }
 
-    /// Forgets all chords but the first `count`.
+    /// Drops all chords but the first `count`.
     pub(super) fn truncate(&mut self, count: usize) {
         self.chords.truncate(count);
         self.weights.truncate(count);
@@ -195,6 +223,7 @@ impl Chords {
 
 impl Flattener<'_> {
     fn flatten_piece(&mut self, piece: Piece, halvings: u32) {
+        // A Bézier curve lies within the convex hull of its control points, hence within their box.
         if !self.clip_box.intersects(&Bounds::around(piece.points))
             || self.output.chords.len() - self.before >= MAX_CHORDS_PER_SEGMENT
         {
@@ -213,6 +242,8 @@ impl Flattener<'_> {
 
     fn subdivide(&mut self, piece: &Piece, count: u32) {
         let step = 1.0 / f64::from(count);
+        // The ends of a piece stay on the curve: there the next piece has chords of another length,
+        // or the stroke ends, and a moved end would lengthen or shorten it.
         let mut start = piece.joint(0.0, 0.0);
         for index in 1..count {
             let end = piece.joint(f64::from(index) * step, step);
@@ -227,6 +258,7 @@ impl Flattener<'_> {
             self.last_end = None;
             return;
         };
+        // Compared exactly: neighbouring chords share the very same joint, or none.
         let continues = enter <= 0.0 && self.last_end == Some(start.position);
         let first = if enter <= 0.0 {
             *start
@@ -261,8 +293,8 @@ impl Flattener<'_> {
 }
 
 impl Piece {
-    /// The joint of chords at a part of the piece's parameter, 0 to 1. The chords go on for `step`
-    /// on both sides of it; at an end of the piece that is 0.
+    /// The joint at the fraction `part` of the piece's parameter, 0 to 1, between chords that each
+    /// span `step` of it. With a step of 0 the joint lies on the curve.
     fn joint(&self, part: f64, step: f64) -> Joint {
         let width = self.to - self.from;
         let local = joint_weights(part, step);
@@ -276,12 +308,16 @@ impl Piece {
     }
 }
 
-/// A chord with a smaller squared length counts as a point.
+/// A chord with a smaller squared length counts as a point: positions in single precision are
+/// coarser than a millionth of a pixel.
 const MIN_SQUARE_LENGTH: f64 = 1e-12;
 
-/// How many equal parts of the parameter keep the chords within the tolerance: a chord of a curve
-/// deviates by at most 1/8 of the second derivative, times the square of the parameter's step; the
-/// second derivative of a cubic is at most 6 times the larger second difference of its points.
+/// How many equal steps of the parameter keep the chords within the tolerance.
+///
+/// A chord lies at most `h^2 / 8 max |B''|` from its curve (the error of linear interpolation), and
+/// the second derivative of a cubic Bézier curve is a blend of 6 times the two second differences
+/// of its points. With `h = 1 / n`: `6/8 bend / n^2 <= TOLERANCE` (Wang's formula; Goldman, in
+/// "Pyramid Algorithms", 2003, section 5.6.3).
 fn chord_count(points: &[[f64; 2]; 4]) -> f64 {
     let bend = |a: [f64; 2], b: [f64; 2], c: [f64; 2]| {
         (a[0] - 2.0 * b[0] + c[0]).hypot(a[1] - 2.0 * b[1] + c[1])
@@ -315,11 +351,14 @@ fn halves(piece: &Piece) -> [Piece; 2] {
     ]
 }
 
-/// How much of each control point is in the joint at `parameter` of chords that go on for `step`
-/// on both sides: the point of the curve (Bernstein's weights) less 1/12 of the second derivative
-/// times the square of the step, which is how far the chords lie inside the curve on average.
+/// The weight of each control point in the joint at `parameter` between chords that each span
+/// `step`: `B(t) - h^2/12 B''(t)`, which is the curve's point moved outwards by the average
+/// distance of the chords from the curve.
+///
+/// `B` has Bernstein's weights; `B'' = 6 ((1 - t) (P0 - 2 P1 + P2) + t (P1 - 2 P2 + P3))`.
 fn joint_weights(parameter: f64, step: f64) -> [f64; 4] {
     let (t, rest) = (parameter, 1.0 - parameter);
+    // -1/12 h^2 times the factor 6 of the second derivative.
     let outward = -0.5 * step * step;
     [
         rest * rest * rest + outward * rest,

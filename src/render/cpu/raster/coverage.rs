@@ -1,4 +1,17 @@
-//! How much of the pixels of a tile a stroke covers, and how that changes with the stroke.
+//! The coverage of the pixels of a tile by a stroke, with or without a tape for the backward pass.
+//!
+//! A stroke is the union of all discs of its half width around its centre line: round caps and joins
+//! follow from the distance alone, because near an end, or on the outer side of a bend, the nearest
+//! point is an end of a chord, and the points at one distance from it form an arc. A point where
+//! the stroke crosses itself has one nearest point like any other, so it is covered once.
+//!
+//! ```text
+//!      .---------------.
+//!    /                   \     <- cap: the nearest point is the end o of the chord
+//!   (     o=========o     )
+//!    \                   /     <- side: the nearest point lies inside the chord
+//!      '---------------'
+//! ```
 #![expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
@@ -13,27 +26,29 @@ use super::edge::{Pen, WINDOW_RADIUS};
 use super::lanes::{Plane, TILE, ZEROS, by_pixel};
 use super::nearest::{LocalChord, Nearest, SampleGrid, min_square_distances, nearest_points};
 
-/// Strokes with smaller half widths, in pixels, are sampled at four by four places in every pixel,
-/// the others at two by two: a smaller window sees less of how an end is rounded.
+/// Strokes with smaller half widths, in pixels, get four by four samples a pixel, the others two by
+/// two. A window takes the outline for a straight line; the radius of a cap must be large against
+/// it, so thin strokes need smaller windows, hence more samples.
 const THIN_BELOW: f32 = 1.0;
 
-/// Lines of samples in a tile at most.
+/// The maximum number of lines of samples in a tile: 8 rows of pixels, 4 rows of samples in each,
+/// 2 lines for the 4 samples of a pixel in a row.
 const MAX_LINES: usize = 64;
 
-/// How far a sample can see at most.
+/// The largest radius of a window, in pixels: that of two by two samples, half a pixel apart.
 pub(super) const MAX_WINDOW_RADIUS: f32 = WINDOW_RADIUS / 2.0;
 
-/// No sample lies closer to the edge of its pixel than this.
+/// No sample lies closer to the edge of its pixel than this: half a step of four by four samples.
 pub(super) const SAMPLE_INSET: f32 = 0.125;
 
-/// A stroke's outline against a tile.
+/// The outline of a stroke on a tile.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
-    /// The chords that can be nearest to a sample of the tile, seen from the tile's corner.
+    /// The chords that can be nearest to a sample of the tile, relative to the tile's corner.
     pub(super) chords: Vec<LocalChord>,
     pub(super) samples: SampleGrid,
     pen: Pen,
-    /// The rows of pixels that the stroke can touch.
+    /// The rows of pixels that the stroke can touch, 0 to 8.
     rows: Range<usize>,
 }
 
@@ -53,8 +68,8 @@ impl Outline {
         self.rows.clone()
     }
 
-    /// Takes the place of another outline, and its memory: a stroke around some chords, on the
-    /// tile with its first corner at `corner`.
+    /// Becomes the outline of a stroke around some chords, on the tile whose top left corner is at
+    /// `corner` in canvas pixels; keeps the memory of the previous outline.
     pub(super) fn set<'a>(
         &mut self,
         chords: impl Iterator<Item = &'a Chord>,
@@ -74,12 +89,12 @@ impl Outline {
         for chord in &self.chords {
             (top, bottom) = (top.min(chord.top), bottom.max(chord.bottom));
         }
-        // A cast from a float cuts off what follows the point and stops at the integer's range.
+        // A cast from a float truncates and saturates, so even infinite limits end up in the tile.
         let last = ((bottom + 1.0).max(0.0) as usize).min(TILE);
         self.rows = (top.max(0.0) as usize).min(last)..last;
     }
 
-    /// The part of a pixel that one of its samples stands for.
+    /// The weight of one sample in its pixel's mean.
     fn sample_weight(&self) -> f32 {
         1.0 / f32::from(self.samples.per_axis * self.samples.per_axis)
     }
@@ -100,8 +115,7 @@ impl Outline {
         }
     }
 
-    /// The coverage of the pixels of a tile in the rows that the stroke can touch, and how it
-    /// changes.
+    /// The same coverage, with everything that the backward pass needs.
     #[inline(always)]
     pub(super) fn cover_with_tape<S: Simd>(&self, simd: S, tape: &mut CoverageTape) {
         tape.lines.resize(self.samples.lines(), Nearest::NOTHING);
@@ -134,18 +148,19 @@ impl Outline {
     }
 }
 
-/// The coverage of the pixels of a tile by a stroke, and how it changes. Rows that the stroke does
-/// not touch have no meaning.
+/// The coverage of the pixels of a tile by a stroke, and its derivatives. Rows that the stroke does
+/// not touch hold old values.
 #[derive(Debug, Clone)]
 pub(super) struct CoverageTape {
     /// The covered part of each pixel, 0 to 1.
     pub(super) coverage: Plane,
-    /// The change of that by the half width.
+    /// Its derivative with respect to the half width, per pixel.
     pub(super) d_half_width: Plane,
     /// For each line of samples the nearest points, with `dx` and `dy` replaced by
     /// the derivatives of the pixel's coverage when they move right and down.
     pub(super) lines: Vec<Nearest>,
-    /// Whether a line sees anything of the outline.
+    /// Whether the outline crosses a window of the line. Elsewhere the coverage is 0 or 1 and all
+    /// derivatives are 0, so the backward pass skips the line.
     pub(super) is_edge: [bool; MAX_LINES],
 }
 

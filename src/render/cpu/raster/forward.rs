@@ -1,4 +1,4 @@
-//! Strokes to a picture, tile by tile.
+//! The forward pass: strokes to a picture, tile by tile.
 
 use std::ops::Range;
 
@@ -14,15 +14,6 @@ use crate::scene::{Canvas, Picture, Rgba, Strokes};
 /// The colour of the pixels of a tile: a plane for each channel.
 pub(super) type TileColor = [Plane; 3];
 
-/// The strokes on a tile that can be seen: nothing shows below an opaque stroke that covers it.
-pub(super) fn visible<'a>(bins: &'a TileBins, strokes: &Strokes, tile: usize) -> &'a [TileStroke] {
-    let tile_strokes = bins.strokes_on(tile);
-    let hides = |tile_stroke: &TileStroke| {
-        tile_stroke.is_solid() && strokes.colors[tile_stroke.stroke as usize][3] >= 1.0
-    };
-    &tile_strokes[tile_strokes.iter().rposition(hides).unwrap_or(0)..]
-}
-
 /// Paints strokes, binned into tiles, over the canvas.
 pub(super) fn forward(bins: &TileBins, strokes: &Strokes, canvas: &Canvas) -> Picture {
     let (width, height) = (canvas.width as usize, canvas.height as usize);
@@ -34,12 +25,13 @@ pub(super) fn forward(bins: &TileBins, strokes: &Strokes, canvas: &Canvas) -> Pi
             .unwrap_or_default()
             .par_chunks_mut(TILE * width)
     };
+    // One task a row of tiles: a band of rows of pixels in each of the three planes.
     let bands = (plane(), plane(), plane());
     bands.into_par_iter().enumerate().for_each_init(
-        || Forward::new(bins, strokes, canvas),
+        || Forward::new(TilePainter::new(bins, strokes, canvas)),
         |forward, (row, (red, green, blue))| {
             for column in 0..bins.tiles[0] {
-                forward.paint(column, row);
+                forward.tile([column, row]);
                 for (channel, band) in [&mut *red, &mut *green, &mut *blue].into_iter().enumerate()
                 {
                     paste(&forward.colors[channel], band, width, column * TILE);
@@ -59,68 +51,119 @@ fn paste(tile: &Plane, band: &mut [f32], width: usize, left: usize) {
     }
 }
 
-/// Paints one tile after the other.
+/// Paints one tile after the other, without a tape.
 #[derive(Debug)]
 struct Forward<'a> {
-    bins: &'a TileBins,
-    strokes: &'a Strokes,
-    background: [f32; 3],
-    level: Level,
+    painter: TilePainter<'a>,
     outline: Outline,
     coverage: Plane,
     colors: TileColor,
 }
 
 impl<'a> Forward<'a> {
-    fn new(bins: &'a TileBins, strokes: &'a Strokes, canvas: &Canvas) -> Self {
+    fn new(painter: TilePainter<'a>) -> Self {
         Self {
-            bins,
-            strokes,
-            background: canvas.background.channels(),
-            level: Level::new(),
+            painter,
             outline: Outline::nothing(),
             coverage: ZEROS,
             colors: [ZEROS; 3],
         }
     }
 
-    fn paint(&mut self, column: usize, row: usize) {
-        self.colors = self.background.map(|channel| [[channel; TILE]; TILE]);
-        let corner = [column, row].map(|tile| (tile * TILE) as f32);
-        let tile = row * self.bins.tiles[0] + column;
-        for tile_stroke in visible(self.bins, self.strokes, tile) {
-            let color = self.strokes.colors[tile_stroke.stroke as usize];
-            let Self {
-                outline,
-                coverage,
-                colors,
-                level,
-                ..
-            } = self;
-            if tile_stroke.is_solid() {
-                dispatch!(*level, simd => composite(simd, colors, &SOLID, 0..TILE, color));
+    fn tile(&mut self, tile: [usize; 2]) {
+        let painter = self.painter;
+        self.colors = painter.background();
+        // Painter's order is fixed by the strokes alone, never by the threads: `over` does not commute.
+        for stroke in painter.visible(tile) {
+            let color = painter.color(stroke);
+            if stroke.is_solid() {
+                painter.composite(&mut self.colors, &SOLID, 0..TILE, color);
             } else if color[3] > 0.0 {
-                let half_width = self.strokes.half_widths[tile_stroke.stroke as usize];
-                outline.set(self.bins.candidates(tile_stroke), half_width, corner);
-                dispatch!(*level, simd => {
-                    outline.cover(simd, coverage);
-                    composite(simd, colors, coverage, outline.rows(), color);
-                });
+                painter.set_outline(&mut self.outline, stroke, tile);
+                let Self {
+                    outline, coverage, ..
+                } = self;
+                dispatch!(painter.level, simd => outline.cover(simd, coverage));
+                painter.composite(&mut self.colors, &self.coverage, self.outline.rows(), color);
             }
         }
     }
 }
 
-/// Every pixel of a tile covered.
+/// What the forward and the backward pass paint tiles from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TilePainter<'a> {
+    pub(super) bins: &'a TileBins,
+    /// The instruction set of the machine.
+    pub(super) level: Level,
+    strokes: &'a Strokes,
+    background: [f32; 3],
+}
+
+impl<'a> TilePainter<'a> {
+    /// A painter of strokes that are binned already.
+    pub(super) fn new(bins: &'a TileBins, strokes: &'a Strokes, canvas: &Canvas) -> Self {
+        Self {
+            bins,
+            level: Level::new(),
+            strokes,
+            background: canvas.background.channels(),
+        }
+    }
+
+    /// A tile of bare canvas.
+    pub(super) fn background(&self) -> TileColor {
+        self.background.map(|channel| [[channel; TILE]; TILE])
+    }
+
+    /// The strokes on the tile in a column and a row that can be seen, the lowest first: nothing
+    /// shows below an opaque stroke that covers the tile.
+    ///
+    /// The hidden strokes have no gradient, as nothing of them is in the picture. The opaque stroke
+    /// itself gets the gradient of its opacity as if it lay on the bare canvas.
+    pub(super) fn visible(&self, [column, row]: [usize; 2]) -> &'a [TileStroke] {
+        let strokes = self.bins.strokes_on(row * self.bins.tiles[0] + column);
+        let hides = |stroke: &TileStroke| stroke.is_solid() && self.color(stroke)[3] >= 1.0;
+        &strokes[strokes.iter().rposition(hides).unwrap_or(0)..]
+    }
+
+    /// The color of a stroke.
+    pub(super) fn color(&self, stroke: &TileStroke) -> Rgba {
+        self.strokes.colors[stroke.stroke as usize]
+    }
+
+    /// Turns an outline into that of a stroke on the tile in a column and a row.
+    pub(super) fn set_outline(&self, outline: &mut Outline, stroke: &TileStroke, tile: [usize; 2]) {
+        let half_width = self.strokes.half_widths[stroke.stroke as usize];
+        // Relative to the tile's corner coordinates are small, where single precision is finest.
+        let corner = tile.map(|index| (index * TILE) as f32);
+        outline.set(self.bins.candidates(stroke), half_width, corner);
+    }
+
+    /// Composites one stroke over some rows of a tile.
+    pub(super) fn composite(
+        &self,
+        colors: &mut TileColor,
+        coverage: &Plane,
+        rows: Range<usize>,
+        color: Rgba,
+    ) {
+        dispatch!(self.level, simd => composite(simd, colors, coverage, rows, color));
+    }
+}
+
+/// The coverage of a tile that a stroke covers wholly.
 pub(super) const SOLID: Plane = [[1.0; TILE]; TILE];
 
-/// Lays one stroke over some rows of a tile: `below (1 - paint) + paint color`.
+/// Composites one stroke over some rows of a tile: `below (1 - paint) + paint color`, where `paint`
+/// is coverage times opacity. This is the operator `over` for straight colors (Porter and Duff,
+/// "Compositing Digital Images", SIGGRAPH 1984) on an opaque canvas, as SVG viewers blend in sRGB.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
 )]
 #[inline(always)]
-pub(super) fn composite<S: Simd>(
+fn composite<S: Simd>(
     simd: S,
     colors: &mut TileColor,
     coverage: &Plane,

@@ -2,7 +2,7 @@
 //! noise.
 //!
 //! A stroke is the union of all discs of its half width along its curve, as in SVG with round caps
-//! and joins: where it crosses itself it is not painted twice. `chord` cuts curves into straight
+//! and joins: where it crosses itself it is not painted twice. `chord` flattens curves into straight
 //! pieces, `binner` and `tile_bins` find the tiles that each stroke touches and the few chords that
 //! matter there, `nearest` finds for every sample of a pixel the nearest point of the centre
 //! line, `edge` and `coverage` turn that distance into the covered part of the pixel. `forward`
@@ -68,15 +68,15 @@ impl Painting {
         self.picture
     }
 
-    /// The gradient of a loss by every number of the strokes, from its gradient by the picture
-    /// (`[3, H, W]`, per value): points and half widths per pixel, colours per unit.
+    /// The gradient of a loss with respect to every number of the strokes, from its gradient with
+    /// respect to the picture (`[3, H, W]`): points and half widths per pixel, colours per unit.
     ///
     /// The gradient is that of the picture itself, in closed form; the same input gives the same
-    /// bytes on any number of threads. The gradient by a number of a stroke that is not painted is
-    /// 0; that by a colour outside 0 to 1 is the one at the nearest colour that is inside.
+    /// bytes on any number of threads. A stroke that is not painted has a gradient of 0; a colour outside
+    /// 0 to 1 has the gradient of the nearest colour that is inside.
     ///
     /// # Panics
-    /// When the gradient has not the size of the picture.
+    /// If the gradient has another size than the picture.
     pub fn gradient(&self, picture_gradient: &Picture) -> StrokeGradient {
         assert_eq!(
             (picture_gradient.width(), picture_gradient.height()),

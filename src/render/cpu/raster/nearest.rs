@@ -1,4 +1,8 @@
-//! The nearest point of a stroke's centre line, for lines of samples at once.
+//! The nearest point of a stroke's centre line, for a whole line of samples at once.
+//!
+//! The inner loop runs over chords and lines of 16 samples: it projects the samples on the chord
+//! and keeps the smallest distance. There is no branch in it, and neighbouring samples share a
+//! row, so that their `y` is a scalar.
 #![expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
@@ -11,16 +15,30 @@ use fearless_simd::{Select, Simd, SimdBase, f32x16};
 use super::chord::Chord;
 use super::lanes::{Line, TILE};
 
-/// How the pixels of a tile are sampled: `per_axis` by `per_axis` places in each, 2 or 4.
+/// How the pixels of a tile are sampled: on a grid of `per_axis` by `per_axis` samples in each, 2 or
+/// 4.
 ///
-/// Lines are numbered downwards, first those of the leftmost two samples of every pixel.
+/// A line holds two samples of each of the eight pixels of a row. With 2 samples per axis that is
+/// all of them; with 4 there are two sets of lines, one for the left half of every pixel and one
+/// for the right half:
+///
+/// ```text
+///   one pixel, 2 per axis         one pixel, 4 per axis
+///
+///   +-----------+                 +-----------+
+///   |  0     0  |                 | 0 0 32 32 |      numbers of the lines in a tile:
+///   |           |                 | 1 1 33 33 |      downwards, one set after the other
+///   |  1     1  |                 | 2 2 34 34 |
+///   +-----------+                 | 3 3 35 35 |
+///                                 +-----------+
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SampleGrid {
     pub(super) per_axis: u8,
 }
 
 impl SampleGrid {
-    /// All lines in a tile.
+    /// The number of lines in a tile.
     pub(super) fn lines(self) -> usize {
         self.height() * usize::from(self.per_axis / 2)
     }
@@ -60,11 +78,12 @@ impl SampleSet {
         first + rows.start * per_axis..first + rows.end * per_axis
     }
 
-    /// The lines that a chord can matter to.
+    /// The lines whose windows the stroke can meet around a chord.
     #[inline(always)]
     pub(super) fn lines_near(self, chord: &LocalChord) -> Range<usize> {
         let (height, per_axis) = (self.samples.height(), f32::from(self.samples.per_axis));
-        // A cast from a float cuts off what follows the point and stops at the integer's range.
+        // Line `i` lies at `y = (i + 0.5) / per_axis`. The first line at or below `y` is thus
+        // `y per_axis - 0.5` rounded up, and a cast truncates (and saturates).
         let line_at = |y: f32| ((y * per_axis + 0.5).max(0.0) as usize).min(height);
         let (min, max) = (line_at(chord.top), line_at(chord.bottom));
         self.first() + min..self.first() + max.max(min)
@@ -79,20 +98,20 @@ impl SampleSet {
     }
 }
 
-/// A chord seen from the first corner of a tile.
+/// A chord relative to the top left corner of a tile, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LocalChord {
     start: [f32; 2],
     vector: [f32; 2],
     inverse_square: f32,
-    /// Above this the chord matters to no sample.
+    /// Samples above this `y` are too far away from the chord.
     pub(super) top: f32,
-    /// Below this the chord matters to no sample.
+    /// Samples below this `y` are too far away from the chord.
     pub(super) bottom: f32,
 }
 
 impl LocalChord {
-    /// A chord that matters up to a distance of `radius`, seen from `corner`.
+    /// A chord that matters to samples up to a distance of `radius` pixels, relative to `corner`.
     pub(super) fn new(chord: &Chord, corner: [f32; 2], radius: f32) -> Self {
         let start = [chord.start[0] - corner[0], chord.start[1] - corner[1]];
         let end = start[1] + chord.vector[1];
@@ -105,8 +124,18 @@ impl LocalChord {
         }
     }
 
-    /// Visits the lines of a set that the chord can matter to, with its nearest points to their
-    /// samples.
+    /// Calls `visit` for the lines of a set that the chord can matter to, with the points of the
+    /// chord nearest to their samples.
+    ///
+    /// ```text
+    ///           x sample                         t = (x - S) . V / |V|^2, clamped to 0..1
+    ///           :
+    ///           : offset (dx, dy)                x - S = t V + offset
+    ///     S o---N------------o S + V
+    ///       |t V|
+    /// ```
+    ///
+    /// The code calls `t` along. Clamped to 0 or 1 it gives the ends, which round off caps and joins.
     #[inline(always)]
     fn project<S: Simd, L>(
         &self,
@@ -116,6 +145,7 @@ impl LocalChord {
         mut visit: impl FnMut(&mut L, ChordProjection<S>),
     ) {
         let [vector_x, vector_y] = self.vector;
+        // The dot product is split by axis: the part of x is the same for all lines of a set.
         let x = f32x16::load_array(simd, set.columns()) - self.start[0];
         let along_x = x * (vector_x * self.inverse_square);
         let along_y = vector_y * self.inverse_square;
@@ -141,7 +171,7 @@ impl LocalChord {
     }
 }
 
-/// The nearest points of a chord to the samples of a line.
+/// The points of a chord nearest to the samples of a line.
 #[derive(Debug, Clone, Copy)]
 struct ChordProjection<S: Simd> {
     square: f32x16<S>,
@@ -150,10 +180,11 @@ struct ChordProjection<S: Simd> {
     along: f32x16<S>,
 }
 
-/// Farther than anything that matters, while its square is still a number.
+/// Farther than any distance that matters, in pixels, while its square is still finite.
 const FAR: f32 = 1e15;
 
-/// The squared distances from the samples to the nearest of some chords, in some rows of pixels.
+/// The squared distances from the samples in some rows of pixels to the nearest of some chords:
+/// all that the forward pass needs.
 #[inline(always)]
 pub(super) fn min_square_distances<S: Simd>(
     simd: S,
@@ -180,23 +211,23 @@ pub(super) fn min_square_distances<S: Simd>(
     }
 }
 
-/// The nearest points of a stroke's centre line to the samples of a line.
+/// The points of a stroke's centre line nearest to the samples of a line.
 #[derive(Debug, Clone)]
 pub(super) struct Nearest {
-    /// The squared distances.
+    /// The squared distances, in square pixels.
     pub(super) square: Line,
-    /// From the nearest points to the samples, x.
+    /// The offset from the nearest points to the samples, x.
     pub(super) dx: Line,
-    /// From the nearest points to the samples, y.
+    /// The offset from the nearest points to the samples, y.
     pub(super) dy: Line,
-    /// Where on their chords the nearest points lie, 0 at the start, 1 at the end.
+    /// Where on their chords the nearest points lie: 0 at the start, 1 at the end.
     pub(super) along: Line,
-    /// The places of the chords among the candidates.
+    /// The positions of their chords among the candidates, as floats to be selected like the rest.
     pub(super) chord_index: Line,
 }
 
 impl Nearest {
-    /// Nothing near.
+    /// No chord near.
     pub(super) const NOTHING: Self = Self {
         square: [FAR * FAR; 2 * TILE],
         dx: [FAR; 2 * TILE],
@@ -206,7 +237,7 @@ impl Nearest {
     };
 }
 
-/// The nearest points among some chords to the samples in some rows of pixels.
+/// The points of some chords nearest to the samples in some rows of pixels, for the backward pass.
 #[inline(always)]
 pub(super) fn nearest_points<S: Simd>(
     simd: S,
@@ -226,6 +257,8 @@ pub(super) fn nearest_points<S: Simd>(
                 #[inline(always)]
                 |line, new| {
                     let square = f32x16::load_array_ref(simd, &line.square);
+                    // Strictly nearer: where two chords meet in one point, the first one keeps it, so
+                    // that the joint's gradient is counted once.
                     let is_nearer = new.square.simd_lt(square);
                     new.square.min(square).store_array(&mut line.square);
                     let choose = |new: f32x16<S>, old: &mut Line| {

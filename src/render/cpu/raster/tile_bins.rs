@@ -7,16 +7,17 @@ use super::chord::{Chord, ChordWeights};
 use super::lanes::TILE;
 use crate::scene::{Canvas, Strokes};
 
-/// Strokes that are flattened and sorted into tiles by one piece of work.
+/// The number of strokes that one parallel task flattens and bins. A group fixes the order of its
+/// chords, whichever thread works on it.
 const STROKES_PER_GROUP: usize = 8;
 
-/// Everything about strokes on a canvas that painting and its gradient share.
+/// The strokes of every tile: all that the forward and the backward pass share.
 #[derive(Debug)]
 pub(super) struct TileBins {
-    /// Tiles in a row and rows of tiles.
+    /// Columns and rows of tiles.
     pub(super) tiles: [usize; 2],
     groups: Vec<Group>,
-    /// How many chords the groups before each group have.
+    /// For each group the number of chords in the groups before it.
     first_chords: Vec<u32>,
     /// `tile_strokes[first_of_tile[tile]..first_of_tile[tile + 1]]` lie on a tile, the lowest first.
     first_of_tile: Vec<u32>,
@@ -24,7 +25,7 @@ pub(super) struct TileBins {
 }
 
 impl TileBins {
-    /// Flattens the strokes and sorts them into tiles.
+    /// Flattens the strokes and bins them into tiles.
     pub(super) fn new(strokes: &Strokes, canvas: &Canvas) -> Self {
         let tiles = [canvas.width, canvas.height].map(|side| (side as usize).div_ceil(TILE));
         let canvas_size = [canvas.width, canvas.height].map(f64::from);
@@ -63,7 +64,7 @@ impl TileBins {
         &self.tile_strokes[self.first_of_tile[tile] as usize..self.first_of_tile[tile + 1] as usize]
     }
 
-    /// The number of chords of all strokes.
+    /// The number of chords of all strokes together.
     pub(super) fn chord_count(&self) -> usize {
         self.groups
             .iter()
@@ -77,7 +78,7 @@ impl TileBins {
         self.groups.iter().flat_map(|group| &group.chords.chords)
     }
 
-    /// How all chords depend on control points, in order.
+    /// How all chords depend on control points, in the order of chord ids.
     pub(super) fn weights(&self) -> impl Iterator<Item = &ChordWeights> {
         self.groups.iter().flat_map(|group| &group.chords.weights)
     }
@@ -91,7 +92,7 @@ impl TileBins {
             .map(|index| &group.chords.chords[*index as usize])
     }
 
-    /// The indices of the same chords among all chords.
+    /// The ids of the same chords: their indices among the chords of all strokes.
     pub(super) fn chord_ids(&self, tile_stroke: &TileStroke) -> impl Iterator<Item = u32> {
         let group = tile_stroke.stroke as usize / STROKES_PER_GROUP;
         let indices = &self.groups[group].candidates[tile_stroke.candidates()];
@@ -101,8 +102,8 @@ impl TileBins {
     }
 }
 
-/// Brings the tile strokes of all groups, stroke by stroke, into the order of tiles; within a tile they
-/// stay in painter's order.
+/// Sorts the tile strokes of all groups by tile. A counting sort is stable: within a tile they stay
+/// in painter's order, in which the groups list them.
 fn by_tile(groups: &[Group], tile_count: usize) -> (Vec<u32>, Vec<TileStroke>) {
     let mut first_of_tile = vec![0_u32; tile_count + 1];
     for (tile, _) in groups.iter().flat_map(|group| &group.tile_strokes) {

@@ -1,4 +1,4 @@
-//! Tiles and the chords that matter to them.
+//! Tiles and the chords that can be nearest to their samples.
 
 use super::super::coverage::MAX_WINDOW_RADIUS;
 use super::super::lanes::TILE;
@@ -50,13 +50,13 @@ fn every_tile_has_the_chords_that_are_nearest_to_its_samples() {
                 let place =
                     [corner[0] + sample % 8, corner[1] + sample / 8].map(|p| p as f64 + 0.3);
                 let truth = distance(bins.chords(), place) - f64::from(half_width);
-                let sight = f64::from(MAX_WINDOW_RADIUS);
+                let radius = f64::from(MAX_WINDOW_RADIUS);
                 match tile_stroke {
-                    None => assert!(truth > sight, "stroke {stroke} is missing at {place:?}"),
+                    None => assert!(truth > radius, "stroke {stroke} is missing at {place:?}"),
                     Some(tile_stroke) if tile_stroke.is_solid() => {
-                        assert!(truth < -sight, "stroke {stroke} does not cover {place:?}");
+                        assert!(truth < -radius, "stroke {stroke} does not cover {place:?}");
                     }
-                    Some(tile_stroke) if truth < sight => {
+                    Some(tile_stroke) if truth < radius => {
                         let found =
                             distance(bins.candidates(tile_stroke), place) - f64::from(half_width);
                         assert!((found - truth).abs() < 1e-4, "stroke {stroke} at {place:?}");

@@ -62,7 +62,7 @@ fn chords_lie_near_their_curves() {
 }
 
 #[test]
-fn a_chord_takes_all_of_its_ends_from_control_points() {
+fn the_ends_of_chords_are_weighted_sums_of_control_points() {
     let points = [[3.0, 4.0], [50.0, 90.0], [80.0, -70.0], [99.0, 60.0]];
     let chords = chords(&points, 90.0);
     assert_eq!(chords.chords.len(), chords.weights.len());

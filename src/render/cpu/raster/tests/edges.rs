@@ -1,4 +1,4 @@
-//! What a sample sees of a stroke.
+//! The coverage of a sample's window.
 
 use fearless_simd::{Level, SimdBase, dispatch, f32x16};
 
@@ -11,23 +11,23 @@ fn coverage(pen: Pen, distance: f32) -> f32 {
 }
 
 #[test]
-fn a_sample_sees_all_within_and_nothing_without_and_half_on_the_outline() {
+fn a_window_is_covered_inside_and_not_outside_and_half_on_the_outline() {
     let pen = Pen::new(3.0, 2);
-    let sight = 0.5 * WINDOW_RADIUS;
-    for (distance, seen) in [
+    let radius = 0.5 * WINDOW_RADIUS;
+    for (distance, covered) in [
         (0.0, 1.0),
-        (3.0 - sight, 1.0),
+        (3.0 - radius, 1.0),
         (3.0, 0.5),
-        (3.0 + sight, 0.0),
+        (3.0 + radius, 0.0),
         (9.0, 0.0),
     ] {
         let found = coverage(pen, distance);
-        assert!((found - seen).abs() < 1e-6, "{found} at {distance}");
+        assert!((found - covered).abs() < 1e-6, "{found} at {distance}");
     }
 }
 
 #[test]
-fn samples_see_as_much_of_a_straight_stroke_wherever_it_lies() {
+fn the_sum_of_samples_does_not_depend_on_where_a_straight_stroke_lies() {
     for (half_width, samples_per_axis) in [(4.0, 2_u8), (1.0, 2), (0.6, 4), (0.2, 4), (0.02, 4)] {
         let pen = Pen::new(half_width, samples_per_axis);
         let step = 1.0 / f32::from(samples_per_axis);
@@ -35,18 +35,18 @@ fn samples_see_as_much_of_a_straight_stroke_wherever_it_lies() {
             let first = -10.0 + 0.1 * step * shift as f32;
             let samples =
                 (0..20 * u16::from(samples_per_axis)).map(|index| first + f32::from(index) * step);
-            let seen: f32 = samples.map(|place| step * coverage(pen, place.abs())).sum();
-            let error = (seen / (2.0 * half_width) - 1.0).abs();
+            let sum: f32 = samples.map(|place| step * coverage(pen, place.abs())).sum();
+            let error = (sum / (2.0 * half_width) - 1.0).abs();
             assert!(
                 error < 0.005,
-                "half width {half_width}, shift {shift}: {seen}"
+                "half width {half_width}, shift {shift}: {sum}"
             );
         }
     }
 }
 
 #[test]
-fn a_stroke_without_width_is_not_seen() {
+fn a_stroke_without_width_covers_nothing() {
     for distance in [0.0, 0.1, 1.0] {
         assert!(coverage(Pen::new(0.0, 4), distance).abs() < 1e-6);
     }
