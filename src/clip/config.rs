@@ -17,11 +17,11 @@ pub const CONTEXT: i64 = 77;
 pub struct ClipConfig {
     /// Length of an embedding.
     pub embed_dim: i64,
-    /// Side of the square picture that the model reads, in pixels.
+    /// Size of the square images that the model encodes, in pixels.
     pub image_size: i64,
     /// The image tower.
     pub image: ImageConfig,
-    /// Image towers of this kind, which read pictures by turns: one in every model but the embedded one.
+    /// Image towers of this kind, which take turns: one in every model but the embedded one.
     pub towers: usize,
     /// The text tower.
     pub text: TextConfig,

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// The weight file, in the safetensors format; `weights/README.md` tells its story.
+/// The weight file, in the safetensors format; `weights/README.md` says how it was made.
 pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v4.safetensors");
 
 /// Stands for a path in errors and reports.

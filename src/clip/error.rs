@@ -72,7 +72,7 @@ pub enum ClipError {
         /// The model's limit, its start and end marks included.
         limit: usize,
     },
-    /// The pictures are not of the shape that the model reads.
+    /// The pictures do not have the shape that the model encodes.
     #[error(
         "pictures are {found:?}, expected [N, 3, {image_size}, {image_size}] with N at least 1"
     )]

@@ -47,8 +47,8 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// A loaded model. Its image towers, if it has several, were trained in different ways: a drawing that they look
-/// at by turns has to convince all of them.
+/// A loaded model. Its image towers, if it has several, were trained in different ways and take turns, so a
+/// drawing has to convince all of them.
 pub struct Clip {
     config: ClipConfig,
     image: ImageEncoder,
@@ -122,7 +122,7 @@ impl Clip {
         self.config.name()
     }
 
-    /// Side of the square pictures that the model reads, in pixels.
+    /// Size of the square images that the model encodes, in pixels.
     pub fn input_size(&self) -> i64 {
         self.config.image_size
     }
@@ -185,7 +185,7 @@ impl Clip {
 
     /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
     /// [`Clip::input_size`]. Gradients flow back to the pictures. Where there are several image towers, the
-    /// first reads two pictures, the next one the next two, and so on in turn.
+    /// first encodes two pictures, the next one the next two, and so on.
     ///
     /// # Errors
     /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.

@@ -72,7 +72,7 @@ impl Block {
 
     /// The first token only, which still attends to all: `[N, L, W]` to `[N, 1, W]`.
     ///
-    /// It equals the first token of [`Block::forward`] and spares most of a last block's work.
+    /// It equals the first token of [`Block::forward`] and saves most of the work of a last block.
     pub(crate) fn forward_first(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
         let normed = self.attention_norm.forward(tokens)?;
         let queries = self.queries.forward(&normed.f_narrow(1, 0, 1)?)?;

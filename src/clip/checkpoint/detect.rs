@@ -81,7 +81,7 @@ pub fn shapes<'a>(tensors: &'a BTreeMap<String, Tensor>, branch: &str) -> Vec<(&
     own.collect()
 }
 
-/// Where the weights of an image tower lie, the first being number 0: `visual`, as OpenAI calls it, then
+/// The prefix of the weights of an image tower, the first being number 0: `visual`, as in OpenAI's files, then
 /// `visual_2` and so on.
 pub fn tower_branch(tower: usize) -> String {
     match tower {
@@ -131,7 +131,7 @@ fn resnet(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
     ))
 }
 
-/// Nothing in the shapes tells where a stage begins or how large a picture is: the header does.
+/// The shapes do not show where a stage begins or how large an image is; the header says it.
 fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
     let [stem, ..] = checkpoint.shape::<4>("visual.stem.weight")?;
     let [head, ..] = checkpoint.shape::<4>("visual.head.weight")?;
@@ -183,7 +183,7 @@ fn heads(checkpoint: &Checkpoint, key: &str, width: i64) -> Result<i64, ClipErro
         None => (width / HEAD_WIDTH).max(1),
     };
     if heads < 1 || width % heads != 0 {
-        return Err(checkpoint.unknown(format!("width {width} cannot be shared by {heads} heads")));
+        return Err(checkpoint.unknown(format!("width {width} is not divisible by {heads} heads")));
     }
     Ok(heads)
 }
@@ -193,10 +193,10 @@ fn square_root(number: i64) -> Option<i64> {
     (root > 0 && root * root == number).then_some(root)
 }
 
-/// The header's word, else that of a configuration beside the file, else OpenAI's habit.
+/// The header's value, else that of a configuration beside the file, else OpenAI's default.
 ///
 /// # Errors
-/// When the header's word is unknown.
+/// When the header's value is unknown.
 pub fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
     match checkpoint.metadata.get("activation").map(String::as_str) {
         Some("gelu") => Ok(Activation::Gelu),
