@@ -6,7 +6,8 @@
 //! - D is U or lies within U: allowed. A module may use its own children.
 //! - Otherwise the child of A that holds D has to be listed in A above the child of A that holds U.
 //! - D is A itself: what a `mod.rs` or `lib.rs` defines counts as listed below all its children, so they
-//!   may not use it. What it only re-exports counts as lying where it is defined.
+//!   may not use it. What it only re-exports counts as lying where it is defined. In a folder `tests`, the `mod.rs` is what its tests
+//!   share, and counts as listed above them.
 //!
 //! Test code obeys the same rule: a `mod tests;` has its place in the list, and an inline module belongs to
 //! its file. Paths in macro calls and in attributes are read as well; paths in documentation are not.

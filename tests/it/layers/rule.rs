@@ -55,6 +55,10 @@ fn fault(tree: &Tree, user: Id, target: Target) -> Option<String> {
         return None;
     };
     let Some(&used) = useds.get(shared) else {
+        // The `mod.rs` of a `tests` folder is what its tests share.
+        if tree.modules[ancestor].name == "tests" {
+            return None;
+        }
         let defines = format!(
             "which the file of {} defines for its own use",
             tree.path(ancestor)
