@@ -1,0 +1,108 @@
+//! The tensors of one weight file, under OpenAI's names whatever the file calls them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tch::Tensor;
+
+use crate::clip::error::ClipError;
+
+/// Bytes of a weight file that we agree to hold in memory; the largest CLIP has about 5 GB.
+const LARGEST_FILE: u64 = 16 << 30;
+
+/// Named tensors on the CPU, and what the file says about itself.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// The file, for errors.
+    pub file: PathBuf,
+    /// Tensors of whichever float kind the file has.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Facts in the file's header, such as `activation`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// A tensor's shape, if it has `DIMS` dimensions.
+    ///
+    /// # Errors
+    /// When it is missing or has another number of dimensions.
+    pub fn shape<const DIMS: usize>(&self, name: &str) -> Result<[i64; DIMS], ClipError> {
+        let found = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| self.missing(name, &[-1; DIMS]))?
+            .size();
+        <[i64; DIMS]>::try_from(found).map_err(|found| self.wrong_shape(name, found, &[-1; DIMS]))
+    }
+
+    /// How many of `prefix0`, `prefix1`, ... the file has without a gap.
+    pub fn count(&self, prefix: &str) -> i64 {
+        let present = |index: &i64| {
+            let start = format!("{prefix}{index}.");
+            self.tensors
+                .range(start.clone()..)
+                .next()
+                .is_some_and(|(name, _)| name.starts_with(&start))
+        };
+        (0..self.tensors.len() as i64).take_while(present).count() as i64
+    }
+
+    /// A copy of a tensor's handle, if it has this shape.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn tensor(&self, name: &str, expected: &[i64]) -> Result<Tensor, ClipError> {
+        let tensor = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| self.missing(name, expected))?;
+        if tensor.size() != expected {
+            return Err(self.wrong_shape(name, tensor.size(), expected));
+        }
+        Ok(tensor.shallow_clone())
+    }
+
+    /// The error that the tensors fit no model, with the reason.
+    pub fn unknown(&self, reason: impl Into<String>) -> ClipError {
+        ClipError::UnknownArchitecture {
+            file: self.file.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    fn missing(&self, tensor: &str, expected: &[i64]) -> ClipError {
+        let (file, tensor) = (self.file.clone(), tensor.to_owned());
+        ClipError::MissingTensor {
+            file,
+            tensor,
+            expected: expected.to_vec(),
+        }
+    }
+
+    fn wrong_shape(&self, tensor: &str, found: Vec<i64>, expected: &[i64]) -> ClipError {
+        let (file, tensor) = (self.file.clone(), tensor.to_owned());
+        ClipError::WrongShape {
+            file,
+            tensor,
+            found,
+            expected: expected.to_vec(),
+        }
+    }
+}
+
+/// Reads a whole weight file.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any weight file.
+pub fn read_bytes(file: &Path) -> Result<Vec<u8>, ClipError> {
+    let unreadable = |cause| ClipError::Unreadable {
+        file: file.to_owned(),
+        cause,
+    };
+    let metadata = std::fs::metadata(file).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > LARGEST_FILE {
+        let text = format!("not a regular file of at most {LARGEST_FILE} bytes");
+        return Err(unreadable(std::io::Error::other(text)));
+    }
+    std::fs::read(file).map_err(unreadable)
+}
