@@ -51,9 +51,7 @@ fn fault(tree: &Tree, user: Id, target: Target) -> Option<String> {
     let (users, useds) = (tree.ancestry(user), tree.ancestry(tree.of_file(id)));
     let shared = users.iter().zip(&useds).take_while(|(a, b)| a == b).count();
     let ancestor = users[shared - 1];
-    let Some(&own) = users.get(shared) else {
-        return None;
-    };
+    let &own = users.get(shared)?;
     let Some(&used) = useds.get(shared) else {
         // The `mod.rs` of a `tests` folder is what its tests share.
         if tree.modules[ancestor].name == "tests" {
