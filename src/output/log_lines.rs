@@ -1,13 +1,13 @@
-//! The sentences that tell a person how a drawing goes.
+//! Lines that report the progress of a drawing to a person.
 
 use super::Provenance;
 use crate::draw::{Losses, Spec};
 
-/// What is drawn with what; `prompt` is the text as the caller wrote it.
+/// The prompt with the main settings; `prompt` is the text as the caller wrote it.
 pub fn opening_line(prompt: &str, spec: &Spec, provenance: &Provenance) -> String {
     format!(
         "drawing `{}` with {} strokes, seed {}, CLIP {} on {} in {}",
-        legible(prompt),
+        on_one_line(prompt),
         spec.strokes,
         spec.seed,
         provenance.model,
@@ -16,10 +16,10 @@ pub fn opening_line(prompt: &str, spec: &Spec, provenance: &Provenance) -> Strin
     )
 }
 
-/// How far a drawing is: steps done and to do, steps per second, the loss term by term.
-pub fn step_line(step: usize, steps: usize, pace: f64, losses: &Losses) -> String {
+/// The progress of a drawing: steps done and in all, steps per second, the loss term by term.
+pub fn step_line(step: usize, steps: usize, steps_per_second: f64, losses: &Losses) -> String {
     format!(
-        "step {step}/{steps}  {pace:.1} steps/s  {}",
+        "step {step}/{steps}  {steps_per_second:.1} steps/s  {}",
         loss_line(losses)
     )
 }
@@ -30,7 +30,7 @@ pub fn loss_line(losses: &Losses) -> String {
         [only] => vec![format!("clip {:.4}", only.loss)],
         several => several
             .iter()
-            .map(|term| format!("clip `{}` {:.4}", legible(&term.prompt.text), term.loss))
+            .map(|term| format!("clip `{}` {:.4}", on_one_line(&term.prompt.text), term.loss))
             .collect(),
     };
     if losses.contrast != 0.0 {
@@ -44,11 +44,11 @@ pub fn loss_line(losses: &Losses) -> String {
     )
 }
 
-/// The most characters of a prompt that a line of a report shows.
-const LONGEST_TEXT: usize = 60;
+/// The maximum length of a prompt in a line, in characters.
+const MAX_LENGTH: usize = 60;
 
-/// A text on one line: cut if it is long, without characters that a terminal would obey.
-fn legible(text: &str) -> String {
+/// A text cut to fit on one line, without control characters, which a terminal would act on.
+fn on_one_line(text: &str) -> String {
     let shown = |character: char| {
         if character.is_control() {
             ' '
@@ -56,8 +56,8 @@ fn legible(text: &str) -> String {
             character
         }
     };
-    let mut line: String = text.chars().take(LONGEST_TEXT).map(shown).collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
+    let mut line: String = text.chars().take(MAX_LENGTH).map(shown).collect();
+    if text.chars().nth(MAX_LENGTH).is_some() {
         line.push('…');
     }
     line
