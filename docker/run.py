@@ -2,7 +2,7 @@
 
 `cog build` and `cog push` read it, without starting Python, to write the OpenAPI document of the
 image; the server in the image is the Rust program `clipdraw`. A test compares every line with
-src/prediction/field.rs.
+src/inputs/table.rs.
 
 Cog's reader takes string literals as they stand: one per description, no backslash, no joining of
 two. Hence the long lines.
@@ -18,7 +18,7 @@ class Runner(BaseRunner):
     def run(
         self,
         prompt: str = Input(
-            description="What to draw. Several prompts are separated by |, each with a weight from -10 to 10 after a colon (default 1; negative means: not this): a red fox | watercolor:0.5 | text:-0.3",
+            description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3",
             default="Watercolor painting of an underwater submarine.",
             min_length=1,
             max_length=4000,
@@ -36,13 +36,13 @@ class Runner(BaseRunner):
             le=10000,
         ),
         display_frequency: int = Input(
-            description="A frame is given out every so many steps, and at the end.",
+            description="A frame is emitted every N steps and at the end.",
             default=10,
             ge=1,
             le=10000,
         ),
         distance_from_centre_threshold: float = Input(
-            description="Stroke points may be this far from the centre without penalty, in pixels of a 224 pixel canvas (scales with the canvas).",
+            description="Radius around the centre in which stroke points are not penalised, in pixels of a 224-pixel canvas (scales with the canvas).",
             default=75.0,
             ge=0.0,
             le=10000.0,
@@ -60,7 +60,7 @@ class Runner(BaseRunner):
             le=1000000.0,
         ),
         seed: Optional[int] = Input(
-            description="Seed of all random choices. The same seed draws the same picture on the same device. Absent: chosen at random and reported.",
+            description="Seed for all random choices. The same seed gives the same picture on the same device. If absent, a random seed is chosen and reported.",
             default=None,
             ge=0,
             le=9007199254740991,
@@ -78,19 +78,19 @@ class Runner(BaseRunner):
             le=1.0,
         ),
         num_augmentations: int = Input(
-            description="Number of randomly warped views of the picture that CLIP looks at in each step.",
+            description="Number of randomly warped views of the picture that CLIP sees in each step.",
             default=4,
             ge=1,
             le=64,
         ),
         min_stroke_width: float = Input(
-            description="Least full width of a stroke, in pixels of a 224 pixel canvas (scales with the canvas).",
+            description="Minimum stroke width, in pixels of a 224-pixel canvas (scales with the canvas).",
             default=2.0,
             ge=0.1,
             le=400.0,
         ),
         max_stroke_width: float = Input(
-            description="Greatest full width of a stroke, in pixels of a 224 pixel canvas (scales with the canvas). Not below min_stroke_width.",
+            description="Maximum stroke width, in pixels of a 224-pixel canvas (scales with the canvas). Must not be less than min_stroke_width.",
             default=100.0,
             ge=0.1,
             le=400.0,
@@ -108,18 +108,18 @@ class Runner(BaseRunner):
             le=1024,
         ),
         background: str = Input(
-            description="Colour of the paper, #rrggbb or #rgb.",
+            description="Background colour, #rrggbb or #rgb.",
             default="#ffffff",
             regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
         ),
         clip_weight: float = Input(
-            description="Weight of the CLIP loss; 0 leaves the centre constraint alone, as one does to debug a loss.",
+            description="Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging it.",
             default=1.0,
             ge=0.0,
             le=1000.0,
         ),
         recipe: str = Input(
-            description="How strokes begin and move, and what is asked of the picture besides the prompt: original is CLIPDraw's way, compact suits the embedded model, auto takes what suits the model in use.",
+            description="How strokes start and move, and which losses act besides that of the prompt: original is the method of CLIPDraw, compact suits the embedded model, auto selects the one that suits the model in use.",
             default="auto",
             choices=["auto", "original", "compact"],
         ),

@@ -4,6 +4,7 @@
 //! Map of the house: a module may use only the modules listed above it.
 
 pub mod environment;
+pub mod suggest;
 pub mod telemetry;
 pub mod scene;
 pub mod compute;

@@ -11,14 +11,14 @@ fuzz_target!(|bytes: &[u8]| {
     };
     match Input::from_values(&raw) {
         Ok(input) => {
-            assert!(
-                FIELDS
-                    .iter()
-                    .all(|field| field.violations(&input.values[field.name]).is_empty())
-            );
-            assert!(
-                !input.spec.prompts.is_empty() && input.spec.strokes > 0 && input.spec.steps > 0
-            );
+            assert!(FIELDS.iter().all(|field| {
+                field
+                    .kind
+                    .violations(&input.values()[field.name])
+                    .is_empty()
+            }));
+            let spec = input.spec();
+            assert!(!spec.prompts.is_empty() && spec.strokes > 0 && spec.steps > 0);
         }
         Err(errors) => assert!(!errors.0.is_empty() && !errors.to_string().is_empty()),
     }

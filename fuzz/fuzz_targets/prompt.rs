@@ -2,16 +2,16 @@
 #![no_main]
 
 use clipdraw::clip::Tokenizer;
-use clipdraw::inputs::prompt::{LARGEST_WEIGHT, MOST_PROMPTS, parse_prompts};
+use clipdraw::inputs::prompt::{MAX_PROMPTS, MAX_WEIGHT, parse_prompts};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let Ok(prompts) = parse_prompts(text) else {
         return;
     };
-    assert!((1..=MOST_PROMPTS).contains(&prompts.len()));
+    assert!((1..=MAX_PROMPTS).contains(&prompts.len()));
     for prompt in prompts {
-        assert!(!prompt.text.is_empty() && prompt.weight.abs() <= LARGEST_WEIGHT);
+        assert!(!prompt.text.is_empty() && prompt.weight.abs() <= MAX_WEIGHT);
         let ids = Tokenizer::shared().encode(&prompt.text);
         assert!(ids.len() >= 2 && ids.iter().all(|id| (0..49_408).contains(id)));
     }

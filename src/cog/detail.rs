@@ -1,14 +1,13 @@
-//! One entry of the list with which a request is refused over HTTP, in the form of Cog's server.
+//! One entry of the error list about a request that is not valid, in the form of Cog's server.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::inputs::field::Field;
-use crate::inputs::quote::Quote;
-use crate::inputs::violation::Violation;
+use super::message::message;
+use crate::inputs::{self, InputError, InputErrors, Problem, Quote, Violation};
 
 /// What is wrong with one part of a request: `{"loc": ["body", "input", "seed"], "msg": "…",
-/// "type": "value_error", "ctx": {"allowed": "…"}}`. Cog knows no `ctx`.
+/// "type": "value_error", "ctx": {"allowed": "…"}}`. Cog's entries have no `ctx`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Detail {
     /// Where in the request.
@@ -18,7 +17,7 @@ pub struct Detail {
     /// The kind of error.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What would be right, where one can say.
+    /// What would be allowed, if it can be said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<Context>,
 }
@@ -31,35 +30,61 @@ pub struct Context {
 }
 
 impl Detail {
-    /// An input that is refused for `message`.
+    /// The entries about inputs, in the order of Cog's server: by the input's name.
+    pub fn of_inputs(errors: &InputErrors) -> Vec<Self> {
+        let mut errors: Vec<_> = errors.0.iter().collect();
+        errors.sort_by_key(|error| &error.field);
+        errors.into_iter().flat_map(Self::of_input).collect()
+    }
+
+    /// One entry for each limit with the message of Cog's server. For rules that Cog cannot express,
+    /// one entry with ours.
+    fn of_input(error: &InputError) -> Vec<Self> {
+        let messages = match &error.problem {
+            Problem::Limits {
+                value, violations, ..
+            } => violations
+                .iter()
+                .map(|violation| message(*violation, value))
+                .collect(),
+            problem => vec![problem.to_string()],
+        };
+        messages
+            .into_iter()
+            .map(|message| Self::input(&error.field, message))
+            .collect()
+    }
+
+    /// An input that is not allowed because of `message`.
     pub fn input(name: &str, message: String) -> Self {
         let mut detail = Self::at(&["body", "input", name], message);
-        detail.ctx = Field::named(name).map(|field| Context {
-            allowed: field.allowed(),
+        detail.ctx = inputs::find(name).map(|field| Context {
+            allowed: field.kind.allowed(),
         });
         detail
     }
 
-    /// The request's `input` is no object; `input` is what it is instead.
+    /// The request's `input` is not an object; `input` is what it is instead.
     pub fn root(input: &Value) -> Self {
-        let message = Violation::NotOfType("object").message(&Quote::of(input));
+        let message = message(Violation::NotOfType("object"), &Quote::of(input));
         Self::at(&["body", "input", "__root__"], message)
     }
 
-    /// The `id` in the body of a PUT is not that in its path; `what` is a prediction or a training.
+    /// The `id` in the body of a PUT differs from the one in its path; `what` is a prediction or a
+    /// training.
     pub fn id_mismatch(what: &str) -> Self {
         let message = format!("{what} ID must match the ID supplied in the URL");
         Self::body("id", message)
     }
 
-    /// A field beside `input` that is refused for `message`.
+    /// A field besides `input` that is not allowed because of `message`.
     pub fn body(field: &str, message: impl Into<String>) -> Self {
         Self::at(&["body", field], message.into())
     }
 
-    fn at(place: &[&str], msg: String) -> Self {
+    fn at(location: &[&str], msg: String) -> Self {
         Self {
-            loc: place.iter().copied().map(str::to_owned).collect(),
+            loc: location.iter().copied().map(str::to_owned).collect(),
             msg,
             kind: "value_error",
             ctx: None,
@@ -72,9 +97,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::inputs::Input;
 
     #[test]
-    fn entries_about_the_request_read_as_cogs() {
+    fn entries_about_the_request_are_those_of_cogs_server() {
         assert_eq!(
             json!([Detail::root(&json!("str")), Detail::root(&json!([1]))]),
             json!([
@@ -90,5 +116,22 @@ mod tests {
             json!(Detail::body("webhook", "is refused"))["loc"],
             json!(["body", "webhook"])
         );
+    }
+    #[test]
+    fn a_rule_beyond_the_schema_has_the_same_words_on_the_command_line_and_over_http() {
+        for raw in [
+            json!({"prompt": "\t "}),
+            json!({"prompt": "a:11"}),
+            json!({"prompt": "very ".repeat(100)}),
+            json!({"min_stroke_width": 200}),
+        ] {
+            let errors = Input::from_request(raw.as_object().unwrap()).unwrap_err();
+            let details = Detail::of_inputs(&errors);
+            assert_eq!(details.len(), 1, "{raw}");
+            assert_eq!(
+                format!("{}: {}", details[0].loc[2], details[0].msg),
+                errors.to_string()
+            );
+        }
     }
 }

@@ -74,7 +74,7 @@ fn inputs_help() -> String {
 }
 
 fn input_help(field: &Field) -> String {
-    let default = match field.default_value() {
+    let default = match field.kind.default_value() {
         Some(serde_json::Value::String(text)) => format!("default {text:?}"),
         Some(value) => format!("default {value}"),
         None => "default random".to_owned(),
@@ -83,7 +83,7 @@ fn input_help(field: &Field) -> String {
         "  {}\n      {} {}; {default}.",
         field.name,
         field.description,
-        capitalized(&field.allowed())
+        capitalized(&field.kind.allowed())
     )
 }
 

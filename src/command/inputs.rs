@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::inputs::Field;
+use crate::inputs;
 
 /// The largest file that is read for an input or for all of them, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -82,7 +82,7 @@ fn read_assignment(assignment: &str) -> Result<(String, Value), ReadError> {
     };
     // A name that is unknown is refused where all inputs are checked.
     let value =
-        Field::named(name).map_or_else(|| text.as_str().into(), |field| field.read_text(&text));
+        inputs::find(name).map_or_else(|| text.as_str().into(), |field| field.kind.parse(&text));
     Ok((name.to_owned(), value))
 }
 

@@ -179,8 +179,8 @@ mod tests {
             "standard output"
         );
         for (path, expected) in [
-            ("a.gif", "`gif` is no output format"),
-            ("a", "`` is no"),
+            ("a.gif", "`gif` is not an output format"),
+            ("a", "`` is not"),
             ("/no/such/a.svg", "there is no folder /no/such"),
         ] {
             let error = format!("{:#}", format(Some(path), OutputFormat::Svg).unwrap_err());

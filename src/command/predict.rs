@@ -17,7 +17,6 @@ use super::report::Report;
 use crate::clip::Clip;
 use crate::draw::{Drawing, Frame, step};
 use crate::inputs::Input;
-use crate::output::{OutputFormat, png_size};
 use crate::output::{Provenance, loss_line, opening_line};
 
 /// What is added to a signal's number to give the exit status of a program that it ended.
@@ -33,23 +32,22 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let raw = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
     let input = Input::from_values(&raw)?;
-    let output = Output::new(arguments.output.as_deref(), input.output_format)?;
-    if output.format == OutputFormat::Png {
-        let canvas = &input.spec.canvas;
-        let size = [canvas.width as f32, canvas.height as f32];
-        png_size(size, arguments.png_scale).context("--png-scale")?;
-    }
+    let output = Output::new(arguments.output.as_deref(), input.output_format())?;
+    output
+        .format
+        .check_size(&input.spec().canvas, arguments.png_scale)
+        .context("--png-scale")?;
     model::set_threads(&arguments.compute)?;
     let (clip, provenance) = model::load(&arguments.compute)?;
     let frames = arguments
         .frames
         .as_deref()
-        .map(|folder| FrameFolder::new(folder, input.spec.steps))
+        .map(|folder| FrameFolder::new(folder, input.spec().steps))
         .transpose()?;
     // Until here a signal ends the program at once: there is nothing to keep.
     let interruption = Interruption::watch()?;
-    let report = Report::new(input.spec.steps, arguments.quiet);
-    report.say(&opening_line(input.prompt(), &input.spec, &provenance));
+    let report = Report::new(input.spec().steps, arguments.quiet);
+    report.say(&opening_line(input.prompt(), input.spec(), &provenance));
     let session = Session {
         input: &input,
         provenance: &provenance,
@@ -107,7 +105,7 @@ struct Ending {
 }
 
 fn closing(session: &Session<'_>, ending: &Ending, started: Instant) -> String {
-    let steps = session.input.spec.steps;
+    let steps = session.input.spec().steps;
     let state = if ending.frame.step == steps {
         ""
     } else {
@@ -121,7 +119,7 @@ fn closing(session: &Session<'_>, ending: &Ending, started: Instant) -> String {
         started.elapsed().as_secs_f64(),
         ending.steps_per_second,
         memory.unwrap_or_default(),
-        session.input.spec.seed,
+        session.input.spec().seed,
         loss_line(&ending.frame.losses),
     )
 }
@@ -146,7 +144,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn draw(&self, clip: &Clip, report: &Report) -> anyhow::Result<Ending> {
-        let mut drawing = Drawing::start(clip, self.input.spec.clone())?;
+        let mut drawing = Drawing::start(clip, self.input.spec().clone())?;
         let mut failure = None;
         let mut finished = false;
         while !finished && failure.is_none() {

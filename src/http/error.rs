@@ -58,7 +58,7 @@ pub(super) enum HttpError {
 
 impl From<InputErrors> for HttpError {
     fn from(errors: InputErrors) -> Self {
-        Self::Invalid(errors.details())
+        Self::Invalid(Detail::of_inputs(&errors))
     }
 }
 

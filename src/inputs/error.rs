@@ -1,14 +1,11 @@
-//! Inputs that are not allowed, told in two voices: a sentence for the person at the command line,
-//! and the entries of Cog's server for a caller over HTTP.
+//! Why inputs are rejected, as sentences for a person and as data for others to put into words.
 
 use std::fmt;
 
-use super::field::FIELDS;
 use super::quote::Quote;
 use super::violation::Violation;
-use crate::cog::Detail;
 
-/// One input that is not allowed.
+/// One input that is rejected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct InputError {
@@ -18,25 +15,30 @@ pub struct InputError {
     pub problem: Problem,
 }
 
-/// What is wrong with an input. Its display is the sentence for a person.
+/// What is wrong with an input. Its display is a sentence for a person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Problem {
     /// There is no input of that name.
-    UnknownName,
-    /// The value breaks limits of the table.
+    UnknownName {
+        /// The input that was probably meant.
+        suggestion: Option<&'static str>,
+        /// The names of all inputs, separated by commas.
+        allowed: String,
+    },
+    /// The value breaks limits that a JSON schema can express.
     Limits {
         /// The value.
         value: Quote,
-        /// The limits, never none.
+        /// The limits, at least one.
         violations: Vec<Violation>,
-        /// What is allowed, in words that follow "must be".
+        /// Which values are allowed, in words that follow "must be".
         allowed: String,
     },
-    /// The value breaks a rule that no limit can say.
+    /// The value breaks a rule that a JSON schema cannot express.
     Rule {
         /// The value.
         value: Quote,
-        /// What it breaks, as a clause.
+        /// The rule, or how it is broken, as a clause.
         rule: String,
     },
 }
@@ -44,10 +46,15 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownName => {
-                let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
-                let names = names.join(", ");
-                write!(formatter, "there is no such input; allowed are {names}")
+            Self::UnknownName {
+                suggestion,
+                allowed,
+            } => {
+                formatter.write_str("there is no such input")?;
+                if let Some(suggestion) = suggestion {
+                    write!(formatter, " (did you mean `{suggestion}`?)")?;
+                }
+                write!(formatter, "; allowed are {allowed}")
             }
             Self::Limits { value, allowed, .. } => {
                 let value = value.short();
@@ -60,37 +67,9 @@ impl fmt::Display for Problem {
     }
 }
 
-impl InputError {
-    /// The messages of Cog's server, one for each limit; ours where Cog has no word for a rule.
-    fn details(&self) -> Vec<Detail> {
-        let messages = match &self.problem {
-            Problem::Limits {
-                value, violations, ..
-            } => violations
-                .iter()
-                .map(|violation| violation.message(value))
-                .collect(),
-            other => vec![other.to_string()],
-        };
-        messages
-            .into_iter()
-            .map(|message| Detail::input(&self.field, message))
-            .collect()
-    }
-}
-
-/// All inputs that are not allowed, never empty.
+/// All inputs that are rejected, at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputErrors(pub Vec<InputError>);
-
-impl InputErrors {
-    /// The entries of the answer over HTTP, in the order of Cog's server: by the input's name.
-    pub fn details(&self) -> Vec<Detail> {
-        let mut errors: Vec<_> = self.0.iter().collect();
-        errors.sort_by_key(|error| &error.field);
-        errors.into_iter().flat_map(InputError::details).collect()
-    }
-}
 
 impl fmt::Display for InputErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

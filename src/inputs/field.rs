@@ -1,10 +1,13 @@
-//! The one table of inputs: name, type, default, limits, description and order. The checks, the
-//! command's help and the reference in the README all come from it.
+//! What is known of an input: name, type, default, limits and description. The checks, the
+//! command's help, the OpenAPI documents and the reference in the README all come from it.
 
 use serde_json::{Number, Value};
 
+use super::violation::Violation;
+use crate::scene::Rgb;
+
 /// The largest whole number that JSON's numbers carry exactly everywhere, `2^53 - 1`.
-pub const LARGEST_SEED: i64 = 9_007_199_254_740_991;
+pub const MAX_SEED: i64 = 9_007_199_254_740_991;
 
 /// The regular expression, in the dialect of JSON Schema, of the texts that are a colour.
 pub const COLOR_PATTERN: &str = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$";
@@ -16,37 +19,37 @@ pub struct Field {
     pub name: &'static str,
     /// The type with its default and its limits.
     pub kind: Kind,
-    /// What it means, in a sentence, with its unit.
+    /// What it means, with its unit.
     pub description: &'static str,
 }
 
-/// The type of an input, its default and what is allowed. Limits are inclusive.
+/// The type of an input, its default and its limits, which are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// A text of at most `longest` characters, not empty.
+    /// A text that is not empty.
     Text {
         /// Used when the input is absent.
         default: &'static str,
-        /// Most characters.
-        longest: usize,
+        /// The maximum number of characters.
+        max_length: usize,
     },
     /// A whole number.
     Integer {
-        /// Used when the input is absent; none means that the program chooses.
+        /// Used when the input is absent; `None` means a random number.
         default: Option<i64>,
-        /// Least value.
-        least: i64,
-        /// Greatest value.
-        most: i64,
+        /// The minimum.
+        min: i64,
+        /// The maximum.
+        max: i64,
     },
     /// A finite number.
     Number {
         /// Used when the input is absent.
         default: f64,
-        /// Least value.
-        least: f64,
-        /// Greatest value.
-        most: f64,
+        /// The minimum.
+        min: f64,
+        /// The maximum.
+        max: f64,
     },
     /// A colour, `#rrggbb` or `#rgb`.
     Color {
@@ -62,143 +65,10 @@ pub enum Kind {
     },
 }
 
-const fn integer(default: i64, least: i64, most: i64) -> Kind {
-    Kind::Integer {
-        default: Some(default),
-        least,
-        most,
-    }
-}
-
-const fn number(default: f64, least: f64, most: f64) -> Kind {
-    Kind::Number {
-        default,
-        least,
-        most,
-    }
-}
-
-/// Every input, in the order in which they are shown.
-pub const FIELDS: &[Field] = &[
-    Field {
-        name: "prompt",
-        kind: Kind::Text {
-            default: "Watercolor painting of an underwater submarine.",
-            longest: 4000,
-        },
-        description: "What to draw. Several prompts are separated by |, each with a weight from -10 to 10 after a colon (default 1; negative means: not this): a red fox | watercolor:0.5 | text:-0.3",
-    },
-    Field {
-        name: "num_paths",
-        kind: integer(256, 1, 2048),
-        description: "Number of strokes.",
-    },
-    Field {
-        name: "num_iterations",
-        kind: integer(600, 1, 10_000),
-        description: "Number of optimisation steps.",
-    },
-    Field {
-        name: "display_frequency",
-        kind: integer(10, 1, 10_000),
-        description: "A frame is given out every so many steps, and at the end.",
-    },
-    Field {
-        name: "distance_from_centre_threshold",
-        kind: number(75.0, 0.0, 10_000.0),
-        description: "Stroke points may be this far from the centre without penalty, in pixels of a 224 pixel canvas (scales with the canvas).",
-    },
-    Field {
-        name: "distance_from_centre_power",
-        kind: number(2.0, 1.0, 10.0),
-        description: "Exponent of the penalty on the distance beyond the threshold.",
-    },
-    Field {
-        name: "distance_from_centre_weight",
-        kind: number(0.001, 0.0, 1_000_000.0),
-        description: "Weight of the penalty on distance from the centre; 0 turns it off.",
-    },
-    Field {
-        name: "seed",
-        kind: Kind::Integer {
-            default: None,
-            least: 0,
-            most: LARGEST_SEED,
-        },
-        description: "Seed of all random choices. The same seed draws the same picture on the same device. Absent: chosen at random and reported.",
-    },
-    Field {
-        name: "centre_x",
-        kind: number(0.5, 0.0, 1.0),
-        description: "Centre of the penalty-free circle, as a fraction of the canvas width from the left.",
-    },
-    Field {
-        name: "centre_y",
-        kind: number(0.5, 0.0, 1.0),
-        description: "Centre of the penalty-free circle, as a fraction of the canvas height from the top.",
-    },
-    Field {
-        name: "num_augmentations",
-        kind: integer(4, 1, 64),
-        description: "Number of randomly warped views of the picture that CLIP looks at in each step.",
-    },
-    Field {
-        name: "min_stroke_width",
-        kind: number(2.0, 0.1, 400.0),
-        description: "Least full width of a stroke, in pixels of a 224 pixel canvas (scales with the canvas).",
-    },
-    Field {
-        name: "max_stroke_width",
-        kind: number(100.0, 0.1, 400.0),
-        description: "Greatest full width of a stroke, in pixels of a 224 pixel canvas (scales with the canvas). Not below min_stroke_width.",
-    },
-    Field {
-        name: "canvas_width",
-        kind: integer(224, 64, 1024),
-        description: "Width of the canvas in pixels.",
-    },
-    Field {
-        name: "canvas_height",
-        kind: integer(224, 64, 1024),
-        description: "Height of the canvas in pixels.",
-    },
-    Field {
-        name: "background",
-        kind: Kind::Color { default: "#ffffff" },
-        description: "Colour of the paper, #rrggbb or #rgb.",
-    },
-    Field {
-        name: "clip_weight",
-        kind: number(1.0, 0.0, 1000.0),
-        description: "Weight of the CLIP loss; 0 leaves the centre constraint alone, as one does to debug a loss.",
-    },
-    Field {
-        name: "recipe",
-        kind: Kind::Choice {
-            default: "auto",
-            choices: &["auto", "original", "compact"],
-        },
-        description: "How strokes begin and move, and what is asked of the picture besides the prompt: original is CLIPDraw's way, compact suits the embedded model, auto takes what suits the model in use.",
-    },
-    Field {
-        name: "output_format",
-        kind: Kind::Choice {
-            default: "svg",
-            choices: &["svg", "png"],
-        },
-        description: "File format of the frames and of the finished drawing.",
-    },
-];
-
-impl Field {
-    /// The field of that name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        FIELDS.iter().find(|field| field.name == name)
-    }
-
-    /// The default, if the input has one.
+impl Kind {
+    /// The default; `None` means a random number.
     pub fn default_value(&self) -> Option<Value> {
-        match self.kind {
+        match *self {
             Kind::Text { default, .. } | Kind::Color { default } | Kind::Choice { default, .. } => {
                 Some(default.into())
             }
@@ -207,42 +77,98 @@ impl Field {
         }
     }
 
-    /// What values are allowed, in words that follow "must be".
+    /// Which values are allowed, in words that follow "must be".
     pub fn allowed(&self) -> String {
-        match self.kind {
-            Kind::Text { longest, .. } => format!("a text of 1 to {longest} characters"),
-            Kind::Integer { least, most, .. } => format!("a whole number from {least} to {most}"),
-            Kind::Number { least, most, .. } => format!("a number from {least} to {most}"),
+        match *self {
+            Kind::Text { max_length, .. } => format!("a text of 1 to {max_length} characters"),
+            Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Kind::Number { min, max, .. } => format!("a number from {min} to {max}"),
             Kind::Color { .. } => "a colour of the form #rrggbb or #rgb".to_owned(),
             Kind::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
         }
     }
 
-    /// Reads a value from the command line. What is no number where a number belongs is left a
-    /// text, which the checks then refuse by name.
-    pub fn read_text(&self, text: &str) -> Value {
+    /// The value that a text on the command line stands for. Where a number is expected and the
+    /// text is not one, it stays a text, which the checks then reject.
+    pub fn parse(&self, text: &str) -> Value {
         let trimmed = text.trim();
         let whole = || trimmed.parse::<i64>().ok().map(Number::from);
         let fraction = || trimmed.parse().ok().and_then(Number::from_f64);
-        let number = match self.kind {
+        let number = match *self {
             Kind::Integer { .. } => whole().or_else(fraction),
             Kind::Number { .. } => fraction(),
-            _ => None,
+            Kind::Text { .. } | Kind::Color { .. } | Kind::Choice { .. } => None,
         };
         number.map_or_else(|| text.into(), Value::Number)
     }
+
+    /// Every limit that a value breaks. Whole numbers may be written with a zero fraction, as in
+    /// `4.0`.
+    pub fn violations(&self, value: &Value) -> Vec<Violation> {
+        match *self {
+            Kind::Text { max_length, .. } => check_text(value, |text| length(text, max_length)),
+            Kind::Integer { min, max, .. } => {
+                let mut found = range(value, min as f64, max as f64);
+                if value.as_f64().is_none_or(|number| number.fract() != 0.0) {
+                    found.push(Violation::NotOfType("integer"));
+                }
+                found
+            }
+            Kind::Number { min, max, .. } if value.is_number() => range(value, min, max),
+            Kind::Number { .. } => vec![Violation::NotOfType("number")],
+            Kind::Color { .. } => check_text(value, |text| {
+                let wrong = text.parse::<Rgb>().is_err();
+                wrong.then_some(Violation::NoMatch(COLOR_PATTERN))
+            }),
+            Kind::Choice { choices, .. } => {
+                let known = value.as_str().is_some_and(|text| choices.contains(&text));
+                let unknown = (!known).then_some(Violation::NotOneOf(choices));
+                let type_error = check_text(value, |_| None);
+                unknown.into_iter().chain(type_error).collect()
+            }
+        }
+    }
+}
+
+fn check_text(value: &Value, check: impl FnOnce(&str) -> Option<Violation>) -> Vec<Violation> {
+    let found = match value.as_str() {
+        Some(text) => check(text),
+        None => Some(Violation::NotOfType("string")),
+    };
+    found.into_iter().collect()
+}
+
+fn length(text: &str, max_length: usize) -> Option<Violation> {
+    if text.is_empty() {
+        return Some(Violation::TooShort(1));
+    }
+    // `nth` stops counting early, however long the text is.
+    (text.chars().nth(max_length).is_some()).then_some(Violation::TooLong(max_length))
+}
+
+/// A value that is not a number breaks no limit of numbers. The conversion to `f64` keeps the
+/// order, and every limit is small enough to be exact.
+fn range(value: &Value, min: f64, max: f64) -> Vec<Violation> {
+    let found = value.as_f64().and_then(|number| {
+        if number < min {
+            Some(Violation::BelowMinimum(min))
+        } else {
+            (number > max).then_some(Violation::AboveMaximum(max))
+        }
+    });
+    found.into_iter().collect()
 }
 
 /// The whole number in a JSON value, also when it is written as `4.0` or `4e2`.
 pub fn whole_number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {
         let number = value.as_f64()?;
-        (number.fract() == 0.0 && number.abs() <= LARGEST_SEED as f64).then_some(number as i64)
+        (number.fract() == 0.0 && number.abs() <= MAX_SEED as f64).then_some(number as i64)
     })
 }
 
-/// A number as JSON, without the fraction `.0`.
-pub fn plain(number: f64) -> Value {
+/// A number as JSON, without the fraction if it is zero: `4`, not `4.0`.
+pub fn shortest_number(number: f64) -> Value {
     if number.fract() == 0.0 {
         Value::from(number as i64)
     } else {

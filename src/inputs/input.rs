@@ -1,36 +1,36 @@
-//! The inputs of one prediction: raw JSON values in, a plan that cannot be wrong out.
+//! The inputs of one prediction: from raw JSON values to a plan that has been checked.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::error::{InputError, InputErrors, Problem};
-use super::field::{FIELDS, Field, Kind, plain, whole_number};
-use super::prompt::parse_prompts;
-use super::quote::Quote;
+use super::declaration::broken_rule;
+use super::error::{InputError, InputErrors};
+use super::field::{Kind, shortest_number, whole_number};
+use super::table::{FIELDS, Inputs};
 use super::unknown;
-use crate::clip::Tokenizer;
-use crate::clip::config::CONTEXT;
-use crate::draw::{CenterConstraint, Frame, ObjectiveSpec, Preset, Spec, WeightedPrompt};
+use crate::draw::{CenterConstraint, Frame, ObjectiveSpec, Spec};
+use crate::output::format::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
-use crate::scene::{Canvas, Rgb};
+use crate::scene::Canvas;
 
-/// Seeds that the program chooses lie below this, so that every client can pass them back (the
+/// Seeds that the program chooses are below this, so that every client can send them back (the
 /// `cog` command reads whole numbers as 32-bit ones).
-const CHOSEN_SEEDS: u64 = 1 << 31;
+const RANDOM_SEEDS: u64 = 1 << 31;
 
-/// Checked inputs with their defaults filled in.
+/// Checked inputs with their defaults filled in. Serialized, they are an object of their values;
+/// deserializing checks them again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// Every input by name, in the table's order, the seed included.
-    pub values: Map<String, Value>,
-    /// The plan of the drawing that they describe.
-    pub spec: Spec,
-    /// The file format of frames and drawing.
-    pub output_format: OutputFormat,
+    values: Map<String, Value>,
+    prompt: String,
+    spec: Spec,
+    output_format: OutputFormat,
 }
 
 impl Input {
-    /// Checks raw values, of which none may be unknown. Absent inputs and those that are `null` get
-    /// their default; an absent seed is chosen at random.
+    /// Checks raw values. An unknown name is an error. Inputs that are absent or `null` get their
+    /// default; an absent seed is chosen at random.
     ///
     /// # Errors
     /// With every input that is unknown, of the wrong type or outside its limits.
@@ -38,9 +38,9 @@ impl Input {
         Self::checked(raw, unknown::errors(raw))
     }
 
-    /// Checks the raw values of a request as [`Self::from_values`] does, but passes over those that
-    /// are unknown, as Cog's server does. The second part of the answer holds a line about each of
-    /// these, bounded in number and length.
+    /// Checks the raw values of a request as [`Self::from_values`] does, but ignores unknown names,
+    /// as Cog's server does. The second part of the result has a line about each of these, limited
+    /// in number and length.
     ///
     /// # Errors
     /// With every input that is of the wrong type or outside its limits.
@@ -48,9 +48,33 @@ impl Input {
         Ok((Self::checked(raw, Vec::new())?, unknown::notes(raw)))
     }
 
+    /// Every input by name, in the table's order, the seed included.
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
     /// The prompt as the caller wrote it.
     pub fn prompt(&self) -> &str {
-        self.values["prompt"].as_str().unwrap_or_default()
+        &self.prompt
+    }
+
+    /// The plan of the drawing.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The file format of the frames and of the drawing.
+    pub fn output_format(&self) -> OutputFormat {
+        self.output_format
+    }
+
+    /// An estimate of the size of one file in bytes, from above.
+    pub fn estimated_file_bytes(&self) -> u64 {
+        self.output_format.estimate_bytes(&SizeFactors {
+            strokes: self.spec.strokes,
+            canvas: &self.spec.canvas,
+            prompt_bytes: self.prompt.len(),
+        })
     }
 
     /// A frame of the drawing that these inputs describe, ready to be written.
@@ -58,6 +82,7 @@ impl Input {
         Document {
             frame,
             canvas: &self.spec.canvas,
+            prompt: &self.prompt,
             inputs: &self.values,
             provenance,
         }
@@ -65,48 +90,82 @@ impl Input {
 
     fn checked(raw: &Map<String, Value>, mut errors: Vec<InputError>) -> Result<Self, InputErrors> {
         let values = with_defaults(raw);
-        errors.extend(
-            FIELDS
-                .iter()
-                .filter_map(|field| check(field, &values[field.name])),
-        );
-        let read = Reader { values: &values };
-        let prompts = parse_prompts(read.text("prompt"));
-        if errors.iter().all(|error| error.field != "prompt") {
-            errors.extend(match &prompts {
-                Ok(prompts) => prompts.iter().find_map(too_many_tokens),
-                Err(cause) => Some(rule("prompt", &values["prompt"], cause.to_string())),
-            });
-        }
-        if errors.is_empty() {
-            errors.extend(widths_out_of_order(&read));
-        }
-        let (true, Ok(prompts)) = (errors.is_empty(), prompts) else {
+        let inputs = Inputs::read(&values, &mut errors);
+        let (Some(inputs), true) = (inputs, errors.is_empty()) else {
             return Err(InputErrors(errors));
         };
+        check_stroke_widths(&inputs).map_err(|error| InputErrors(vec![error]))?;
+        Ok(Self::new(without_fractions(values), inputs))
+    }
+
+    /// Puts every input to its use. An input that is not named here, or not used, does not compile.
+    #[deny(unused_variables)]
+    fn new(values: Map<String, Value>, inputs: Inputs) -> Self {
+        let Inputs {
+            prompt,
+            num_paths,
+            num_iterations,
+            display_frequency,
+            distance_from_centre_threshold,
+            distance_from_centre_power,
+            distance_from_centre_weight,
+            seed,
+            centre_x,
+            centre_y,
+            num_augmentations,
+            min_stroke_width,
+            max_stroke_width,
+            canvas_width,
+            canvas_height,
+            background,
+            clip_weight,
+            recipe,
+            output_format,
+        } = inputs;
         let spec = Spec {
-            prompts,
-            ..read.spec()
+            prompts: prompt.parts,
+            canvas: Canvas {
+                width: canvas_width,
+                height: canvas_height,
+                background,
+            },
+            strokes: num_paths,
+            steps: num_iterations,
+            steps_per_frame: display_frequency,
+            views: num_augmentations,
+            seed,
+            objective: ObjectiveSpec {
+                clip_weight,
+                center: CenterConstraint {
+                    position: [centre_x, centre_y],
+                    threshold: distance_from_centre_threshold,
+                    power: distance_from_centre_power,
+                    weight: distance_from_centre_weight,
+                },
+            },
+            stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
+            preset: recipe.preset(),
         };
-        let output_format = read.text("output_format").parse().unwrap_or_default();
-        Ok(Self {
-            values: without_fractions(values),
+        Self {
+            values,
+            prompt: prompt.text,
             spec,
             output_format,
-        })
+        }
     }
 }
 
-/// Why a prompt is too long for CLIP's text transformer, if it is.
-fn too_many_tokens(prompt: &WeightedPrompt) -> Option<InputError> {
-    let tokens = Tokenizer::shared().encode(&prompt.text).len();
-    (tokens > CONTEXT as usize).then(|| {
-        rule(
-            "prompt",
-            &prompt.text.as_str().into(),
-            format!("it has {tokens} tokens with the start and end marks, and must have at most {CONTEXT}"),
-        )
-    })
+impl Serialize for Input {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.values.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = Map::deserialize(deserializer)?;
+        Self::from_values(&values).map_err(D::Error::custom)
+    }
 }
 
 fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
@@ -118,8 +177,8 @@ fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
                 .filter(|value| !value.is_null())
                 .cloned();
             let value = given
-                .or_else(|| field.default_value())
-                .unwrap_or_else(|| rand::random_range(0..CHOSEN_SEEDS).into());
+                .or_else(|| field.kind.default_value())
+                .unwrap_or_else(|| rand::random_range(0..RANDOM_SEEDS).into());
             (field.name.to_owned(), value)
         })
         .collect()
@@ -138,96 +197,13 @@ fn without_fractions(mut values: Map<String, Value>) -> Map<String, Value> {
     values
 }
 
-fn check(field: &Field, value: &Value) -> Option<InputError> {
-    let violations = field.violations(value);
-    if !violations.is_empty() {
-        let problem = Problem::Limits {
-            value: Quote::of(value),
-            violations,
-            allowed: field.allowed(),
-        };
-        return Some(InputError {
-            field: field.name.to_owned(),
-            problem,
-        });
+fn check_stroke_widths(inputs: &Inputs) -> Result<(), InputError> {
+    let (min, max) = (inputs.min_stroke_width, inputs.max_stroke_width);
+    if min <= max {
+        return Ok(());
     }
-    let text = matches!(field.kind, Kind::Text { .. }).then(|| value.as_str())??;
-    text.trim().is_empty().then(|| {
-        let wish = format!("it must be {}, not all of them spaces", field.allowed());
-        rule(field.name, value, wish)
-    })
-}
-
-fn rule(field: &str, value: &Value, rule: String) -> InputError {
-    InputError {
-        field: field.to_owned(),
-        problem: Problem::Rule {
-            value: Quote::of(value),
-            rule,
-        },
-    }
-}
-
-fn widths_out_of_order(read: &Reader<'_>) -> Option<InputError> {
-    let [least, most] = ["min_stroke_width", "max_stroke_width"].map(|name| read.number(name));
-    (most < least).then(|| {
-        let wish = format!("it must be at least min_stroke_width, {least}");
-        rule("max_stroke_width", &plain(most), wish)
-    })
-}
-
-/// Typed access to values that [`check`] has passed; a value that has not reads as zero or empty
-/// and is never used.
-struct Reader<'a> {
-    values: &'a Map<String, Value>,
-}
-
-impl Reader<'_> {
-    fn text(&self, name: &str) -> &str {
-        self.values[name].as_str().unwrap_or_default()
-    }
-
-    fn number(&self, name: &str) -> f64 {
-        self.values[name].as_f64().unwrap_or_default()
-    }
-
-    fn whole(&self, name: &str) -> u64 {
-        whole_number(&self.values[name]).unwrap_or_default() as u64
-    }
-
-    fn spec(&self) -> Spec {
-        Spec {
-            prompts: Vec::new(),
-            canvas: Canvas {
-                width: self.whole("canvas_width") as u32,
-                height: self.whole("canvas_height") as u32,
-                background: self.text("background").parse().unwrap_or(Rgb::WHITE),
-            },
-            strokes: self.whole("num_paths") as usize,
-            steps: self.whole("num_iterations") as usize,
-            steps_per_frame: self.whole("display_frequency") as usize,
-            views: self.whole("num_augmentations") as usize,
-            seed: self.whole("seed"),
-            objective: ObjectiveSpec {
-                clip_weight: self.number("clip_weight"),
-                center: CenterConstraint {
-                    position: [self.number("centre_x"), self.number("centre_y")],
-                    threshold: self.number("distance_from_centre_threshold"),
-                    power: self.number("distance_from_centre_power"),
-                    weight: self.number("distance_from_centre_weight"),
-                },
-            },
-            stroke_widths: [
-                self.number("min_stroke_width") as f32,
-                self.number("max_stroke_width") as f32,
-            ],
-            preset: match self.text("recipe") {
-                "original" => Some(Preset::ORIGINAL),
-                "compact" => Some(Preset::COMPACT),
-                _ => None,
-            },
-        }
-    }
+    let rule = format!("it must be at least min_stroke_width, {min}");
+    Err(broken_rule("max_stroke_width", &shortest_number(max), rule))
 }
 
 #[cfg(test)]
@@ -263,25 +239,12 @@ mod tests {
         );
         assert_eq!(input.spec.canvas, Canvas::default());
         assert_eq!(input.output_format, OutputFormat::Svg);
-        assert!(input.spec.seed < CHOSEN_SEEDS);
+        assert!(input.spec.seed < RANDOM_SEEDS);
         assert_eq!(input.values["seed"], json!(input.spec.seed));
         assert_ne!(
             input.spec.seed,
             Input::from_values(&Map::new()).unwrap().spec.seed
         );
-    }
-
-    #[test]
-    fn the_defaults_of_the_table_are_allowed_by_the_table() {
-        for field in FIELDS {
-            assert!(
-                field
-                    .default_value()
-                    .is_none_or(|value| field.violations(&value).is_empty()),
-                "{}",
-                field.name
-            );
-        }
     }
 
     #[test]
@@ -306,7 +269,7 @@ mod tests {
             (json!({"prompt": 7}), "prompt: 7 is"),
             (
                 json!({"prompt": format!("a fox | {}", "very ".repeat(100))}),
-                "it has 102 tokens with the start and end marks, and must have at most 77",
+                "has 102 tokens, including the start and end marks; at most 77 are allowed",
             ),
             (
                 json!({"background": "blue"}),
@@ -332,7 +295,7 @@ mod tests {
             ),
             (
                 json!({"promt": "a"}),
-                "promt: there is no such input; allowed are prompt, ",
+                "promt: there is no such input (did you mean `prompt`?); allowed are prompt, ",
             ),
         ];
         for (raw, expected) in cases {
@@ -354,29 +317,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_passes_over_unknown_names_with_a_note_about_each() {
+    fn unknown_names_in_a_request_are_ignored_with_a_note_about_each() {
         let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
         assert_eq!((input.spec.strokes, notes.len()), (5, 1));
         assert_eq!(input.values.len(), FIELDS.len());
-    }
-
-    #[test]
-    fn a_rule_beyond_the_limits_is_told_alike_to_people_and_over_http() {
-        for raw in [
-            json!({"prompt": "\t "}),
-            json!({"prompt": "a:11"}),
-            json!({"prompt": "very ".repeat(100)}),
-            json!({"min_stroke_width": 200}),
-        ] {
-            let errors = Input::from_request(raw.as_object().unwrap()).unwrap_err();
-            let details = errors.details();
-            assert_eq!(details.len(), 1, "{raw}");
-            assert_eq!(
-                format!("{}: {}", details[0].loc[2], details[0].msg),
-                errors.to_string()
-            );
-        }
     }
 
     #[test]
@@ -385,6 +330,28 @@ mod tests {
         let input = Input::from_values(raw.as_object().unwrap()).unwrap();
         assert_eq!(input.spec.strokes, 4);
         assert_eq!(input.values["num_paths"].to_string(), "4");
+    }
+
+    #[test]
+    fn inputs_survive_serialization_and_are_checked_when_they_come_back() {
+        let raw = json!({
+            "prompt": "a fox | text:-0.3", "num_paths": 4.0, "clip_weight": 1, "background": "#0aF",
+            "recipe": "compact", "output_format": "png",
+        });
+        for raw in [raw, json!({})] {
+            let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+            let text = serde_json::to_string(&input).unwrap();
+            assert_eq!(text, Value::Object(input.values.clone()).to_string());
+            assert_eq!(serde_json::from_str::<Input>(&text).unwrap(), input);
+            let broken = text.replace("\"display_frequency\":10", "\"display_frequency\":0");
+            let error = serde_json::from_str::<Input>(&broken)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("display_frequency: 0 is not allowed"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -398,16 +365,16 @@ mod tests {
         fn no_text_on_the_command_line_crashes_the_checks(index in 0..FIELDS.len(), text in ".{0,40}") {
             let field = &FIELDS[index];
             let mut raw = Map::new();
-            raw.insert(field.name.to_owned(), field.read_text(&text));
+            raw.insert(field.name.to_owned(), field.kind.parse(&text));
             if let Ok(input) = Input::from_values(&raw) {
-                prop_assert!(FIELDS.iter().all(|field| field.violations(&input.values[field.name]).is_empty()));
+                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(&input.values[field.name]).is_empty()));
             }
         }
 
         #[test]
-        fn every_allowed_number_comes_out_as_it_went_in(number in -10.0..2.0e4_f64) {
+        fn a_number_on_the_command_line_is_parsed_exactly(number in -10.0..2.0e4_f64) {
             for field in FIELDS.iter().filter(|field| matches!(field.kind, Kind::Number { .. })) {
-                let read = field.read_text(&number.to_string());
+                let read = field.kind.parse(&number.to_string());
                 prop_assert_eq!(read.as_f64(), Some(number));
             }
         }

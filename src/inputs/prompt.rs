@@ -1,40 +1,84 @@
 //! Several weighted prompts in one text: `a red fox | watercolor:0.5 | text:-0.3`.
 
+use std::str::FromStr;
+
+use crate::clip::Tokenizer;
+use crate::clip::config::CONTEXT;
 use crate::draw::WeightedPrompt;
 
-/// Most prompts in one text.
-pub const MOST_PROMPTS: usize = 16;
+/// The maximum number of prompts in one text.
+pub const MAX_PROMPTS: usize = 16;
 
-/// The largest weight of a prompt, on either side of zero.
-pub const LARGEST_WEIGHT: f32 = 10.0;
+/// The maximum of a prompt's weight, and minus its minimum.
+pub const MAX_WEIGHT: f32 = 10.0;
 
-/// The longest part of a prompt that an error repeats, in characters.
-const LONGEST_QUOTE: usize = 40;
+/// The maximum length of a prompt that an error repeats, in characters.
+const MAX_QUOTE: usize = 40;
 
-/// Why a text is no list of weighted prompts.
+/// The input `prompt`: the text as the caller wrote it, and the prompts in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt {
+    /// The whole text.
+    pub text: String,
+    /// What it consists of, 1 to [`MAX_PROMPTS`] prompts.
+    pub parts: Vec<WeightedPrompt>,
+}
+
+/// Why a text is not a list of weighted prompts.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PromptError {
     /// There is nothing between two bars, or nothing before a weight.
-    #[error("part {part} of {parts} is empty; each part between | must hold a text")]
+    #[error("part {part} of {parts} is empty; each part between | must contain text")]
     Empty {
         /// Which part, from 1.
         part: usize,
         /// How many there are.
         parts: usize,
     },
-    /// A weight is too large or not finite.
+    /// A weight is out of range or not finite.
     #[error(
-        "the weight {weight} after `{text}` must be a finite number from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}"
+        "the weight {weight} after `{text}` must be a finite number from -{MAX_WEIGHT} to {MAX_WEIGHT}"
     )]
     Weight {
-        /// The prompt.
+        /// The beginning of the prompt.
         text: String,
         /// What stands after its colon.
         weight: String,
     },
-    /// Too many parts.
-    #[error("{0} prompts are too many; at most {MOST_PROMPTS} may be separated by |")]
+    /// There are too many parts.
+    #[error("it has {0} prompts; at most {MAX_PROMPTS} may be separated by |")]
     TooMany(usize),
+    /// A prompt is too long for CLIP's text transformer.
+    #[error(
+        "`{text}` has {tokens} tokens, including the start and end marks; at most {CONTEXT} are allowed"
+    )]
+    TooManyTokens {
+        /// The beginning of the prompt.
+        text: String,
+        /// The number of its tokens.
+        tokens: usize,
+    },
+}
+
+impl FromStr for Prompt {
+    type Err = PromptError;
+
+    fn from_str(text: &str) -> Result<Self, PromptError> {
+        let parts = parse_prompts(text)?;
+        for part in &parts {
+            let tokens = Tokenizer::shared().encode(&part.text).len();
+            if tokens > CONTEXT as usize {
+                return Err(PromptError::TooManyTokens {
+                    text: beginning(&part.text),
+                    tokens,
+                });
+            }
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
+    }
 }
 
 /// Splits a text at `|` and each part at its last colon, if a number follows it. A colon between
@@ -44,7 +88,7 @@ pub enum PromptError {
 /// When a part is empty, a weight is not within ±10, or there are more than 16 parts.
 pub fn parse_prompts(text: &str) -> Result<Vec<WeightedPrompt>, PromptError> {
     let parts: Vec<&str> = text.split('|').collect();
-    if parts.len() > MOST_PROMPTS {
+    if parts.len() > MAX_PROMPTS {
         return Err(PromptError::TooMany(parts.len()));
     }
     parts
@@ -79,9 +123,9 @@ fn parse_part(part: &str) -> Result<WeightedPrompt, PromptError> {
     let Ok(number) = weight.trim().parse::<f32>() else {
         return Ok(whole());
     };
-    if !number.is_finite() || number.abs() > LARGEST_WEIGHT {
+    if !number.is_finite() || number.abs() > MAX_WEIGHT {
         return Err(PromptError::Weight {
-            text: text.trim().chars().take(LONGEST_QUOTE).collect(),
+            text: beginning(text.trim()),
             weight: weight.trim().to_owned(),
         });
     }
@@ -89,6 +133,14 @@ fn parse_part(part: &str) -> Result<WeightedPrompt, PromptError> {
         text: text.trim().to_owned(),
         weight: number,
     })
+}
+
+/// A text, cut off with an ellipsis if it is long.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_are_split_at_bars_and_weighed_after_colons() {
+    fn prompts_are_split_at_bars_and_weighted_after_colons() {
         let cases: [(&str, &[(&str, f32)]); 7] = [
             (
                 "a red fox | watercolor:0.5 | text:-0.3",
@@ -127,7 +179,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_with_the_part_at_fault() {
+    fn a_prompt_of_too_many_tokens_is_an_error_however_many_prompts_there_are() {
+        let long = "very ".repeat(100);
+        let Err(PromptError::TooManyTokens { text, tokens }) =
+            format!("a fox | {long}").parse::<Prompt>()
+        else {
+            panic!("it is too long");
+        };
+        assert_eq!((text.chars().count(), tokens), (MAX_QUOTE + 1, 102));
+        let prompt: Prompt = "a fox | text:-1".parse().unwrap();
+        assert_eq!(
+            (prompt.text.as_str(), prompt.parts.len()),
+            ("a fox | text:-1", 2)
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_part_that_cannot_be_parsed() {
         for (text, part) in [
             ("a | | b", "part 2 of 3"),
             (":0.5", "part 1 of 1"),

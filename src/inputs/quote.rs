@@ -1,4 +1,4 @@
-//! A value that came from outside, repeated in an error: short enough to be read, whatever its size.
+//! A value from outside, quoted in an error message: short enough to read, however large it is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,54 +7,54 @@ use std::io;
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 
-/// Most characters that an answer over HTTP repeats.
-const LONGEST: usize = 300;
+/// The maximum length of a quote, in characters.
+const MAX_LENGTH: usize = 300;
 
-/// Most characters that a sentence for a person repeats.
-const SHORT: usize = 60;
+/// The maximum length of a short quote, in characters.
+const MAX_SHORT_LENGTH: usize = 60;
 
-/// Enough bytes for [`LONGEST`] characters and one more, which tells that something is cut.
-const KEPT_BYTES: usize = 4 * (LONGEST + 1);
+/// Enough bytes for [`MAX_LENGTH`] characters and one more, which shows that something is cut off.
+const KEPT_BYTES: usize = 4 * (MAX_LENGTH + 1);
 
-/// The beginning of a value as JSON, compact and with sorted keys, as Cog's server writes it.
+/// The beginning of a value as JSON, compact and with sorted keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     beginning: String,
 }
 
 impl Quote {
-    /// Quotes a value. A large one is not written out first.
+    /// Quotes a value. A large one is never written out as a whole.
     pub fn of(value: &Value) -> Self {
         let mut beginning = Beginning(Vec::new());
-        // The only error is the one that stops the writing of a large value.
+        // The only error is the one with which `Beginning` stops a large value.
         let _ = serde_json::to_writer(&mut beginning, &Sorted(value));
         Self {
             beginning: String::from_utf8_lossy(&beginning.0).into_owned(),
         }
     }
 
-    /// At most 60 characters, with an ellipsis if that is not all.
+    /// At most 60 characters, with an ellipsis if something is cut off.
     pub fn short(&self) -> String {
-        self.cut(SHORT, "…")
+        self.cut(MAX_SHORT_LENGTH, "…")
     }
 
-    fn cut(&self, longest: usize, mark: &str) -> String {
-        match self.beginning.char_indices().nth(longest) {
+    fn cut(&self, max_length: usize, mark: &str) -> String {
+        match self.beginning.char_indices().nth(max_length) {
             Some((end, _)) => format!("{}{mark}", &self.beginning[..end]),
             None => self.beginning.clone(),
         }
     }
 }
 
-/// At most 300 characters, and a remark if that is not all.
+/// At most 300 characters, and a remark if something is cut off.
 impl fmt::Display for Quote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = format!("… (cut after {LONGEST} characters)");
-        formatter.write_str(&self.cut(LONGEST, &mark))
+        let mark = format!("… (cut after {MAX_LENGTH} characters)");
+        formatter.write_str(&self.cut(MAX_LENGTH, &mark))
     }
 }
 
-/// Keeps the first [`KEPT_BYTES`] and refuses the rest.
+/// Keeps the first [`KEPT_BYTES`] and then returns an error.
 struct Beginning(Vec<u8>);
 
 impl io::Write for Beginning {
@@ -84,7 +84,7 @@ impl Serialize for Sorted<'_> {
                 let sorted: BTreeMap<_, _> = members.iter().collect();
                 serializer.collect_map(sorted.into_iter().map(|(key, value)| (key, Sorted(value))))
             }
-            plain => plain.serialize(serializer),
+            scalar => scalar.serialize(serializer),
         }
     }
 }

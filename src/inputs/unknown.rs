@@ -1,38 +1,53 @@
-//! Inputs that do not exist: what is said of them where they are refused and where they are ignored.
+//! Inputs that do not exist: an error for each where they are rejected, a note where they are
+//! ignored.
 
 use serde_json::{Map, Value};
 
 use super::error::{InputError, Problem};
-use super::field::{FIELDS, Field};
+use super::table::{FIELDS, find};
+use crate::suggest::suggest;
 
-/// Unknown names that are reported; more would only repeat the reason.
-const MOST_UNKNOWN_NAMES: usize = 5;
+/// The maximum number of unknown names that are reported; more would only repeat the reason.
+const MAX_REPORTED: usize = 5;
 
-/// The longest part of an unknown name that is repeated, in characters.
-const LONGEST_NAME: usize = 60;
+/// The maximum length of an unknown name that is repeated, in characters.
+const MAX_NAME_LENGTH: usize = 60;
 
 fn unknown(raw: &Map<String, Value>) -> impl Iterator<Item = &String> {
-    raw.keys().filter(|name| Field::named(name).is_none())
+    raw.keys().filter(|name| find(name).is_none())
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|field| field.name)
 }
 
 /// An error for each of the first few.
 pub(super) fn errors(raw: &Map<String, Value>) -> Vec<InputError> {
     unknown(raw)
-        .take(MOST_UNKNOWN_NAMES)
-        .map(|name| InputError {
-            field: name.chars().take(LONGEST_NAME).collect(),
-            problem: Problem::UnknownName,
-        })
+        .take(MAX_REPORTED)
+        .map(|name| error(name))
         .collect()
+}
+
+fn error(name: &str) -> InputError {
+    let name: String = name.chars().take(MAX_NAME_LENGTH).collect();
+    let problem = Problem::UnknownName {
+        suggestion: suggest(&name, names()),
+        allowed: names().collect::<Vec<_>>().join(", "),
+    };
+    InputError {
+        field: name,
+        problem,
+    }
 }
 
 /// A line for each of the first few, and one that counts the others.
 pub(super) fn notes(raw: &Map<String, Value>) -> Vec<String> {
     let mut notes: Vec<_> = unknown(raw)
-        .take(MOST_UNKNOWN_NAMES)
+        .take(MAX_REPORTED)
         .map(|name| note(name))
         .collect();
-    let more = unknown(raw).skip(MOST_UNKNOWN_NAMES).count();
+    let more = unknown(raw).skip(MAX_REPORTED).count();
     if more > 0 {
         notes.push(format!("{more} more inputs do not exist and are ignored"));
     }
@@ -41,22 +56,10 @@ pub(super) fn notes(raw: &Map<String, Value>) -> Vec<String> {
 
 fn note(name: &str) -> String {
     // Escaped, or a name with a line break could forge lines of the log.
-    let name: String = name.escape_debug().take(LONGEST_NAME).collect();
-    let hint =
-        nearest(&name).map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    let name: String = name.escape_debug().take(MAX_NAME_LENGTH).collect();
+    let hint = suggest(&name, names())
+        .map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
     format!("input `{name}` does not exist and is ignored{hint}")
-}
-
-/// The input that a mistyped name most likely means, if any is near.
-fn nearest(name: &str) -> Option<&'static str> {
-    /// Below this similarity a suggestion confuses more than it helps.
-    const NEAR: f64 = 0.6;
-    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(known, name);
-    FIELDS
-        .iter()
-        .map(|field| field.name)
-        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
-        .filter(|known| similarity(known) > NEAR)
 }
 
 #[cfg(test)]
@@ -79,18 +82,18 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_few_and_short_and_of_one_line() {
+    fn notes_are_few_and_short_and_have_one_line_each() {
         let raw: Map<_, _> = (0..10_000)
             .map(|index| (format!("{index}\n{}", "é".repeat(1000)), Value::Null))
             .collect();
         let notes = notes(&raw);
-        assert_eq!(notes.len(), MOST_UNKNOWN_NAMES + 1);
+        assert_eq!(notes.len(), MAX_REPORTED + 1);
         assert_eq!(notes[5], "9995 more inputs do not exist and are ignored");
         assert!(
             notes
                 .iter()
                 .all(|note| note.len() < 200 && !note.contains('\n'))
         );
-        assert_eq!(errors(&raw).len(), MOST_UNKNOWN_NAMES);
+        assert_eq!(errors(&raw).len(), MAX_REPORTED);
     }
 }

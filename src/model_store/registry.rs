@@ -1,6 +1,7 @@
 //! The published models, by name.
 
 use crate::clip::EMBEDDED_SHA256;
+use crate::suggest::suggest;
 
 /// CLIP weights that somebody published under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,18 +129,9 @@ pub fn find(name: &str) -> Option<&'static PublishedModel> {
     })
 }
 
-/// The known name that a mistyped one most likely means, if any is near.
+/// The name of the model that a mistyped one most likely stands for, if any is similar.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    /// Below this Jaro-Winkler similarity a suggestion confuses more than it helps.
-    const NEAR: f64 = 0.75;
-    let wanted = name.to_lowercase();
-    let similarity =
-        |model: &PublishedModel| strsim::jaro_winkler(&model.name.to_lowercase(), &wanted);
-    MODELS
-        .iter()
-        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
-        .filter(|model| similarity(model) > NEAR)
-        .map(|model| model.name)
+    suggest(name, MODELS.iter().map(|model| model.name))
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Metadata, OutputFormat, PngError, svg_to_png, write_svg};
+use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
 use crate::draw::Frame;
 use crate::scene::Canvas;
 
-/// What drew a picture, beside the inputs: all that can change its strokes.
+/// What made a drawing, besides the inputs: everything that can change its strokes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The CLIP model's name.
@@ -19,23 +19,43 @@ pub struct Provenance {
     pub precision: String,
 }
 
-/// A frame with everything that its file says.
+/// A frame with everything that its file contains.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
     /// The strokes and the step that they belong to.
     pub frame: &'a Frame,
     /// What they are drawn on.
     pub canvas: &'a Canvas,
+    /// The prompt as the caller wrote it.
+    pub prompt: &'a str,
     /// Every input by name, the seed included.
     pub inputs: &'a Map<String, Value>,
-    /// What drew it.
+    /// What made it.
     pub provenance: &'a Provenance,
 }
 
 impl Document<'_> {
-    /// An SVG that says in its metadata how it can be drawn again.
+    /// An SVG whose metadata says how it can be drawn again.
     pub fn to_svg(&self) -> String {
-        let recipe = json!({
+        write_svg(&self.frame.strokes, self.canvas, &self.metadata())
+    }
+
+    /// The file in a format; `scale` is pixels of the file for one of the canvas, for formats that
+    /// have pixels.
+    ///
+    /// # Errors
+    /// When the file would have too many pixels, or none.
+    pub fn encode(&self, format: OutputFormat, scale: f32) -> Result<Vec<u8>, EncodeError> {
+        let contents = Contents {
+            strokes: &self.frame.strokes,
+            canvas: self.canvas,
+            metadata: &self.metadata(),
+        };
+        format.encode(&contents, scale)
+    }
+
+    fn metadata(&self) -> Metadata {
+        let provenance = json!({
             "program": env!("CARGO_PKG_NAME"),
             "version": env!("CARGO_PKG_VERSION"),
             "model": self.provenance.model,
@@ -45,25 +65,9 @@ impl Document<'_> {
             "step": self.frame.step,
             "input": self.inputs,
         });
-        let metadata = Metadata {
-            title: self.inputs["prompt"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            recipe: recipe.to_string(),
-        };
-        write_svg(&self.frame.strokes, self.canvas, &metadata)
-    }
-
-    /// The file in a format; `png_scale` is pixels of a PNG for one of the canvas.
-    ///
-    /// # Errors
-    /// When a PNG would be too large.
-    pub fn encode(&self, format: OutputFormat, png_scale: f32) -> Result<Vec<u8>, PngError> {
-        let svg = self.to_svg();
-        match format {
-            OutputFormat::Svg => Ok(svg.into_bytes()),
-            OutputFormat::Png => svg_to_png(&svg, png_scale),
+        Metadata {
+            title: self.prompt.to_owned(),
+            provenance: provenance.to_string(),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The sentences that tell a person how a drawing goes.
+//! Lines that report the progress of a drawing to a person.
 
 use super::Provenance;
 use crate::draw::{Losses, Spec, TermLoss};
 
-/// What is drawn with what; `prompt` is the text as the caller wrote it.
+/// The prompt with the main settings; `prompt` is the text as the caller wrote it.
 pub fn opening_line(prompt: &str, spec: &Spec, provenance: &Provenance) -> String {
     format!(
         "drawing `{}` with {} strokes, seed {}, CLIP {} on {} in {}",
-        legible(prompt),
+        on_one_line(prompt),
         spec.strokes,
         spec.seed,
         provenance.model,
@@ -16,10 +16,10 @@ pub fn opening_line(prompt: &str, spec: &Spec, provenance: &Provenance) -> Strin
     )
 }
 
-/// How far a drawing is: steps done and to do, steps per second, the loss term by term.
-pub fn step_line(step: usize, steps: usize, pace: f64, losses: &Losses) -> String {
+/// The progress of a drawing: steps done and in all, steps per second, the loss term by term.
+pub fn step_line(step: usize, steps: usize, steps_per_second: f64, losses: &Losses) -> String {
     format!(
-        "step {step}/{steps}  {pace:.1} steps/s  {}",
+        "step {step}/{steps}  {steps_per_second:.1} steps/s  {}",
         loss_line(losses)
     )
 }
@@ -37,17 +37,17 @@ fn term_texts(term: &TermLoss) -> Vec<String> {
         return vec![format!("{} {:.4}", term.name, term.value)];
     }
     let parts = term.prompts.iter().map(|part| {
-        let prompt = legible(&part.prompt.text);
+        let prompt = on_one_line(&part.prompt.text);
         format!("{} `{prompt}` {:.4}", term.name, part.loss)
     });
     parts.collect()
 }
 
-/// The most characters of a prompt that a line of a report shows.
-const LONGEST_TEXT: usize = 60;
+/// The maximum length of a prompt in a line, in characters.
+const MAX_LENGTH: usize = 60;
 
-/// A text on one line: cut if it is long, without characters that a terminal would obey.
-fn legible(text: &str) -> String {
+/// A text cut to fit on one line, without control characters, which a terminal would act on.
+fn on_one_line(text: &str) -> String {
     let shown = |character: char| {
         if character.is_control() {
             ' '
@@ -55,8 +55,8 @@ fn legible(text: &str) -> String {
             character
         }
     };
-    let mut line: String = text.chars().take(LONGEST_TEXT).map(shown).collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
+    let mut line: String = text.chars().take(MAX_LENGTH).map(shown).collect();
+    if text.chars().nth(MAX_LENGTH).is_some() {
         line.push('…');
     }
     line

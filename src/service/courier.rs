@@ -109,10 +109,11 @@ impl Courier {
 
     fn begin(&self, provenance: &Provenance) {
         self.prediction.start();
-        self.prediction.metric("seed", self.input.spec.seed.into());
+        self.prediction
+            .metric("seed", self.input.spec().seed.into());
         self.say(&opening_line(
             self.input.prompt(),
-            &self.input.spec,
+            self.input.spec(),
             provenance,
         ));
     }
@@ -131,10 +132,10 @@ impl Courier {
         provenance: &Arc<Provenance>,
     ) -> Result<(), String> {
         let step = frame.step;
-        let steps = self.input.spec.steps;
+        let steps = self.input.spec().steps;
         let losses = frame.losses.clone();
         let (input, provenance) = (self.input.clone(), Arc::clone(provenance));
-        let format = self.input.output_format;
+        let format = self.input.output_format();
         let encoding = tokio::task::spawn_blocking(move || {
             input
                 .document(&frame, &provenance)
@@ -158,7 +159,7 @@ impl Courier {
 
     /// Brings a file to where it belongs; its URL.
     async fn place(&self, name: &str, bytes: Vec<u8>) -> Result<Arc<str>, String> {
-        let media_type = self.input.output_format.media_type();
+        let media_type = self.input.output_format().media_type();
         match &self.destination {
             Destination::Response => {
                 let mut url = format!("data:{media_type};base64,");

@@ -40,14 +40,14 @@ impl Registry {
         let (reports, inbox) = mpsc::unbounded_channel();
         let prediction = Arc::new(Prediction::new(
             id,
-            request.input.values.clone(),
+            request.input.values().clone(),
             self.limits().replay,
             request.lifeline,
         ));
         request.notes.iter().for_each(|note| prediction.log(note));
         self.enter(Job {
             prediction: Arc::clone(&prediction),
-            spec: request.input.spec.clone(),
+            spec: request.input.spec().clone(),
             reports,
         })?;
         let courier = Courier {

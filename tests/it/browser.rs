@@ -82,7 +82,7 @@ fn difference(picture: &Picture, pixels: &Pixmap) -> f64 {
 fn a_browser_and_resvg_show_what_the_optimiser_sees() {
     let metadata = Metadata {
         title: "a < b & \"c\"".to_owned(),
-        recipe: "{}".to_owned(),
+        provenance: "{}".to_owned(),
     };
     let (strokes, canvas) = (scene(), Canvas::default());
     let svg = write_svg(&strokes, &canvas, &metadata);

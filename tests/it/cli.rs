@@ -200,7 +200,7 @@ fn wrong_inputs_are_named_and_nothing_is_written() {
         ),
         (
             vec!["-o", "a.gif"],
-            "`gif` is no output format; allowed are svg and png",
+            "`gif` is not an output format; allowed are svg, png",
         ),
         (
             vec!["-o", "no/such/folder/a.svg"],

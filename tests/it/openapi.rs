@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clipdraw::cog::openapi;
+use clipdraw::cog::{Detail, openapi};
 use clipdraw::inputs::{FIELDS, Field, Input, InputErrors, Kind, Problem};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -197,7 +197,7 @@ fn verdict_of_cog(validator: &jsonschema::Validator, input: &Value) -> Vec<(Stri
 }
 
 fn verdict(errors: &InputErrors) -> Vec<(String, String)> {
-    let details = errors.details().into_iter();
+    let details = Detail::of_inputs(errors).into_iter();
     details
         .map(|detail| {
             assert_eq!((detail.kind, detail.loc.len()), ("value_error", 3));
@@ -312,7 +312,7 @@ fn wrong_inputs_are_answered_as_cogs_server_answers_them() {
 fn an_answer_fits_the_schema_of_errors_and_says_what_is_allowed() {
     let raw = json!({"num_paths": 0, "min_stroke_width": 5, "prompt": "a:99"});
     let errors = Input::from_request(raw.as_object().unwrap()).unwrap_err();
-    let answer = json!({"detail": errors.details()});
+    let answer = json!({"detail": Detail::of_inputs(&errors)});
     for document in [openapi::document(), openapi::complete_document()] {
         assert!(validator(&document, "HTTPValidationError").is_valid(&answer));
     }
@@ -335,7 +335,7 @@ fn a_huge_value_does_not_come_back() {
     let raw =
         json!({"num_paths": huge, "output_format": [huge], "background": huge, "prompt": huge});
     let errors = Input::from_request(raw.as_object().unwrap()).unwrap_err();
-    let answer = json!(errors.details()).to_string();
+    let answer = json!(Detail::of_inputs(&errors)).to_string();
     assert!(answer.len() < 4000, "{}", answer.len());
     assert!(answer.contains("xxx… (cut after 300 characters) is longer than 4000 characters"));
 }
@@ -343,7 +343,7 @@ fn a_huge_value_does_not_come_back() {
 #[test]
 fn the_inputs_of_an_answer_fit_the_schema_of_inputs() {
     let (input, _) = Input::from_request(&Map::new()).unwrap();
-    let values = Value::Object(input.values);
+    let values = Value::Object(input.values().clone());
     for document in [openapi::document(), openapi::complete_document()] {
         let found = verdict_of_cog(&validator(&document, "Input"), &values);
         assert_eq!(found, []);

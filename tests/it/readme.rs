@@ -22,6 +22,7 @@ fn readme() -> String {
 
 fn row(field: &Field) -> String {
     let default = field
+        .kind
         .default_value()
         .map_or("random".to_owned(), |value| match value.as_str() {
             Some(text) => text.to_owned(),
@@ -30,7 +31,7 @@ fn row(field: &Field) -> String {
     format!(
         "| `{}` | {default} | {} | {} |\n",
         field.name,
-        field.allowed(),
+        field.kind.allowed(),
         field.description.replace('|', "\\|")
     )
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::inputs::field::{COLOR_PATTERN, FIELDS, Field, Kind, plain};
+use crate::inputs::field::{COLOR_PATTERN, shortest_number};
+use crate::inputs::{FIELDS, Field, Kind};
 
 /// The component `Input`.
 pub(super) fn schema() -> Value {
@@ -38,12 +39,12 @@ fn property(field: &Field, order: usize) -> Value {
     if !matches!(field.kind, Kind::Choice { .. }) {
         property["title"] = title(field.name).into();
     }
-    let default = field.default_value();
+    let default = field.kind.default_value();
     if default.is_none() {
         property["nullable"] = true.into();
     }
     property["default"] = default.map_or(Value::Null, |default| match default.as_f64() {
-        Some(number) => plain(number),
+        Some(number) => shortest_number(number),
         None => default,
     });
     property["description"] = field.description.into();
@@ -53,14 +54,14 @@ fn property(field: &Field, order: usize) -> Value {
 
 fn limits(field: &Field) -> Value {
     match field.kind {
-        Kind::Text { longest, .. } => {
-            json!({"type": "string", "minLength": 1, "maxLength": longest})
+        Kind::Text { max_length, .. } => {
+            json!({"type": "string", "minLength": 1, "maxLength": max_length})
         }
-        Kind::Integer { least, most, .. } => {
-            json!({"type": "integer", "minimum": least, "maximum": most})
+        Kind::Integer { min, max, .. } => {
+            json!({"type": "integer", "minimum": min, "maximum": max})
         }
-        Kind::Number { least, most, .. } => {
-            json!({"type": "number", "minimum": plain(least), "maximum": plain(most)})
+        Kind::Number { min, max, .. } => {
+            json!({"type": "number", "minimum": shortest_number(min), "maximum": shortest_number(max)})
         }
         Kind::Color { .. } => json!({"type": "string", "pattern": COLOR_PATTERN}),
         Kind::Choice { .. } => {

@@ -1,28 +1,28 @@
-//! The OpenAPI documents: the one that Cog's generator would write for the inputs of the table, and
-//! one with all that this server does.
+//! The OpenAPI documents: the one that Cog's generator would write for the inputs, and one of
+//! everything that this server does.
 //!
-//! What does not depend on the inputs lies beside this file: `cog.json` is what Cog's generator
-//! writes for every predictor that streams files, `beyond.json` is what this server adds.
+//! The parts that do not depend on the inputs are files in this folder: `cog.json` is what Cog's
+//! generator writes for every predictor that streams files, `beyond.json` is what this server adds.
 
 mod inputs;
 
 use serde_json::{Map, Value};
 
-use crate::inputs::field::{FIELDS, Kind};
+use crate::inputs::{FIELDS, Kind};
 
 /// The version of Cog whose protocol the server speaks.
 pub const COG_VERSION: &str = "0.23.1";
 
 /// The document of Cog, OpenAPI 3.0.2, with the keys of all objects sorted. An image carries it as
-/// a label and as a file, and the server hands it out as `/openapi.json`.
+/// a label and as a file, and the server returns it as `/openapi.json`.
 pub fn document() -> Value {
     let mut document = cog();
     document.sort_all_objects();
     document
 }
 
-/// The document of the whole server: what [`document`] says, and beyond it the additional paths,
-/// request fields, forms and statuses of answers.
+/// The document of the whole server: that of [`document`] with the additional paths, request fields,
+/// response formats and status codes.
 pub fn complete_document() -> Value {
     let mut document = cog();
     let properties = &mut document["components"]["schemas"]["Input"]["properties"];
@@ -50,11 +50,11 @@ fn cog() -> Value {
 }
 
 fn embedded(text: &str) -> Value {
-    serde_json::from_str(text).expect("the files beside this one are JSON, as the tests see")
+    serde_json::from_str(text).expect("the embedded files are JSON, as the tests check")
 }
 
-/// Changes `target` as a JSON merge patch (RFC 7386) says: members are added or replaced, and
-/// `null` takes one away.
+/// Applies a JSON merge patch (RFC 7386) to `target`: members are added or replaced, and
+/// `null` removes one.
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;

@@ -42,18 +42,18 @@ fn wrong(field: &Field) -> Vec<Case> {
     let mut values = vec![json!([1]), json!({"b": 1, "a": [2]}), json!(true)];
     values.extend(match field.kind {
         Kind::Text { .. } => vec![json!(5), json!("")],
-        Kind::Integer { least, most, .. } => vec![
+        Kind::Integer { min, max, .. } => vec![
             json!("2"),
             json!(2.5),
-            json!(least - 1),
-            json!(most + 1),
+            json!(min - 1),
+            json!(max + 1),
             json!(1e300),
         ],
-        Kind::Number { least, most, .. } => {
+        Kind::Number { min, max, .. } => {
             vec![
                 json!("2"),
-                json!(least - 0.5),
-                json!(most + 0.5),
+                json!(min - 0.5),
+                json!(max + 0.5),
                 json!(-1e300),
             ]
         }
@@ -61,7 +61,7 @@ fn wrong(field: &Field) -> Vec<Case> {
         Kind::Choice { .. } => vec![json!(5), json!("jpeg"), json!("SVG")],
     });
     let long = match field.kind {
-        Kind::Text { longest, .. } => Some(long_text(field, longest)),
+        Kind::Text { max_length, .. } => Some(long_text(field, max_length)),
         _ => None,
     };
     values
@@ -83,15 +83,13 @@ fn kind(field: &Field, value: &Value) -> &'static str {
         (Kind::Text { .. } | Kind::Color { .. }, Value::String(text)) if text.is_empty() => "empty",
         (Kind::Color { .. }, Value::String(_)) => "no colour",
         (Kind::Choice { .. }, Value::String(_)) => "none of the choices",
-        (Kind::Integer { least, .. }, Value::Number(number))
-            if number.as_i64() == Some(least - 1) =>
-        {
+        (Kind::Integer { min, .. }, Value::Number(number)) if number.as_i64() == Some(min - 1) => {
             "too small"
         }
         (Kind::Integer { .. }, Value::Number(number)) if number.is_i64() => "too large",
         (Kind::Integer { .. }, Value::Number(_)) => "no whole number",
-        (Kind::Number { least, .. }, Value::Number(number)) => {
-            if number.as_f64().is_some_and(|number| number < *least) {
+        (Kind::Number { min, .. }, Value::Number(number)) => {
+            if number.as_f64().is_some_and(|number| number < *min) {
                 "too small"
             } else {
                 "too large"
@@ -133,11 +131,11 @@ fn null_by_cog(name: &str, kind: &str) -> String {
 }
 
 /// A text that is so long that only one of the answers repeats it.
-fn long_text(field: &Field, longest: usize) -> Case {
-    let text = "x".repeat(longest + 1);
+fn long_text(field: &Field, max_length: usize) -> Case {
+    let text = "x".repeat(max_length + 1);
     let answer = |context: &str, quoted: &str| {
         format!(
-            r#"422 {{"detail":[{{{context}"loc":["body","input","{}"],"msg":"\"{quoted} is longer than {longest} characters","type":"value_error"}}]}}"#,
+            r#"422 {{"detail":[{{{context}"loc":["body","input","{}"],"msg":"\"{quoted} is longer than {max_length} characters","type":"value_error"}}]}}"#,
             field.name
         )
     };
@@ -149,7 +147,7 @@ fn long_text(field: &Field, longest: usize) -> Case {
     .answers(
         answer("", &format!("{text}\\\"")),
         answer(
-            &format!(r#""ctx":{{"allowed":"{}"}},"#, field.allowed()),
+            &format!(r#""ctx":{{"allowed":"{}"}},"#, field.kind.allowed()),
             &format!("{}… (cut after 300 characters)", "x".repeat(299)),
         ),
     )

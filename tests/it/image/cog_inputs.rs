@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use clipdraw::inputs::field::{COLOR_PATTERN, FIELDS, Field, Kind};
+use clipdraw::inputs::field::COLOR_PATTERN;
+use clipdraw::inputs::{FIELDS, Field, Kind};
 use serde_json::{Map, Value, json};
 
 use super::{root, succeeded};
@@ -42,26 +43,24 @@ fn read() -> Value {
 /// The parameter that Cog has to see for a field.
 fn parameter(field: &Field) -> Value {
     let (annotation, limits) = match field.kind {
-        Kind::Text { longest, .. } => ("str", json!({"min_length": 1, "max_length": longest})),
-        Kind::Integer {
-            default,
-            least,
-            most,
-        } => {
+        Kind::Text { max_length, .. } => {
+            ("str", json!({"min_length": 1, "max_length": max_length}))
+        }
+        Kind::Integer { default, min, max } => {
             let annotation = if default.is_some() {
                 "int"
             } else {
                 "Optional[int]"
             };
-            (annotation, json!({"ge": least, "le": most}))
+            (annotation, json!({"ge": min, "le": max}))
         }
-        Kind::Number { least, most, .. } => ("float", json!({"ge": least, "le": most})),
+        Kind::Number { min, max, .. } => ("float", json!({"ge": min, "le": max})),
         Kind::Color { .. } => ("str", json!({"regex": COLOR_PATTERN})),
         Kind::Choice { choices, .. } => ("str", json!({"choices": choices})),
     };
     let mut arguments = Map::new();
     arguments.insert("description".to_owned(), field.description.into());
-    arguments.insert("default".to_owned(), field.default_value().into());
+    arguments.insert("default".to_owned(), field.kind.default_value().into());
     if let Value::Object(limits) = limits {
         arguments.extend(limits);
     }

@@ -11,7 +11,7 @@ use super::{reference, scenes};
 fn show(strokes: &Strokes, canvas: &Canvas) -> Picture {
     let metadata = Metadata {
         title: String::new(),
-        recipe: String::new(),
+        provenance: String::new(),
     };
     let png = svg_to_png(&write_svg(strokes, canvas, &metadata), 1.0).unwrap();
     let pixels = tiny_skia::Pixmap::decode_png(&png).unwrap();

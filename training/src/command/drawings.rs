@@ -97,7 +97,7 @@ impl DrawingsArguments {
             let mut inputs: Map<String, Value> = serde_json::from_str(&self.inputs)?;
             inputs.insert("prompt".to_owned(), prompt.as_str().into());
             inputs.entry("seed").or_insert_with(|| number.into());
-            let mut spec = Input::from_values(&inputs)?.spec;
+            let mut spec = Input::from_values(&inputs)?.spec().clone();
             if recipe.is_some() {
                 spec.preset = recipe;
             }
@@ -106,7 +106,7 @@ impl DrawingsArguments {
             let seconds = began.elapsed().as_secs_f64();
             let metadata = Metadata {
                 title: prompt.to_owned(),
-                recipe: Value::Object(inputs).to_string(),
+                provenance: Value::Object(inputs).to_string(),
             };
             let svg = write_svg(&strokes, &spec.canvas, &metadata);
             fs::write(self.out.join(format!("{number:02}.svg")), svg)?;

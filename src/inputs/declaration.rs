@@ -1,0 +1,128 @@
+//! One row of the table of inputs: what is shown to callers, and the Rust type of a checked value.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::choice::Choice;
+use super::error::{InputError, Problem};
+use super::field::{Kind, whole_number};
+use super::quote::Quote;
+use crate::scene::Rgb;
+
+/// A rule that a JSON schema cannot express, as a clause.
+pub(super) struct BrokenRule(String);
+
+/// An input whose values are of type `T` in the program. `T` follows from the row, so that limits
+/// and type cannot contradict each other.
+pub(super) struct Declaration<T> {
+    pub(super) kind: Kind,
+    convert: fn(&Value) -> Result<T, BrokenRule>,
+}
+
+impl<T> Declaration<T> {
+    /// Checks the value of the input `name` and converts it.
+    pub(super) fn read(&self, name: &str, value: &Value) -> Result<T, InputError> {
+        let violations = self.kind.violations(value);
+        if !violations.is_empty() {
+            return Err(InputError {
+                field: name.to_owned(),
+                problem: Problem::Limits {
+                    value: Quote::of(value),
+                    violations,
+                    allowed: self.kind.allowed(),
+                },
+            });
+        }
+        let blank = value.as_str().is_some_and(|text| text.trim().is_empty());
+        if blank && matches!(self.kind, Kind::Text { .. }) {
+            let rule = format!("it must be {}, not only spaces", self.kind.allowed());
+            return Err(broken_rule(name, value, rule));
+        }
+        (self.convert)(value).map_err(|BrokenRule(rule)| broken_rule(name, value, rule))
+    }
+}
+
+/// The error about a value that breaks a rule.
+pub(super) fn broken_rule(field: &str, value: &Value, rule: String) -> InputError {
+    InputError {
+        field: field.to_owned(),
+        problem: Problem::Rule {
+            value: Quote::of(value),
+            rule,
+        },
+    }
+}
+
+/// A text of at most `max_length` characters that a `T` is parsed from.
+pub(super) const fn text<T: FromStr<Err: Display>>(
+    default: &'static str,
+    max_length: usize,
+) -> Declaration<T> {
+    Declaration {
+        kind: Kind::Text {
+            default,
+            max_length,
+        },
+        convert: |value| {
+            let text = converted(value.as_str())?;
+            text.parse()
+                .map_err(|error: T::Err| BrokenRule(error.to_string()))
+        },
+    }
+}
+
+/// A whole number; the build fails if `T` cannot hold every number from `min` to `max`.
+pub(super) const fn integer<T: TryFrom<i64>>(default: i64, min: i64, max: i64) -> Declaration<T> {
+    assert!(min <= default && default <= max);
+    whole(Some(default), min, max)
+}
+
+/// A whole number that is random by default.
+pub(super) const fn random_integer<T: TryFrom<i64>>(min: i64, max: i64) -> Declaration<T> {
+    whole(None, min, max)
+}
+
+const fn whole<T: TryFrom<i64>>(default: Option<i64>, min: i64, max: i64) -> Declaration<T> {
+    let bits = 8 * size_of::<T>() as u32;
+    assert!(min >= 0 && i64::BITS - max.leading_zeros() < bits);
+    Declaration {
+        kind: Kind::Integer { default, min, max },
+        convert: |value| converted(whole_number(value).and_then(|number| T::try_from(number).ok())),
+    }
+}
+
+/// A finite number.
+pub(super) const fn number(default: f64, min: f64, max: f64) -> Declaration<f64> {
+    assert!(min <= default && default <= max);
+    Declaration {
+        kind: Kind::Number { default, min, max },
+        convert: |value| converted(value.as_f64()),
+    }
+}
+
+/// A colour.
+pub(super) const fn color(default: &'static str) -> Declaration<Rgb> {
+    Declaration {
+        kind: Kind::Color { default },
+        convert: |value| converted(value.as_str().and_then(|text| text.parse().ok())),
+    }
+}
+
+/// One of the words of an enum, by default the first.
+pub(super) const fn choice<T: Choice>() -> Declaration<T> {
+    Declaration {
+        kind: Kind::Choice {
+            default: T::WORDS[0],
+            choices: T::WORDS,
+        },
+        convert: |value| converted(value.as_str().and_then(T::from_word)),
+    }
+}
+
+/// A value that keeps its limits has the type that they belong to; should a limit ever be wrong,
+/// the value is rejected.
+fn converted<T>(value: Option<T>) -> Result<T, BrokenRule> {
+    value.ok_or_else(|| BrokenRule("it is not of the expected type".to_owned()))
+}

@@ -1,0 +1,153 @@
+//! The one table of inputs.
+
+use serde_json::{Map, Value};
+
+use super::choice::RecipeChoice;
+use super::declaration::{Declaration, choice, color, integer, number, random_integer, text};
+use super::error::InputError;
+use super::field::{Field, MAX_SEED};
+use super::prompt::Prompt;
+use crate::output::OutputFormat;
+use crate::scene::Rgb;
+
+/// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
+/// that reads it. The comment above a row is the description that callers see.
+macro_rules! inputs {
+    ($($(#[doc = $description:literal])+ $name:ident: $type:ty = $declaration:expr;)+) => {
+        /// Every input, in the order in which they are shown.
+        pub const FIELDS: &[Field] = &[$(Field {
+            name: stringify!($name),
+            kind: {
+                const ROW: Declaration<$type> = $declaration;
+                ROW.kind
+            },
+            description: concat!($($description),+).trim_ascii(),
+        }),+];
+
+        /// The checked value of every input.
+        #[expect(clippy::doc_markdown, reason = "the comments are plain text for callers")]
+        #[derive(Debug)]
+        pub(super) struct Inputs {
+            $($(#[doc = $description])+ pub(super) $name: $type,)+
+        }
+
+        impl Inputs {
+            /// Checks a map with the value of every input. Adds to `errors` what is wrong, in the
+            /// table's order; `None` if anything is.
+            pub(super) fn read(
+                values: &Map<String, Value>,
+                errors: &mut Vec<InputError>,
+            ) -> Option<Self> {
+                $(let $name = {
+                    const ROW: Declaration<$type> = $declaration;
+                    let name = stringify!($name);
+                    let value = values.get(name).unwrap_or(&Value::Null);
+                    ROW.read(name, value).map_err(|error| errors.push(error)).ok()
+                };)+
+                Some(Self { $($name: $name?),+ })
+            }
+        }
+    };
+}
+
+inputs! {
+    /// What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10
+    /// after a colon (default 1; a negative weight moves the drawing away from the text):
+    /// a red fox | watercolor:0.5 | text:-0.3
+    prompt: Prompt = text("Watercolor painting of an underwater submarine.", 4000);
+
+    /// Number of strokes.
+    num_paths: usize = integer(256, 1, 2048);
+
+    /// Number of optimisation steps.
+    num_iterations: usize = integer(600, 1, 10_000);
+
+    /// A frame is emitted every N steps and at the end.
+    display_frequency: usize = integer(10, 1, 10_000);
+
+    /// Radius around the centre in which stroke points are not penalised, in pixels of a 224-pixel
+    /// canvas (scales with the canvas).
+    distance_from_centre_threshold: f64 = number(75.0, 0.0, 10_000.0);
+
+    /// Exponent of the penalty on the distance beyond the threshold.
+    distance_from_centre_power: f64 = number(2.0, 1.0, 10.0);
+
+    /// Weight of the penalty on distance from the centre; 0 turns it off.
+    distance_from_centre_weight: f64 = number(0.001, 0.0, 1_000_000.0);
+
+    /// Seed for all random choices. The same seed gives the same picture on the same device. If
+    /// absent, a random seed is chosen and reported.
+    seed: u64 = random_integer(0, MAX_SEED);
+
+    /// Centre of the penalty-free circle, as a fraction of the canvas width from the left.
+    centre_x: f64 = number(0.5, 0.0, 1.0);
+
+    /// Centre of the penalty-free circle, as a fraction of the canvas height from the top.
+    centre_y: f64 = number(0.5, 0.0, 1.0);
+
+    /// Number of randomly warped views of the picture that CLIP sees in each step.
+    num_augmentations: usize = integer(4, 1, 64);
+
+    /// Minimum stroke width, in pixels of a 224-pixel canvas (scales with the canvas).
+    min_stroke_width: f64 = number(2.0, 0.1, 400.0);
+
+    /// Maximum stroke width, in pixels of a 224-pixel canvas (scales with the canvas). Must not be
+    /// less than min_stroke_width.
+    max_stroke_width: f64 = number(100.0, 0.1, 400.0);
+
+    /// Width of the canvas in pixels.
+    canvas_width: u32 = integer(224, 64, 1024);
+
+    /// Height of the canvas in pixels.
+    canvas_height: u32 = integer(224, 64, 1024);
+
+    /// Background colour, #rrggbb or #rgb.
+    background: Rgb = color("#ffffff");
+
+    /// Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging
+    /// it.
+    clip_weight: f64 = number(1.0, 0.0, 1000.0);
+
+    /// How strokes start and move, and which losses act besides that of the prompt: original is the
+    /// method of CLIPDraw, compact suits the embedded model, auto selects the one that suits the
+    /// model in use.
+    recipe: RecipeChoice = choice();
+
+    /// File format of the frames and of the finished drawing.
+    output_format: OutputFormat = choice();
+}
+
+/// The input of that name.
+pub fn find(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_table_are_allowed_by_the_table() {
+        for field in FIELDS {
+            assert!(
+                field
+                    .kind
+                    .default_value()
+                    .is_none_or(|value| field.kind.violations(&value).is_empty()),
+                "{}",
+                field.name
+            );
+        }
+    }
+
+    #[test]
+    fn descriptions_are_one_line_of_whole_sentences() {
+        for field in FIELDS {
+            let text = field.description;
+            assert!(
+                !text.is_empty() && !text.contains("  ") && !text.contains('\n'),
+                "{text}"
+            );
+        }
+    }
+}

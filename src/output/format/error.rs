@@ -1,0 +1,27 @@
+//! What can go wrong while a drawing is made into a file.
+
+use resvg::usvg;
+
+/// The maximum side of a PNG in pixels: 16,384 x 16,384 pixels take 1 GiB while they are painted.
+pub const MAX_PNG_SIDE: u32 = 16_384;
+
+/// Why a drawing cannot be written in a format.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The text is not an SVG document that resvg reads.
+    #[error("the SVG cannot be read")]
+    UnreadableSvg(#[source] usvg::Error),
+    /// The picture would have no pixels or too many.
+    #[error(
+        "a PNG of {width} x {height} pixels is not possible: each side must be 1 to {MAX_PNG_SIDE}"
+    )]
+    PngSize {
+        /// The requested number of columns.
+        width: f32,
+        /// The requested number of rows.
+        height: f32,
+    },
+    /// The PNG encoder failed.
+    #[error("the PNG cannot be encoded: {0}")]
+    PngEncoder(String),
+}
