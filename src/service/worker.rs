@@ -5,7 +5,6 @@
 //! not work any more.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -21,6 +20,7 @@ use super::prediction::{Ending, Prediction};
 use super::registry::{Job, Registry};
 use super::report::Report;
 use crate::draw::Progress;
+use crate::errors::{chain, panic_message};
 
 /// Waits before the model is loaded again after it broke, doubling from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -310,22 +310,6 @@ fn tell(reports: &UnboundedSender<Report>, report: Report) {
 
 /// Runs something that may panic; the error is what the panic said.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("the worker panicked: {}", said.unwrap_or("without a word"))
-    })
-}
-
-/// An error with its causes on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|panic| format!("the worker panicked: {}", panic_message(&*panic)))
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use axum::serve::Listener;
+use clipdraw::backoff::Backoff;
 use clipdraw::delivery::webhook::{EventFilter, Pace, Sender, Webhook, WebhookEvent};
-use clipdraw::delivery::{Client, Policy, PrivateAddresses, Schedule, Settings, Timeouts};
+use clipdraw::delivery::{Client, Policy, PrivateAddresses, Settings, Timeouts};
 use clipdraw::inputs::Input;
 use clipdraw::service::{Destination, Lifeline, Prediction, Registry, Request, Status};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -25,7 +26,7 @@ use crate::support::fake_engine::{limits, ready_registry};
 /// Repeats without waiting, and tells every change.
 pub(crate) const AT_ONCE: Pace = Pace {
     throttle: Duration::ZERO,
-    repeats: Schedule {
+    repeats: Backoff {
         first: Duration::from_millis(1),
         longest: Duration::from_millis(1),
         repeats: 12,

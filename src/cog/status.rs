@@ -1,0 +1,37 @@
+//! The status of a prediction.
+
+use serde::{Deserialize, Serialize};
+
+/// The status of a prediction, with Cog's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Accepted, waiting for a slot.
+    Starting,
+    /// Being drawn, or its last files are being stored.
+    Processing,
+    /// The finished drawing is the last output.
+    Succeeded,
+    /// Stopped on request, or because no client was left that waited for it.
+    Canceled,
+    /// Stopped by an error.
+    Failed,
+}
+
+impl Status {
+    /// The word in responses, events and metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Processing => "processing",
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether it is final: a prediction with this status does not change any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Canceled | Self::Failed)
+    }
+}
