@@ -11,10 +11,12 @@ pub mod policy;
 mod resolver;
 pub mod client;
 pub mod upload;
+pub mod files;
 pub mod webhook;
 
 pub use client::{Client, Settings, Timeouts};
 pub use error::{AddressError, ClientError, OutboundError, SendError};
+pub use files::Files;
 pub use host_pattern::{HostPattern, HostPatternError};
 pub use policy::{Policy, PrivateAddresses};
 pub use upload::{Place, UploadError, Uploader};

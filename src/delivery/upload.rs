@@ -13,7 +13,7 @@ use tracing::warn;
 use url::Url;
 
 use super::client::Client;
-use super::error::{AddressError, SendError};
+use super::error::SendError;
 use crate::backoff::Backoff;
 use crate::telemetry::metric;
 
@@ -77,8 +77,7 @@ impl UploadError {
 }
 
 impl Uploader {
-    /// Puts files under an address. The policy is checked with each file; [`Uploader::parse`]
-    /// does it at once.
+    /// Puts files under an address, which is checked against the policy with each file.
     pub fn new(client: Arc<Client>, target: Url, place: Place) -> Self {
         Self {
             client,
@@ -86,20 +85,6 @@ impl Uploader {
             place,
             backoff: BACKOFF,
         }
-    }
-
-    /// Puts files under the address that a field of a request names.
-    ///
-    /// # Errors
-    /// When the text is not an address, or not one that the client may use.
-    pub fn parse(
-        client: Arc<Client>,
-        field: &'static str,
-        text: &str,
-        place: Place,
-    ) -> Result<Self, AddressError> {
-        let target = client.policy().parse(field, text)?;
-        Ok(Self::new(client, target, place))
     }
 
     /// The same uploader with other pauses between attempts.

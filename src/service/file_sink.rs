@@ -23,7 +23,7 @@ pub trait FileSink: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputFile {
     /// The prediction that it belongs to.
-    pub prediction_id: Arc<str>,
+    pub prediction_id: String,
     /// Its name, without a folder.
     pub name: String,
     /// Its media type, such as `image/svg+xml`.

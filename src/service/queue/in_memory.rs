@@ -52,7 +52,7 @@ impl Queue for InMemoryQueue {
             return Err(PushError::Full);
         }
         state.waiting.push_back(job);
-        measure::occupancy(state.depth());
+        state.measure();
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -85,14 +85,14 @@ impl Queue for InMemoryQueue {
         state
             .waiting
             .retain(|job| job.id != id || job.created_at != created_at);
-        measure::occupancy(state.depth());
+        state.measure();
         state.waiting.len() < before
     }
 
     async fn complete(&self, _lease: Lease) {
         let mut state = self.state.lock();
         state.running -= 1;
-        measure::occupancy(state.depth());
+        state.measure();
     }
 
     async fn depth(&self) -> Depth {
@@ -101,9 +101,7 @@ impl Queue for InMemoryQueue {
 
     async fn close(&self) {
         self.state.lock().closed = true;
-        // One worker wakes the next, see `State::lease`; those that find the queue empty end.
         self.changed.notify_waiters();
-        self.changed.notify_one();
     }
 }
 
@@ -111,8 +109,12 @@ impl State {
     fn lease(&mut self) -> Option<Lease> {
         let job = self.waiting.pop_front()?;
         self.running += 1;
-        measure::occupancy(self.depth());
+        self.measure();
         Some(Lease { job, attempt: 1 })
+    }
+
+    fn measure(&self) {
+        measure::occupancy(self.running, self.waiting.len());
     }
 
     fn depth(&self) -> Depth {
