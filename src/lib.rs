@@ -3,6 +3,9 @@
 //!
 //! Map of the house: a module may use only the modules listed above it.
 
+pub mod errors;
+pub mod backoff;
+pub mod tls;
 pub mod environment;
 pub mod suggest;
 pub mod telemetry;

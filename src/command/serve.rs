@@ -17,10 +17,12 @@ use tracing::{info, warn};
 use super::model;
 use super::serve_arguments::ServeArguments;
 use super::signals::{self, Ending};
+use crate::cog::HealthStatus;
+use crate::delivery::Files;
 use crate::delivery::webhook::Sender;
 use crate::environment;
 use crate::http::{self, listen};
-use crate::service::{ClipEngine, HealthStatus, Registry, worker};
+use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
 use crate::telemetry::metric;
 
 /// How long predictions that were cancelled at the end have for their final word; a step of the
@@ -79,7 +81,7 @@ enum Thread {
 
 /// The running parts.
 struct Server {
-    registry: Arc<Registry>,
+    service: Arc<Service>,
     webhooks: Arc<Sender>,
     worker: thread::JoinHandle<()>,
     connections: tokio::task::JoinHandle<()>,
@@ -104,14 +106,16 @@ impl Server {
 
     async fn start(arguments: &ServeArguments) -> anyhow::Result<Self> {
         let client = arguments.client()?;
-        let uploader = arguments.uploader(&client)?;
-        let registry = Registry::new(arguments.service_limits());
+        let destination = arguments.destination(&client)?;
+        let limits = arguments.service_limits();
+        let files = Arc::new(Files::new(Arc::clone(&client)));
+        let service = Service::new(limits, Backends::in_memory(limits, files));
         let webhooks = Arc::new(Sender::new(Arc::clone(&client), arguments.pace()));
         let stop = CancellationToken::new();
         let router = http::router(http::Settings {
-            registry: Arc::clone(&registry),
+            service: Arc::clone(&service),
             client,
-            uploader,
+            destination,
             webhooks: Arc::clone(&webhooks),
             stop: stop.clone(),
             numbers: metric::collect(),
@@ -122,13 +126,13 @@ impl Server {
         let listener = bind(arguments).await?;
         let closing = CancellationToken::new();
         let connections = listen::serve(listener, router, arguments.patience(), closing.clone());
-        let worker = start_worker(arguments, &registry)?;
+        let worker = start_worker(arguments, &service)?;
         tokio::spawn(look_after(
-            Arc::clone(&registry),
+            Arc::clone(&service),
             arguments.work.setup_timeout,
         ));
         Ok(Self {
-            registry,
+            service,
             webhooks,
             worker,
             connections: tokio::spawn(connections),
@@ -139,15 +143,15 @@ impl Server {
 
     /// Takes no new work, lets the old finish, and leaves nobody without a final word.
     async fn end(self, grace: Duration) -> Thread {
-        self.registry.close();
+        self.service.close().await;
         self.closing.cancel();
-        if timeout(grace, self.registry.drained()).await.is_err() {
+        if timeout(grace, self.service.drained()).await.is_err() {
             warn!("predictions that have not finished are cancelled");
-            self.registry.cancel_all();
-            if timeout(CANCELLING, self.registry.drained()).await.is_err() {
+            self.service.cancel_all().await;
+            if timeout(CANCELLING, self.service.drained()).await.is_err() {
                 warn!("the thread that draws does not answer");
-                self.registry.abandon();
-                self.registry.drained().await;
+                self.service.cancel_now();
+                self.service.drained().await;
             }
         }
         self.webhooks.hurry();
@@ -189,7 +193,7 @@ async fn bind(arguments: &ServeArguments) -> anyhow::Result<TcpListener> {
 
 fn start_worker(
     arguments: &ServeArguments,
-    registry: &Arc<Registry>,
+    service: &Arc<Service>,
 ) -> anyhow::Result<thread::JoinHandle<()>> {
     let compute = arguments.compute.clone();
     // A name that means nothing is a mistake in the command, which shall not look like one of
@@ -197,14 +201,14 @@ fn start_worker(
     compute.device.resolve().context("--device")?;
     compute.weights.resolve().context("--weights")?;
     let load = move || {
-        let (clip, provenance) = model::load(&compute)?;
+        let (clip, provenance) = model::load(&compute).map_err(EngineError::new)?;
         Ok(ClipEngine::new(clip, provenance))
     };
-    worker::start(Arc::clone(registry), Box::new(load)).context("no thread can be started to draw")
+    worker::start(Arc::clone(service), Box::new(load)).context("no thread can be started to draw")
 }
 
 /// What has to be done from time to time.
-async fn look_after(registry: Arc<Registry>, setup_timeout: Option<Duration>) {
+async fn look_after(service: Arc<Service>, setup_timeout: Option<Duration>) {
     let numbers = metric::collect();
     let mut summing = interval(SUMMING);
     let setup = async {
@@ -212,9 +216,9 @@ async fn look_after(registry: Arc<Registry>, setup_timeout: Option<Duration>) {
             Some(limit) => sleep(limit).await,
             None => std::future::pending().await,
         }
-        registry.give_up_setup();
+        service.readiness().time_out_setup();
     };
-    let ready = tell_kubernetes(&registry);
+    let ready = tell_kubernetes(&service);
     tokio::join!(setup, ready, async {
         loop {
             summing.tick().await;
@@ -224,11 +228,11 @@ async fn look_after(registry: Arc<Registry>, setup_timeout: Option<Duration>) {
 }
 
 /// Writes the file that a probe of Kubernetes looks for, as soon as the server is ready.
-async fn tell_kubernetes(registry: &Registry) {
+async fn tell_kubernetes(service: &Service) {
     if !environment::in_kubernetes() {
         return;
     }
-    while registry.health().status != HealthStatus::Ready {
+    while service.health().await.status != HealthStatus::Ready {
         sleep(LOOKING).await;
     }
     let written = tokio::task::spawn_blocking(|| {

@@ -8,9 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::serve_arguments::ServeArguments;
 use super::signals::Termination;
 use crate::delivery::webhook::Pace;
-use crate::delivery::{self, Client, Place, Policy, PrivateAddresses, Uploader};
+use crate::delivery::{self, Client, Policy, PrivateAddresses};
 use crate::http::{Limits, Patience};
-use crate::service;
+use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
 
 impl ServeArguments {
@@ -49,14 +49,13 @@ impl ServeArguments {
         Ok(Arc::new(Client::new(settings)?))
     }
 
-    /// The place for the files of all predictions, if they shall not go into the answers.
-    pub(super) fn uploader(&self, client: &Arc<Client>) -> anyhow::Result<Option<Arc<Uploader>>> {
-        let Some(target) = self.sending.upload_url.clone() else {
-            return Ok(None);
+    /// Where the files of predictions go that name no destination.
+    pub(super) fn destination(&self, client: &Client) -> anyhow::Result<Destination> {
+        let Some(url) = self.sending.upload_url.clone() else {
+            return Ok(Destination::Inline);
         };
-        client.policy().check(&target).context("--upload-url")?;
-        let uploader = Uploader::new(Arc::clone(client), target, Place::Folder);
-        Ok(Some(Arc::new(uploader)))
+        client.policy().check(&url).context("--upload-url")?;
+        Ok(Destination::Folder(url))
     }
 
     pub(super) fn pace(&self) -> Pace {

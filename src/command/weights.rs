@@ -11,6 +11,7 @@ use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::clip::WeightsSource;
 use crate::environment;
+use crate::errors::chain;
 use crate::model_store::{
     Entry, Event, Folders, Order, Patience, Place, PublishedModel, StoreError, Verdict, choose,
     fetch, inventory, registry, verify, weights_files,
@@ -179,12 +180,6 @@ fn show(bar: &ProgressBar, event: &Event<'_>) {
             bar.suspend(|| note(&format!("{}; once more in {again}", chain(cause))));
         }
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Progress is no result, so it goes to standard error; one that is closed loses nothing.

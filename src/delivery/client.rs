@@ -14,6 +14,7 @@ use url::Url;
 use super::error::{ClientError, OutboundError, SendError};
 use super::policy::{Policy, PrivateAddresses};
 use super::resolver::{Resolver, SystemNames};
+use crate::tls;
 
 /// How many redirects of one request are followed; hosts that move once or twice are normal,
 /// and a longer chain is a loop.
@@ -170,8 +171,7 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, ClientError> {
 }
 
 fn builder(policy: &Arc<Policy>, follows: fn(StatusCode) -> bool) -> ClientBuilder {
-    // Fails if a provider is chosen already, and then that one is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls::install_crypto_provider();
     let builder = reqwest::Client::builder()
         .dns_resolver(Arc::new(Resolver::new(SystemNames, Arc::clone(policy))))
         .redirect(redirects(Arc::clone(policy), follows))
@@ -260,7 +260,7 @@ mod tests {
             ..Policy::default()
         };
         // The first address would be refused too; only the redirect is looked at here.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::install_crypto_provider();
         let client = reqwest::Client::builder()
             .redirect(redirects(Arc::new(policy), keeps_a_post))
             .build()

@@ -9,14 +9,14 @@ pub mod error;
 pub mod host_pattern;
 pub mod policy;
 mod resolver;
-pub mod schedule;
 pub mod client;
 pub mod upload;
+pub mod files;
 pub mod webhook;
 
 pub use client::{Client, Settings, Timeouts};
 pub use error::{AddressError, ClientError, OutboundError, SendError};
+pub use files::Files;
 pub use host_pattern::{HostPattern, HostPatternError};
 pub use policy::{Policy, PrivateAddresses};
-pub use schedule::Schedule;
 pub use upload::{Place, UploadError, Uploader};

@@ -13,15 +13,15 @@ use tracing::warn;
 use url::Url;
 
 use super::client::Client;
-use super::error::{AddressError, SendError};
-use super::schedule::Schedule;
+use super::error::SendError;
+use crate::backoff::Backoff;
 use crate::telemetry::metric;
 
 /// The header that tells the receiver which prediction a file belongs to (Cog 0.23).
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
 /// Four attempts; a drawing must not fail for a hiccup, and must not wait for a dead server.
-const SCHEDULE: Schedule = Schedule {
+const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(2),
     repeats: 3,
@@ -44,7 +44,7 @@ pub struct Uploader {
     client: Arc<Client>,
     target: Url,
     place: Place,
-    schedule: Schedule,
+    backoff: Backoff,
 }
 
 /// Why a file is not where it should be. The texts of the failures are those that Cog answers.
@@ -77,35 +77,20 @@ impl UploadError {
 }
 
 impl Uploader {
-    /// Puts files under an address. The policy is checked with each file; [`Uploader::parse`]
-    /// does it at once.
+    /// Puts files under an address, which is checked against the policy with each file.
     pub fn new(client: Arc<Client>, target: Url, place: Place) -> Self {
         Self {
             client,
             target,
             place,
-            schedule: SCHEDULE,
+            backoff: BACKOFF,
         }
-    }
-
-    /// Puts files under the address that a field of a request names.
-    ///
-    /// # Errors
-    /// When the text is not an address, or not one that the client may use.
-    pub fn parse(
-        client: Arc<Client>,
-        field: &'static str,
-        text: &str,
-        place: Place,
-    ) -> Result<Self, AddressError> {
-        let target = client.policy().parse(field, text)?;
-        Ok(Self::new(client, target, place))
     }
 
     /// The same uploader with other pauses between attempts.
     #[must_use]
-    pub fn with_schedule(self, schedule: Schedule) -> Self {
-        Self { schedule, ..self }
+    pub fn with_backoff(self, backoff: Backoff) -> Self {
+        Self { backoff, ..self }
     }
 
     /// Puts one file and returns the address to get it from, without its query: what the server
@@ -144,7 +129,7 @@ impl Uploader {
         bytes: &Bytes,
     ) -> Result<String, UploadError> {
         let end = Instant::now() + IN_ALL;
-        let mut pauses = self.schedule.pauses();
+        let mut pauses = self.backoff.pauses();
         loop {
             let limit = end.saturating_duration_since(Instant::now());
             let error = match self.attempt(url, headers, bytes.clone(), limit).await {

@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::state::Application;
+use crate::cog::HealthStatus;
 use crate::cog::openapi::COG_VERSION;
-use crate::service::{Health, HealthStatus};
+use crate::service::Health;
 
 /// `GET /health-check`: 200 in every state, the state is in the body.
 pub(super) async fn health_check(State(application): State<Arc<Application>>) -> Json<Value> {
-    Json(health_body(&application.registry().health()))
+    Json(health_body(&application.service().health().await))
 }
 
 fn health_body(health: &Health) -> Value {
@@ -23,8 +24,8 @@ fn health_body(health: &Health) -> Value {
         "setup": health.setup,
         "version": { "coglet": COG_VERSION, "clipdraw": env!("CARGO_PKG_VERSION") },
     });
-    if let Some(trouble) = &health.trouble {
-        body["user_healthcheck_error"] = trouble.as_str().into();
+    if let Some(fault) = &health.fault {
+        body["user_healthcheck_error"] = fault.as_str().into();
     }
     body
 }
@@ -34,7 +35,7 @@ fn health_body(health: &Health) -> Value {
 /// A busy server is sent requests all the same: it is alive, and its answer 409 tells the caller
 /// more than that of a load balancer without a server.
 pub(super) async fn ready(State(application): State<Arc<Application>>) -> Response {
-    let health = application.registry().health();
+    let health = application.service().health().await;
     let ready = matches!(health.status, HealthStatus::Ready | HealthStatus::Busy);
     let status = if ready {
         StatusCode::OK

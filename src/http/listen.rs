@@ -24,12 +24,14 @@ use tracing::{debug, warn};
 
 use super::connection_watch::{Activity, AnswerBody, Answering, Patience, WatchedStream};
 use super::drain::SharedBody;
+use crate::backoff::Backoff;
 
-/// The first pause after the system refused a connection; it doubles up to the longest one.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-
-/// The longest pause after the system refused a connection, as when no file is left to open.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The pauses after the system refused a connection, as when no file is left to open.
+const ACCEPT_BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(5),
+    longest: Duration::from_secs(1),
+    repeats: Backoff::ENDLESS,
+};
 
 /// Serves until `closing` is cancelled, and then until the last request is answered.
 ///
@@ -42,19 +44,19 @@ pub async fn serve(
     closing: CancellationToken,
 ) {
     let connections = TaskTracker::new();
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = ACCEPT_BACKOFF.pauses();
     while let Some(accepted) = closing.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                pause = FIRST_PAUSE;
+                pauses = ACCEPT_BACKOFF.pauses();
                 let connection = serve_one(stream, router.clone(), patience, closing.clone());
                 connections.spawn(connection);
             }
             Err(error) if belongs_to_one_client(&error) => debug!(%error, "a client left early"),
             Err(error) => {
+                let pause = pauses.next().unwrap_or(ACCEPT_BACKOFF.longest);
                 warn!(%error, ?pause, "no connection can be accepted, trying again");
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }

@@ -23,7 +23,7 @@ use super::stream::{Seat, events, events_from_the_first};
 use super::targets::Sending;
 use crate::cog::Detail;
 use crate::inputs::Input;
-use crate::service::{Destination, Lifeline, Prediction, Refusal, Request as Order, Snapshot};
+use crate::service::{CancelPolicy, Destination, Prediction, Snapshot, Submission, SubmitError};
 
 /// Answers with more bytes of output than this are written elsewhere, since that takes a while.
 const LARGE: usize = 1 << 20;
@@ -63,7 +63,7 @@ pub(super) async fn put(
         return Err(Detail::id_mismatch(what).into());
     }
     check_id(&id)?;
-    if let Some(running) = application.registry().running(&id) {
+    if let Some(running) = application.service().unfinished(&id).await {
         return join(application, &headers, running).await;
     }
     envelope.id = Some(id);
@@ -80,10 +80,8 @@ pub(super) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let prediction = application
-        .registry()
-        .find(&id)
-        .ok_or(HttpError::NotFound)?;
+    let found = application.service().find(&id).await;
+    let prediction = found.ok_or(HttpError::NotFound)?;
     about(prediction.id());
     if accepts_events(&headers) {
         let seat = Seat::take(&application)?;
@@ -95,10 +93,14 @@ pub(super) async fn show(
 /// `GET /predictions`: those that are known, newest first, without their files.
 pub(super) async fn list(State(application): State<Arc<Application>>) -> Json<Value> {
     let results: Vec<Snapshot> = application
-        .registry()
+        .service()
         .recent()
+        .await
         .iter()
-        .map(|prediction| prediction.snapshot().without_output())
+        .map(|prediction| Snapshot {
+            output: Vec::new(),
+            ..prediction.snapshot()
+        })
         .collect();
     Json(json!({ "results": results }))
 }
@@ -108,10 +110,8 @@ pub(super) async fn cancel(
     State(application): State<Arc<Application>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
-    let prediction = application
-        .registry()
-        .running(&id)
-        .ok_or(HttpError::NothingToCancel)?;
+    let unfinished = application.service().unfinished(&id).await;
+    let prediction = unfinished.ok_or(HttpError::NothingToCancel)?;
     about(prediction.id());
     prediction.cancel();
     Ok(Json(json!({})))
@@ -130,21 +130,21 @@ async fn start(
     let preference = Preference::of(headers);
     let (input, notes) = Input::from_request(&envelope.inputs()?)?;
     let sending = Sending::read(&application.settings, &envelope, headers)?;
-    if matches!(sending.destination, Destination::Response) {
+    if matches!(sending.destination, Destination::Inline) {
         check_output(&input, application.settings.limits.output_bytes)?;
     }
     let Sending {
         destination,
         webhook,
     } = sending;
-    let order = Order {
+    let submission = Submission {
         id: envelope.id,
         input,
         notes,
         destination,
-        lifeline: match preference {
-            Preference::Stream => Lifeline::Subscribers,
-            Preference::Wait | Preference::RespondAsync => Lifeline::None,
+        cancel_policy: match preference {
+            Preference::Stream => CancelPolicy::WithoutSubscribers,
+            Preference::Wait | Preference::RespondAsync => CancelPolicy::OnRequest,
         },
     };
     // A stream needs a seat before anything is drawn for it.
@@ -152,7 +152,7 @@ async fn start(
         Preference::Stream => Some(Seat::take(application)?),
         Preference::Wait | Preference::RespondAsync => None,
     };
-    let prediction = application.registry().submit(order)?;
+    let prediction = application.service().submit(submission).await?;
     about(prediction.id());
     if let Some(webhook) = webhook {
         let sender = &application.settings.webhooks;
@@ -162,7 +162,7 @@ async fn start(
         (_, Some(seat)) => Ok(events_from_the_first(application, prediction, seat)),
         (Preference::RespondAsync, None) => {
             // The drawing may have begun meanwhile; what is answered here is that it is accepted.
-            body(StatusCode::ACCEPTED, prediction.snapshot().accepted()).await
+            body(StatusCode::ACCEPTED, prediction.accepted_snapshot()).await
         }
         (_, None) => wait(&prediction).await,
     }
@@ -213,13 +213,14 @@ async fn body(status: StatusCode, snapshot: Snapshot) -> Result<Response, HttpEr
     Ok((status, json, Body::from(bytes)).into_response())
 }
 
-impl From<Refusal> for HttpError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NotReady => Self::NotReady,
-            Refusal::AtCapacity => Self::AtCapacity,
-            Refusal::AlreadyRunning(running) => Self::AlreadyRunning(running),
-            Refusal::Closed => Self::Closed,
+impl From<SubmitError> for HttpError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::NotReady => Self::NotReady,
+            SubmitError::AtCapacity => Self::AtCapacity,
+            SubmitError::AlreadyRunning(running) => Self::AlreadyRunning(running),
+            SubmitError::Closed => Self::Closed,
+            SubmitError::Unavailable(_) => Self::internal(&error),
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing::{error, info};
 use super::error::HttpError;
 use super::state::{Application, Settings};
 use super::{auth, discovery, docs, health, predictions, request_log, trainings};
+use crate::errors::panic_message;
 
 /// How long a browser may remember that a page may use this server.
 const CORS_AGE: Duration = Duration::from_hours(1);
@@ -84,12 +85,8 @@ async fn shutdown(State(application): State<Arc<Application>>) -> Json<Value> {
     reason = "the layer passes the panic by value"
 )]
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
-    let said = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a word");
-    error!(said, "a handler panicked");
+    let message = panic_message(&*panic);
+    error!(message, "a handler panicked");
     HttpError::Internal.into_response()
 }
 

@@ -10,19 +10,19 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::completed_event::FinalFrames;
+use crate::delivery::Client;
 use crate::delivery::webhook::Sender;
-use crate::delivery::{Client, Uploader};
-use crate::service::Registry;
+use crate::service::{Destination, Service};
 
 /// Everything that the handlers need, and everything that can be chosen about them.
 #[derive(Debug)]
 pub struct Settings {
-    /// The book of predictions.
-    pub registry: Arc<Registry>,
-    /// Sends webhooks and files.
+    /// Accepts predictions and answers questions about them.
+    pub service: Arc<Service>,
+    /// Sends webhooks and files; requests are checked against its policy.
     pub client: Arc<Client>,
-    /// Where the files of every prediction go; nothing means into the answer.
-    pub uploader: Option<Arc<Uploader>>,
+    /// Where the files go of predictions that name no destination.
+    pub destination: Destination,
     /// Tells receivers of webhooks how predictions go on.
     pub webhooks: Arc<Sender>,
     /// Cancelled by `POST /shutdown`.
@@ -68,7 +68,7 @@ impl Application {
         })
     }
 
-    pub(super) fn registry(&self) -> &Arc<Registry> {
-        &self.settings.registry
+    pub(super) fn service(&self) -> &Arc<Service> {
+        &self.settings.service
     }
 }

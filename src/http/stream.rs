@@ -177,7 +177,7 @@ impl Following {
     async fn frame(&mut self, number: u64, event: &Event) -> Bytes {
         self.phase = Phase::At(number + 1);
         let (name, data) = match event {
-            Event::Start => {
+            Event::Start { .. } => {
                 let data = json!({"id": self.prediction.id(), "status": "processing"});
                 ("start", data)
             }
@@ -187,7 +187,7 @@ impl Following {
                 json!({"mode": "replace", "name": name, "value": value}),
             ),
             Event::Output { index, file } => ("output", json!({"chunk": &**file, "index": index})),
-            Event::Completed => {
+            Event::Completed(_) => {
                 self.phase = Phase::Over;
                 return self.completed(number).await;
             }

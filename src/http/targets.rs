@@ -1,15 +1,13 @@
 //! What a request wants sent elsewhere: its webhooks and its files.
 
-use std::sync::Arc;
-
 use axum::http::HeaderMap;
 
 use super::envelope::PredictionRequest;
 use super::error::HttpError;
 use super::state::Settings;
 use crate::cog::Detail;
+use crate::delivery::AddressError;
 use crate::delivery::webhook::Webhook;
-use crate::delivery::{AddressError, Place, Uploader};
 use crate::service::Destination;
 
 /// The field of a request that says where its files go.
@@ -40,16 +38,15 @@ impl Sending {
             })
             .transpose()
             .map_err(|error| refused(&error))?;
-        let uploader = match envelope.output_file_prefix()? {
+        let destination = match envelope.output_file_prefix()? {
             Some(prefix) => {
-                let client = Arc::clone(&settings.client);
-                let uploader = Uploader::parse(client, PREFIX, prefix, Place::Prefix);
-                Some(Arc::new(uploader.map_err(|error| refused(&error))?))
+                let url = settings.client.policy().parse(PREFIX, prefix);
+                Destination::Prefix(url.map_err(|error| refused(&error))?)
             }
-            None => settings.uploader.clone(),
+            None => settings.destination.clone(),
         };
         Ok(Self {
-            destination: uploader.map_or(Destination::Response, Destination::Upload),
+            destination,
             webhook,
         })
     }

@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_RANGE, RANGE};
 
 use super::error::TransferError;
 use super::part::Part;
+use crate::tls;
 
 /// A client for large files, which takes its proxy from the environment.
 ///
@@ -18,8 +19,7 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
     const SILENCE: Duration = Duration::from_secs(30);
     /// How long it may take to reach it.
     const CONNECT: Duration = Duration::from_secs(15);
-    // Fails if a provider is chosen already, and then that one is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls::install_crypto_provider();
     Client::builder()
         .user_agent(concat!("clipdraw/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)

@@ -1,19 +1,18 @@
-//! What draws: CLIP, or a stand-in that tests the service without it.
+//! What draws: CLIP, or a fake with which the service is tested.
 
-use std::error::Error;
-
+use super::fault::EngineError;
 use crate::clip::Clip;
 use crate::draw::{DrawError, Drawing, Progress, Spec, step};
 use crate::output::Provenance;
 
-/// Draws for the worker thread, several drawings at once. It lives on that thread from its loading
-/// to its end, so it needs to be neither `Send` nor `Sync`.
+/// Draws for the worker thread, several drawings at once. It stays on that thread, so it needs to
+/// be neither `Send` nor `Sync`.
 pub trait Engine {
-    /// A drawing in the making. A copy is what the worker goes back to when a step shared by
-    /// several drawings fails.
+    /// An unfinished drawing. The worker keeps a copy to return to when a step shared by several
+    /// drawings fails.
     type Drawing: Clone;
 
-    /// What is written into every file about the provenance of it.
+    /// What is written into every file about its provenance.
     fn provenance(&self) -> &Provenance;
 
     /// Begins a drawing.
@@ -25,11 +24,11 @@ pub trait Engine {
     /// Moves every drawing by one step; see [`step`].
     fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Progress, DrawError>>;
 
-    /// Whether it still works; asked after it has failed.
+    /// Checks whether it still works, after it has failed.
     ///
     /// # Errors
-    /// When it does not.
-    fn check(&self) -> Result<(), Box<dyn Error>>;
+    /// When it does not work any more.
+    fn check(&self) -> Result<(), EngineError>;
 }
 
 /// CLIP on its device.
@@ -40,7 +39,7 @@ pub struct ClipEngine {
 }
 
 impl ClipEngine {
-    /// Takes over a loaded model.
+    /// An engine with a loaded model.
     pub fn new(clip: Clip, provenance: Provenance) -> Self {
         Self { clip, provenance }
     }
@@ -61,10 +60,13 @@ impl Engine for ClipEngine {
         step(&self.clip, drawings)
     }
 
-    fn check(&self) -> Result<(), Box<dyn Error>> {
-        // The embedding travels back from the device, so a broken device shows.
-        let embedding = self.clip.embed_text("a drawing")?;
-        Vec::<f32>::try_from(&embedding.to_device(tch::Device::Cpu))?;
+    fn check(&self) -> Result<(), EngineError> {
+        // The embedding is copied back from the device, so a broken device is noticed.
+        let embedding = self
+            .clip
+            .embed_text("a drawing")
+            .map_err(EngineError::new)?;
+        Vec::<f32>::try_from(&embedding.to_device(tch::Device::Cpu)).map_err(EngineError::new)?;
         Ok(())
     }
 }

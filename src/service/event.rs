@@ -1,15 +1,21 @@
-//! What happens to a prediction, in order, and the replay of it for those who come late.
+//! What happens to a prediction, in order, and its replay for late subscribers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-/// One thing that happened.
+use super::outcome::{Completion, Outcome};
+
+/// A change of a prediction. Its whole state is the result of its events.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// It got its slot.
-    Start,
+    Start {
+        /// When.
+        started_at: Timestamp,
+    },
     /// A line was added to its log.
     Log {
         /// The line with its line break.
@@ -22,18 +28,39 @@ pub enum Event {
         /// Its value, which replaces the one before.
         value: Value,
     },
-    /// A file is there.
+    /// A file was stored.
     Output {
-        /// Its place among the outputs, from 0.
+        /// Its index among the outputs, from 0.
         index: usize,
         /// Its URL: a data URL, or where it was uploaded to.
         file: Arc<str>,
     },
-    /// The status is final; no event comes after.
-    Completed,
+    /// The status is final; no event follows.
+    Completed(Completion),
 }
 
-/// Events that a subscriber asked for and that are kept no longer.
+impl Event {
+    /// A line of the log, to which the line break is added.
+    pub(super) fn log(line: &str) -> Self {
+        Self::Log {
+            data: format!("{line}\n").into(),
+        }
+    }
+
+    /// The last events of a prediction: its error as a line of the log, and the completion.
+    pub(super) fn last(completion: Completion) -> Vec<Self> {
+        let error = match &completion.outcome {
+            Outcome::Failed(message) => Some(Self::log(message)),
+            Outcome::Succeeded | Outcome::Canceled => None,
+        };
+        error
+            .into_iter()
+            .chain([Self::Completed(completion)])
+            .collect()
+    }
+}
+
+/// Events that a subscriber asked for and that are not kept any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{skipped} events are kept no longer")]
 pub struct Truncated {
@@ -42,7 +69,7 @@ pub struct Truncated {
 }
 
 /// How far a subscriber may lag behind before it loses events, even where no replay is wanted.
-const LEAST_KEPT: usize = 1024;
+const MIN_KEPT: usize = 1024;
 
 /// The newest events, numbered from 1.
 #[derive(Debug)]
@@ -50,7 +77,7 @@ pub(super) struct History {
     kept: VecDeque<Event>,
     /// The number of the next event.
     next: u64,
-    /// The most events that a late subscriber is told.
+    /// How many events are replayed to a late subscriber.
     replay: usize,
 }
 
@@ -64,7 +91,7 @@ impl History {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        if self.kept.len() == self.replay.max(LEAST_KEPT) {
+        if self.kept.len() == self.replay.max(MIN_KEPT) {
             self.kept.pop_front();
         }
         self.kept.push_back(event);
@@ -75,15 +102,15 @@ impl History {
         self.next - self.kept.len() as u64
     }
 
-    /// The number of the first event for a new subscriber who has seen those up to `after`, or
-    /// none. Without any replay configured it is the next event, or the final word if that has
-    /// been spoken.
+    /// The number of the first event for a new subscriber that has seen those up to `after`, or
+    /// none. Without any replay configured it is the next event, or [`Event::Completed`] if that
+    /// has happened.
     pub(super) fn first_for(&self, after: Option<u64>) -> Result<u64, Truncated> {
         let wanted = after
             .map_or(1, |seen| seen.saturating_add(1))
             .min(self.next);
         if self.replay == 0 && after.is_none() {
-            let over = self.kept.back() == Some(&Event::Completed);
+            let over = matches!(self.kept.back(), Some(Event::Completed(_)));
             return Ok(self.next - u64::from(over));
         }
         let oldest = self
@@ -100,18 +127,26 @@ impl History {
     /// The event of that number, or nothing if it has not happened yet.
     pub(super) fn event(&self, number: u64) -> Result<Option<Event>, Truncated> {
         let oldest = self.oldest();
-        let Some(place) = number.checked_sub(oldest) else {
+        let Some(index) = number.checked_sub(oldest) else {
             return Err(Truncated {
                 skipped: oldest - number,
             });
         };
-        Ok(self.kept.get(place as usize).cloned())
+        Ok(self.kept.get(index as usize).cloned())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn completed() -> Event {
+        Event::Completed(Completion {
+            outcome: Outcome::Succeeded,
+            completed_at: Timestamp::UNIX_EPOCH,
+            predict_time: 1.0,
+        })
+    }
 
     fn history(replay: usize, events: usize) -> History {
         let mut history = History::new(replay);
@@ -141,16 +176,16 @@ mod tests {
         let mut history = history(0, 5);
         assert_eq!(history.first_for(None), Ok(6));
         assert_eq!(history.event(6), Ok(None));
-        history.push(Event::Completed);
-        assert_eq!(history.event(6), Ok(Some(Event::Completed)));
+        history.push(completed());
+        assert_eq!(history.event(6), Ok(Some(completed())));
         assert_eq!(history.first_for(None), Ok(6));
     }
 
     #[test]
-    fn a_subscriber_that_lags_too_far_behind_is_told_so() {
-        let history = history(0, LEAST_KEPT + 10);
+    fn a_subscriber_that_lags_too_far_behind_gets_an_error() {
+        let history = history(0, MIN_KEPT + 10);
         assert_eq!(history.event(1), Err(Truncated { skipped: 10 }));
         assert!(history.event(11).unwrap().is_some());
-        assert_eq!(history.event(LEAST_KEPT as u64 + 11), Ok(None));
+        assert_eq!(history.event(MIN_KEPT as u64 + 11), Ok(None));
     }
 }

@@ -2,12 +2,12 @@
 
 use metrics::{counter, gauge, histogram};
 
-use super::status::Status;
+use crate::cog::Status;
 use crate::telemetry::metric;
 
-pub(super) fn occupancy((running, waiting): &(usize, usize)) {
-    gauge!(metric::PREDICTIONS_RUNNING).set(*running as f64);
-    gauge!(metric::PREDICTIONS_WAITING).set(*waiting as f64);
+pub(super) fn occupancy(running: usize, waiting: usize) {
+    gauge!(metric::PREDICTIONS_RUNNING).set(running as f64);
+    gauge!(metric::PREDICTIONS_WAITING).set(waiting as f64);
 }
 
 pub(super) fn finished(status: Status, seconds: f64) {

@@ -1,31 +1,45 @@
-//! The life of predictions: accepted, drawn on the one thread that owns the model, carried to
-//! those who watch, ended with exactly one final word.
+//! The life of predictions: accepted, queued, drawn on the one thread that owns the model,
+//! published, ended exactly once.
 //!
 //! ```text
-//! Request -> Registry (slots, queue) -> worker (Engine) -> Report -> courier -> Prediction -> who watches
+//! Submission -> Service -> Queue -> worker (Engine) -> WorkerMessage -> publisher -> Store
+//!                  |                                                       |          |
+//!                  +--> Store: a Prediction, which clients watch   FileSink (files)   +-> events
 //! ```
 //!
-//! Nothing here knows HTTP or webhooks: they watch [`Prediction`].
+//! The backends that another deployment would replace are traits: [`Queue`], [`Store`], [`FileSink`]
+//! and [`Engine`]. Nothing here knows HTTP, uploads or webhooks: they watch [`Prediction`], or
+//! implement [`FileSink`].
 
-pub mod status;
 mod measure;
+pub mod limits;
+pub mod outcome;
 pub mod event;
 pub mod snapshot;
-pub mod health;
+pub mod job;
 pub mod prediction;
+pub mod file_sink;
+pub mod fault;
 pub mod engine;
-mod report;
-pub mod registry;
-mod courier;
-mod submit;
+pub mod queue;
+pub mod store;
+pub mod readiness;
+mod shutdown;
+mod message;
+mod lifecycle;
+mod publisher;
 pub mod worker;
 
 pub use engine::{ClipEngine, Engine};
 pub use event::{Event, Truncated};
-pub use health::{Health, HealthStatus, Setup, SetupStatus};
-pub use prediction::{Lifeline, Prediction, Subscriber};
-pub use registry::{Limits, Refusal, Registry};
-pub use report::Destination;
+pub use fault::{EngineError, WorkerFault};
+pub use file_sink::{FileError, FileSink, OutputFile};
+pub use job::{CancelPolicy, Destination, Job};
+pub use lifecycle::{Backends, Service, Submission, SubmitError};
+pub use limits::Limits;
+pub use outcome::{Completion, Outcome};
+pub use prediction::{Prediction, Subscriber};
+pub use queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
+pub use readiness::{Health, Readiness};
 pub use snapshot::Snapshot;
-pub use status::Status;
-pub use submit::Request;
+pub use store::{InMemoryStore, InsertError, Store};

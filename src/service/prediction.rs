@@ -1,4 +1,4 @@
-//! One prediction: what is known of it, and everybody who watches it.
+//! The handle of one prediction: its state, its events, and those who watch it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,35 +12,33 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, History, Truncated};
-use super::measure;
+use super::job::{CancelPolicy, Job};
+use super::outcome::{Completion, Outcome};
 use super::snapshot::{PREDICT_TIME, Snapshot};
-use super::status::Status;
+use crate::cog::Status;
 
-/// A prediction from its acceptance to its final word, shared by all who have to do with it.
+/// A prediction from its acceptance to its end, shared by all who follow it.
+///
+/// The state changes only by events, which come from the store. The first
+/// [`Event::Completed`] is the last of them.
 pub struct Prediction {
     id: Arc<str>,
     input: Arc<Map<String, Value>>,
     created_at: Timestamp,
+    cancel_policy: CancelPolicy,
     state: Mutex<State>,
+    /// A number that grows with every change.
     changes: watch::Sender<u64>,
     cancel: CancellationToken,
     subscribers: AtomicUsize,
-    lifeline: Lifeline,
-}
-
-/// Who has to stay for a prediction to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifeline {
-    /// Nobody.
-    None,
-    /// At least one subscriber, once there was one.
-    Subscribers,
 }
 
 #[derive(Debug)]
 struct State {
     status: Status,
-    started: Option<(Instant, Timestamp)>,
+    started_at: Option<Timestamp>,
+    /// The start by a clock that is never set back.
+    started: Option<Instant>,
     completed_at: Option<Timestamp>,
     logs: String,
     output: Vec<Arc<str>>,
@@ -49,25 +47,14 @@ struct State {
     history: History,
 }
 
-/// How a prediction ends.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// The drawing is finished.
-    Succeeded,
-    /// It was stopped on request.
-    Canceled,
-    /// An error stopped it; the message is for the caller.
-    Failed(String),
-}
-
-/// Somebody who follows the events; gone when dropped.
+/// A subscriber of the events, counted until this is dropped.
 #[derive(Debug)]
 pub struct Subscriber(Arc<Prediction>);
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
         let last = self.0.subscribers.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && self.0.lifeline == Lifeline::Subscribers {
+        if last && self.0.cancel_policy == CancelPolicy::WithoutSubscribers {
             self.0.cancel();
         }
     }
@@ -84,18 +71,17 @@ impl fmt::Debug for Prediction {
 }
 
 impl Prediction {
-    pub(super) fn new(
-        id: String,
-        input: Map<String, Value>,
-        replay: usize,
-        lifeline: Lifeline,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            input: Arc::new(input),
-            created_at: Timestamp::now(),
+    /// The handle of a job that has just been accepted, whose notes are its first events. At most
+    /// `replay` events are replayed to late subscribers.
+    pub fn accepted(job: &Job, replay: usize) -> Self {
+        let prediction = Self {
+            id: job.id.as_str().into(),
+            input: Arc::new(job.input.values().clone()),
+            created_at: job.created_at,
+            cancel_policy: job.cancel_policy,
             state: Mutex::new(State {
                 status: Status::Starting,
+                started_at: None,
                 started: None,
                 completed_at: None,
                 logs: String::new(),
@@ -107,11 +93,12 @@ impl Prediction {
             changes: watch::Sender::new(0),
             cancel: CancellationToken::new(),
             subscribers: AtomicUsize::new(0),
-            lifeline,
-        }
+        };
+        prediction.apply(job.notes.iter().map(|note| Event::log(note)).collect());
+        prediction
     }
 
-    /// The identifier, as the caller gave it or as it was made up.
+    /// The identifier that the caller gave or the service generated.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -121,7 +108,7 @@ impl Prediction {
         self.created_at
     }
 
-    /// Everything that is known by now. The files are shared, not copied.
+    /// The current state. The files are shared, not copied.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state.lock();
         Snapshot {
@@ -133,28 +120,37 @@ impl Prediction {
             error: state.error.clone(),
             metrics: state.metrics.clone(),
             created_at: self.created_at,
-            started_at: state.started.map(|(_, at)| at),
+            started_at: state.started_at,
             completed_at: state.completed_at,
         }
     }
 
-    /// Where it stands.
+    /// The state when it was accepted, without the notes.
+    pub fn accepted_snapshot(&self) -> Snapshot {
+        Snapshot::accepted(
+            Arc::clone(&self.id),
+            Arc::clone(&self.input),
+            self.created_at,
+        )
+    }
+
+    /// The current status.
     pub fn status(&self) -> Status {
         self.state.lock().status
     }
 
-    /// Asks it to stop; to ask again, or after the end, changes nothing.
+    /// Asks for its cancellation. Another request, or one after the end, changes nothing.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
-    /// Whether it was asked to stop.
+    /// Whether its cancellation was requested.
     pub fn is_cancel_requested(&self) -> bool {
         self.cancel.is_cancelled()
     }
 
-    /// Waits until it is asked to stop.
-    pub(super) async fn cancel_requested(&self) {
+    /// Waits until its cancellation is requested.
+    pub async fn cancel_requested(&self) {
         self.cancel.cancelled().await;
     }
 
@@ -165,124 +161,113 @@ impl Prediction {
 
     /// Waits for the final status.
     pub async fn finished(&self) -> Snapshot {
-        let mut changes = self.changes();
-        while !self.status().is_terminal() {
-            // The sender lives in `self`, so this ends with a change.
-            let _ = changes.changed().await;
-        }
+        self.reaches(Status::is_terminal).await;
         self.snapshot()
     }
 
-    /// Counts one who follows the events, for as long as the value lives.
+    /// Waits until it does not wait for a slot any more.
+    pub(super) async fn left_queue(&self) {
+        self.reaches(|status| status != Status::Starting).await;
+    }
+
+    async fn reaches(&self, wanted: impl Fn(Status) -> bool) {
+        let mut changes = self.changes();
+        while !wanted(self.status()) {
+            // The sender lives in `self`, so this ends with a change.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Counts a subscriber of the events for as long as the value lives.
     pub fn subscriber(self: &Arc<Self>) -> Subscriber {
         self.subscribers.fetch_add(1, Ordering::AcqRel);
         Subscriber(Arc::clone(self))
     }
 
-    /// How many follow the events.
+    /// How many subscribers follow the events.
     pub fn subscribers(&self) -> usize {
         self.subscribers.load(Ordering::Acquire)
     }
 
     /// The number of the event that a new subscriber begins with; `after` is the last one that it
-    /// has seen, if it comes back.
+    /// has seen, if it reconnects.
     ///
     /// # Errors
-    /// When events that it should be told are kept no longer.
+    /// When events that it has not seen are not kept any more.
     pub fn first_event(&self, after: Option<u64>) -> Result<u64, Truncated> {
         self.state.lock().history.first_for(after)
     }
 
-    /// The event of that number; nothing if it has not happened yet. After
-    /// [`Event::Completed`] nothing happens any more.
+    /// The event of that number; nothing if it has not happened yet. [`Event::Completed`] is the
+    /// last event.
     ///
     /// # Errors
-    /// When it is kept no longer.
+    /// When it is not kept any more.
     pub fn event(&self, number: u64) -> Result<Option<Event>, Truncated> {
         self.state.lock().history.event(number)
     }
 
-    /// The bytes of its files.
-    pub(super) fn output_bytes(&self) -> usize {
+    /// How many files it has.
+    pub(super) fn files(&self) -> usize {
+        self.state.lock().output.len()
+    }
+
+    /// The bytes of the URLs of its files, which hold the files themselves if they are data URLs.
+    pub fn output_bytes(&self) -> usize {
         self.state.lock().output.iter().map(|file| file.len()).sum()
     }
 
-    pub(super) fn start(&self) {
-        self.change(|state| {
-            state.status = Status::Processing;
-            state.started = Some((Instant::now(), Timestamp::now()));
-            state.history.push(Event::Start);
-        });
+    /// Its end, if it ended now.
+    pub(super) fn completion(&self, outcome: Outcome) -> Completion {
+        let started = self.state.lock().started;
+        Completion {
+            outcome,
+            completed_at: Timestamp::now(),
+            predict_time: started.map_or(0.0, |since| since.elapsed().as_secs_f64()),
+        }
     }
 
-    /// Adds a line to the log.
-    pub(super) fn log(&self, line: &str) {
-        self.change(|state| {
-            let data: Arc<str> = format!("{line}\n").into();
-            state.logs.push_str(&data);
-            state.history.push(Event::Log { data });
-        });
-    }
-
-    pub(super) fn metric(&self, name: &'static str, value: Value) {
-        self.change(|state| {
-            state.metrics.insert(name.to_owned(), value.clone());
-            state.history.push(Event::Metric { name, value });
-        });
-    }
-
-    /// Adds a file by its URL.
-    pub(super) fn output(&self, file: Arc<str>) {
-        self.change(|state| {
-            let index = state.output.len();
-            state.output.push(Arc::clone(&file));
-            state.history.push(Event::Output { index, file });
-        });
-    }
-
-    /// Speaks the final word; the first ending counts. It is in the numbers before anybody hears
-    /// it, so that who looks at them afterwards finds it there.
-    pub(super) fn finish(&self, ending: &Ending) {
-        self.change(|state| {
-            if let Ending::Failed(message) = ending {
-                let data: Arc<str> = format!("{message}\n").into();
-                state.logs.push_str(&data);
-                state.history.push(Event::Log { data });
-                state.error = Some(message.as_str().into());
-            }
-            let elapsed = state
-                .started
-                .map_or(0.0, |(since, _)| since.elapsed().as_secs_f64());
-            state
-                .metrics
-                .insert(PREDICT_TIME.to_owned(), elapsed.into());
-            state.completed_at = Some(Timestamp::now());
-            state.status = ending.status();
-            state.history.push(Event::Completed);
-            measure::finished(state.status, elapsed);
-        });
-    }
-
-    /// Changes the state, unless the final word has been spoken, and tells everybody.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    /// Adds events, and wakes everybody who watches once they are all visible. To be called by
+    /// stores only. Nothing happens after [`Event::Completed`].
+    pub fn apply(&self, events: Vec<Event>) {
         {
             let mut state = self.state.lock();
-            if state.status.is_terminal() {
-                return;
+            for event in events {
+                if state.status.is_terminal() {
+                    return;
+                }
+                state.apply(&event);
+                state.history.push(event);
             }
-            change(&mut state);
         }
         self.changes.send_modify(|number| *number += 1);
     }
 }
 
-impl Ending {
-    /// The status that it leads to.
-    pub fn status(&self) -> Status {
-        match self {
-            Self::Succeeded => Status::Succeeded,
-            Self::Canceled => Status::Canceled,
-            Self::Failed(_) => Status::Failed,
+impl State {
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Start { started_at } => {
+                self.status = Status::Processing;
+                self.started_at = Some(*started_at);
+                self.started = Some(Instant::now());
+            }
+            Event::Log { data } => self.logs.push_str(data),
+            Event::Metric { name, value } => {
+                self.metrics.insert((*name).to_owned(), value.clone());
+            }
+            Event::Output { file, .. } => self.output.push(Arc::clone(file)),
+            Event::Completed(completion) => self.complete(completion),
         }
+    }
+
+    fn complete(&mut self, completion: &Completion) {
+        if let Outcome::Failed(message) = &completion.outcome {
+            self.error = Some(message.as_str().into());
+        }
+        self.metrics
+            .insert(PREDICT_TIME.to_owned(), completion.predict_time.into());
+        self.completed_at = Some(completion.completed_at);
+        self.status = completion.outcome.status();
     }
 }

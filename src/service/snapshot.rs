@@ -1,4 +1,4 @@
-//! All that is known of a prediction at one moment.
+//! The state of a prediction at one moment.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use super::status::Status;
+use crate::cog::Status;
 
-/// The metric that holds the seconds from the start of the drawing to the final word.
+/// The metric that holds the seconds from the start of the drawing to the end.
 pub(super) const PREDICT_TIME: &str = "predict_time";
 
-/// A prediction at one moment. As JSON it is the body of responses and of webhooks: what both
-/// generations of Cog send, together. What is not known yet is left out and never `null`, because
-/// Cog's schema allows no nulls.
+/// The state of a prediction at one moment. As JSON it is the body of responses and of webhooks,
+/// with the fields of both generations of Cog. What is not known yet is left out and never `null`,
+/// because Cog's schema allows no nulls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// The identifier.
     pub id: Arc<str>,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// The inputs with defaults filled in.
     pub input: Arc<Map<String, Value>>,
@@ -40,35 +40,35 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The same without its files, as a list of predictions shows it.
-    #[must_use]
-    pub fn without_output(mut self) -> Self {
-        self.output.clear();
-        self
+    /// The state of a prediction that has just been accepted.
+    pub fn accepted(id: Arc<str>, input: Arc<Map<String, Value>>, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            status: Status::Starting,
+            input,
+            output: Vec::new(),
+            logs: "".into(),
+            error: None,
+            metrics: Map::new(),
+            created_at,
+            started_at: None,
+            completed_at: None,
+        }
     }
 
-    /// The same as it was when the prediction was accepted.
+    /// The state when the drawing began.
     #[must_use]
-    pub fn accepted(mut self) -> Self {
-        self = self.begun();
-        self.status = Status::Starting;
-        self.started_at = None;
-        self
+    pub fn at_start(self) -> Self {
+        Self {
+            status: Status::Processing,
+            started_at: self.started_at,
+            ..Self::accepted(self.id, self.input, self.created_at)
+        }
     }
 
-    /// The same as it was when the drawing began.
+    /// The state just before the end.
     #[must_use]
-    pub fn begun(mut self) -> Self {
-        self = self.unfinished();
-        self.output.clear();
-        self.logs = "".into();
-        self.metrics.clear();
-        self
-    }
-
-    /// The same as if the final word had not been spoken yet.
-    #[must_use]
-    pub fn unfinished(mut self) -> Self {
+    pub fn before_end(mut self) -> Self {
         self.status = Status::Processing;
         self.error = None;
         self.completed_at = None;

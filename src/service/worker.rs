@@ -1,85 +1,115 @@
 //! The thread that owns the model and draws.
 //!
-//! Everything that can go wrong in libtorch, a panic included, ends here: the prediction that
-//! it concerns fails with a message, the others go on, and the model is loaded again if it does
-//! not work any more.
+//! Everything that can go wrong in libtorch, a panic included, is caught here: the prediction that
+//! caused it fails with a message, the others go on, and the model is loaded again if it does not
+//! work any more.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
 use super::engine::Engine;
+use super::fault::{EngineError, Failure, WorkerFault};
+use super::lifecycle::Service;
 use super::measure;
-use super::prediction::{Ending, Prediction};
-use super::registry::{Job, Registry};
-use super::report::Report;
-use crate::draw::Progress;
+use super::message::WorkerMessage;
+use super::outcome::Outcome;
+use super::prediction::Prediction;
+use super::publisher;
+use super::queue::Lease;
+use crate::backoff::Backoff;
+use crate::draw::{Progress, Spec};
+use crate::errors::{chain, panic_message};
 
-/// Waits before the model is loaded again after it broke, doubling from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LAST_PAUSE: Duration = Duration::from_mins(1);
+/// The pauses before the model is loaded again after it failed.
+const RELOAD_BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_mins(1),
+    repeats: Backoff::ENDLESS,
+};
 
-/// Loads the model on the worker's thread: at the start, and again whenever it broke.
-pub type Load<E> = Box<dyn FnMut() -> Result<E, Box<dyn Error>> + Send>;
+/// How many frames of one drawing may wait to be published. When an upload is slower than the
+/// drawing, the drawing waits, so that the memory does not fill up.
+const MAX_UNPUBLISHED_FRAMES: usize = 32;
 
-/// Starts the thread. It ends after [`Registry::close`], when no drawing is left.
+/// How often to check whether a frame has been published, when every drawing waits for that.
+const PUBLISHED_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Loads the model on the worker's thread: at the start, and again whenever it has failed.
+pub type Load<E> = Box<dyn FnMut() -> Result<E, EngineError> + Send>;
+
+/// Starts the thread, from within a tokio runtime. It ends after [`Service::close`], when no
+/// prediction is left.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system provides no thread.
 pub fn start<E: Engine + 'static>(
-    registry: Arc<Registry>,
+    service: Arc<Service>,
     load: Load<E>,
 ) -> std::io::Result<thread::JoinHandle<()>> {
+    let worker = Worker {
+        service,
+        runtime: Handle::current(),
+        load,
+    };
     thread::Builder::new()
         .name("drawing".to_owned())
-        .spawn(move || Worker { registry, load }.run())
+        .spawn(move || worker.run())
 }
 
 struct Worker<E> {
-    registry: Arc<Registry>,
+    service: Arc<Service>,
+    /// Runs the publishers, and the queue and the store while the thread waits for them.
+    runtime: Handle,
     load: Load<E>,
 }
 
-/// The most frames of one drawing that wait for their files: when an upload is slower than the
-/// drawing, it is the drawing that waits, and not the memory that fills.
-const FRAMES_ON_THEIR_WAY: usize = 32;
-
-/// How often it is looked whether a file has left, when all drawings wait for theirs.
-const LOOKING: Duration = Duration::from_millis(10);
+/// A prediction that this worker has leased.
+struct Assignment {
+    prediction: Arc<Prediction>,
+    spec: Spec,
+    publisher: UnboundedSender<WorkerMessage>,
+}
 
 /// A drawing that has a slot.
 struct Session<D> {
-    prediction: Arc<Prediction>,
-    reports: UnboundedSender<Report>,
-    /// Room for frames on their way.
-    room: Arc<Semaphore>,
+    assignment: Assignment,
+    /// A permit for each frame that may wait to be published.
+    unpublished: Arc<Semaphore>,
     drawing: D,
     since: Instant,
+}
+
+/// Whether drawings that failed in a shared step are stepped one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stepping {
+    Together,
+    OneByOne,
 }
 
 impl<E: Engine> Worker<E> {
     fn run(mut self) {
         let mut loaded = self.set_up();
         while let Some(engine) = loaded {
-            // Only a fault in the loop itself or a broken model is an error here; the sessions
-            // that it had are dropped, which their couriers report as a crash.
-            let Err(trouble) = guarded(|| self.draw(&engine)).unwrap_or_else(Err) else {
+            // An error here is a fault of the loop itself or a model that does not work any more.
+            // The sessions are dropped with it, which their publishers report as a crash.
+            let Err(fault) = guarded(|| self.draw(&engine)).flatten() else {
                 return;
             };
-            error!(trouble, "the model is loaded again");
-            self.registry.broken(trouble);
-            // Memory may be what it broke for want of, and two models need twice as much.
+            let fault = chain(&fault);
+            error!(fault, "the model failed and is loaded again");
+            self.service.readiness.model_failed(fault);
+            // It may have failed for want of memory, and two models need twice as much.
             drop(engine);
             loaded = self.reload();
             if loaded.is_some() {
-                self.registry.setup_succeeded(String::new());
+                self.service.readiness.model_loaded(String::new());
             }
         }
     }
@@ -87,7 +117,7 @@ impl<E: Engine> Worker<E> {
     fn set_up(&mut self) -> Option<E> {
         let began = Instant::now();
         info!("loading the model");
-        match guarded(|| (self.load)().map_err(|cause| chain(&*cause))).unwrap_or_else(Err) {
+        match self.load() {
             Ok(engine) => {
                 let provenance = engine.provenance();
                 let line = format!(
@@ -98,14 +128,15 @@ impl<E: Engine> Worker<E> {
                     began.elapsed().as_secs_f64()
                 );
                 info!("{line}");
-                self.registry
-                    .setup_succeeded(format!("loading the model\n{line}\nServer ready\n"));
+                let logs = format!("loading the model\n{line}\nServer ready\n");
+                self.service.readiness.model_loaded(logs);
                 Some(engine)
             }
-            Err(trouble) => {
-                error!(trouble, "the model could not be loaded");
-                self.registry
-                    .setup_failed(format!("worker setup failed: {trouble}\n"));
+            Err(fault) => {
+                let fault = chain(&fault);
+                error!(fault, "the model could not be loaded");
+                let logs = format!("worker setup failed: {fault}\n");
+                self.service.readiness.setup_failed(logs);
                 None
             }
         }
@@ -113,133 +144,204 @@ impl<E: Engine> Worker<E> {
 
     /// Loads the model until that works; nothing if the server shuts down before.
     fn reload(&mut self) -> Option<E> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match guarded(|| (self.load)().map_err(|cause| chain(&*cause))).unwrap_or_else(Err) {
+        for pause in RELOAD_BACKOFF.pauses() {
+            match self.load() {
                 Ok(engine) => return Some(engine),
-                Err(trouble) => {
+                Err(fault) => {
+                    let fault = chain(&fault);
                     error!(
-                        trouble,
+                        fault,
                         pause = pause.as_secs(),
                         "the model could not be loaded"
                     );
-                    self.registry.broken(trouble);
+                    self.service.readiness.model_failed(fault);
                 }
             }
-            // Who waits would wait for an unknown time.
-            while let Some(job) = self.registry.take(false) {
-                fail(&job.reports, "the model is out of order");
+            // Waiting predictions fail now, since nobody knows how long they would have to wait.
+            while let Some(assignment) = self.next(Wait::No) {
+                assignment.fail(WorkerFault::NotLoaded);
             }
-            if self.registry.is_closed() {
+            if self.service.shutdown.is_closed() {
                 return None;
             }
             thread::sleep(pause);
-            pause = (pause * 2).min(LAST_PAUSE);
+        }
+        None
+    }
+
+    fn load(&mut self) -> Result<E, WorkerFault> {
+        Ok(guarded(|| (self.load)())??)
+    }
+
+    /// Leases the next prediction and starts its publisher. Without one, waits for it or returns
+    /// nothing; when the service is closed and the queue is empty, always nothing.
+    fn next(&self, wait: Wait) -> Option<Assignment> {
+        let backends = &self.service.backends;
+        loop {
+            let lease = match wait {
+                Wait::UntilClosed => self.runtime.block_on(backends.queue.lease()),
+                Wait::No => self.runtime.block_on(backends.queue.try_lease()),
+            };
+            let lease = lease?;
+            let stored = self
+                .runtime
+                .block_on(backends.store.unfinished(&lease.job.id));
+            if let Some(prediction) = stored {
+                return Some(self.assign(prediction, lease));
+            }
+            // It has ended already, as after an earlier attempt that was believed lost.
+            self.runtime.block_on(backends.queue.complete(lease));
         }
     }
 
-    /// Draws until the book is closed; the error says why the model is out of order.
-    fn draw(&self, engine: &E) -> Result<(), String> {
+    fn assign(&self, prediction: Arc<Prediction>, lease: Lease) -> Assignment {
+        let spec = lease.job.input.spec().clone();
+        Assignment {
+            publisher: publisher::spawn(
+                &self.service,
+                &self.runtime,
+                Arc::clone(&prediction),
+                lease,
+            ),
+            prediction,
+            spec,
+        }
+    }
+
+    /// Draws until the service is closed. The error says why the model does not work any more.
+    fn draw(&self, engine: &E) -> Result<(), WorkerFault> {
         let provenance = Arc::new(engine.provenance().clone());
         let mut sessions: Vec<Session<E::Drawing>> = Vec::new();
-        let mut apart = false;
+        let mut stepping = Stepping::Together;
         loop {
             let before = sessions.len();
-            while sessions.len() < self.registry.limits().slots {
-                let Some(job) = self.registry.take(sessions.is_empty()) else {
+            while sessions.len() < self.service.limits.slots {
+                let wait = if sessions.is_empty() {
+                    Wait::UntilClosed
+                } else {
+                    Wait::No
+                };
+                let Some(assignment) = self.next(wait) else {
                     break;
                 };
-                if job.prediction.is_cancel_requested() {
-                    tell(&job.reports, Report::Ended(Ending::Canceled));
+                if assignment.prediction.is_cancel_requested() {
+                    assignment.send(WorkerMessage::Ended(Outcome::Canceled));
                     continue;
                 }
-                tell(&job.reports, Report::Started(Arc::clone(&provenance)));
-                match guarded(|| engine.start(&job.spec).map_err(|cause| chain(&cause))) {
-                    Ok(Ok(drawing)) => sessions.push(Session::new(job, drawing)),
-                    Ok(Err(message)) => fail(&job.reports, &message),
+                assignment.send(WorkerMessage::Started(Arc::clone(&provenance)));
+                match guarded(|| engine.start(&assignment.spec)) {
+                    Ok(Ok(drawing)) => sessions.push(Session::new(assignment, drawing)),
+                    Ok(Err(cause)) => assignment.fail(cause.into()),
                     Err(panic) => {
-                        fail(&job.reports, &panic);
-                        examine(engine)?;
+                        assignment.fail(panic);
+                        check(engine)?;
                     }
                 }
             }
             if sessions.is_empty() {
                 return Ok(());
             }
-            sessions.retain(|session| !session.give_up_if_asked());
-            // New company is worth another try together.
-            apart &= before == sessions.len();
-            let (mut moving, waiting): (Vec<_>, Vec<_>) =
-                sessions.into_iter().partition(Session::has_room);
+            sessions.retain(|session| !session.end_if_cancelled());
+            if sessions.len() != before {
+                // In other company a shared step may succeed again.
+                stepping = Stepping::Together;
+            }
+            let (mut moving, blocked): (Vec<_>, Vec<_>) =
+                sessions.into_iter().partition(Session::may_publish);
             if !moving.is_empty() {
-                apart = step(engine, &mut moving, apart)?;
-            } else if !waiting.is_empty() {
-                thread::sleep(LOOKING);
+                stepping = step(engine, &mut moving, stepping)?;
+            } else if !blocked.is_empty() {
+                thread::sleep(PUBLISHED_CHECK_INTERVAL);
             }
             sessions = moving;
-            sessions.extend(waiting);
+            sessions.extend(blocked);
         }
     }
 }
 
+/// What to do when no prediction waits.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    UntilClosed,
+    No,
+}
+
+impl Assignment {
+    fn send(&self, message: WorkerMessage) {
+        // A publisher that is gone has ended the prediction already.
+        let _ = self.publisher.send(message);
+    }
+
+    fn fail(&self, fault: WorkerFault) {
+        measure::fault();
+        self.send(WorkerMessage::Ended(Failure::Worker(fault).into()));
+    }
+}
+
 impl<D> Session<D> {
-    fn new(job: Job, drawing: D) -> Self {
+    fn new(assignment: Assignment, drawing: D) -> Self {
         Self {
-            prediction: job.prediction,
-            reports: job.reports,
-            room: Arc::new(Semaphore::new(FRAMES_ON_THEIR_WAY)),
+            assignment,
+            unpublished: Arc::new(Semaphore::new(MAX_UNPUBLISHED_FRAMES)),
             drawing,
             since: Instant::now(),
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.room.available_permits() > 0
+    fn may_publish(&self) -> bool {
+        self.unpublished.available_permits() > 0
     }
 
-    fn give_up_if_asked(&self) -> bool {
-        let asked = self.prediction.is_cancel_requested();
-        if asked {
-            tell(&self.reports, Report::Ended(Ending::Canceled));
+    fn end_if_cancelled(&self) -> bool {
+        let cancelled = self.assignment.prediction.is_cancel_requested();
+        if cancelled {
+            self.assignment
+                .send(WorkerMessage::Ended(Outcome::Canceled));
         }
-        asked
+        cancelled
     }
 
-    /// Reports a step; whether it was the last.
+    /// Reports a step. Returns whether it was the last.
     fn report(&self, progress: Progress) -> bool {
         if let Some(frame) = progress.frame {
-            let pace = progress.step as f64 / self.since.elapsed().as_secs_f64().max(1e-9);
-            let room = Arc::clone(&self.room).try_acquire_owned();
-            let room = room.expect("only a drawing with room is moved, by one frame at most");
-            tell(&self.reports, Report::Frame { frame, pace, room });
+            let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+            let permit = Arc::clone(&self.unpublished).try_acquire_owned();
+            self.assignment.send(WorkerMessage::Frame {
+                frame,
+                steps_per_second: progress.step as f64 / seconds,
+                permit: permit.expect("a drawing is stepped only with a permit for its one frame"),
+            });
         }
         if progress.finished {
-            tell(&self.reports, Report::Ended(Ending::Succeeded));
+            self.assignment
+                .send(WorkerMessage::Ended(Outcome::Succeeded));
         }
         progress.finished
     }
 }
 
-/// Moves every drawing by one step, and takes away those that end with it. Returns whether they
-/// had to be stepped one by one, as they are from then on if `apart`.
+/// Moves every drawing by one step, and removes those that end with it. Returns how to step the
+/// rest: one by one after a shared step has failed.
 fn step<E: Engine>(
     engine: &E,
     sessions: &mut Vec<Session<E::Drawing>>,
-    apart: bool,
-) -> Result<bool, String> {
+    stepping: Stepping,
+) -> Result<Stepping, WorkerFault> {
     measure::steps(sessions.len());
-    let together = !apart && sessions.len() > 1;
-    if together {
+    if stepping == Stepping::Together && sessions.len() > 1 {
         let saved: Vec<_> = sessions
             .iter()
             .map(|session| session.drawing.clone())
             .collect();
         match step_together(engine, sessions) {
-            Ok(()) => return Ok(false),
-            Err(trouble) => warn!(trouble, "drawings failed together and go on one by one"),
+            Ok(()) => return Ok(Stepping::Together),
+            Err(fault) => warn!(
+                fault = chain(&fault),
+                "a shared step failed, drawings go on one by one"
+            ),
         }
         measure::fault();
-        examine(engine)?;
+        check(engine)?;
         for (session, drawing) in sessions.iter_mut().zip(saved) {
             session.drawing = drawing;
         }
@@ -251,81 +353,54 @@ fn step<E: Engine>(
     }
     let mut ended = ended.into_iter();
     sessions.retain(|_| !ended.next().unwrap_or(false));
-    Ok(!alone)
+    Ok(if alone {
+        Stepping::Together
+    } else {
+        Stepping::OneByOne
+    })
 }
 
-/// One step for all; nothing is reported if any of them fails.
+/// One step for all drawings; nothing is reported if any of them fails.
 fn step_together<E: Engine>(
     engine: &E,
     sessions: &mut Vec<Session<E::Drawing>>,
-) -> Result<(), String> {
+) -> Result<(), WorkerFault> {
     let mut drawings: Vec<_> = sessions
         .iter_mut()
         .map(|session| &mut session.drawing)
         .collect();
     let results = guarded(|| engine.advance(&mut drawings))?;
-    let progress = results
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|cause| chain(&cause))?;
+    let progress = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut progress = progress.into_iter();
     sessions.retain(|session| progress.next().is_none_or(|done| !session.report(done)));
     Ok(())
 }
 
-/// One step for one drawing; whether it ended. The error says that the model is out of order.
-fn step_alone<E: Engine>(engine: &E, session: &mut Session<E::Drawing>) -> Result<bool, String> {
+/// One step for one drawing. Returns whether the drawing ended. The error says that the model does
+/// not work any more.
+fn step_alone<E: Engine>(
+    engine: &E,
+    session: &mut Session<E::Drawing>,
+) -> Result<bool, WorkerFault> {
     let drawing = &mut session.drawing;
-    match guarded(|| engine.advance(&mut [drawing]).pop()) {
-        Ok(Some(Ok(progress))) => Ok(session.report(progress)),
-        Ok(Some(Err(cause))) => {
-            fail(&session.reports, &chain(&cause));
-            examine(engine)?;
-            Ok(true)
-        }
-        Ok(None) => Ok(false),
-        Err(panic) => {
-            fail(&session.reports, &panic);
-            examine(engine)?;
-            Ok(true)
-        }
-    }
+    let fault = match guarded(|| engine.advance(&mut [drawing]).pop()) {
+        Ok(Some(Ok(progress))) => return Ok(session.report(progress)),
+        Ok(None) => return Ok(false),
+        Ok(Some(Err(cause))) => cause.into(),
+        Err(panic) => panic,
+    };
+    session.assignment.fail(fault);
+    check(engine)?;
+    Ok(true)
 }
 
-/// Asks a model that has just failed whether it still works.
-fn examine<E: Engine>(engine: &E) -> Result<(), String> {
-    guarded(|| engine.check().map_err(|cause| chain(&*cause)))?
+/// Checks whether a model that has just failed still works.
+fn check<E: Engine>(engine: &E) -> Result<(), WorkerFault> {
+    Ok(guarded(|| engine.check())??)
 }
 
-fn fail(reports: &UnboundedSender<Report>, message: &str) {
-    measure::fault();
-    let message = format!("Prediction failed: {message}");
-    tell(reports, Report::Ended(Ending::Failed(message)));
-}
-
-fn tell(reports: &UnboundedSender<Report>, report: Report) {
-    // A courier that is gone has spoken the final word already.
-    let _ = reports.send(report);
-}
-
-/// Runs something that may panic; the error is what the panic said.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("the worker panicked: {}", said.unwrap_or("without a word"))
-    })
-}
-
-/// An error with its causes on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
+/// Runs something that may panic.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, WorkerFault> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|panic| WorkerFault::Panicked(panic_message(&*panic).to_owned()))
 }

@@ -12,6 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::environment;
+use crate::tls;
 
 /// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +33,7 @@ impl Collector {
         let Some(service) = environment::trace_collector() else {
             return Ok(None);
         };
-        // Fails only when a provider is there already, and then that one is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::install_crypto_provider();
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)

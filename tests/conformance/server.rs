@@ -277,8 +277,7 @@ pub(super) fn client_of_http2() -> reqwest::Client {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    // Another part of the process may have installed it before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    clipdraw::tls::install_crypto_provider();
     reqwest::Client::builder()
         .no_proxy()
         .timeout(PATIENCE)

@@ -45,7 +45,7 @@ async fn a_client_that_leaves_cancels_the_prediction_that_it_waits_for() {
     let stream = site.connect(&raw_post("", &named("s", "hold at 1"))).await;
     site.hold().await;
     drop(stream);
-    while !site.registry.find("s").unwrap().is_cancel_requested() {
+    while !site.service.find("s").await.unwrap().is_cancel_requested() {
         pause().await;
     }
     site.controls.release();
@@ -143,7 +143,7 @@ async fn http_2_is_spoken_to_those_who_begin_with_it() {
     let leaving = tokio::spawn(request.send());
     site.hold().await;
     leaving.abort();
-    while !site.registry.find("s").unwrap().is_cancel_requested() {
+    while !site.service.find("s").await.unwrap().is_cancel_requested() {
         pause().await;
     }
     site.controls.release();
@@ -178,7 +178,7 @@ async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_i
     }
     let mut stream = streams.pop().unwrap();
 
-    site.registry.close();
+    site.service.close().await;
     site.closing.cancel();
     assert_eq!(rest(&mut idle).await, "");
     assert_eq!(rest(&mut silent).await, "");
@@ -191,15 +191,22 @@ async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_i
     assert!(answer.contains("succeeded"), "{answer}");
     let events = rest(&mut stream).await;
     assert!(events.contains("event: completed"), "{events}");
-    site.registry.drained().await;
-    assert!(site.registry.find("bg").unwrap().status().is_terminal());
+    site.service.drained().await;
+    assert!(
+        site.service
+            .find("bg")
+            .await
+            .unwrap()
+            .status()
+            .is_terminal()
+    );
     site.connections.await.unwrap();
 }
 
 #[tokio::test]
 async fn an_open_connection_hears_that_the_server_takes_no_more_work() {
     let site = Site::start(Choices::default()).await;
-    site.registry.close();
+    site.service.close().await;
     let answer = site.post(&small("a cat")).await;
     assert_eq!(answer.status, 503);
     assert_eq!(

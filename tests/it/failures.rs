@@ -4,9 +4,9 @@
 use std::net::TcpListener as SilentListener;
 use std::time::Duration;
 
+use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::Pace;
 use clipdraw::delivery::{Policy, Timeouts};
-use clipdraw::service::HealthStatus;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -75,12 +75,12 @@ impl Stage {
     /// Waits until nothing is under way, draws once more, and looks at what the receiver was told.
     async fn settle(&mut self, told: &[&str]) {
         let site = &self.site;
-        eventually("the slots are free", || {
-            let health = site.registry.health();
+        eventually("the slots are free", async || {
+            let health = site.service.health().await;
             health.status == HealthStatus::Ready && (health.running, health.waiting) == (0, 0)
         })
         .await;
-        eventually("receivers are told", || site.webhooks.pending() == 0).await;
+        eventually("receivers are told", async || site.webhooks.pending() == 0).await;
         assert_eq!(
             site.post(&small("a cat")).await.json()["status"],
             "succeeded"
@@ -114,9 +114,9 @@ impl Stage {
 }
 
 /// Waits for something that must happen.
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
+async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     let waiting = async {
-        while !condition() {
+        while !condition().await {
             pause().await;
         }
     };
@@ -134,7 +134,7 @@ async fn survives(mut stage: Stage, told: &[&str], fault: impl AsyncFn(&mut Stag
         fault(&mut stage).await;
         stage.settle(told).await;
     }
-    eventually("no task is left", || tasks() < before + ROUNDS).await;
+    eventually("no task is left", async || tasks() < before + ROUNDS).await;
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_client_that_leaves_within_its_body_has_asked_for_nothing() {
         let whole = raw_post("", &stage.request("a cat"));
         drop(stage.site.connect(&whole[..whole.len() - 5]).await);
         let id = stage.ids.last().unwrap();
-        assert!(stage.site.registry.find(id).is_none());
+        assert!(stage.site.service.find(id).await.is_none());
     })
     .await;
 }
@@ -165,14 +165,14 @@ async fn leaves(headers: &str, queued: bool) {
         let stream = stage.site.connect(&request).await;
         let id = stage.ids.last().unwrap();
         let site = &stage.site;
-        while site.registry.find(id).is_none() {
+        while site.service.find(id).await.is_none() {
             pause().await;
         }
         if !queued {
             site.hold().await;
         }
         drop(stream);
-        let prediction = site.registry.find(id).unwrap();
+        let prediction = site.service.find(id).await.unwrap();
         while !prediction.is_cancel_requested() {
             pause().await;
         }

@@ -91,7 +91,7 @@ fn answers_with_a_broken_log(mut command: Command) {
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
     let mut child = command.spawn().unwrap();
     drop(child.stderr.take());
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    clipdraw::tls::install_crypto_provider();
     let client = Client::builder().no_proxy().build().unwrap();
     let url = |path: &str| format!("http://{address}{path}");
     let ready = || {

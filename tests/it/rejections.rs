@@ -230,7 +230,7 @@ async fn output_that_cannot_fit_into_memory_is_refused_with_what_would() {
         let answer = site.post_async(&request).await;
         assert_eq!(answer.status, status, "{every} {}", answer.text);
     }
-    site.registry.cancel_all();
+    site.service.cancel_all().await;
     site.controls.release();
 }
 

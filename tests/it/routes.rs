@@ -1,6 +1,6 @@
 //! What the HTTP interface offers beside predictions, and who may use it.
 
-use clipdraw::service::HealthStatus;
+use clipdraw::cog::HealthStatus;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -83,7 +83,7 @@ async fn health_and_readiness_tell_the_truth_in_every_state() {
     assert_eq!(state(&starting).await, ("STARTING".to_owned(), 200, 503));
     let setup = starting.get("/health-check").await.json()["setup"].clone();
     assert_eq!(setup.as_object().unwrap().len(), 2, "{setup}");
-    starting.registry.give_up_setup();
+    starting.service.readiness().time_out_setup();
     assert_eq!(
         state(&starting).await,
         ("SETUP_FAILED".to_owned(), 200, 503)
@@ -111,7 +111,7 @@ async fn health_and_readiness_tell_the_truth_in_every_state() {
     assert_eq!(state(&site).await, ("UNHEALTHY".to_owned(), 200, 503));
     let trouble = site.get("/health-check").await.json()["user_healthcheck_error"].clone();
     assert!(trouble.is_string(), "{trouble}");
-    site.registry.close();
+    site.service.close().await;
     assert_eq!(state(&site).await, ("DEFUNCT".to_owned(), 200, 503));
 }
 
@@ -135,7 +135,7 @@ async fn a_server_without_a_model_or_about_to_end_takes_no_predictions() {
         let wrong = site.post(&json!({"input": {"seed": "x"}})).await;
         assert_eq!(wrong.status, 422, "inputs are checked first");
         assert_eq!(site.get("/openapi.json").await.status, 200);
-        site.registry.close();
+        site.service.close().await;
     }
 }
 

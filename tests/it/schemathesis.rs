@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::Policy;
-use clipdraw::service::HealthStatus;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
@@ -63,7 +63,7 @@ async fn generated_requests_are_answered_as_the_documents_say() {
     let counts = ["complete", "cog"].map(|name| generated(&reports, name));
     assert!(counts.iter().sum::<u64>() >= 1000, "{counts:?}");
     site.becomes(HealthStatus::Ready).await;
-    while site.registry.health().running > 0 {
+    while site.service.health().await.running > 0 {
         pause().await;
     }
     assert_eq!(

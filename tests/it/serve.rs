@@ -69,7 +69,7 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         // A provider of cryptography for the client below, which has none of its own.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        clipdraw::tls::install_crypto_provider();
         let mut server = Self {
             child,
             log,

@@ -3,31 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clipdraw::cog::{HealthStatus, Status};
 use clipdraw::inputs::Input;
 use clipdraw::service::{
-    Destination, Event, HealthStatus, Lifeline, Prediction, Refusal, Registry, Request, Snapshot,
-    Status, worker,
+    CancelPolicy, Destination, Event, Prediction, Service, Snapshot, Submission, SubmitError,
+    worker,
 };
 use serde_json::{Value, json};
 
-use crate::support::fake_engine::{Controls, limits, loader, ready_registry};
+use crate::support::fake_engine::{Controls, limits, loader, ready_service, service};
 
-fn request(id: &str, values: &Value) -> Request {
+fn request(id: &str, values: &Value) -> Submission {
     let mut all = json!({"num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7});
     let given = values.as_object().unwrap().clone();
     all.as_object_mut().unwrap().extend(given);
-    Request {
+    Submission {
         id: Some(id.to_owned()),
         input: Input::from_values(all.as_object().unwrap()).unwrap(),
         notes: Vec::new(),
-        destination: Destination::Response,
-        lifeline: Lifeline::None,
+        destination: Destination::Inline,
+        cancel_policy: CancelPolicy::OnRequest,
     }
 }
 
-fn submit(registry: &Arc<Registry>, id: &str, prompt: &str) -> Arc<Prediction> {
-    registry
+async fn submit(service: &Arc<Service>, id: &str, prompt: &str) -> Arc<Prediction> {
+    service
         .submit(request(id, &json!({"prompt": prompt})))
+        .await
         .unwrap()
 }
 
@@ -38,18 +40,18 @@ fn events(prediction: &Prediction) -> Vec<Event> {
         .collect()
 }
 
-async fn ready(registry: &Registry) {
-    while registry.health().status != HealthStatus::Ready {
+async fn ready(service: &Service) {
+    while service.health().await.status != HealthStatus::Ready {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 #[tokio::test]
 async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
-    let (registry, _) = ready_registry(limits(1, 0)).await;
+    let (service, _) = ready_service(limits(1, 0)).await;
     let mut asked = request("one", &json!({"prompt": "a cat"}));
     asked.notes.push("a note".to_owned());
-    let prediction = registry.submit(asked).unwrap();
+    let prediction = service.submit(asked).await.unwrap();
     let end = prediction.finished().await;
     assert_eq!(end.status, Status::Succeeded);
     assert_eq!(end.output.len(), 4);
@@ -67,8 +69,8 @@ async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
     assert_eq!(end.metrics["losses"]["centre"], 0.5);
     assert!(end.metrics["predict_time"].as_f64().unwrap() > 0.0);
     let told = events(&prediction);
-    assert_eq!(told[1], Event::Start);
-    assert_eq!(told.last(), Some(&Event::Completed));
+    assert!(matches!(told[1], Event::Start { .. }));
+    assert!(matches!(told.last(), Some(Event::Completed(_))));
     let outputs = told.iter().filter_map(|event| match event {
         Event::Output { index, .. } => Some(*index),
         _ => None,
@@ -78,16 +80,17 @@ async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
 
 #[tokio::test]
 async fn the_slot_is_free_when_the_answer_is_there() {
-    let (registry, _) = ready_registry(limits(1, 0)).await;
+    let (service, _) = ready_service(limits(1, 0)).await;
     for number in 0..200 {
-        let end = submit(&registry, "again", &format!("cat {number}"))
+        let end = submit(&service, "again", &format!("cat {number}"))
+            .await
             .finished()
             .await;
         assert_eq!(end.status, Status::Succeeded);
-        assert_eq!(registry.health().status, HealthStatus::Ready);
+        assert_eq!(service.health().await.status, HealthStatus::Ready);
     }
     assert_eq!(
-        registry.recent().len(),
+        service.recent().await.len(),
         1,
         "one prediction of that id is remembered"
     );
@@ -95,21 +98,24 @@ async fn the_slot_is_free_when_the_answer_is_there() {
 
 #[tokio::test]
 async fn a_full_server_refuses_and_a_queue_lets_predictions_wait_in_order() {
-    let (registry, controls) = ready_registry(limits(1, 2)).await;
-    let first = submit(&registry, "first", "hold at 1");
+    let (service, controls) = ready_service(limits(1, 2)).await;
+    let first = submit(&service, "first", "hold at 1").await;
     controls.wait_for_hold();
-    let second = submit(&registry, "second", "a cat");
-    assert_eq!(registry.health().status, HealthStatus::Ready);
-    let third = submit(&registry, "third", "a dog");
-    assert_eq!(registry.health().status, HealthStatus::Busy);
+    let second = submit(&service, "second", "a cat").await;
+    assert_eq!(service.health().await.status, HealthStatus::Ready);
+    let third = submit(&service, "third", "a dog").await;
+    assert_eq!(service.health().await.status, HealthStatus::Busy);
     assert_eq!(
-        (registry.health().running, registry.health().waiting),
+        (
+            service.health().await.running,
+            service.health().await.waiting
+        ),
         (1, 2)
     );
-    let refused = registry.submit(request("fourth", &json!({})));
-    assert!(matches!(refused, Err(Refusal::AtCapacity)));
-    let twice = registry.submit(request("second", &json!({})));
-    assert!(matches!(twice, Err(Refusal::AlreadyRunning(running)) if running.id() == "second"));
+    let refused = service.submit(request("fourth", &json!({}))).await;
+    assert!(matches!(refused, Err(SubmitError::AtCapacity)));
+    let twice = service.submit(request("second", &json!({}))).await;
+    assert!(matches!(twice, Err(SubmitError::AlreadyRunning(running)) if running.id() == "second"));
     assert_eq!(second.status(), Status::Starting);
     controls.release();
     let ends: Vec<Snapshot> = [
@@ -124,15 +130,15 @@ async fn a_full_server_refuses_and_a_queue_lets_predictions_wait_in_order() {
 
 #[tokio::test]
 async fn a_waiting_prediction_is_cancelled_at_once() {
-    let (registry, controls) = ready_registry(limits(1, 1)).await;
-    let running = submit(&registry, "running", "hold at 0");
+    let (service, controls) = ready_service(limits(1, 1)).await;
+    let running = submit(&service, "running", "hold at 0").await;
     controls.wait_for_hold();
-    let waiting = submit(&registry, "waiting", "a cat");
+    let waiting = submit(&service, "waiting", "a cat").await;
     waiting.cancel();
     let end = waiting.finished().await;
     assert_eq!((end.status, end.started_at), (Status::Canceled, None));
     assert_eq!(
-        registry.health().status,
+        service.health().await.status,
         HealthStatus::Ready,
         "its place is free"
     );
@@ -143,8 +149,8 @@ async fn a_waiting_prediction_is_cancelled_at_once() {
 
 #[tokio::test]
 async fn a_running_prediction_is_cancelled_with_the_files_that_it_has() {
-    let (registry, controls) = ready_registry(limits(1, 0)).await;
-    let prediction = submit(&registry, "long", "hold at 2");
+    let (service, controls) = ready_service(limits(1, 0)).await;
+    let prediction = submit(&service, "long", "hold at 2").await;
     controls.wait_for_hold();
     let mut changes = prediction.changes();
     changes
@@ -156,15 +162,18 @@ async fn a_running_prediction_is_cancelled_with_the_files_that_it_has() {
     controls.release();
     let end = prediction.finished().await;
     assert_eq!((end.status, end.output.len()), (Status::Canceled, 2));
-    ready(&registry).await;
+    ready(&service).await;
 }
 
 #[tokio::test]
 async fn drawings_share_their_steps() {
-    let (registry, controls) = ready_registry(limits(3, 0)).await;
-    let first = submit(&registry, "first", "hold at 1");
+    let (service, controls) = ready_service(limits(3, 0)).await;
+    let first = submit(&service, "first", "hold at 1").await;
     controls.wait_for_hold();
-    let others = ["second", "third"].map(|id| submit(&registry, id, "sleep 1"));
+    let others = [
+        submit(&service, "second", "sleep 1").await,
+        submit(&service, "third", "sleep 1").await,
+    ];
     controls.release();
     assert_eq!(first.finished().await.status, Status::Succeeded);
     for other in others {
@@ -174,12 +183,12 @@ async fn drawings_share_their_steps() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_its_own_prediction_and_spares_the_company() {
-    let (registry, controls) = ready_registry(limits(3, 0)).await;
-    let first = submit(&registry, "first", "hold at 0");
+async fn a_panic_fails_its_own_prediction_only() {
+    let (service, controls) = ready_service(limits(3, 0)).await;
+    let first = submit(&service, "first", "hold at 0").await;
     controls.wait_for_hold();
-    let guilty = submit(&registry, "guilty", "panic at 2");
-    let crowded = submit(&registry, "crowded", "panic together");
+    let guilty = submit(&service, "guilty", "panic at 2").await;
+    let crowded = submit(&service, "crowded", "panic together").await;
     controls.release();
     let end = guilty.finished().await;
     assert_eq!(end.status, Status::Failed);
@@ -194,13 +203,13 @@ async fn a_panic_fails_its_own_prediction_and_spares_the_company() {
         let end = spared.finished().await;
         assert_eq!((end.status, end.output.len()), (Status::Succeeded, 4));
     }
-    ready(&registry).await;
+    ready(&service).await;
     assert_eq!(controls.loads(), 1, "the engine still worked");
 }
 
 #[tokio::test]
 async fn every_failure_says_what_happened_and_frees_the_slot() {
-    let (registry, _) = ready_registry(limits(1, 0)).await;
+    let (service, _) = ready_service(limits(1, 0)).await;
     for (prompt, expected) in [
         (
             "fail at 1",
@@ -211,88 +220,92 @@ async fn every_failure_says_what_happened_and_frees_the_slot() {
             "Prediction failed: the worker panicked: told to panic",
         ),
     ] {
-        let end = submit(&registry, "bad", prompt).finished().await;
+        let end = submit(&service, "bad", prompt).await.finished().await;
         assert_eq!(end.error.as_deref(), Some(expected));
-        assert_eq!(registry.health().status, HealthStatus::Ready, "{prompt}");
-        let next = submit(&registry, "next", "a cat").finished().await;
+        assert_eq!(
+            service.health().await.status,
+            HealthStatus::Ready,
+            "{prompt}"
+        );
+        let next = submit(&service, "next", "a cat").await.finished().await;
         assert_eq!(next.status, Status::Succeeded);
     }
 }
 
 #[tokio::test]
 async fn a_broken_engine_is_loaded_again_and_health_says_so_meanwhile() {
-    let (registry, controls) = ready_registry(limits(1, 1)).await;
+    let (service, controls) = ready_service(limits(1, 1)).await;
     controls.fail_loads(1);
-    let guilty = submit(&registry, "guilty", "break at 1");
+    let guilty = submit(&service, "guilty", "break at 1").await;
     let end = guilty.finished().await;
     assert_eq!(end.status, Status::Failed);
-    while registry.health().status != HealthStatus::Unhealthy {
+    while service.health().await.status != HealthStatus::Unhealthy {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert!(registry.health().trouble.is_some());
-    let refused = registry.submit(request("early", &json!({})));
-    assert!(matches!(refused, Err(Refusal::NotReady)));
-    ready(&registry).await;
+    assert!(service.health().await.fault.is_some());
+    let refused = service.submit(request("early", &json!({}))).await;
+    assert!(matches!(refused, Err(SubmitError::NotReady)));
+    ready(&service).await;
     assert_eq!(controls.loads(), 3, "at the start, in vain, and again");
-    let next = submit(&registry, "next", "a cat").finished().await;
+    let next = submit(&service, "next", "a cat").await.finished().await;
     assert_eq!(next.status, Status::Succeeded);
 }
 
 #[tokio::test]
-async fn a_failed_setup_is_told_and_nothing_is_accepted() {
+async fn a_failed_setup_is_reported_and_nothing_is_accepted() {
     let controls = Arc::new(Controls::default());
     controls.fail_loads(1);
-    let registry = Registry::new(limits(1, 0));
-    assert_eq!(registry.health().status, HealthStatus::Starting);
-    worker::start(Arc::clone(&registry), loader(&controls))
+    let service = service(limits(1, 0));
+    assert_eq!(service.health().await.status, HealthStatus::Starting);
+    worker::start(Arc::clone(&service), loader(&controls))
         .unwrap()
         .join()
         .unwrap();
-    let health = registry.health();
+    let health = service.health().await;
     assert_eq!(health.status, HealthStatus::SetupFailed);
     assert_eq!(health.setup.logs, "worker setup failed: told to fail\n");
-    let refused = registry.submit(request("early", &json!({})));
-    assert!(matches!(refused, Err(Refusal::NotReady)));
+    let refused = service.submit(request("early", &json!({}))).await;
+    assert!(matches!(refused, Err(SubmitError::NotReady)));
 }
 
 #[tokio::test]
 async fn closing_lets_everything_accepted_come_to_its_end() {
-    let (registry, controls) = ready_registry(limits(1, 2)).await;
-    let running = submit(&registry, "running", "hold at 1");
+    let (service, controls) = ready_service(limits(1, 2)).await;
+    let running = submit(&service, "running", "hold at 1").await;
     controls.wait_for_hold();
-    let waiting = submit(&registry, "waiting", "a cat");
-    registry.close();
-    assert_eq!(registry.health().status, HealthStatus::Defunct);
-    let refused = registry.submit(request("late", &json!({})));
-    assert!(matches!(refused, Err(Refusal::Closed)));
+    let waiting = submit(&service, "waiting", "a cat").await;
+    service.close().await;
+    assert_eq!(service.health().await.status, HealthStatus::Defunct);
+    let refused = service.submit(request("late", &json!({}))).await;
+    assert!(matches!(refused, Err(SubmitError::Closed)));
     controls.release();
-    registry.drained().await;
+    service.drained().await;
     assert_eq!(running.status(), Status::Succeeded);
     assert_eq!(waiting.status(), Status::Succeeded);
 }
 
 #[tokio::test]
-async fn nobody_is_left_without_a_final_word_when_time_is_up() {
-    let (registry, controls) = ready_registry(limits(1, 2)).await;
-    let stuck = submit(&registry, "stuck", "hold at 1");
+async fn every_prediction_ends_when_time_is_up() {
+    let (service, controls) = ready_service(limits(1, 2)).await;
+    let stuck = submit(&service, "stuck", "hold at 1").await;
     controls.wait_for_hold();
-    let waiting = submit(&registry, "waiting", "a cat");
-    registry.close();
-    registry.cancel_all();
+    let waiting = submit(&service, "waiting", "a cat").await;
+    service.close().await;
+    service.cancel_all().await;
     assert_eq!(waiting.finished().await.status, Status::Canceled);
     assert!(!stuck.status().is_terminal(), "its worker does not answer");
-    registry.abandon();
-    registry.drained().await;
+    service.cancel_now();
+    service.drained().await;
     assert_eq!(stuck.status(), Status::Canceled);
     controls.release();
 }
 
 #[tokio::test]
 async fn a_prediction_that_lives_for_its_subscribers_ends_with_the_last_of_them() {
-    let (registry, controls) = ready_registry(limits(1, 0)).await;
+    let (service, controls) = ready_service(limits(1, 0)).await;
     let mut asked = request("watched", &json!({"prompt": "hold at 1"}));
-    asked.lifeline = Lifeline::Subscribers;
-    let prediction = registry.submit(asked).unwrap();
+    asked.cancel_policy = CancelPolicy::WithoutSubscribers;
+    let prediction = service.submit(asked).await.unwrap();
     let subscribers = [prediction.subscriber(), prediction.subscriber()];
     controls.wait_for_hold();
     let [first, last] = subscribers;
@@ -308,18 +321,20 @@ async fn a_prediction_that_lives_for_its_subscribers_ends_with_the_last_of_them(
 async fn finished_predictions_are_remembered_within_bounds() {
     let mut bounds = limits(1, 0);
     bounds.remember = 3;
-    let (registry, _) = ready_registry(bounds).await;
+    let (service, _) = ready_service(bounds).await;
     for number in 0..5 {
-        submit(&registry, &format!("p{number}"), "a cat")
+        submit(&service, &format!("p{number}"), "a cat")
+            .await
             .finished()
             .await;
     }
-    let known: Vec<String> = registry
+    let known: Vec<String> = service
         .recent()
+        .await
         .iter()
         .map(|p| p.id().to_owned())
         .collect();
     assert_eq!(known, ["p4", "p3", "p2"]);
-    assert!(registry.find("p1").is_none() && registry.find("p4").is_some());
-    assert!(registry.running("p4").is_none());
+    assert!(service.find("p1").await.is_none() && service.find("p4").await.is_some());
+    assert!(service.unfinished("p4").await.is_none());
 }

@@ -58,7 +58,7 @@ async fn open(site: &Site, method: &str, path: &str, body: &Value) -> Response {
 }
 
 async fn subscribers(site: &Site, id: &str, count: usize) {
-    while site.registry.find(id).unwrap().subscribers() != count {
+    while site.service.find(id).await.unwrap().subscribers() != count {
         pause().await;
     }
 }
@@ -222,14 +222,14 @@ async fn who_asks_for_a_drawing_is_told_all_of_it_however_little_is_kept_for_oth
 async fn who_reads_too_slowly_learns_that_events_are_missing() {
     let choices = Choices::default();
     let Parts {
-        router, registry, ..
+        router, service, ..
     } = parts(&choices);
     worker::start(
-        std::sync::Arc::clone(&registry),
+        std::sync::Arc::clone(&service),
         loader(&std::sync::Arc::default()),
     )
     .unwrap();
-    while registry.health().setup.completed_at.is_none() {
+    while service.health().await.setup.completed_at.is_none() {
         pause().await;
     }
     let body = json!({"id": "fast", "input": {
@@ -242,7 +242,7 @@ async fn who_reads_too_slowly_learns_that_events_are_missing() {
         .unwrap();
     let response = router.oneshot(request).await.unwrap();
     // Nobody takes a frame until all of them have been made.
-    registry.find("fast").unwrap().finished().await;
+    service.find("fast").await.unwrap().finished().await;
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let frames = frames(std::str::from_utf8(&bytes).unwrap());
     assert_eq!(outline(&frames), ["error"]);
@@ -262,7 +262,7 @@ async fn a_prediction_that_was_created_by_a_stream_lives_as_long_as_somebody_lis
     subscribers(&site, "s", 2).await;
     drop(creator);
     subscribers(&site, "s", 1).await;
-    let prediction = site.registry.find("s").unwrap();
+    let prediction = site.service.find("s").await.unwrap();
     assert!(!prediction.is_cancel_requested());
     drop(other);
     subscribers(&site, "s", 0).await;
@@ -320,12 +320,12 @@ async fn stream_is_refused(site: &Site) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_silent_stream_is_kept_alive() {
     let Parts {
-        router, registry, ..
+        router, service, ..
     } = parts(&Choices::default());
     // Held by the engine for as long as the test wants: nothing but the clock moves.
     let controls = std::sync::Arc::default();
-    worker::start(std::sync::Arc::clone(&registry), loader(&controls)).unwrap();
-    while registry.health().setup.completed_at.is_none() {
+    worker::start(std::sync::Arc::clone(&service), loader(&controls)).unwrap();
+    while service.health().await.setup.completed_at.is_none() {
         pause().await;
     }
     let request = Request::post("/predictions")

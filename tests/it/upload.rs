@@ -4,14 +4,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clipdraw::backoff::Backoff;
 use clipdraw::delivery::{
-    Client, OutboundError, Place, Policy, PrivateAddresses, Schedule, SendError, Settings,
-    Timeouts, UploadError, Uploader,
+    Client, OutboundError, Place, Policy, PrivateAddresses, SendError, Settings, Timeouts,
+    UploadError, Uploader,
 };
 use wiremock::matchers::{body_bytes, header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-const AT_ONCE: Schedule = Schedule {
+const AT_ONCE: Backoff = Backoff {
     first: Duration::ZERO,
     longest: Duration::ZERO,
     repeats: 3,
@@ -19,7 +20,7 @@ const AT_ONCE: Schedule = Schedule {
 
 fn uploader(settings: Settings, target: &str) -> Uploader {
     let client = Arc::new(Client::new(settings).unwrap());
-    Uploader::new(client, target.parse().unwrap(), Place::Folder).with_schedule(AT_ONCE)
+    Uploader::new(client, target.parse().unwrap(), Place::Folder).with_backoff(AT_ONCE)
 }
 
 async fn put(uploader: &Uploader) -> Result<String, UploadError> {

@@ -8,10 +8,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use axum::serve::Listener;
+use clipdraw::backoff::Backoff;
+use clipdraw::cog::Status;
 use clipdraw::delivery::webhook::{EventFilter, Pace, Sender, Webhook, WebhookEvent};
-use clipdraw::delivery::{Client, Policy, PrivateAddresses, Schedule, Settings, Timeouts};
+use clipdraw::delivery::{Client, Policy, PrivateAddresses, Settings, Timeouts};
 use clipdraw::inputs::Input;
-use clipdraw::service::{Destination, Lifeline, Prediction, Registry, Request, Status};
+use clipdraw::service::{CancelPolicy, Destination, Prediction, Service, Submission};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -20,12 +22,12 @@ use tokio::sync::mpsc;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::support::fake_engine::{limits, ready_registry};
+use crate::support::fake_engine::{limits, ready_service};
 
 /// Repeats without waiting, and tells every change.
 pub(crate) const AT_ONCE: Pace = Pace {
     throttle: Duration::ZERO,
-    repeats: Schedule {
+    repeats: Backoff {
         first: Duration::from_millis(1),
         longest: Duration::from_millis(1),
         repeats: 12,
@@ -49,18 +51,19 @@ fn impatient() -> Settings {
     }
 }
 
-fn submit(registry: &Arc<Registry>, id: &str, prompt: &str) -> Arc<Prediction> {
+async fn submit(service: &Arc<Service>, id: &str, prompt: &str) -> Arc<Prediction> {
     let values = json!({
         "prompt": prompt, "num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7,
     });
-    registry
-        .submit(Request {
+    service
+        .submit(Submission {
             id: Some(id.to_owned()),
             input: Input::from_values(values.as_object().unwrap()).unwrap(),
             notes: Vec::new(),
-            destination: Destination::Response,
-            lifeline: Lifeline::None,
+            destination: Destination::Inline,
+            cancel_policy: CancelPolicy::OnRequest,
         })
+        .await
         .unwrap()
 }
 
@@ -74,8 +77,8 @@ fn only_completed() -> EventFilter {
 
 /// Draws once and tells the receiver at `address`, until nothing is left to tell.
 async fn draw(sender: &Sender, address: &str, events: EventFilter) -> Arc<Prediction> {
-    let (registry, _) = ready_registry(limits(1, 0)).await;
-    let prediction = submit(&registry, "id-1", "a cat");
+    let (service, _) = ready_service(limits(1, 0)).await;
+    let prediction = submit(&service, "id-1", "a cat").await;
     sender.spawn(Arc::clone(&prediction), webhook(address, events));
     prediction.finished().await;
     sender.idle().await;
@@ -135,8 +138,9 @@ async fn a_message_carries_the_headers_that_cog_sends() {
     let address = format!("{}/hook?x=y", server.uri());
     let policy = Policy::default();
     let webhook = Webhook::parse(&policy, &address, only_completed(), &asked).unwrap();
-    let (registry, _) = ready_registry(limits(1, 0)).await;
-    sender.spawn(submit(&registry, "id-1", "a cat"), webhook);
+    let (service, _) = ready_service(limits(1, 0)).await;
+    let prediction = submit(&service, "id-1", "a cat").await;
+    sender.spawn(prediction, webhook);
     sender.idle().await;
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 1);
@@ -170,9 +174,9 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_drawing() {
     let address = format!("http://{}/", silent.local_addr().unwrap());
     // Its patience of half a minute is longer than anything that this test waits for.
     let sender = sender(Settings::default());
-    let (registry, _) = ready_registry(limits(1, 0)).await;
+    let (service, _) = ready_service(limits(1, 0)).await;
     for id in ["one", "two", "three"] {
-        let prediction = submit(&registry, id, "a cat");
+        let prediction = submit(&service, id, "a cat").await;
         let everything = webhook(&address, EventFilter::default());
         sender.spawn(Arc::clone(&prediction), everything);
         assert_eq!(prediction.finished().await.status, Status::Succeeded);
@@ -271,9 +275,9 @@ async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refuse
 async fn a_prediction_cancelled_in_the_queue_is_told_as_completed_only() {
     let server = answering(200, 1).await;
     let sender = sender(Settings::default());
-    let (registry, controls) = ready_registry(limits(1, 1)).await;
-    let running = submit(&registry, "running", "hold at 1");
-    let waiting = submit(&registry, "waiting", "a cat");
+    let (service, controls) = ready_service(limits(1, 1)).await;
+    let running = submit(&service, "running", "hold at 1").await;
+    let waiting = submit(&service, "waiting", "a cat").await;
     let everything = webhook(&server.uri(), EventFilter::default());
     sender.spawn(Arc::clone(&waiting), everything);
     waiting.cancel();

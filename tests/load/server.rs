@@ -14,8 +14,7 @@ pub(crate) struct Server {
 
 /// A client with a connection that it keeps.
 pub(crate) fn client() -> Client {
-    // Another part of the process may have installed it before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    clipdraw::tls::install_crypto_provider();
     Client::builder().no_proxy().build().unwrap()
 }
 

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::event::WebhookEvent;
-use crate::delivery::{Schedule, SendError};
+use crate::backoff::Backoff;
+use crate::delivery::SendError;
 use crate::service::Snapshot;
 use crate::telemetry::metric;
 
@@ -31,7 +32,7 @@ pub(super) trait Transport: Send + Sync {
 pub(super) struct Mailbox<T> {
     pub(super) transport: T,
     pub(super) prediction_id: Arc<str>,
-    pub(super) repeats: Schedule,
+    pub(super) repeats: Backoff,
     pub(super) stopping: CancellationToken,
     pub(super) backlog: Backlog,
 }

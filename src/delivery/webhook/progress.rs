@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::event::{EventFilter, WebhookEvent};
 use super::mailbox::{Mailbox, Transport};
-use crate::service::{Prediction, Snapshot, Status};
+use crate::cog::Status;
+use crate::service::{Prediction, Snapshot};
 
 /// What a receiver is told about.
 pub(super) trait Subject: Send + Sync {
@@ -132,7 +133,7 @@ impl<S: Subject, T: Transport> Follower<S, T> {
         if last.started_at.is_none() {
             return;
         }
-        let unfinished = last.clone().unfinished();
+        let unfinished = last.clone().before_end();
         while let Some(event) = told.news(&unfinished, &self.events) {
             if event == WebhookEvent::Start || !self.events.wants(WebhookEvent::Completed) {
                 self.tell(event, unfinished.clone()).await;
@@ -146,7 +147,7 @@ impl<S: Subject, T: Transport> Follower<S, T> {
     /// this message and its breaking off before it sees the last one.
     async fn tell(&self, event: WebhookEvent, mut snapshot: Snapshot) {
         if event == WebhookEvent::Start {
-            snapshot = snapshot.begun();
+            snapshot = snapshot.at_start();
         }
         let too_late = async {
             self.over().await;

@@ -15,7 +15,8 @@ use url::Url;
 use super::event::EventFilter;
 use super::mailbox::{Backlog, Mailbox, Transport};
 use super::progress::Follower;
-use crate::delivery::{AddressError, Client, Policy, Schedule, SendError};
+use crate::backoff::Backoff;
+use crate::delivery::{AddressError, Client, Policy, SendError};
 use crate::service::Prediction;
 
 /// The field of a request that names the receiver.
@@ -42,7 +43,7 @@ pub struct Pace {
     /// The least time between two messages before the last one.
     pub throttle: Duration,
     /// The pauses between the attempts to deliver `completed`.
-    pub repeats: Schedule,
+    pub repeats: Backoff,
     /// How long an earlier message may hold up `completed`.
     pub overtime: Duration,
     /// Bytes of all `completed` messages that wait for their next attempt; one that finds no
@@ -54,7 +55,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             throttle: Duration::from_millis(500),
-            repeats: Schedule {
+            repeats: Backoff {
                 first: Duration::from_millis(200),
                 longest: Duration::from_millis(102_400),
                 repeats: 12,

@@ -11,15 +11,15 @@
 //! | `panic at start` | the drawing cannot even be begun |
 //! | `break at N` | step N panics, and the engine has to be loaded again |
 
-use std::error::Error;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use clipdraw::delivery::{Client, Files, Settings};
 use clipdraw::draw::{DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, TermLoss};
 use clipdraw::output::Provenance;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::service::worker::{self, Load};
-use clipdraw::service::{Engine, Limits, Registry};
+use clipdraw::service::{Backends, Engine, EngineError, Limits, Service};
 use tch::Tensor;
 
 /// Nothing that a test waits for takes longer.
@@ -151,9 +151,9 @@ impl Engine for FakeEngine {
             .collect()
     }
 
-    fn check(&self) -> Result<(), Box<dyn Error>> {
+    fn check(&self) -> Result<(), EngineError> {
         if self.controls.state.lock().unwrap().broken {
-            return Err("the fake engine is broken".into());
+            return Err(EngineError::new("the fake engine is broken"));
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ pub(crate) fn loader(controls: &Arc<Controls>) -> Load<FakeEngine> {
         state.loads += 1;
         if state.failing_loads > 0 {
             state.failing_loads -= 1;
-            return Err("told to fail".into());
+            return Err(EngineError::new("told to fail"));
         }
         state.broken = false;
         drop(state);
@@ -278,13 +278,20 @@ pub(crate) fn limits(slots: usize, queue: usize) -> Limits {
     }
 }
 
-/// A registry with a worker on a fake engine, ready for work.
-pub(crate) async fn ready_registry(limits: Limits) -> (Arc<Registry>, Arc<Controls>) {
+/// A service without uploads whose predictions end within this process.
+pub(crate) fn service(limits: Limits) -> Arc<Service> {
+    let client = Arc::new(Client::new(Settings::default()).unwrap());
+    let files = Arc::new(Files::new(client));
+    Service::new(limits, Backends::in_memory(limits, files))
+}
+
+/// A service with a worker on a fake engine, ready for work.
+pub(crate) async fn ready_service(limits: Limits) -> (Arc<Service>, Arc<Controls>) {
     let controls = Arc::new(Controls::default());
-    let registry = Registry::new(limits);
-    worker::start(Arc::clone(&registry), loader(&controls)).unwrap();
-    while registry.health().setup.completed_at.is_none() {
+    let service = service(limits);
+    worker::start(Arc::clone(&service), loader(&controls)).unwrap();
+    while service.health().await.setup.completed_at.is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    (registry, controls)
+    (service, controls)
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::{Pace, Sender};
-use clipdraw::delivery::{self, Client, Policy, Timeouts};
+use clipdraw::delivery::{self, Client, Files, Policy, Timeouts};
 use clipdraw::http::{self, Limits, Patience, listen};
-use clipdraw::service::{HealthStatus, Registry, worker};
+use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -70,7 +71,7 @@ impl Default for Choices {
 /// A running server.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) service: Arc<Service>,
     pub(crate) controls: Arc<Controls>,
     pub(crate) webhooks: Arc<Sender>,
     /// Cancelled by `POST /shutdown`.
@@ -112,7 +113,7 @@ impl Answer {
 /// The handlers and what they share, without a worker and without a socket.
 pub(crate) struct Parts {
     pub(crate) router: Router,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) service: Arc<Service>,
     webhooks: Arc<Sender>,
     stop: CancellationToken,
 }
@@ -120,7 +121,6 @@ pub(crate) struct Parts {
 pub(crate) fn parts(choices: &Choices) -> Parts {
     let mut service_limits = limits(choices.slots, choices.queue);
     service_limits.replay = choices.replay;
-    let registry = Registry::new(service_limits);
     let client = Arc::new(
         Client::new(delivery::Settings {
             policy: choices.policy.clone(),
@@ -129,14 +129,16 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         })
         .unwrap(),
     );
+    let files = Arc::new(Files::new(Arc::clone(&client)));
+    let service = Service::new(service_limits, Backends::in_memory(service_limits, files));
     let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.pace));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
     let router = http::router(http::Settings {
-        registry: Arc::clone(&registry),
+        service: Arc::clone(&service),
         webhooks: Arc::clone(&webhooks),
         client,
-        uploader: None,
+        destination: Destination::Inline,
         stop: stop.clone(),
         numbers: metric::collect(),
         access_token: choices.token.map(SecretString::from),
@@ -147,7 +149,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
     });
     Parts {
         router,
-        registry,
+        service,
         webhooks,
         stop,
     }
@@ -158,8 +160,8 @@ impl Site {
     pub(crate) async fn start(choices: Choices) -> Self {
         let site = Self::without_worker(&choices).await;
         site.controls.fail_loads(choices.failing_loads);
-        worker::start(Arc::clone(&site.registry), loader(&site.controls)).unwrap();
-        while site.registry.health().setup.completed_at.is_none() {
+        worker::start(Arc::clone(&site.service), loader(&site.controls)).unwrap();
+        while site.service.health().await.setup.completed_at.is_none() {
             pause().await;
         }
         site
@@ -169,7 +171,7 @@ impl Site {
     pub(crate) async fn without_worker(choices: &Choices) -> Self {
         let Parts {
             router,
-            registry,
+            service,
             webhooks,
             stop,
         } = parts(choices);
@@ -179,7 +181,7 @@ impl Site {
         let serving = listen::serve(listener, router, choices.patience, closing.clone());
         Self {
             address,
-            registry,
+            service,
             controls: Arc::default(),
             webhooks,
             stop,
@@ -232,7 +234,7 @@ impl Site {
     /// Waits until so many events of a prediction have happened: a drawing that holds has reported its
     /// start and its frames, and they become events a little later.
     pub(crate) async fn told(&self, id: &str, count: u64) {
-        let prediction = self.registry.find(id).unwrap();
+        let prediction = self.service.find(id).await.unwrap();
         while prediction.event(count).unwrap().is_none() {
             pause().await;
         }
@@ -240,13 +242,13 @@ impl Site {
 
     /// Waits until the prediction is finished and gives its state.
     pub(crate) async fn finished(&self, id: &str) -> Value {
-        self.registry.find(id).unwrap().finished().await;
+        self.service.find(id).await.unwrap().finished().await;
         self.get(&format!("/predictions/{id}")).await.json()
     }
 
     /// Waits until the server is in a state.
     pub(crate) async fn becomes(&self, status: HealthStatus) {
-        while self.registry.health().status != status {
+        while self.service.health().await.status != status {
             pause().await;
         }
     }

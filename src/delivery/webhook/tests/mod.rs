@@ -20,8 +20,9 @@ use super::event::{EventFilter, WebhookEvent};
 use super::mailbox::{Backlog, Mailbox, Transport};
 use super::progress::{Follower, Subject};
 use super::sender::Pace;
+use crate::cog::Status;
 use crate::delivery::{OutboundError, SendError};
-use crate::service::{Snapshot, Status};
+use crate::service::Snapshot;
 
 /// A prediction that a test moves on by hand.
 struct Drawing {

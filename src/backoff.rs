@@ -1,20 +1,25 @@
-//! When a request that failed is sent again.
+//! Pauses between attempts.
 
 use std::time::Duration;
 
-/// The pauses between the attempts of one request: each twice as long as the one before, up to a
-/// longest one.
+/// Exponential back-off: each pause is twice as long as the one before, up to a longest one.
+///
+/// The pauses are exact multiples of the first, which those of the crate `backon` (factors in `f32`)
+/// are not: a timer with milliseconds would round them up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Schedule {
+pub struct Backoff {
     /// The pause after the first attempt.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// How often the request is repeated: one attempt less than there are in all.
+    /// How often the attempt is repeated: one less than there are attempts.
     pub repeats: u32,
 }
 
-impl Schedule {
+impl Backoff {
+    /// As many repeats as it takes.
+    pub const ENDLESS: u32 = u32::MAX;
+
     /// The pause after each attempt that may be repeated.
     pub fn pauses(self) -> impl Iterator<Item = Duration> + Send {
         let doubled = move |repeat| self.first.saturating_mul(2_u32.saturating_pow(repeat));
@@ -28,12 +33,12 @@ mod tests {
 
     #[test]
     fn each_pause_is_twice_the_one_before_up_to_the_longest() {
-        let schedule = Schedule {
+        let backoff = Backoff {
             first: Duration::from_millis(10),
             longest: Duration::from_millis(50),
             repeats: 5,
         };
-        let millis: Vec<_> = schedule.pauses().map(|pause| pause.as_millis()).collect();
+        let millis: Vec<_> = backoff.pauses().map(|pause| pause.as_millis()).collect();
         assert_eq!(millis, [10, 20, 40, 50, 50]);
     }
 }

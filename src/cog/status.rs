@@ -1,18 +1,18 @@
-//! Where a prediction stands.
+//! The status of a prediction.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The status of a prediction, with Cog's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Accepted, waiting for a slot.
     Starting,
-    /// Being drawn, or its last files are on their way.
+    /// Being drawn, or its last files are being stored.
     Processing,
     /// The finished drawing is the last output.
     Succeeded,
-    /// Stopped on request, or because nobody was left to wait for it.
+    /// Stopped on request, or because no client was left that waited for it.
     Canceled,
     /// Stopped by an error.
     Failed,
@@ -30,7 +30,7 @@ impl Status {
         }
     }
 
-    /// Whether nothing will change any more.
+    /// Whether it is final: a prediction with this status does not change any more.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Canceled | Self::Failed)
     }

@@ -1,0 +1,49 @@
+//! Texts of errors and panics, for logs and for the messages that callers get.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// An error with all its causes on one line, separated by `: `.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The message of a panic that was caught. `panic!` leaves a `String` or a `&str`; anything else
+/// has no text.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn a_chain_names_every_cause() {
+        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
+    }
+
+    #[test]
+    fn the_message_of_a_panic_is_found_whatever_its_type() {
+        assert_eq!(panic_message(&"text"), "text");
+        assert_eq!(panic_message(&"text".to_owned()), "text");
+        assert_eq!(panic_message(&7), "without a word");
+    }
+}

@@ -1,0 +1,77 @@
+//! What can go wrong with a prediction, and the messages that callers get.
+
+use std::error::Error;
+
+use tokio::task::JoinError;
+
+use super::file_sink::FileError;
+use super::outcome::Outcome;
+use crate::draw::DrawError;
+use crate::errors::chain;
+use crate::output::EncodeError;
+
+/// Why an engine cannot be loaded, or does not work any more. The cause is the engine's own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct EngineError(Box<dyn Error + Send + Sync>);
+
+impl EngineError {
+    /// An error with the cause that the engine met.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+/// What went wrong on the worker's thread.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerFault {
+    /// The engine, or the worker itself, panicked with this message.
+    #[error("the worker panicked: {0}")]
+    Panicked(String),
+    /// The engine could not draw.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// The engine could not be loaded, or does not work any more.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine is being loaded again.
+    #[error("the model is out of order")]
+    NotLoaded,
+}
+
+/// Why a prediction failed. Its text is the message that the caller gets.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The worker could not draw it.
+    #[error("Prediction failed: {}", chain(.0))]
+    Worker(#[source] WorkerFault),
+    /// The worker dropped it without an outcome.
+    #[error("Worker crashed")]
+    WorkerCrashed,
+    /// A frame could not be written in its format.
+    #[error("Prediction failed: step {step} cannot be written: {cause}")]
+    Encoding {
+        step: usize,
+        #[source]
+        cause: EncodeError,
+    },
+    /// The code that writes frames panicked.
+    #[error("Prediction failed: step {step} cannot be written: {cause}")]
+    EncodingPanicked {
+        step: usize,
+        #[source]
+        cause: JoinError,
+    },
+    /// A file could not be stored.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The publisher panicked.
+    #[error("Prediction failed: its files could not be made")]
+    PublisherPanicked(#[source] JoinError),
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure.to_string())
+    }
+}

@@ -1,0 +1,266 @@
+//! The service: accepts predictions, answers questions about them, and ends them.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tracing::{Instrument, error, info, info_span};
+use uuid::Uuid;
+
+use super::file_sink::FileSink;
+use super::job::{CancelPolicy, Destination, Job};
+use super::limits::Limits;
+use super::measure;
+use super::outcome::Outcome;
+use super::prediction::Prediction;
+use super::queue::{InMemoryQueue, Lease, PushError, Queue};
+use super::readiness::{Health, Readiness};
+use super::shutdown::Shutdown;
+use super::store::{InMemoryStore, InsertError, Store};
+use crate::cog::HealthStatus;
+use crate::inputs::Input;
+
+/// What a caller wants drawn.
+#[derive(Debug)]
+pub struct Submission {
+    /// The identifier; without one, it is generated.
+    pub id: Option<String>,
+    /// The checked inputs.
+    pub input: Input,
+    /// The first lines of the log, such as inputs that are ignored.
+    pub notes: Vec<String>,
+    /// Where the files go.
+    pub destination: Destination,
+    /// What cancels the prediction.
+    pub cancel_policy: CancelPolicy,
+}
+
+/// Why a prediction is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The model is not loaded.
+    #[error("the model is not loaded")]
+    NotReady,
+    /// Every slot and every place in the queue is taken.
+    #[error("every slot and every place in the queue is taken")]
+    AtCapacity,
+    /// A prediction with this id is unfinished.
+    #[error("prediction {} is unfinished", .0.id())]
+    AlreadyRunning(Arc<Prediction>),
+    /// The service is shutting down.
+    #[error("the service is shutting down")]
+    Closed,
+    /// The queue or the store does not work.
+    #[error("the prediction cannot be recorded")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What a service is made of.
+#[derive(Debug, Clone)]
+pub struct Backends {
+    /// Passes jobs to the workers.
+    pub queue: Arc<dyn Queue>,
+    /// Keeps predictions and their events.
+    pub store: Arc<dyn Store>,
+    /// Stores the files.
+    pub files: Arc<dyn FileSink>,
+}
+
+impl Backends {
+    /// A queue and a store within this process.
+    pub fn in_memory(limits: Limits, files: Arc<dyn FileSink>) -> Self {
+        Self {
+            queue: Arc::new(InMemoryQueue::new(limits.capacity())),
+            store: Arc::new(InMemoryStore::new(limits)),
+            files,
+        }
+    }
+}
+
+/// Accepts predictions and follows them to their end.
+#[derive(Debug)]
+pub struct Service {
+    pub(super) limits: Limits,
+    pub(super) backends: Backends,
+    pub(super) readiness: Readiness,
+    pub(super) shutdown: Shutdown,
+    /// Held while a prediction is admitted or the service is closed, so that the checks still
+    /// hold when the prediction is queued.
+    admission: Mutex<()>,
+}
+
+impl Service {
+    /// A service without predictions, which accepts them once a worker has loaded its model.
+    pub fn new(limits: Limits, backends: Backends) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            backends,
+            readiness: Readiness::default(),
+            shutdown: Shutdown::default(),
+            admission: Mutex::default(),
+        })
+    }
+
+    /// Accepts a prediction. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When it cannot be accepted now.
+    pub async fn submit(
+        self: &Arc<Self>,
+        submission: Submission,
+    ) -> Result<Arc<Prediction>, SubmitError> {
+        let job = Job {
+            id: submission
+                .id
+                .unwrap_or_else(|| Uuid::new_v4().simple().to_string()),
+            input: submission.input,
+            notes: submission.notes,
+            destination: submission.destination,
+            cancel_policy: submission.cancel_policy,
+            created_at: Timestamp::now(),
+        };
+        let _admission = self.admission.lock().await;
+        self.admit(&job.id).await?;
+        let prediction = self.backends.store.insert(&job).await?;
+        if let Err(cause) = self.backends.queue.push(job).await {
+            // Only a queue that others use too can be full or closed after it was found open.
+            self.end(&prediction, Outcome::Canceled, None).await;
+            return Err(cause.into());
+        }
+        let service = Arc::clone(self);
+        let waiting = service.cancel_while_waiting(Arc::clone(&prediction));
+        let span = info_span!("prediction", prediction_id = prediction.id());
+        self.shutdown.tasks().spawn(waiting.instrument(span));
+        Ok(prediction)
+    }
+
+    async fn admit(&self, id: &str) -> Result<(), SubmitError> {
+        if let Some(unfinished) = self.unfinished(id).await {
+            return Err(SubmitError::AlreadyRunning(unfinished));
+        }
+        match self.health().await.status {
+            HealthStatus::Ready => Ok(()),
+            HealthStatus::Busy => Err(SubmitError::AtCapacity),
+            HealthStatus::Defunct => Err(SubmitError::Closed),
+            HealthStatus::Starting | HealthStatus::SetupFailed | HealthStatus::Unhealthy => {
+                Err(SubmitError::NotReady)
+            }
+        }
+    }
+
+    /// Ends a prediction at once if it is to be cancelled before a worker has leased it. After
+    /// that its publisher ends it.
+    async fn cancel_while_waiting(self: Arc<Self>, prediction: Arc<Prediction>) {
+        tokio::select! {
+            biased;
+            () = prediction.left_queue() => return,
+            () = prediction.cancel_requested() => {}
+            () = self.shutdown.cancel_now_requested() => {}
+        }
+        let queue = &self.backends.queue;
+        if queue.remove(prediction.id(), prediction.created_at()).await {
+            self.end(&prediction, Outcome::Canceled, None).await;
+        }
+    }
+
+    /// Ends a prediction. The order matters: the end is recorded, so that it cannot be lost any
+    /// more; the slot is freed; the end is counted; and only then it is visible.
+    pub(super) async fn end(
+        &self,
+        prediction: &Arc<Prediction>,
+        outcome: Outcome,
+        lease: Option<Lease>,
+    ) {
+        match &outcome {
+            Outcome::Failed(message) => error!(message, "prediction failed"),
+            outcome => info!(status = outcome.status().as_str(), "prediction ended"),
+        }
+        let completion = prediction.completion(outcome);
+        self.backends
+            .store
+            .record_end(prediction, &completion)
+            .await;
+        if let Some(lease) = lease {
+            self.backends.queue.complete(lease).await;
+        }
+        measure::finished(completion.outcome.status(), completion.predict_time);
+        self.backends
+            .store
+            .publish_end(prediction, completion)
+            .await;
+    }
+
+    /// The prediction with this id if it is unfinished.
+    pub async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>> {
+        self.backends.store.unfinished(id).await
+    }
+
+    /// The prediction with this id, finished or not.
+    pub async fn find(&self, id: &str) -> Option<Arc<Prediction>> {
+        self.backends.store.find(id).await
+    }
+
+    /// All predictions that are known, the newest first.
+    pub async fn recent(&self) -> Vec<Arc<Prediction>> {
+        self.backends.store.recent().await
+    }
+
+    /// The state of the server.
+    pub async fn health(&self) -> Health {
+        let depth = self.backends.queue.depth().await;
+        let mut health = self.readiness.health(depth, self.limits.capacity());
+        if self.shutdown.is_closed() {
+            health.status = HealthStatus::Defunct;
+        }
+        health
+    }
+
+    /// Whether the model can draw.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Accepts no further predictions. Those that were accepted go on.
+    pub async fn close(&self) {
+        let _admission = self.admission.lock().await;
+        self.shutdown.close();
+        self.backends.queue.close().await;
+    }
+
+    /// Asks for the cancellation of every prediction.
+    pub async fn cancel_all(&self) {
+        for prediction in self.recent().await {
+            prediction.cancel();
+        }
+    }
+
+    /// Ends every prediction as cancelled now, without waiting for the worker.
+    pub fn cancel_now(&self) {
+        self.shutdown.cancel_now();
+    }
+
+    /// Waits, after [`Service::close`], until every prediction has ended.
+    pub async fn drained(&self) {
+        self.shutdown.drained().await;
+    }
+}
+
+impl From<InsertError> for SubmitError {
+    fn from(error: InsertError) -> Self {
+        match error {
+            InsertError::Unfinished(prediction) => Self::AlreadyRunning(prediction),
+            InsertError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<PushError> for SubmitError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Full => Self::AtCapacity,
+            PushError::Closed => Self::Closed,
+            PushError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Publishes what the worker reports: frames become files, files become URLs, and all of it becomes
+//! events.
+//!
+//! One task for each prediction that is leased. It alone ends the prediction, so there is exactly
+//! one end.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tracing::{Instrument, error, info, info_span};
+
+use super::event::Event;
+use super::fault::Failure;
+use super::file_sink::OutputFile;
+use super::job::Job;
+use super::lifecycle::Service;
+use super::message::WorkerMessage;
+use super::outcome::Outcome;
+use super::prediction::Prediction;
+use super::queue::Lease;
+use crate::draw::Frame;
+use crate::output::{Provenance, opening_line, step_line};
+
+/// Pixels of a PNG for one of the canvas.
+const PNG_SCALE: f32 = 1.0;
+
+/// Starts the publisher of a leased prediction and returns the channel to it. If all senders are
+/// dropped before [`WorkerMessage::Ended`], the prediction fails.
+pub(super) fn spawn(
+    service: &Arc<Service>,
+    runtime: &Handle,
+    prediction: Arc<Prediction>,
+    lease: Lease,
+) -> UnboundedSender<WorkerMessage> {
+    let (sender, inbox) = mpsc::unbounded_channel();
+    let span = info_span!("prediction", prediction_id = prediction.id());
+    let task = run(Arc::clone(service), prediction, lease, inbox).instrument(span);
+    service.shutdown.tasks().spawn_on(task, runtime);
+    sender
+}
+
+async fn run(
+    service: Arc<Service>,
+    prediction: Arc<Prediction>,
+    lease: Lease,
+    inbox: UnboundedReceiver<WorkerMessage>,
+) {
+    let publisher = Publisher {
+        service: Arc::clone(&service),
+        prediction: Arc::clone(&prediction),
+        job: lease.job.clone(),
+    };
+    // A task of its own, so that the prediction ends even if this panics.
+    let published = tokio::spawn(publisher.publish(inbox).in_current_span()).await;
+    let outcome = published.unwrap_or_else(|panic| {
+        error!(%panic, "the publisher of a prediction panicked");
+        Failure::PublisherPanicked(panic).into()
+    });
+    service.end(&prediction, outcome, Some(lease)).await;
+}
+
+struct Publisher {
+    service: Arc<Service>,
+    prediction: Arc<Prediction>,
+    job: Job,
+}
+
+impl Publisher {
+    async fn publish(self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Outcome {
+        let mut provenance = None;
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled,
+                () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
+                message = inbox.recv() => message,
+            };
+            match message {
+                Some(WorkerMessage::Started(by)) => {
+                    self.begin(&by).await;
+                    provenance = Some(by);
+                }
+                Some(WorkerMessage::Frame {
+                    frame,
+                    steps_per_second,
+                    permit,
+                }) => {
+                    let Some(by) = &provenance else { continue };
+                    let delivered = tokio::select! {
+                        () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled,
+                        () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
+                        delivered = self.deliver(frame, steps_per_second, by) => delivered,
+                    };
+                    drop(permit);
+                    if let Err(failure) = delivered {
+                        // The worker sees the request at its next step and stops.
+                        self.prediction.cancel();
+                        self.stopped(inbox).await;
+                        return failure.into();
+                    }
+                }
+                Some(WorkerMessage::Ended(outcome)) => return outcome,
+                None => return Failure::WorkerCrashed.into(),
+            }
+        }
+    }
+
+    /// Waits until the worker has stopped drawing a prediction whose cancellation was requested.
+    async fn stopped(&self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Outcome {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled,
+                message = inbox.recv() => message,
+            };
+            match message {
+                Some(WorkerMessage::Ended(failed @ Outcome::Failed(_))) => return failed,
+                // A drawing that was finished just before has not been published in full.
+                Some(WorkerMessage::Ended(_)) | None => return Outcome::Canceled,
+                Some(WorkerMessage::Started(provenance)) => self.begin(&provenance).await,
+                Some(WorkerMessage::Frame { .. }) => {}
+            }
+        }
+    }
+
+    async fn begin(&self, provenance: &Provenance) {
+        let spec = self.job.input.spec();
+        let line = opening_line(self.job.input.prompt(), spec, provenance);
+        info!(target: "clipdraw::prediction", "{line}");
+        let events = vec![
+            Event::Start {
+                started_at: Timestamp::now(),
+            },
+            metric("seed", spec.seed),
+            Event::log(&line),
+        ];
+        self.append(events).await;
+    }
+
+    /// Makes a file of the frame, stores it, and publishes it.
+    async fn deliver(
+        &self,
+        frame: Frame,
+        steps_per_second: f64,
+        provenance: &Arc<Provenance>,
+    ) -> Result<(), Failure> {
+        let step = frame.step;
+        let steps = self.job.input.spec().steps;
+        let losses = frame.losses.clone();
+        let bytes = self.encode(frame, Arc::clone(provenance)).await?;
+        let format = self.job.input.output_format();
+        let file = OutputFile {
+            prediction_id: self.job.id.clone(),
+            name: format!("drawing-{step:05}.{}", format.extension()),
+            media_type: format.media_type(),
+            bytes,
+        };
+        let sink = &self.service.backends.files;
+        let url = sink.put(&self.job.destination, file).await?;
+        let line = step_line(step, steps, steps_per_second, &losses);
+        info!(target: "clipdraw::prediction", "{line}");
+        let events = vec![
+            metric("step", step),
+            metric("steps_per_second", steps_per_second),
+            metric("losses", json!(losses)),
+            Event::log(&line),
+            Event::Output {
+                index: self.prediction.files(),
+                file: url,
+            },
+        ];
+        self.append(events).await;
+        Ok(())
+    }
+
+    /// The file of a frame. Large ones take long, so they are made on a thread of their own.
+    async fn encode(&self, frame: Frame, provenance: Arc<Provenance>) -> Result<Vec<u8>, Failure> {
+        let step = frame.step;
+        let input = self.job.input.clone();
+        let encoding = tokio::task::spawn_blocking(move || {
+            let document = input.document(&frame, &provenance);
+            document.encode(input.output_format(), PNG_SCALE)
+        });
+        encoding
+            .await
+            .map_err(|cause| Failure::EncodingPanicked { step, cause })?
+            .map_err(|cause| Failure::Encoding { step, cause })
+    }
+
+    async fn append(&self, events: Vec<Event>) {
+        let store = &self.service.backends.store;
+        store.append(&self.prediction, events).await;
+    }
+}
+
+fn metric(name: &'static str, value: impl Into<Value>) -> Event {
+    Event::Metric {
+        name,
+        value: value.into(),
+    }
+}

@@ -1,0 +1,93 @@
+//! Whether the model can draw.
+
+use parking_lot::Mutex;
+
+use super::queue::Depth;
+use crate::cog::{HealthStatus, Setup, SetupStatus};
+
+/// Whether the model can draw: how its loading went, and whether it has failed since.
+#[derive(Debug)]
+pub struct Readiness(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    setup: Setup,
+    /// Why the model does not work any more, if so.
+    fault: Option<String>,
+}
+
+/// The state of the server with its reasons.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// The state.
+    pub status: HealthStatus,
+    /// How the loading of the model went.
+    pub setup: Setup,
+    /// Why the server is unhealthy, if it is.
+    pub fault: Option<String>,
+    /// Predictions that are being drawn or whose files are being stored.
+    pub running: usize,
+    /// Predictions that wait for a slot.
+    pub waiting: usize,
+}
+
+impl Default for Readiness {
+    /// The model is being loaded from now on.
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            setup: Setup::begin(),
+            fault: None,
+        }))
+    }
+}
+
+impl Readiness {
+    /// Declares the setup failed if it has not ended yet.
+    pub fn time_out_setup(&self) {
+        let mut state = self.0.lock();
+        if state.setup.status == SetupStatus::Starting {
+            state
+                .setup
+                .end(SetupStatus::Failed, "worker setup timed out\n".to_owned());
+        }
+    }
+
+    /// The model works, for the first time or again. The logs are those of the first loading.
+    pub(super) fn model_loaded(&self, logs: String) {
+        let mut state = self.0.lock();
+        state.fault = None;
+        if state.setup.status != SetupStatus::Succeeded {
+            state.setup.end(SetupStatus::Succeeded, logs);
+        }
+    }
+
+    /// The model could not be loaded at the start.
+    pub(super) fn setup_failed(&self, logs: String) {
+        self.0.lock().setup.end(SetupStatus::Failed, logs);
+    }
+
+    /// The model failed; nothing is accepted until it works again.
+    pub(super) fn model_failed(&self, fault: String) {
+        self.0.lock().fault = Some(fault);
+    }
+
+    /// The state of a server that accepts predictions, whose queue is so deep and has room for
+    /// `capacity`.
+    pub(super) fn health(&self, depth: Depth, capacity: usize) -> Health {
+        let state = self.0.lock();
+        let status = match state.setup.status {
+            SetupStatus::Starting => HealthStatus::Starting,
+            SetupStatus::Failed => HealthStatus::SetupFailed,
+            SetupStatus::Succeeded if state.fault.is_some() => HealthStatus::Unhealthy,
+            SetupStatus::Succeeded if depth.total() >= capacity => HealthStatus::Busy,
+            SetupStatus::Succeeded => HealthStatus::Ready,
+        };
+        Health {
+            status,
+            setup: state.setup.clone(),
+            fault: state.fault.clone(),
+            running: depth.running,
+            waiting: depth.waiting,
+        }
+    }
+}
