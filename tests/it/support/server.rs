@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use clipdraw::delivery::webhook::{Pace, Sender};
 use clipdraw::delivery::{self, Client, Policy, Timeouts};
-use clipdraw::http::{self, Limits, Patience, listen};
+use clipdraw::http::{self, ConnectionTimeouts, RequestLimits, listen};
 use clipdraw::service::{HealthStatus, Registry, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -32,8 +32,8 @@ pub(crate) struct Choices {
     pub(crate) replay: usize,
     pub(crate) token: Option<&'static str>,
     pub(crate) cors_origins: &'static [&'static str],
-    pub(crate) limits: Limits,
-    pub(crate) patience: Patience,
+    pub(crate) limits: RequestLimits,
+    pub(crate) connection_timeouts: ConnectionTimeouts,
     pub(crate) policy: Policy,
     pub(crate) timeouts: Timeouts,
     pub(crate) pace: Pace,
@@ -48,13 +48,13 @@ impl Default for Choices {
             replay: 1024,
             token: None,
             cors_origins: &[],
-            limits: Limits {
+            limits: RequestLimits {
                 body_bytes: 1 << 20,
                 body_pause: PATIENCE,
                 output_bytes: 1 << 28,
                 subscribers: 16,
             },
-            patience: Patience {
+            connection_timeouts: ConnectionTimeouts {
                 head: PATIENCE,
                 idle: PATIENCE,
                 stuck: PATIENCE,
@@ -132,19 +132,22 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
     let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.pace));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
-    let router = http::router(http::Settings {
+    let dependencies = http::Dependencies {
         registry: Arc::clone(&registry),
         webhooks: Arc::clone(&webhooks),
         client,
         uploader: None,
         stop: stop.clone(),
-        numbers: metric::collect(),
+        metrics: metric::collect(),
+    };
+    let config = http::ServerConfig {
         access_token: choices.token.map(SecretString::from),
         cors_origins: origins
             .map(|origin| HeaderValue::from_static(origin))
             .collect(),
         limits: choices.limits,
-    });
+    };
+    let router = http::router(dependencies, config);
     Parts {
         router,
         registry,
@@ -176,7 +179,12 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
-        let serving = listen::serve(listener, router, choices.patience, closing.clone());
+        let serving = listen::serve(
+            listener,
+            router,
+            choices.connection_timeouts,
+            closing.clone(),
+        );
         Self {
             address,
             registry,
