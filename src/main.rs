@@ -14,10 +14,10 @@ fn main() -> ExitCode {
     })
 }
 
-/// Tells the error with its causes, and on lines of their own what can be done about it.
+/// Prints the error with its causes, followed by hints on how to fix it, one a line.
 fn report(error: &anyhow::Error) {
     let mut out = io::stderr().lock();
-    // Nobody is left to tell if standard error is closed.
+    // If standard error is closed, there is nowhere to report that.
     let _ = writeln!(out, "error: {error:#}");
     let hint = error.downcast_ref().and_then(StoreError::hint);
     for line in hint.iter().flat_map(|hint| hint.lines()) {

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line's top level: the subcommands and `--version`.
 
 use std::path::PathBuf;
 
@@ -22,12 +22,12 @@ pub struct Arguments {
     /// Print the version, libtorch's version, the devices and the precision of each.
     #[arg(short = 'V', long)]
     pub version: bool,
-    /// What to do.
+    /// The subcommand to run.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Draw a prompt.

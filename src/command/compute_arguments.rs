@@ -1,11 +1,11 @@
-//! Where and how to compute, as every subcommand that draws is told.
+//! The device, precision and weights options that every drawing subcommand shares.
 
 use clap::Args;
 
 use super::weights::WeightsChoice;
 use crate::compute::{DeviceChoice, Precision};
 
-/// Where and how to compute.
+/// Options for the device, the precision, the weights and the threads.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Computation")]
 pub struct ComputeArguments {

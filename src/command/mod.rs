@@ -6,7 +6,7 @@ pub mod compute_arguments;
 pub mod serve_arguments;
 pub mod arguments;
 pub mod inputs;
-pub mod report;
+pub mod progress;
 pub mod output;
 pub mod version;
 pub mod model;
@@ -23,17 +23,17 @@ use clap::CommandFactory;
 pub use arguments::Arguments;
 use arguments::Command;
 
-/// Runs the subcommand that was asked for.
+/// Runs the chosen subcommand and returns the exit status.
 ///
 /// # Errors
-/// Whatever keeps it from doing its work.
+/// The error of the subcommand.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         _ if arguments.version => writeln!(std::io::stdout(), "{}", version::describe())?,
         Some(Command::Predict(arguments)) => return predict::run(arguments),
         Some(Command::Serve(arguments)) => return serve::run(arguments),
-        Some(Command::Weights(arguments)) => return arguments.run(),
-        Some(Command::Schema(arguments)) => return arguments.run(),
+        Some(Command::Weights(arguments)) => return weights::run(arguments),
+        Some(Command::Schema(arguments)) => return schema::run(arguments),
         None => Arguments::command().print_help()?,
     }
     Ok(ExitCode::SUCCESS)

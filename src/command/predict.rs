@@ -13,13 +13,13 @@ use super::arguments::PredictArguments;
 use super::inputs::read_inputs;
 use super::model;
 use super::output::{FrameFolder, Output};
-use super::report::Report;
+use super::progress::ProgressReporter;
 use crate::clip::Clip;
 use crate::draw::{Drawing, Frame, step};
 use crate::inputs::Input;
 use crate::output::{Provenance, loss_line, opening_line};
 
-/// What is added to a signal's number to give the exit status of a program that it ended.
+/// A shell reports a program that a signal ended with this plus the signal's number.
 const SIGNAL_STATUS: i32 = 128;
 
 /// Draws, and reports on standard error. The exit status is 0, or 130 after Ctrl-C and 143 after
@@ -46,8 +46,8 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         .transpose()?;
     // Until here a signal ends the program at once: there is nothing to keep.
     let interruption = Interruption::watch()?;
-    let report = Report::new(input.spec().steps, arguments.quiet);
-    report.say(&opening_line(input.prompt(), input.spec(), &provenance));
+    let report = ProgressReporter::new(input.spec().steps, arguments.quiet);
+    report.print(&opening_line(input.prompt(), input.spec(), &provenance));
     let session = Session {
         input: &input,
         provenance: &provenance,
@@ -58,7 +58,7 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     };
     let ending = session.draw(&clip, &report)?;
     report.finish();
-    report.say(&closing(&session, &ending, started));
+    report.print(&closing(&session, &ending, started));
     match ending.failure {
         Some(failure) => Err(failure),
         None => Ok(ExitCode::from(ending.status)),
@@ -143,7 +143,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn draw(&self, clip: &Clip, report: &Report) -> anyhow::Result<Ending> {
+    fn draw(&self, clip: &Clip, report: &ProgressReporter) -> anyhow::Result<Ending> {
         let mut drawing = Drawing::start(clip, self.input.spec().clone())?;
         let mut failure = None;
         let mut finished = false;
@@ -171,7 +171,12 @@ impl Session<'_> {
     }
 
     /// Does one step; whether it was the last.
-    fn step(&self, clip: &Clip, drawing: &mut Drawing, report: &Report) -> anyhow::Result<bool> {
+    fn step(
+        &self,
+        clip: &Clip,
+        drawing: &mut Drawing,
+        report: &ProgressReporter,
+    ) -> anyhow::Result<bool> {
         let progress = step(clip, &mut [drawing]).remove(0)?;
         report.show(&progress);
         progress

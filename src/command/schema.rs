@@ -1,4 +1,4 @@
-//! `clipdraw schema`: the OpenAPI document, for the label of an image and for tools.
+//! `clipdraw schema`: prints the OpenAPI document, for a Docker image's label and for tools.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::cog::openapi;
 /// `clipdraw schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArguments {
-    /// Print it on one line, as the label of an image needs it.
+    /// Print it on one line, as the label of a Docker image needs it.
     #[arg(long)]
     compact: bool,
     /// Describe all that the server does, and not only what Cog's document has a place for.
@@ -18,23 +18,21 @@ pub struct SchemaArguments {
     complete: bool,
 }
 
-impl SchemaArguments {
-    /// Prints the document.
-    ///
-    /// # Errors
-    /// When standard output cannot be written.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let document = if self.complete {
-            openapi::complete_document()
-        } else {
-            openapi::document()
-        };
-        let text = if self.compact {
-            document.to_string()
-        } else {
-            format!("{document:#}")
-        };
-        writeln!(io::stdout(), "{text}")?;
-        Ok(ExitCode::SUCCESS)
-    }
+/// Prints the document.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn run(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
+    let document = if arguments.complete {
+        openapi::complete_document()
+    } else {
+        openapi::document()
+    };
+    let text = if arguments.compact {
+        document.to_string()
+    } else {
+        format!("{document:#}")
+    };
+    writeln!(io::stdout(), "{text}")?;
+    Ok(ExitCode::SUCCESS)
 }

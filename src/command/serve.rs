@@ -1,4 +1,4 @@
-//! `clipdraw serve`: joins the parts, serves, and stops in good order.
+//! `clipdraw serve`: starts the server's parts, serves requests, and shuts down gracefully.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::model;
 use super::serve_arguments::ServeArguments;
-use super::signals::{self, Ending};
+use super::signals::{self, ShutdownSignal};
 use crate::cog::HealthStatus;
 use crate::delivery::Files;
 use crate::delivery::webhook::Sender;
@@ -25,33 +25,33 @@ use crate::http::{self, listen};
 use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
 use crate::telemetry::metric;
 
-/// How long predictions that were cancelled at the end have for their final word; a step of the
-/// largest drawing takes seconds.
-const CANCELLING: Duration = Duration::from_secs(10);
+/// How long cancelled predictions have to finish during shutdown; a step of the largest drawing
+/// takes seconds.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the last answers and webhooks have to leave.
-const LEAVING: Duration = Duration::from_secs(8);
+/// How long the last responses and webhooks have to be delivered.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long the thread that draws is waited for when nothing is left to draw.
-const THREAD: Duration = Duration::from_secs(2);
+/// How long to wait for the drawing thread once its queue is empty.
+const THREAD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the collected numbers are summed up, so that they take no more and more memory.
-const SUMMING: Duration = Duration::from_secs(5);
+/// How often the metrics are aggregated, which bounds the memory that they take.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often the state is looked at until the server is ready for the first time.
-const LOOKING: Duration = Duration::from_millis(100);
+/// How often a state is polled while the server starts or stops.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The file that tells Kubernetes that a server of Cog is ready.
+/// The file that Cog's readiness probe in Kubernetes looks for.
 const READY_FILE: &str = "/var/run/cog/ready";
 
 /// Serves until a signal or `POST /shutdown`. The exit status is 0, or 130 after Ctrl-C.
 ///
 /// # Errors
-/// When an option cannot be used here, or the port is taken.
+/// If an option cannot be used on this machine, or the port is in use.
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
     let (status, thread) = serve(arguments)?;
-    if thread == Thread::Left {
-        // The usual end of a program would pull libtorch away from under the thread.
+    if thread == Thread::Running {
+        // A normal exit would run libtorch's destructors while the thread still uses it.
         exit(status.into());
     }
     Ok(ExitCode::from(status))
@@ -63,23 +63,23 @@ fn serve(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the runtime of the server cannot be started")?;
-    let outcome = runtime.block_on(Server::start_and_end(arguments));
-    // What still runs has been given up.
+        .context("cannot start the server's runtime")?;
+    let outcome = runtime.block_on(Server::run(arguments));
+    // Tasks that are still running have been abandoned.
     runtime.shutdown_background();
     outcome
 }
 
-/// What became of the thread that draws.
+/// The state of the drawing thread at the end of the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thread {
     /// It has ended.
     Ended,
-    /// It is in the middle of something that cannot be interrupted.
-    Left,
+    /// It is still running and cannot be interrupted.
+    Running,
 }
 
-/// The running parts.
+/// The running parts of the server.
 struct Server {
     service: Arc<Service>,
     webhooks: Arc<Sender>,
@@ -92,16 +92,16 @@ struct Server {
 }
 
 impl Server {
-    async fn start_and_end(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
+    async fn run(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
         let signal = signals::watch(arguments.termination())?;
         let server = Self::start(arguments).await?;
-        let ending = tokio::select! {
-            ending = signal => ending.ok(),
+        let received = tokio::select! {
+            received = signal => received.ok(),
             () = server.stop.cancelled() => None,
         };
-        info!(?ending, "shutting down");
-        let thread = server.end(arguments.stopping.shutdown_grace).await;
-        Ok((ending.map_or(0, Ending::orderly_status), thread))
+        info!(?received, "shutting down");
+        let thread = server.shut_down(arguments.stopping.shutdown_grace).await;
+        Ok((received.map_or(0, ShutdownSignal::graceful_status), thread))
     }
 
     async fn start(arguments: &ServeArguments) -> anyhow::Result<Self> {
@@ -112,22 +112,30 @@ impl Server {
         let service = Service::new(limits, Backends::in_memory(limits, files));
         let webhooks = Arc::new(Sender::new(Arc::clone(&client), arguments.pace()));
         let stop = CancellationToken::new();
-        let router = http::router(http::Settings {
+        let dependencies = http::Dependencies {
             service: Arc::clone(&service),
             client,
             destination,
             webhooks: Arc::clone(&webhooks),
             stop: stop.clone(),
-            numbers: metric::collect(),
+            metrics: metric::collect(),
+        };
+        let config = http::ServerConfig {
             access_token: arguments.access_token(),
             cors_origins: arguments.listening.cors_origin.clone(),
             limits: arguments.request_limits(),
-        });
+        };
+        let router = http::router(dependencies, config);
         let listener = bind(arguments).await?;
         let closing = CancellationToken::new();
-        let connections = listen::serve(listener, router, arguments.patience(), closing.clone());
+        let connections = listen::serve(
+            listener,
+            router,
+            arguments.connection_timeouts(),
+            closing.clone(),
+        );
         let worker = start_worker(arguments, &service)?;
-        tokio::spawn(look_after(
+        tokio::spawn(run_background_tasks(
             Arc::clone(&service),
             arguments.work.setup_timeout,
         ));
@@ -141,41 +149,48 @@ impl Server {
         })
     }
 
-    /// Takes no new work, lets the old finish, and leaves nobody without a final word.
-    async fn end(self, grace: Duration) -> Thread {
+    /// Stops accepting work, lets running predictions finish within `grace`, and delivers every
+    /// last response and webhook.
+    async fn shut_down(self, grace: Duration) -> Thread {
         self.service.close().await;
         self.closing.cancel();
         if timeout(grace, self.service.drained()).await.is_err() {
-            warn!("predictions that have not finished are cancelled");
+            warn!("cancelling predictions that have not finished");
             self.service.cancel_all().await;
-            if timeout(CANCELLING, self.service.drained()).await.is_err() {
-                warn!("the thread that draws does not answer");
+            if timeout(CANCEL_TIMEOUT, self.service.drained())
+                .await
+                .is_err()
+            {
+                warn!("the drawing thread does not respond");
                 self.service.cancel_now();
                 self.service.drained().await;
             }
         }
         self.webhooks.hurry();
-        let (answers, told) = tokio::join!(
-            timeout(LEAVING, self.connections),
-            timeout(LEAVING, self.webhooks.idle())
+        let (responses, webhooks) = tokio::join!(
+            timeout(DELIVERY_TIMEOUT, self.connections),
+            timeout(DELIVERY_TIMEOUT, self.webhooks.idle())
         );
-        if answers.is_err() {
-            warn!("clients that do not take their answer are left");
+        if responses.is_err() {
+            warn!("closing connections of clients that do not read their response");
         }
-        if told.is_err() {
+        if webhooks.is_err() {
             let pending = self.webhooks.pending();
-            warn!(pending, "receivers of webhooks that do not answer are left");
+            warn!(
+                pending,
+                "abandoning webhooks whose receivers do not respond"
+            );
         }
         let ended = async {
             while !self.worker.is_finished() {
-                sleep(LOOKING).await;
+                sleep(POLL_INTERVAL).await;
             }
         };
-        let thread = match timeout(THREAD, ended).await {
+        let thread = match timeout(THREAD_TIMEOUT, ended).await {
             Ok(()) => Thread::Ended,
-            Err(_) => Thread::Left,
+            Err(_) => Thread::Running,
         };
-        info!(?thread, "good bye");
+        info!(?thread, "shut down");
         thread
     }
 }
@@ -184,9 +199,11 @@ async fn bind(arguments: &ServeArguments) -> anyhow::Result<TcpListener> {
     let listening = &arguments.listening;
     let address = SocketAddr::new(listening.host, listening.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}, choose another place with --port (or PORT) and --host")
+        format!(
+            "cannot listen on {address}, choose another address with --port (or PORT) and --host"
+        )
     })?;
-    let address = listener.local_addr().context("the port is not known")?;
+    let address = listener.local_addr().context("cannot read the port")?;
     info!(%address, "listening");
     Ok(listener)
 }
@@ -196,21 +213,21 @@ fn start_worker(
     service: &Arc<Service>,
 ) -> anyhow::Result<thread::JoinHandle<()>> {
     let compute = arguments.compute.clone();
-    // A name that means nothing is a mistake in the command, which shall not look like one of
-    // the model.
+    // An unknown name is a mistake in the command line. It is reported now, and not as a failure to
+    // load the model.
     compute.device.resolve().context("--device")?;
     compute.weights.resolve().context("--weights")?;
     let load = move || {
         let (clip, provenance) = model::load(&compute).map_err(EngineError::new)?;
         Ok(ClipEngine::new(clip, provenance))
     };
-    worker::start(Arc::clone(service), Box::new(load)).context("no thread can be started to draw")
+    worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
 }
 
-/// What has to be done from time to time.
-async fn look_after(service: Arc<Service>, setup_timeout: Option<Duration>) {
+/// Runs the periodic and delayed tasks: the setup timeout, the ready file, and metrics upkeep.
+async fn run_background_tasks(service: Arc<Service>, setup_timeout: Option<Duration>) {
     let numbers = metric::collect();
-    let mut summing = interval(SUMMING);
+    let mut upkeep = interval(UPKEEP_INTERVAL);
     let setup = async {
         match setup_timeout.filter(|limit| !limit.is_zero()) {
             Some(limit) => sleep(limit).await,
@@ -218,22 +235,22 @@ async fn look_after(service: Arc<Service>, setup_timeout: Option<Duration>) {
         }
         service.readiness().time_out_setup();
     };
-    let ready = tell_kubernetes(&service);
+    let ready = write_ready_file(&service);
     tokio::join!(setup, ready, async {
         loop {
-            summing.tick().await;
+            upkeep.tick().await;
             numbers.run_upkeep();
         }
     });
 }
 
-/// Writes the file that a probe of Kubernetes looks for, as soon as the server is ready.
-async fn tell_kubernetes(service: &Service) {
+/// Writes [`READY_FILE`] in Kubernetes as soon as the server is ready.
+async fn write_ready_file(service: &Service) {
     if !environment::in_kubernetes() {
         return;
     }
     while service.health().await.status != HealthStatus::Ready {
-        sleep(LOOKING).await;
+        sleep(POLL_INTERVAL).await;
     }
     let written = tokio::task::spawn_blocking(|| {
         let file = Path::new(READY_FILE);
@@ -241,8 +258,8 @@ async fn tell_kubernetes(service: &Service) {
         std::fs::write(file, [])
     });
     match written.await {
-        Ok(Ok(())) => info!(file = READY_FILE, "told Kubernetes"),
-        Ok(Err(error)) => warn!(%error, file = READY_FILE, "Kubernetes cannot be told"),
-        Err(error) => warn!(%error, file = READY_FILE, "Kubernetes cannot be told"),
+        Ok(Ok(())) => info!(file = READY_FILE, "wrote the ready file"),
+        Ok(Err(error)) => warn!(%error, file = READY_FILE, "cannot write the ready file"),
+        Err(error) => warn!(%error, file = READY_FILE, "cannot write the ready file"),
     }
 }

@@ -1,4 +1,4 @@
-//! From the options of `clipdraw serve` to the settings of the parts.
+//! Converts the options of `clipdraw serve` into the configuration of the server's parts.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::serve_arguments::ServeArguments;
 use super::signals::Termination;
 use crate::delivery::webhook::Pace;
 use crate::delivery::{self, Client, Policy, PrivateAddresses};
-use crate::http::{Limits, Patience};
+use crate::http::{ConnectionTimeouts, RequestLimits};
 use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
 
@@ -49,7 +49,7 @@ impl ServeArguments {
         Ok(Arc::new(Client::new(settings)?))
     }
 
-    /// Where the files of predictions go that name no destination.
+    /// Where the output files of predictions go that name no destination of their own.
     pub(super) fn destination(&self, client: &Client) -> anyhow::Result<Destination> {
         let Some(url) = self.sending.upload_url.clone() else {
             return Ok(Destination::Inline);
@@ -77,9 +77,9 @@ impl ServeArguments {
         }
     }
 
-    pub(super) fn request_limits(&self) -> Limits {
+    pub(super) fn request_limits(&self) -> RequestLimits {
         let listening = &self.listening;
-        Limits {
+        RequestLimits {
             body_bytes: listening.max_body_bytes,
             body_pause: listening.idle_timeout,
             output_bytes: self.work.max_output_bytes,
@@ -87,8 +87,8 @@ impl ServeArguments {
         }
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        Patience {
+    pub(super) fn connection_timeouts(&self) -> ConnectionTimeouts {
+        ConnectionTimeouts {
             head: self.listening.header_timeout,
             idle: self.listening.idle_timeout,
             stuck: self.listening.idle_timeout,
@@ -100,7 +100,7 @@ impl ServeArguments {
     }
 }
 
-/// Empty is what Compose and CI files set a variable to that they do not mean to set.
+/// An empty token counts as none: Compose and CI files set unused variables to the empty string.
 fn present(token: Option<&SecretString>) -> Option<SecretString> {
     token
         .filter(|token| !token.expose_secret().is_empty())

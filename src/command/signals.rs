@@ -1,4 +1,4 @@
-//! Signals that end the server.
+//! The signals that shut down the server.
 
 use anyhow::Context;
 use signal_hook::low_level::exit;
@@ -6,39 +6,39 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-/// What is added to a signal's number to give the exit status of a program that it ended.
+/// A shell reports a program that a signal ended with this plus the signal's number.
 const SIGNAL_STATUS: i32 = 128;
 
-/// A signal that asks the server to end.
+/// A signal that asks the server to shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum ShutdownSignal {
     /// SIGINT, Ctrl-C.
     Interrupt,
     /// SIGTERM.
     Terminate,
 }
 
-/// What becomes of SIGTERM.
+/// How SIGTERM is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Termination {
-    /// It ends the server.
+    /// It shuts down the server.
     Obeyed,
-    /// Nothing, as Cog's `--await-explicit-shutdown` wants it.
+    /// It is ignored, as with Cog's `--await-explicit-shutdown`.
     Ignored,
 }
 
-impl Ending {
-    /// The exit status of a program that ends in good order after the signal: 0 after SIGTERM, as
-    /// orchestrators expect, and 130 after Ctrl-C, as shells do.
-    pub(super) fn orderly_status(self) -> u8 {
+impl ShutdownSignal {
+    /// The exit status after a graceful shutdown: 0 after SIGTERM, as orchestrators expect, and 130
+    /// after Ctrl-C, as in shells.
+    pub(super) fn graceful_status(self) -> u8 {
         match self {
             Self::Interrupt => 130,
             Self::Terminate => 0,
         }
     }
 
-    /// The exit status of a program that the signal ends at once.
-    fn abrupt_status(self) -> i32 {
+    /// The exit status after an immediate exit.
+    fn immediate_status(self) -> i32 {
         let kind = match self {
             Self::Interrupt => SignalKind::interrupt(),
             Self::Terminate => SignalKind::terminate(),
@@ -47,25 +47,25 @@ impl Ending {
     }
 }
 
-/// Watches for signals from now on, within a tokio runtime. The first one is what the answer
-/// waits for; the second ends the program at once.
+/// Watches for signals from now on; call it within a tokio runtime. The receiver gets the first
+/// signal, and the second one exits at once.
 ///
 /// # Errors
-/// When the system does not let signals be watched.
-pub(super) fn watch(termination: Termination) -> anyhow::Result<oneshot::Receiver<Ending>> {
+/// If the system does not allow signal handlers.
+pub(super) fn watch(termination: Termination) -> anyhow::Result<oneshot::Receiver<ShutdownSignal>> {
     let mut signals = Signals {
-        interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?,
-        terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?,
+        interrupt: signal(SignalKind::interrupt()).context("cannot watch SIGINT")?,
+        terminate: signal(SignalKind::terminate()).context("cannot watch SIGTERM")?,
         termination,
     };
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
         let mut last = signals.next().await;
-        // If nobody waits any more, the server is ending already, and this signal is one too many.
+        // Without a receiver the server is already shutting down, and this is the second signal.
         if sender.send(last).is_ok() {
             last = signals.next().await;
         }
-        end_now(last);
+        exit_now(last);
     });
     Ok(receiver)
 }
@@ -77,23 +77,24 @@ struct Signals {
 }
 
 impl Signals {
-    async fn next(&mut self) -> Ending {
+    async fn next(&mut self) -> ShutdownSignal {
         loop {
-            let ending = tokio::select! {
-                _ = self.interrupt.recv() => Ending::Interrupt,
-                _ = self.terminate.recv() => Ending::Terminate,
+            let received = tokio::select! {
+                _ = self.interrupt.recv() => ShutdownSignal::Interrupt,
+                _ = self.terminate.recv() => ShutdownSignal::Terminate,
             };
-            let ignored = ending == Ending::Terminate && self.termination == Termination::Ignored;
+            let ignored =
+                received == ShutdownSignal::Terminate && self.termination == Termination::Ignored;
             if !ignored {
-                return ending;
+                return received;
             }
-            info!("SIGTERM is ignored: only POST /shutdown or SIGINT ends this server");
+            info!("SIGTERM is ignored: only POST /shutdown or SIGINT shuts down this server");
         }
     }
 }
 
-fn end_now(ending: Ending) -> ! {
-    warn!("ending at once");
-    // Without the destructors of libtorch, which the thread that draws may be using.
-    exit(ending.abrupt_status())
+fn exit_now(signal: ShutdownSignal) -> ! {
+    warn!("exiting at once");
+    // This skips libtorch's destructors, because the drawing thread may still be using it.
+    exit(signal.immediate_status())
 }

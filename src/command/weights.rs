@@ -1,4 +1,4 @@
-//! `clipdraw weights`: which CLIP weights there are, getting them, checking them.
+//! `clipdraw weights`: lists, downloads and verifies CLIP weights.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -13,8 +13,8 @@ use crate::clip::WeightsSource;
 use crate::environment;
 use crate::errors::chain;
 use crate::model_store::{
-    Entry, Event, Folders, Order, Patience, Place, PublishedModel, StoreError, Verdict, choose,
-    fetch, inventory, registry, verify, weights_files,
+    Entry, Event, FetchRequest, Folders, Place, PublishedModel, RetryPolicy, StoreError, Verdict,
+    choose, fetch, inventory, registry, verify, weights_files,
 };
 
 /// Which weights to draw with; for every subcommand that loads a model.
@@ -40,7 +40,7 @@ impl WeightsChoice {
     }
 }
 
-/// Where weights lie.
+/// Where weights are stored.
 #[derive(Debug, Clone, Args)]
 pub struct WeightsFolder {
     /// The folder with CLIP weights, instead of the checkout's and the user's own.
@@ -50,7 +50,7 @@ pub struct WeightsFolder {
 
 impl WeightsFolder {
     fn folders(&self) -> Folders {
-        // Empty is what Compose and CI files set a variable to that they do not mean to set.
+        // An empty value counts as none: Compose and CI files set unused variables to it.
         let named = self
             .weights_dir
             .as_ref()
@@ -87,19 +87,17 @@ enum Action {
     },
 }
 
-impl WeightsArguments {
-    /// Runs the subcommand.
-    ///
-    /// # Errors
-    /// When a download fails, or a file cannot be read or written.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let folders = self.folder.folders();
-        match &self.action {
-            Action::List => list(&folders),
-            Action::Fetch { name, url } => fetch_named(name, url.as_deref(), &folders),
-            Action::Verify { path: Some(path) } => verify_one(path),
-            Action::Verify { path: None } => verify_all(&folders),
-        }
+/// Runs the subcommand.
+///
+/// # Errors
+/// If a download fails, or a file cannot be read or written.
+pub fn run(arguments: &WeightsArguments) -> anyhow::Result<ExitCode> {
+    let folders = arguments.folder.folders();
+    match &arguments.action {
+        Action::List => list(&folders),
+        Action::Fetch { name, url } => fetch_named(name, url.as_deref(), &folders),
+        Action::Verify { path: Some(path) } => verify_one(path),
+        Action::Verify { path: None } => verify_all(&folders),
     }
 }
 
@@ -149,14 +147,14 @@ fn fetch_named(name: &str, mirror: Option<&str>, folders: &Folders) -> anyhow::R
         name: name.to_owned(),
         nearest: registry::nearest(name),
     })?;
-    let order = Order {
+    let request = FetchRequest {
         model,
         folder: folders.receiving()?,
         mirror,
-        patience: Patience::default(),
+        retry: RetryPolicy::default(),
     };
     let bar = progress_bar(model)?;
-    let path = fetch(&order, &mut |event| show(&bar, &event));
+    let path = fetch(&request, &mut |event| show(&bar, &event));
     bar.finish_and_clear();
     writeln!(io::stdout(), "{}", path?.display())?;
     Ok(ExitCode::SUCCESS)
@@ -182,13 +180,13 @@ fn show(bar: &ProgressBar, event: &Event<'_>) {
     }
 }
 
-/// Progress is no result, so it goes to standard error; one that is closed loses nothing.
+/// Prints progress, which is not a result, to standard error. A closed one is ignored.
 fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn verify_one(path: &Path) -> anyhow::Result<ExitCode> {
-    // Who names a file wants to hear that it is right: an unknown one is not.
+    // A file that was named explicitly must be a known one, or the command fails.
     let verdict = verify(path)?;
     print_verdict(path, &verdict)?;
     Ok(match verdict {

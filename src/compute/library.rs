@@ -81,7 +81,7 @@ pub fn use_one_thread() {
 /// One line for `--version`: libtorch's version and what it was built with.
 pub fn describe() -> String {
     let mut parts = vec![format!("libtorch {LIBTORCH_VERSION}")];
-    let facts = [
+    let features = [
         (tch::utils::has_mkl(), "MKL"),
         (tch::utils::has_mkldnn(), "oneDNN"),
         (tch::utils::has_openmp(), "OpenMP"),
@@ -89,7 +89,7 @@ pub fn describe() -> String {
         (metal_is_usable(), "Metal"),
     ];
     parts.extend(
-        facts
+        features
             .iter()
             .filter(|(present, _)| *present)
             .map(|(_, name)| (*name).to_owned()),

@@ -1,4 +1,4 @@
-//! Where and how tensors are computed: the device, the number kind, and facts about libtorch.
+//! The device and the precision of tensors, and what this build of libtorch supports.
 //!
 //! This is the one folder that speaks to libtorch outside of tch.
 

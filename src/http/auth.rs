@@ -1,4 +1,4 @@
-//! The access token: who has it may ask for everything, and who has not may ask for health.
+//! Bearer-token authentication. Without the token, only the health endpoints are available.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::error::HttpError;
 
-/// Paths that need no token: orchestrators and load balancers have none.
+/// Paths that need no token, because orchestrators and load balancers have none.
 const OPEN: [&str; 2] = ["/health-check", "/ready"];
 
 /// Refuses requests without the token.
@@ -26,8 +26,8 @@ pub(super) async fn guard(
     }
 }
 
-/// Whether the headers carry the token. Digests are compared, so that the time tells neither
-/// where a wrong token differs nor how long the right one is.
+/// Whether the headers carry the token. Digests are compared, so that the time reveals neither where
+/// a wrong token differs nor how long the right one is.
 fn carries(headers: &HeaderMap, token: &SecretString) -> bool {
     let Some(presented) = headers.get(header::AUTHORIZATION).and_then(bearer) else {
         return false;

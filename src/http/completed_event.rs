@@ -1,5 +1,6 @@
-//! The last frame of an event stream repeats the whole output, many megabytes at times, and all
-//! subscribers of a prediction want it at the same moment. So it is made once and shared.
+//! The `completed` event, which ends an event stream. It repeats the whole output, which can be
+//! many megabytes, and all subscribers of a prediction need it at the same time. It is therefore
+//! serialized once and shared.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -10,27 +11,28 @@ use tokio::sync::OnceCell;
 
 use crate::service::Prediction;
 
-/// The last frame of one prediction, once somebody has needed it.
-pub(super) type FinalFrame = OnceCell<Bytes>;
+/// The serialized `completed` event of one prediction, empty until a subscriber needs it.
+pub(super) type CompletedEvent = OnceCell<Bytes>;
 
-/// The last frames of all predictions that have a subscriber, by the address of the prediction,
-/// which is its own for as long as a subscriber holds it.
+/// The `completed` events of all predictions that have a subscriber. The key is the address of the
+/// prediction in memory, which is unique while a subscriber holds the prediction.
 #[derive(Debug, Default)]
-pub(super) struct FinalFrames {
-    shared: Mutex<HashMap<usize, Weak<FinalFrame>>>,
+pub(super) struct CompletedEvents {
+    shared: Mutex<HashMap<usize, Weak<CompletedEvent>>>,
 }
 
-impl FinalFrames {
-    /// The place of a prediction's last frame; all who ask while one of them has it get the same.
-    pub(super) fn of(&self, prediction: &Arc<Prediction>) -> Arc<FinalFrame> {
+impl CompletedEvents {
+    /// Returns the cell for a prediction's `completed` event. Subscribers that are connected at
+    /// the same time share one cell.
+    pub(super) fn of(&self, prediction: &Arc<Prediction>) -> Arc<CompletedEvent> {
         let mut shared = self.shared.lock();
-        shared.retain(|_, frame| frame.strong_count() > 0);
+        shared.retain(|_, event| event.strong_count() > 0);
         let address = Arc::as_ptr(prediction).addr();
-        if let Some(frame) = shared.get(&address).and_then(Weak::upgrade) {
-            return frame;
+        if let Some(event) = shared.get(&address).and_then(Weak::upgrade) {
+            return event;
         }
-        let frame = Arc::default();
-        shared.insert(address, Arc::downgrade(&frame));
-        frame
+        let event = Arc::default();
+        shared.insert(address, Arc::downgrade(&event));
+        event
     }
 }

@@ -1,8 +1,8 @@
-//! What a connection is doing, so that one that does nothing can be closed.
+//! Tracks the state of a connection, so that idle and stalled connections can be closed.
 //!
-//! A connection may be silent for as long as a request on it is being answered: a drawing takes
-//! minutes. It may not be silent in the middle of a request's head, nor keep a finished
-//! conversation open for ever, nor leave an answer lying that it asked for.
+//! A connection may be silent while a request on it is being answered, because a drawing takes
+//! minutes. It may not stall in the middle of a request's head, stay open between requests for
+//! ever, or stop reading a response.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,57 +16,59 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// How long a connection that has nothing under way is waited for when the server closes.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// The timeout of a connection without an active request while the server shuts down.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a connection may keep the server waiting.
+/// The timeouts of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// From the first byte of a request to the end of its head.
+pub struct ConnectionTimeouts {
+    /// The maximum time from the first byte of a request to the end of its head.
     pub head: Duration,
-    /// Between requests.
+    /// The maximum time between two requests.
     pub idle: Duration,
-    /// While the client takes nothing of an answer.
+    /// The maximum time for which a client reads nothing of a response.
     pub stuck: Duration,
 }
 
-impl Patience {
-    /// What is left of it when the server closes: nobody is waited for who asks for nothing.
-    pub(super) fn at_the_end(self) -> Self {
+impl ConnectionTimeouts {
+    /// The timeouts during shutdown: connections without an active request close soon.
+    pub(super) fn while_closing(self) -> Self {
         Self {
-            head: self.head.min(FAREWELL),
-            idle: self.idle.min(FAREWELL),
+            head: self.head.min(CLOSING_TIMEOUT),
+            idle: self.idle.min(CLOSING_TIMEOUT),
             ..self
         }
     }
 
+    /// The shortest of the three timeouts.
     pub(super) fn shortest(self) -> Duration {
         self.head.min(self.idle).min(self.stuck)
     }
 }
 
-/// What one connection is doing.
+/// What one connection is doing, shared by its stream and its requests.
 #[derive(Debug)]
-pub(super) struct Activity {
-    state: Mutex<State>,
+pub(super) struct ConnectionState {
+    inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
-struct State {
-    /// Requests that are being answered.
+struct Inner {
+    /// The number of requests that are being answered.
     requests: usize,
-    /// Since when there are none.
+    /// When the last active request ended.
     idle: Instant,
-    /// When the first byte of the next request came.
+    /// When the first byte of the next request arrived.
     head: Option<Instant>,
-    /// Since when the client takes nothing of what is written.
+    /// Since when writes have been blocked by the client.
     stuck: Option<Instant>,
 }
 
-impl Activity {
+impl ConnectionState {
+    /// A new connection, idle from now on.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            inner: Mutex::new(Inner {
                 requests: 0,
                 idle: Instant::now(),
                 head: None,
@@ -75,36 +77,36 @@ impl Activity {
         })
     }
 
-    /// When patience ends if nothing happens until then; never while a request is being answered
-    /// to a client that takes the answer.
-    pub(super) fn deadline(&self, patience: Patience) -> Option<Instant> {
-        let state = self.state.lock();
-        let stuck = state.stuck.map(|since| since + patience.stuck);
+    /// When the connection times out unless something happens first; `None` while a request is
+    /// being answered and the client reads the response.
+    pub(super) fn deadline(&self, timeouts: ConnectionTimeouts) -> Option<Instant> {
+        let state = self.inner.lock();
+        let stuck = state.stuck.map(|since| since + timeouts.stuck);
         let waiting = (state.requests == 0).then(|| {
             state
                 .head
-                .map_or(state.idle + patience.idle, |since| since + patience.head)
+                .map_or(state.idle + timeouts.idle, |since| since + timeouts.head)
         });
         stuck.into_iter().chain(waiting).min()
     }
 
-    /// Says that a request's head has come; the request ends when the guard is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> Answering {
-        let mut state = self.state.lock();
+    /// Records that a request's head has arrived; the request ends when the guard is dropped.
+    pub(super) fn begin_request(self: &Arc<Self>) -> ActiveRequest {
+        let mut state = self.inner.lock();
         state.requests += 1;
         state.head = None;
-        Answering(Arc::clone(self))
+        ActiveRequest(Arc::clone(self))
     }
 
     fn received(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.inner.lock();
         if state.requests == 0 {
             state.head.get_or_insert_with(Instant::now);
         }
     }
 
     fn written<T>(&self, outcome: &Poll<T>) {
-        let mut state = self.state.lock();
+        let mut state = self.inner.lock();
         if outcome.is_pending() {
             state.stuck.get_or_insert_with(Instant::now);
         } else {
@@ -113,26 +115,28 @@ impl Activity {
     }
 }
 
-/// A request that is being answered, until the last byte of the answer is handed over.
+/// A request that is being answered, until the last byte of the response is handed to hyper.
 #[derive(Debug)]
-pub(super) struct Answering(Arc<Activity>);
+pub(super) struct ActiveRequest(Arc<ConnectionState>);
 
-impl Drop for Answering {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.inner.lock();
         state.requests -= 1;
         state.idle = Instant::now();
     }
 }
 
-/// The body of an answer, together with the knowledge that it is not sent yet.
+/// The body of a response, which keeps its request active until it is sent.
 #[derive(Debug)]
-pub(super) struct AnswerBody {
+pub(super) struct ResponseBody {
+    /// The body that the router returned.
     pub(super) body: Body,
-    pub(super) _answering: Answering,
+    /// Dropped together with the body.
+    pub(super) _active_request: ActiveRequest,
 }
 
-impl HttpBody for AnswerBody {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -152,14 +156,16 @@ impl HttpBody for AnswerBody {
     }
 }
 
-/// A connection that notes what it is doing.
+/// A TCP stream that records its reads and writes in a [`ConnectionState`].
 #[derive(Debug)]
-pub(super) struct WatchedStream {
+pub(super) struct TrackedStream {
+    /// The stream of the client.
     pub(super) stream: TcpStream,
-    pub(super) activity: Arc<Activity>,
+    /// Updated on every read and write.
+    pub(super) state: Arc<ConnectionState>,
 }
 
-impl AsyncRead for WatchedStream {
+impl AsyncRead for TrackedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -168,20 +174,20 @@ impl AsyncRead for WatchedStream {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
-            self.activity.received();
+            self.state.received();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for WatchedStream {
+impl AsyncWrite for TrackedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.activity.written(&outcome);
+        self.state.written(&outcome);
         outcome
     }
 
@@ -191,7 +197,7 @@ impl AsyncWrite for WatchedStream {
         pieces: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.activity.written(&outcome);
+        self.state.written(&outcome);
         outcome
     }
 
@@ -218,45 +224,43 @@ impl AsyncWrite for WatchedStream {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts {
         head: Duration::from_secs(10),
         idle: Duration::from_secs(75),
         stuck: Duration::from_mins(1),
     };
 
     #[tokio::test(start_paused = true)]
-    async fn patience_is_long_between_requests_short_within_a_head_and_endless_during_an_answer() {
-        let activity = Activity::new();
+    async fn the_timeout_is_long_between_requests_short_within_a_head_and_absent_during_a_response()
+    {
+        let state = ConnectionState::new();
         let start = Instant::now();
-        assert_eq!(activity.deadline(PATIENCE), Some(start + PATIENCE.idle));
+        assert_eq!(state.deadline(TIMEOUTS), Some(start + TIMEOUTS.idle));
         tokio::time::advance(Duration::from_secs(5)).await;
-        activity.received();
+        state.received();
         tokio::time::advance(Duration::from_secs(5)).await;
-        activity.received();
+        state.received();
         let first_byte = start + Duration::from_secs(5);
-        assert_eq!(
-            activity.deadline(PATIENCE),
-            Some(first_byte + PATIENCE.head)
-        );
-        let answering = activity.begin();
-        activity.received();
-        assert_eq!(activity.deadline(PATIENCE), None);
+        assert_eq!(state.deadline(TIMEOUTS), Some(first_byte + TIMEOUTS.head));
+        let active_request = state.begin_request();
+        state.received();
+        assert_eq!(state.deadline(TIMEOUTS), None);
         tokio::time::advance(Duration::from_secs(500)).await;
-        drop(answering);
+        drop(active_request);
         let now = Instant::now();
-        assert_eq!(activity.deadline(PATIENCE), Some(now + PATIENCE.idle));
+        assert_eq!(state.deadline(TIMEOUTS), Some(now + TIMEOUTS.idle));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_nobody_takes_ends_patience() {
-        let activity = Activity::new();
-        let _answering = activity.begin();
-        activity.written::<()>(&Poll::Pending);
+    async fn a_response_that_the_client_does_not_read_times_out() {
+        let state = ConnectionState::new();
+        let _active_request = state.begin_request();
+        state.written::<()>(&Poll::Pending);
         let since = Instant::now();
         tokio::time::advance(Duration::from_secs(20)).await;
-        activity.written::<()>(&Poll::Pending);
-        assert_eq!(activity.deadline(PATIENCE), Some(since + PATIENCE.stuck));
-        activity.written(&Poll::Ready(()));
-        assert_eq!(activity.deadline(PATIENCE), None);
+        state.written::<()>(&Poll::Pending);
+        assert_eq!(state.deadline(TIMEOUTS), Some(since + TIMEOUTS.stuck));
+        state.written(&Poll::Ready(()));
+        assert_eq!(state.deadline(TIMEOUTS), None);
     }
 }

@@ -1,8 +1,8 @@
-//! What no handler has read of a request's body.
+//! Drains the part of a request body that no handler has read.
 //!
-//! A connection that is closed while bytes on it are unread is reset, and a reset takes answers away
-//! that are on their way. So the rest of a body that was refused unread is taken in before the
-//! answer is sent, if there is little of it.
+//! Closing a connection with unread bytes resets it, and a reset can discard a response that is
+//! still on its way. So when a body is rejected unread, a small remainder is read and discarded
+//! before the response is sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,33 +14,34 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-/// The most bytes that are taken in.
-const MOST: usize = 1 << 20;
+/// The maximum number of bytes that are drained.
+const MAX_BYTES: usize = 1 << 20;
 
-/// The longest time that they may take.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The maximum time that draining may take.
+const MAX_TIME: Duration = Duration::from_secs(1);
 
-/// A body that the handler reads, and after it who takes in the rest.
+/// A request body that is read first by the handler and then by [`SharedBody::drain`].
 #[derive(Debug, Clone)]
 pub(super) struct SharedBody(Arc<Mutex<Incoming>>);
 
 impl SharedBody {
+    /// Wraps the body of a request.
     pub(super) fn new(body: Incoming) -> Self {
         Self(Arc::new(Mutex::new(body)))
     }
 
-    /// Takes in what is left, within bounds.
-    pub(super) async fn take_in(mut self) {
+    /// Reads and discards what is left of the body, within [`MAX_BYTES`] and [`MAX_TIME`].
+    pub(super) async fn drain(mut self) {
         let mut bytes = 0;
-        let taking = async {
-            while bytes < MOST && !self.is_end_stream() {
+        let draining = async {
+            while bytes < MAX_BYTES && !self.is_end_stream() {
                 let frame = std::future::poll_fn(|context| Pin::new(&mut self).poll_frame(context));
                 let Some(Ok(frame)) = frame.await else { return };
                 bytes += frame.data_ref().map_or(0, Bytes::len);
             }
         };
-        // Who is slower loses the connection, and perhaps the answer.
-        let _ = timeout(LONGEST, taking).await;
+        // A slower client loses the connection, and possibly the response.
+        let _ = timeout(MAX_TIME, draining).await;
     }
 }
 

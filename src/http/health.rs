@@ -8,14 +8,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::state::Application;
+use super::state::AppState;
 use crate::cog::HealthStatus;
 use crate::cog::openapi::COG_VERSION;
 use crate::service::Health;
 
 /// `GET /health-check`: 200 in every state, the state is in the body.
-pub(super) async fn health_check(State(application): State<Arc<Application>>) -> Json<Value> {
-    Json(health_body(&application.service().health().await))
+pub(super) async fn health_check(State(state): State<Arc<AppState>>) -> Json<Value> {
+    Json(health_body(&state.service().health().await))
 }
 
 fn health_body(health: &Health) -> Value {
@@ -34,8 +34,8 @@ fn health_body(health: &Health) -> Value {
 ///
 /// A busy server is sent requests all the same: it is alive, and its answer 409 tells the caller
 /// more than that of a load balancer without a server.
-pub(super) async fn ready(State(application): State<Arc<Application>>) -> Response {
-    let health = application.service().health().await;
+pub(super) async fn ready(State(state): State<Arc<AppState>>) -> Response {
+    let health = state.service().health().await;
     let ready = matches!(health.status, HealthStatus::Ready | HealthStatus::Busy);
     let status = if ready {
         StatusCode::OK

@@ -1,4 +1,11 @@
-//! Connections: accepting them, serving HTTP/1.1 and HTTP/2 on them, and letting go of them.
+//! Accepts connections, serves HTTP/1.1 and HTTP/2 on them, and closes them.
+//!
+//! `axum::serve` is not enough here. It sets no timeouts, and hyper's own header timeout also runs
+//! between requests, where it cannot be told apart from the idle time of a keep-alive connection.
+//! Nothing in either notices a client that stops reading its response. This loop tracks both sides
+//! of every connection, so that a drawing may take minutes while a slow head, an idle connection
+//! and a stalled response each have a limit. It also drains rejected bodies before it responds,
+//! and closes the listener before it waits for the last requests.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,11 +29,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::connection_watch::{Activity, AnswerBody, Answering, Patience, WatchedStream};
+use super::connection_watch::{
+    ActiveRequest, ConnectionState, ConnectionTimeouts, ResponseBody, TrackedStream,
+};
 use super::drain::SharedBody;
 use crate::backoff::Backoff;
 
-/// The pauses after the system refused a connection, as when no file is left to open.
+/// The pauses after a failed `accept`, for example when no file descriptor is left.
 const ACCEPT_BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(5),
     longest: Duration::from_secs(1),
@@ -35,12 +44,12 @@ const ACCEPT_BACKOFF: Backoff = Backoff {
 
 /// Serves until `closing` is cancelled, and then until the last request is answered.
 ///
-/// From that moment on new connections are refused, and each connection ends after the requests
-/// that it is answering.
+/// After cancellation, new connections are refused, and each open connection closes once its
+/// active requests are answered.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    patience: Patience,
+    timeouts: ConnectionTimeouts,
     closing: CancellationToken,
 ) {
     let connections = TaskTracker::new();
@@ -49,13 +58,15 @@ pub async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 pauses = ACCEPT_BACKOFF.pauses();
-                let connection = serve_one(stream, router.clone(), patience, closing.clone());
+                let connection = serve_one(stream, router.clone(), timeouts, closing.clone());
                 connections.spawn(connection);
             }
-            Err(error) if belongs_to_one_client(&error) => debug!(%error, "a client left early"),
+            Err(error) if belongs_to_one_client(&error) => {
+                debug!(%error, "a client disconnected before its connection was accepted");
+            }
             Err(error) => {
                 let pause = pauses.next().unwrap_or(ACCEPT_BACKOFF.longest);
-                warn!(%error, ?pause, "no connection can be accepted, trying again");
+                warn!(%error, ?pause, "accepting a connection failed, retrying");
                 sleep(pause).await;
             }
         }
@@ -65,7 +76,7 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// Whether an error tells about the connection that was to be accepted rather than about us.
+/// Whether an `accept` error concerns only the one connection, and not the listener.
 fn belongs_to_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -78,22 +89,23 @@ fn belongs_to_one_client(error: &io::Error) -> bool {
 async fn serve_one(
     stream: TcpStream,
     router: Router,
-    patience: Patience,
+    timeouts: ConnectionTimeouts,
     closing: CancellationToken,
 ) {
-    // Events are small and must not wait for each other.
+    // Events are small and must not be delayed by Nagle's algorithm.
     if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "a connection cannot be told not to wait");
+        debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let activity = Activity::new();
-    let io = TokioIo::new(WatchedStream {
+    let connection_state = ConnectionState::new();
+    let io = TokioIo::new(TrackedStream {
         stream,
-        activity: Arc::clone(&activity),
+        state: Arc::clone(&connection_state),
     });
-    let noting = Arc::clone(&activity);
-    let service = service_fn(move |request| answer(router.clone(), request, noting.begin()));
+    let tracked = Arc::clone(&connection_state);
+    let service =
+        service_fn(move |request| answer(router.clone(), request, tracked.begin_request()));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The watch knows more than this timer, which also counts the pauses between requests.
+    // hyper's timer also counts the idle time between requests; `timed_out` tells them apart.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -102,25 +114,25 @@ async fn serve_one(
     let mut connection = pin!(builder.serve_connection(io, service));
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return note(ended),
-        () = patience_ends(&activity, patience) => return,
+        ended = connection.as_mut() => return log_end(ended),
+        () = timed_out(&connection_state, timeouts) => return,
         () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    let patience = patience.at_the_end();
+    let timeouts = timeouts.while_closing();
     tokio::select! {
         biased;
-        ended = connection.as_mut() => note(ended),
-        () = patience_ends(&activity, patience) => {}
+        ended = connection.as_mut() => log_end(ended),
+        () = timed_out(&connection_state, timeouts) => {}
     }
 }
 
 async fn answer(
     router: Router,
     request: Request<Incoming>,
-    answering: Answering,
-) -> Result<Response<AnswerBody>, Infallible> {
+    active_request: ActiveRequest,
+) -> Result<Response<ResponseBody>, Infallible> {
     let (parts, body) = request.into_parts();
-    // HTTP/2 resets no more than the one stream, and who asks first has not sent the body yet.
+    // HTTP/2 resets only the one stream, and a client that sent `Expect` holds its body back.
     let resets = parts.version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT);
     let body = SharedBody::new(body);
     let rest = resets.then(|| body.clone());
@@ -128,31 +140,31 @@ async fn answer(
         .oneshot(Request::from_parts(parts, Body::new(body)))
         .await?;
     if let Some(rest) = rest {
-        rest.take_in().await;
+        rest.drain().await;
     }
-    Ok(response.map(|body| AnswerBody {
+    Ok(response.map(|body| ResponseBody {
         body,
-        _answering: answering,
+        _active_request: active_request,
     }))
 }
 
-/// Waits until a connection has kept the server waiting for too long.
-async fn patience_ends(activity: &Activity, patience: Patience) {
+/// Returns when a connection has exceeded one of its timeouts.
+async fn timed_out(state: &ConnectionState, timeouts: ConnectionTimeouts) {
     loop {
         let now = Instant::now();
-        let deadline = activity.deadline(patience);
+        let deadline = state.deadline(timeouts);
         if deadline.is_some_and(|deadline| deadline <= now) {
-            debug!("a connection kept waiting for too long is closed");
+            debug!("closing a connection that timed out");
             return;
         }
-        // A deadline that arises meanwhile lies no earlier than this.
-        let again = now + patience.shortest();
-        sleep_until(deadline.map_or(again, |deadline| deadline.min(again))).await;
+        // A deadline that is set in the meantime cannot be earlier than this.
+        let next_check = now + timeouts.shortest();
+        sleep_until(deadline.map_or(next_check, |deadline| deadline.min(next_check))).await;
     }
 }
 
-fn note(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = ended {
-        debug!(%error, "a connection broke");
+        debug!(%error, "a connection failed");
     }
 }

@@ -1,12 +1,13 @@
-//! The doors: Cog's HTTP interface and what this server adds to it.
+//! Cog's HTTP interface, with the endpoints that this server adds to it.
 //!
 //! ```text
-//! listen -> router -> observe -> access -> handlers -> envelope, Input -> Registry
-//!                                             |
-//!                                             +-> one answer, 202, or a stream of events
+//! listen -> router -> request_log -> auth -> handlers -> prediction_request, Input -> service
+//!                                            |
+//!                                            +-> 200 with the result, 202, or an event stream
 //! ```
 //!
-//! Nothing here computes: a handler checks a request, hands it to the service, and watches.
+//! No handler computes anything. It validates a request, submits it to the service, and follows
+//! the prediction.
 
 mod connection_watch;
 mod drain;
@@ -16,7 +17,7 @@ mod preference;
 mod auth;
 mod request_log;
 mod docs;
-mod envelope;
+mod prediction_request;
 mod output_budget;
 mod completed_event;
 mod state;
@@ -29,6 +30,6 @@ mod trainings;
 mod router;
 pub mod listen;
 
-pub use connection_watch::Patience;
+pub use connection_watch::ConnectionTimeouts;
 pub use router::router;
-pub use state::{Limits, Settings};
+pub use state::{Dependencies, RequestLimits, ServerConfig};

@@ -1,7 +1,7 @@
-//! `/predictions`: asking for a drawing, following it, stopping it.
+//! `/predictions`: starts a prediction, follows it, and cancels it.
 //!
-//! The checks come in the order of Cog's server: the body, the id against the path, whether a
-//! prediction of that id runs, the inputs, and last whether there is room.
+//! The checks run in the same order as in Cog's server: the body, the ID against the path, whether
+//! a prediction with that ID is running, the inputs, and finally the capacity.
 
 use std::sync::Arc;
 
@@ -13,86 +13,87 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::envelope::{PredictionRequest, check_id};
 use super::error::HttpError;
 use super::output_budget::check_output;
+use super::prediction_request::{PredictionRequest, check_id};
 use super::preference::{Preference, accepts_events, last_event};
 use super::request_log::about;
-use super::state::Application;
-use super::stream::{Seat, events, events_from_the_first};
-use super::targets::Sending;
+use super::state::AppState;
+use super::stream::{StreamPermit, events, events_from_the_first};
+use super::targets::Targets;
 use crate::cog::Detail;
 use crate::inputs::Input;
 use crate::service::{CancelPolicy, Destination, Prediction, Snapshot, Submission, SubmitError};
 
-/// Answers with more bytes of output than this are written elsewhere, since that takes a while.
+/// Responses with more bytes of output than this are serialized on a blocking thread.
 const LARGE: usize = 1 << 20;
 
 /// `POST /predictions`.
 pub(super) async fn create(
-    State(application): State<Arc<Application>>,
+    State(state): State<Arc<AppState>>,
     request: Request,
 ) -> Result<Response, HttpError> {
     let headers = request.headers().clone();
-    let envelope = read(&application, request).await?;
-    if let Some(id) = &envelope.id {
+    let request = read(&state, request).await?;
+    if let Some(id) = &request.id {
         check_id(id)?;
     }
-    start(&application, &headers, envelope).await
+    start(&state, &headers, request).await
 }
 
-/// `PUT /predictions/{id}`: as [`create`], but who asks twice is shown the prediction that runs.
+/// `PUT /predictions/{id}`: like [`create`], but idempotent: a second request with the same ID gets
+/// the prediction that is already running.
 pub(super) async fn create_once(
-    State(application): State<Arc<Application>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    put(&application, id, request, "prediction").await
+    put(&state, id, request, "prediction").await
 }
 
-/// Answers a PUT; `what` is what its path calls a prediction.
+/// Handles a PUT. `what` is the word for a prediction in error messages: "prediction" or "training".
 pub(super) async fn put(
-    application: &Arc<Application>,
+    state: &Arc<AppState>,
     id: String,
     request: Request,
     what: &str,
 ) -> Result<Response, HttpError> {
     let headers = request.headers().clone();
-    let mut envelope = read(application, request).await?;
-    if envelope.id.as_ref().is_some_and(|named| *named != id) {
+    let mut request = read(state, request).await?;
+    if request.id.as_ref().is_some_and(|named| *named != id) {
         return Err(Detail::id_mismatch(what).into());
     }
     check_id(&id)?;
-    if let Some(running) = application.service().unfinished(&id).await {
-        return join(application, &headers, running).await;
+    if let Some(running) = state.service().unfinished(&id).await {
+        return join(state, &headers, running).await;
     }
-    envelope.id = Some(id);
-    match start(application, &headers, envelope).await {
-        // Somebody else was faster.
-        Err(HttpError::AlreadyRunning(running)) => join(application, &headers, running).await,
+    request.id = Some(id);
+    match start(state, &headers, request).await {
+        // Another request with this ID was submitted after the check above.
+        Err(HttpError::AlreadyRunning(running)) => join(state, &headers, running).await,
         outcome => outcome,
     }
 }
 
-/// `GET /predictions/{id}`: the state by now, or the events from the beginning.
+/// `GET /predictions/{id}`: the current state, or an event stream that replays from the beginning.
 pub(super) async fn show(
-    State(application): State<Arc<Application>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let found = application.service().find(&id).await;
+    let found = state.service().find(&id).await;
     let prediction = found.ok_or(HttpError::NotFound)?;
     about(prediction.id());
     if accepts_events(&headers) {
-        let seat = Seat::take(&application)?;
-        return Ok(events(&application, prediction, last_event(&headers), seat));
+        let permit = StreamPermit::take(&state)?;
+        return Ok(events(&state, prediction, last_event(&headers), permit));
     }
     body(StatusCode::OK, prediction.snapshot()).await
 }
 
-/// `GET /predictions`: those that are known, newest first, without their files.
-pub(super) async fn list(State(application): State<Arc<Application>>) -> Json<Value> {
-    let results: Vec<Snapshot> = application
+/// `GET /predictions`: the predictions that are known, newest first, without their output files.
+pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<Value> {
+    let results: Vec<Snapshot> = state
         .service()
         .recent()
         .await
@@ -107,93 +108,111 @@ pub(super) async fn list(State(application): State<Arc<Application>>) -> Json<Va
 
 /// `POST /predictions/{id}/cancel`.
 pub(super) async fn cancel(
-    State(application): State<Arc<Application>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
-    let unfinished = application.service().unfinished(&id).await;
+    let unfinished = state.service().unfinished(&id).await;
     let prediction = unfinished.ok_or(HttpError::NothingToCancel)?;
     about(prediction.id());
     prediction.cancel();
     Ok(Json(json!({})))
 }
 
-async fn read(application: &Application, request: Request) -> Result<PredictionRequest, HttpError> {
-    PredictionRequest::read(request, application.settings.limits.body_pause).await
+async fn read(state: &AppState, request: Request) -> Result<PredictionRequest, HttpError> {
+    PredictionRequest::read(request, state.config.limits.body_pause).await
+}
+
+/// How a request that started a prediction is answered.
+#[derive(Debug)]
+enum Reply {
+    /// With the result, once the prediction has finished.
+    Wait,
+    /// With 202 at once.
+    Accepted,
+    /// With an event stream.
+    Stream(StreamPermit),
+}
+
+impl Reply {
+    /// The reply that the client prefers.
+    ///
+    /// # Errors
+    /// If it is an event stream and too many of them are open.
+    fn new(preference: Preference, state: &AppState) -> Result<Self, HttpError> {
+        Ok(match preference {
+            Preference::Wait => Self::Wait,
+            Preference::RespondAsync => Self::Accepted,
+            Preference::Stream => Self::Stream(StreamPermit::take(state)?),
+        })
+    }
 }
 
 /// Starts a prediction and answers as the client prefers.
 async fn start(
-    application: &Arc<Application>,
+    state: &Arc<AppState>,
     headers: &HeaderMap,
-    mut envelope: PredictionRequest,
+    mut request: PredictionRequest,
 ) -> Result<Response, HttpError> {
-    let preference = Preference::of(headers);
-    let (input, notes) = Input::from_request(&envelope.inputs()?)?;
-    let sending = Sending::read(&application.settings, &envelope, headers)?;
-    if matches!(sending.destination, Destination::Inline) {
-        check_output(&input, application.settings.limits.output_bytes)?;
+    let (input, notes) = Input::from_request(&request.inputs()?)?;
+    let targets = Targets::read(&state.dependencies, &request, headers)?;
+    if matches!(targets.destination, Destination::Inline) {
+        check_output(&input, state.config.limits.output_bytes)?;
     }
-    let Sending {
-        destination,
-        webhook,
-    } = sending;
+    // The permit is taken first, so that nothing is drawn for a stream that cannot be opened.
+    let reply = Reply::new(Preference::of(headers), state)?;
     let submission = Submission {
-        id: envelope.id,
+        id: request.id,
         input,
         notes,
-        destination,
-        cancel_policy: match preference {
-            Preference::Stream => CancelPolicy::WithoutSubscribers,
-            Preference::Wait | Preference::RespondAsync => CancelPolicy::OnRequest,
+        destination: targets.destination,
+        cancel_policy: match reply {
+            Reply::Stream(_) => CancelPolicy::WithoutSubscribers,
+            Reply::Wait | Reply::Accepted => CancelPolicy::OnRequest,
         },
     };
-    // A stream needs a seat before anything is drawn for it.
-    let seat = match preference {
-        Preference::Stream => Some(Seat::take(application)?),
-        Preference::Wait | Preference::RespondAsync => None,
-    };
-    let prediction = application.service().submit(submission).await?;
+    let prediction = state.service().submit(submission).await?;
     about(prediction.id());
-    if let Some(webhook) = webhook {
-        let sender = &application.settings.webhooks;
+    if let Some(webhook) = targets.webhook {
+        let sender = &state.dependencies.webhooks;
         sender.spawn(Arc::clone(&prediction), webhook);
     }
-    match (preference, seat) {
-        (_, Some(seat)) => Ok(events_from_the_first(application, prediction, seat)),
-        (Preference::RespondAsync, None) => {
-            // The drawing may have begun meanwhile; what is answered here is that it is accepted.
+    match reply {
+        Reply::Stream(permit) => Ok(events_from_the_first(state, prediction, permit)),
+        Reply::Accepted => {
+            // The drawing may have started already, but this response reports its acceptance.
             body(StatusCode::ACCEPTED, prediction.accepted_snapshot()).await
         }
-        (_, None) => wait(&prediction).await,
+        Reply::Wait => wait(&prediction).await,
     }
 }
 
-/// Shows a prediction that runs already to somebody who asked for it again.
+/// Answers a repeated PUT with the prediction that is already running.
 async fn join(
-    application: &Application,
+    state: &AppState,
     headers: &HeaderMap,
     running: Arc<Prediction>,
 ) -> Result<Response, HttpError> {
     about(running.id());
     if accepts_events(headers) {
-        let seat = Seat::take(application)?;
-        return Ok(events(application, running, last_event(headers), seat));
+        let permit = StreamPermit::take(state)?;
+        return Ok(events(state, running, last_event(headers), permit));
     }
     body(StatusCode::ACCEPTED, running.snapshot()).await
 }
 
-/// Waits for the end. If the client leaves before, this is dropped, and nobody wants the drawing.
+/// Waits for the result. If the client disconnects first, this future is dropped, which cancels the
+/// prediction.
 async fn wait(prediction: &Arc<Prediction>) -> Result<Response, HttpError> {
-    let _client = Client(prediction);
+    let _guard = CancelOnDrop(prediction);
     body(StatusCode::OK, prediction.finished().await).await
 }
 
-/// The one client that waits for a prediction.
-struct Client<'a>(&'a Prediction);
+/// Cancels a prediction when its only client disconnects.
+struct CancelOnDrop<'a>(&'a Prediction);
 
-impl Drop for Client<'_> {
+impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
-        // After the end this changes nothing.
+        // This has no effect on a prediction that has finished.
         self.0.cancel();
     }
 }

@@ -1,4 +1,4 @@
-//! Which path leads where, and what every request goes through.
+//! The routes and the middleware that wraps them.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{error, info};
 
 use super::error::HttpError;
-use super::state::{Application, Settings};
+use super::state::{AppState, Dependencies, ServerConfig};
 use super::{auth, discovery, docs, health, predictions, request_log, trainings};
 use crate::errors::panic_message;
 
-/// How long a browser may remember that a page may use this server.
+/// How long a browser may cache the answer to a CORS preflight request.
 const CORS_AGE: Duration = Duration::from_hours(1);
 
-/// All routes. Unknown paths are answered with 404 and wrong methods with 405, both without a
-/// body; a slash at the end makes a path unknown, as in Cog.
-pub fn router(settings: Settings) -> Router {
-    let token = settings.access_token.clone();
-    let cors = cors(&settings.cors_origins);
-    let body_limit = DefaultBodyLimit::max(settings.limits.body_bytes);
+/// Builds the router with all routes. Unknown paths get a 404 and wrong methods a 405, both without
+/// a body. As in Cog, a trailing slash makes a path unknown.
+pub fn router(dependencies: Dependencies, config: ServerConfig) -> Router {
+    let token = config.access_token.clone();
+    let cors = cors(&config.cors_origins);
+    let body_limit = DefaultBodyLimit::max(config.limits.body_bytes);
     let mut router = routes()
-        .with_state(Application::new(settings))
+        .with_state(AppState::new(dependencies, config))
         .layer(body_limit)
         .layer(CatchPanicLayer::custom(after_panic));
     if let Some(token) = token {
@@ -42,7 +42,7 @@ pub fn router(settings: Settings) -> Router {
     }
 }
 
-fn routes() -> Router<Arc<Application>> {
+fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/", get(discovery::index))
         .route("/health-check", get(health::health_check))
@@ -66,17 +66,17 @@ fn routes() -> Router<Arc<Application>> {
 }
 
 /// `GET /metrics`, in the text format of Prometheus.
-async fn metrics(State(application): State<Arc<Application>>) -> Response {
+async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     const FORMAT: HeaderValue =
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    let numbers = application.settings.numbers.render();
+    let numbers = state.dependencies.metrics.render();
     ([(header::CONTENT_TYPE, FORMAT)], numbers).into_response()
 }
 
 /// `POST /shutdown`: the answer comes, and then the server ends as after SIGTERM.
-async fn shutdown(State(application): State<Arc<Application>>) -> Json<Value> {
+async fn shutdown(State(state): State<Arc<AppState>>) -> Json<Value> {
     info!("shutdown was requested over HTTP");
-    application.settings.stop.cancel();
+    state.dependencies.stop.cancel();
     Json(json!({}))
 }
 

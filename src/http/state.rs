@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! The state that all handlers share: what they call and how they are configured.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,66 +9,76 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::completed_event::FinalFrames;
+use super::completed_event::CompletedEvents;
 use crate::delivery::Client;
 use crate::delivery::webhook::Sender;
 use crate::service::{Destination, Service};
 
-/// Everything that the handlers need, and everything that can be chosen about them.
+/// The parts of the server that the handlers call.
 #[derive(Debug)]
-pub struct Settings {
-    /// Accepts predictions and answers questions about them.
+pub struct Dependencies {
+    /// Accepts predictions and finds them by ID.
     pub service: Arc<Service>,
-    /// Sends webhooks and files; requests are checked against its policy.
+    /// Sends webhooks and uploads files; requests are checked against its policy.
     pub client: Arc<Client>,
-    /// Where the files go of predictions that name no destination.
+    /// Where the output files of predictions go that name no destination of their own.
     pub destination: Destination,
-    /// Tells receivers of webhooks how predictions go on.
+    /// Delivers the progress of predictions to their webhooks.
     pub webhooks: Arc<Sender>,
     /// Cancelled by `POST /shutdown`.
     pub stop: CancellationToken,
-    /// The numbers for `GET /metrics`.
-    pub numbers: PrometheusHandle,
-    /// The token that requests must carry.
-    pub access_token: Option<SecretString>,
-    /// Web pages that may use the server from a browser; `*` stands for all.
-    pub cors_origins: Vec<HeaderValue>,
-    /// Limits of requests.
-    pub limits: Limits,
+    /// The metrics that `GET /metrics` renders.
+    pub metrics: PrometheusHandle,
 }
 
-/// Limits of requests.
+/// How the HTTP interface is configured.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The bearer token that requests must carry; `None` lets every request in.
+    pub access_token: Option<SecretString>,
+    /// Origins that CORS allows; `*` allows every origin.
+    pub cors_origins: Vec<HeaderValue>,
+    /// Limits on requests and their output.
+    pub limits: RequestLimits,
+}
+
+/// Limits on requests and their output.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// The largest body in bytes.
+pub struct RequestLimits {
+    /// The maximum size of a request body in bytes.
     pub body_bytes: usize,
-    /// The longest pause within a body.
+    /// The maximum time between two chunks of a request body.
     pub body_pause: Duration,
-    /// The largest output of one prediction that is kept in memory, in bytes.
+    /// The maximum output of one prediction that is kept in memory, in bytes.
     pub output_bytes: u64,
-    /// Event streams at once.
+    /// The maximum number of event streams that are open at the same time.
     pub subscribers: usize,
 }
 
-/// The state of the handlers.
+/// The state that axum passes to every handler.
 #[derive(Debug)]
-pub(super) struct Application {
-    pub(super) settings: Settings,
-    /// A permit for each event stream.
+pub(super) struct AppState {
+    pub(super) dependencies: Dependencies,
+    pub(super) config: ServerConfig,
+    /// One permit for each event stream that may be open.
     pub(super) streams: Arc<Semaphore>,
-    pub(super) final_frames: FinalFrames,
+    /// The `completed` events that open streams share.
+    pub(super) completed_events: CompletedEvents,
 }
 
-impl Application {
-    pub(super) fn new(settings: Settings) -> Arc<Self> {
+impl AppState {
+    /// The state at the start of the server, with no stream open.
+    pub(super) fn new(dependencies: Dependencies, config: ServerConfig) -> Arc<Self> {
         Arc::new(Self {
-            streams: Arc::new(Semaphore::new(settings.limits.subscribers)),
-            final_frames: FinalFrames::default(),
-            settings,
+            streams: Arc::new(Semaphore::new(config.limits.subscribers)),
+            completed_events: CompletedEvents::default(),
+            dependencies,
+            config,
         })
     }
 
+    /// The predictions of this server.
     pub(super) fn service(&self) -> &Arc<Service> {
-        &self.settings.service
+        &self.dependencies.service
     }
 }

@@ -1,7 +1,8 @@
-//! Server-sent events: the replay of what has happened, then what happens.
+//! Server-sent events: a replay of past events, followed by live ones.
 //!
-//! A subscriber holds a number and no event: each frame is made when the connection takes it, so
-//! a slow client costs no memory, and one that is too slow learns that it has missed something.
+//! A subscriber holds the number of its next event, not the event itself. Each frame is built when
+//! the connection polls for it, so a slow client costs no memory. A client that falls too far behind
+//! gets an error event.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,13 +18,13 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::completed_event::FinalFrame;
+use super::completed_event::CompletedEvent;
 use super::error::HttpError;
-use super::state::Application;
+use super::state::AppState;
 use crate::service::{Event, Prediction, Subscriber};
 use crate::telemetry::metric;
 
-/// How long a stream is silent at most; proxies cut connections that are silent for longer.
+/// The maximum silence on a stream; proxies close connections that are silent for longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 const KEEP_ALIVE_FRAME: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -32,7 +33,7 @@ const TRUNCATED: &str = "SSE stream replay truncated; events were dropped";
 
 const LAGGED: &str = "SSE stream lagged; events were dropped";
 
-/// What the answer says beside its type: nobody on the way shall keep events back.
+/// The headers of an event stream. Caches and proxies must not hold events back.
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_TYPE,
@@ -45,17 +46,19 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-/// The right to open one more stream.
+/// The permit for one open event stream; dropping it returns the permit.
 #[derive(Debug)]
-pub(super) struct Seat(
+pub(super) struct StreamPermit(
     #[expect(dead_code, reason = "it is given back when dropped")] OwnedSemaphorePermit,
 );
 
-impl Seat {
+impl StreamPermit {
+    /// Takes a permit without waiting.
+    ///
     /// # Errors
-    /// When too many streams are open.
-    pub(super) fn take(application: &Application) -> Result<Self, HttpError> {
-        let permit = Arc::clone(&application.streams)
+    /// If too many streams are open.
+    pub(super) fn take(state: &AppState) -> Result<Self, HttpError> {
+        let permit = Arc::clone(&state.streams)
             .try_acquire_owned()
             .map_err(|_| HttpError::TooManySubscribers)?;
         gauge!(metric::STREAM_SUBSCRIBERS).increment(1.0);
@@ -63,7 +66,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         gauge!(metric::STREAM_SUBSCRIBERS).decrement(1.0);
     }
@@ -71,12 +74,12 @@ impl Drop for Seat {
 
 /// Answers with the events of a prediction; `after` is the last one that the client has.
 ///
-/// A client that has seen the end is told not to come back, which browsers would do for ever.
+/// A client that has seen the last event gets 204, because browsers would reconnect for ever.
 pub(super) fn events(
-    application: &Application,
+    state: &AppState,
     prediction: Arc<Prediction>,
     after: Option<u64>,
-    seat: Seat,
+    permit: StreamPermit,
 ) -> Response {
     let phase = match prediction.first_event(after) {
         Ok(number) if is_past_the_end(&prediction, number) => {
@@ -85,33 +88,33 @@ pub(super) fn events(
         Ok(number) => Phase::At(number),
         Err(truncated) => Phase::Failed(TRUNCATED, truncated.skipped),
     };
-    follow(application, prediction, phase, seat)
+    follow(state, prediction, phase, permit)
 }
 
-/// Answers with the events of a prediction that the client has just asked for: all of them,
-/// however few are kept for others, though the worker may have been quicker than this.
+/// Answers with all events of a prediction that this request has just started. The history may
+/// already be truncated for other subscribers, because the worker can be ahead of this call.
 pub(super) fn events_from_the_first(
-    application: &Application,
+    state: &AppState,
     prediction: Arc<Prediction>,
-    seat: Seat,
+    permit: StreamPermit,
 ) -> Response {
-    follow(application, prediction, Phase::At(1), seat)
+    follow(state, prediction, Phase::At(1), permit)
 }
 
 fn follow(
-    application: &Application,
+    state: &AppState,
     prediction: Arc<Prediction>,
     phase: Phase,
-    seat: Seat,
+    permit: StreamPermit,
 ) -> Response {
     let subscriber = prediction.subscriber();
     let following = Following {
         changes: prediction.changes(),
-        final_frame: application.final_frames.of(&prediction),
+        completed_event: state.completed_events.of(&prediction),
         prediction,
         phase,
         _subscriber: subscriber,
-        _seat: seat,
+        _permit: permit,
     };
     let frames = stream::unfold(following, Following::next);
     (HEADERS, Body::from_stream(frames)).into_response()
@@ -122,24 +125,24 @@ fn is_past_the_end(prediction: &Prediction, number: u64) -> bool {
     prediction.status().is_terminal() && matches!(prediction.event(number), Ok(None))
 }
 
-/// Where a subscriber stands.
+/// The position of a subscriber.
 #[derive(Debug)]
 enum Phase {
     /// It waits for the event of that number.
     At(u64),
-    /// It has to be told that events are missing.
+    /// It must get an error event, because it has missed events.
     Failed(&'static str, u64),
-    /// It has been told everything.
+    /// It has received its last event.
     Over,
 }
 
 struct Following {
     prediction: Arc<Prediction>,
     changes: watch::Receiver<u64>,
-    final_frame: Arc<FinalFrame>,
+    completed_event: Arc<CompletedEvent>,
     phase: Phase,
     _subscriber: Subscriber,
-    _seat: Seat,
+    _permit: StreamPermit,
 }
 
 impl Following {
@@ -202,7 +205,7 @@ impl Following {
                 .await
                 .map_err(|error| tracing::error!(%error, "a final event could not be written"))
         };
-        let made = self.final_frame.get_or_try_init(make).await;
+        let made = self.completed_event.get_or_try_init(make).await;
         made.cloned().unwrap_or_default()
     }
 }

@@ -1,49 +1,56 @@
-//! What a request wants sent elsewhere: its webhooks and its files.
+//! The addresses in a request: its webhook and the place its output files are uploaded to.
 
 use axum::http::HeaderMap;
 
-use super::envelope::PredictionRequest;
 use super::error::HttpError;
-use super::state::Settings;
+use super::prediction_request::PredictionRequest;
+use super::state::Dependencies;
 use crate::cog::Detail;
 use crate::delivery::AddressError;
 use crate::delivery::webhook::Webhook;
 use crate::service::Destination;
 
-/// The field of a request that says where its files go.
+/// The field of a request that holds the upload address of its files.
 const PREFIX: &str = "output_file_prefix";
 
-/// Addresses that have been held against the policy.
+/// The addresses of one request, after the policy has allowed them.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct Targets {
+    /// Where the output files go.
     pub(super) destination: Destination,
+    /// The webhook that receives progress, if the request names one.
     pub(super) webhook: Option<Webhook>,
 }
 
-impl Sending {
+impl Targets {
     /// Reads the addresses of a request.
     ///
     /// # Errors
-    /// With the field that names no address, or one that this server does not send to.
+    /// Names the field whose value is not an address, or whose address the policy refuses.
     pub(super) fn read(
-        settings: &Settings,
-        envelope: &PredictionRequest,
+        dependencies: &Dependencies,
+        request: &PredictionRequest,
         headers: &HeaderMap,
     ) -> Result<Self, HttpError> {
-        let events = &envelope.webhook_events_filter;
-        let webhook = envelope
+        let events = &request.webhook_events_filter;
+        let webhook = request
             .webhook()
             .map(|address| {
-                Webhook::parse(settings.client.policy(), address, events.clone(), headers)
+                Webhook::parse(
+                    dependencies.client.policy(),
+                    address,
+                    events.clone(),
+                    headers,
+                )
             })
             .transpose()
             .map_err(|error| refused(&error))?;
-        let destination = match envelope.output_file_prefix()? {
+        let destination = match request.output_file_prefix()? {
             Some(prefix) => {
-                let url = settings.client.policy().parse(PREFIX, prefix);
+                let url = dependencies.client.policy().parse(PREFIX, prefix);
                 Destination::Prefix(url.map_err(|error| refused(&error))?)
             }
-            None => settings.destination.clone(),
+            None => dependencies.destination.clone(),
         };
         Ok(Self {
             destination,

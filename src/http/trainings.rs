@@ -9,11 +9,11 @@ use axum::response::Response;
 use super::error::HttpError;
 use super::predictions;
 use super::preference::accepts_events;
-use super::state::Application;
+use super::state::AppState;
 
 /// `POST /trainings`.
 pub(super) async fn create(
-    state: State<Arc<Application>>,
+    state: State<Arc<AppState>>,
     request: Request,
 ) -> Result<Response, HttpError> {
     refuse_streams(&request)?;
@@ -22,12 +22,12 @@ pub(super) async fn create(
 
 /// `PUT /trainings/{id}`.
 pub(super) async fn create_once(
-    State(application): State<Arc<Application>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
     refuse_streams(&request)?;
-    predictions::put(&application, id, request, "training").await
+    predictions::put(&state, id, request, "training").await
 }
 
 fn refuse_streams(request: &Request) -> Result<(), HttpError> {

@@ -1,4 +1,4 @@
-//! Brings a published model onto this machine: whole and with the right SHA-256, or not at all.
+//! Downloads a published model. The file appears complete and with the right SHA-256, or not at all.
 
 use std::cell::RefCell;
 use std::fs;
@@ -14,50 +14,50 @@ use super::part::Part;
 use super::registry::{PublishedModel, Source};
 use super::transfer;
 
-/// What to fetch, from where, and where to.
+/// A download: the model, its source and its destination.
 #[derive(Debug, Clone)]
-pub struct Order<'a> {
+pub struct FetchRequest<'a> {
     /// The model.
     pub model: &'a PublishedModel,
-    /// The folder that receives the file; it is made if there is none.
+    /// The folder that receives the file; it is created if it does not exist.
     pub folder: &'a Path,
     /// The address of a folder that holds the file under its published name, instead of the
-    /// place where it was published.
+    /// publisher's address.
     pub mirror: Option<&'a str>,
-    /// How long to keep trying.
-    pub patience: Patience,
+    /// How failed attempts are retried.
+    pub retry: RetryPolicy,
 }
 
-/// How often a failed attempt is repeated.
+/// How failed attempts are retried, with exponential back-off.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// Attempts after the first one.
-    pub repeats: usize,
-    /// Pause before the first repeat; each further one is twice as long.
+pub struct RetryPolicy {
+    /// The maximum number of attempts after the first one.
+    pub max_retries: usize,
+    /// The pause before the first retry; each further one is twice as long.
     pub pause: Duration,
 }
 
-impl Default for Patience {
-    /// Four repeats within about ten seconds: enough for a hiccup, and without a network the
-    /// answer comes soon.
+impl Default for RetryPolicy {
+    /// Four retries within about ten seconds: enough for a short outage, and a missing network is
+    /// still reported soon.
     fn default() -> Self {
         Self {
-            repeats: 4,
+            max_retries: 4,
             pause: Duration::from_millis(500),
         }
     }
 }
 
-/// What happens during a fetch, for whoever shows it.
+/// Progress of a download.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The file is here already and intact; nothing is downloaded.
+    /// An intact file exists already; nothing is downloaded.
     AlreadyHere,
-    /// So many bytes of the file have arrived.
+    /// The number of bytes of the file received so far.
     Arrived(u64),
     /// An attempt failed, and another one follows after the pause.
     Retrying {
-        /// What the attempt met.
+        /// Why the attempt failed.
         cause: &'a TransferError,
         /// The pause before the next one.
         pause: Duration,
@@ -70,15 +70,18 @@ pub enum Event<'a> {
 /// # Errors
 /// When the model is the embedded one, when the file cannot be written, or when the download
 /// failed for good: the error then names the address, the path and the SHA-256.
-pub fn fetch(order: &Order<'_>, report: &mut dyn FnMut(Event<'_>)) -> Result<PathBuf, StoreError> {
-    let model = order.model;
-    let url = address(order)?;
-    let target = order.folder.join(model.file_name);
+pub fn fetch(
+    request: &FetchRequest<'_>,
+    report: &mut dyn FnMut(Event<'_>),
+) -> Result<PathBuf, StoreError> {
+    let model = request.model;
+    let url = address(request)?;
+    let target = request.folder.join(model.file_name);
     if checksum::of_file(&target).is_ok_and(|found| found == model.sha256) {
         report(Event::AlreadyHere);
         return Ok(target);
     }
-    fs::create_dir_all(order.folder).map_err(StoreError::unusable("create", order.folder))?;
+    fs::create_dir_all(request.folder).map_err(StoreError::unusable("create", request.folder))?;
     let mut part = Part::beside(&target)?;
     let unfetchable = |cause: TransferError| StoreError::Unfetchable {
         name: model.name,
@@ -89,7 +92,7 @@ pub fn fetch(order: &Order<'_>, report: &mut dyn FnMut(Event<'_>)) -> Result<Pat
     };
     let client =
         transfer::client().map_err(|cause| unfetchable(TransferError::Connection(cause)))?;
-    match download((&client, &url), order, &mut part, report) {
+    match download((&client, &url), request, &mut part, report) {
         Ok(()) => part.finish(&target)?,
         Err(cause) => {
             part.leave();
@@ -99,35 +102,39 @@ pub fn fetch(order: &Order<'_>, report: &mut dyn FnMut(Event<'_>)) -> Result<Pat
     Ok(target)
 }
 
-fn address(order: &Order<'_>) -> Result<String, StoreError> {
-    let Source::Url(url) = order.model.source else {
+fn address(request: &FetchRequest<'_>) -> Result<String, StoreError> {
+    let Source::Url(url) = request.model.source else {
         return Err(StoreError::AlreadyEmbedded {
-            name: order.model.name,
+            name: request.model.name,
         });
     };
-    Ok(match order.mirror {
+    Ok(match request.mirror {
         None => url.to_owned(),
-        Some(folder) => format!("{}/{}", folder.trim_end_matches('/'), order.model.file_name),
+        Some(folder) => format!(
+            "{}/{}",
+            folder.trim_end_matches('/'),
+            request.model.file_name
+        ),
     })
 }
 
 fn download(
     server: (&Client, &str),
-    order: &Order<'_>,
+    request: &FetchRequest<'_>,
     part: &mut Part,
     report: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), TransferError> {
     let back_off = ExponentialBuilder::default()
-        .with_min_delay(order.patience.pause)
-        .with_max_times(order.patience.repeats)
+        .with_min_delay(request.retry.pause)
+        .with_max_times(request.retry.max_retries)
         .with_jitter();
     // Both closures report, one at a time.
     let report = RefCell::new(report);
     let attempt = || {
         let mut arrived = |length| (report.borrow_mut())(Event::Arrived(length));
         arrived(part.length());
-        transfer::transfer(server, part, order.model.size, &mut arrived)?;
-        check_sum(part, order.model)
+        transfer::transfer(server, part, request.model.size, &mut arrived)?;
+        check_sum(part, request.model)
     };
     attempt
         .retry(back_off)

@@ -17,7 +17,7 @@ pub mod choose;
 
 pub use choose::choose;
 pub use error::StoreError;
-pub use fetch::{Event, Order, Patience, fetch};
+pub use fetch::{Event, FetchRequest, RetryPolicy, fetch};
 pub use folders::Folders;
 pub use inventory::{Entry, Place, inventory};
 pub use registry::{PublishedModel, Source};

@@ -30,9 +30,9 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 
 fn patient(head: Duration, idle: Duration, stuck: Duration) -> Choices {
     let mut choices = Choices::default();
-    choices.patience.head = head;
-    choices.patience.idle = idle;
-    choices.patience.stuck = stuck;
+    choices.connection_timeouts.head = head;
+    choices.connection_timeouts.idle = idle;
+    choices.connection_timeouts.stuck = stuck;
     choices
 }
 

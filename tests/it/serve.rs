@@ -338,6 +338,6 @@ fn a_setup_that_takes_too_long_has_failed() {
         .collect();
     assert!(status.contains(&"SETUP_FAILED".to_owned()), "{status:?}");
     server.signal(Signal::SIGTERM);
-    server.line("good bye");
+    server.line("shut down");
     assert_eq!(server.status(), 0);
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clipdraw::clip::WeightsSource;
 use clipdraw::model_store::{
-    Event, Folders, Order, Patience, PublishedModel, Source, StoreError, Verdict, checksum, choose,
-    error::TransferError, fetch, registry, verify,
+    Event, FetchRequest, Folders, PublishedModel, RetryPolicy, Source, StoreError, Verdict,
+    checksum, choose, error::TransferError, fetch, registry, verify,
 };
 use tempfile::TempDir;
 
@@ -53,12 +53,12 @@ impl Fetched {
         }
         let server = FileServer::start(&contents(), answers);
         let mut retries = 0;
-        let order = Order {
+        let order = FetchRequest {
             model: &model,
             folder: folder.path(),
             mirror: Some(&server.url),
-            patience: Patience {
-                repeats: 3,
+            retry: RetryPolicy {
+                max_retries: 3,
                 pause: Duration::from_millis(1),
             },
         };
@@ -193,12 +193,12 @@ fn a_refused_connection_names_the_place_and_the_sum_of_the_file() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .unwrap();
-    let order = Order {
+    let order = FetchRequest {
         model: &model,
         folder: folder.path(),
         mirror: Some(&format!("http://{closed}/")),
-        patience: Patience {
-            repeats: 1,
+        retry: RetryPolicy {
+            max_retries: 1,
             pause: Duration::from_millis(1),
         },
     };
@@ -219,11 +219,11 @@ fn an_intact_file_is_not_fetched_again() {
     let folder = TempDir::new().unwrap();
     let model = model(folder.path());
     fs::write(folder.path().join("Test-1.pt"), contents()).unwrap();
-    let order = Order {
+    let order = FetchRequest {
         model: &model,
         folder: folder.path(),
         mirror: None,
-        patience: Patience::default(),
+        retry: RetryPolicy::default(),
     };
     let mut already = false;
     fetch(&order, &mut |event| {
@@ -239,11 +239,11 @@ fn a_second_fetch_of_the_same_file_is_refused_while_the_first_one_runs() {
     let model = model(folder.path());
     let other = fs::File::create(folder.path().join("Test-1.pt.part")).unwrap();
     other.lock().unwrap();
-    let order = Order {
+    let order = FetchRequest {
         model: &model,
         folder: folder.path(),
         mirror: None,
-        patience: Patience::default(),
+        retry: RetryPolicy::default(),
     };
     let error = fetch(&order, &mut |_| {}).expect_err("the file is locked");
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");

@@ -8,7 +8,7 @@ use axum::Router;
 use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::{Pace, Sender};
 use clipdraw::delivery::{self, Client, Files, Policy, Timeouts};
-use clipdraw::http::{self, Limits, Patience, listen};
+use clipdraw::http::{self, ConnectionTimeouts, RequestLimits, listen};
 use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -33,8 +33,8 @@ pub(crate) struct Choices {
     pub(crate) replay: usize,
     pub(crate) token: Option<&'static str>,
     pub(crate) cors_origins: &'static [&'static str],
-    pub(crate) limits: Limits,
-    pub(crate) patience: Patience,
+    pub(crate) limits: RequestLimits,
+    pub(crate) connection_timeouts: ConnectionTimeouts,
     pub(crate) policy: Policy,
     pub(crate) timeouts: Timeouts,
     pub(crate) pace: Pace,
@@ -49,13 +49,13 @@ impl Default for Choices {
             replay: 1024,
             token: None,
             cors_origins: &[],
-            limits: Limits {
+            limits: RequestLimits {
                 body_bytes: 1 << 20,
                 body_pause: PATIENCE,
                 output_bytes: 1 << 28,
                 subscribers: 16,
             },
-            patience: Patience {
+            connection_timeouts: ConnectionTimeouts {
                 head: PATIENCE,
                 idle: PATIENCE,
                 stuck: PATIENCE,
@@ -134,19 +134,22 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
     let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.pace));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
-    let router = http::router(http::Settings {
+    let dependencies = http::Dependencies {
         service: Arc::clone(&service),
         webhooks: Arc::clone(&webhooks),
         client,
         destination: Destination::Inline,
         stop: stop.clone(),
-        numbers: metric::collect(),
+        metrics: metric::collect(),
+    };
+    let config = http::ServerConfig {
         access_token: choices.token.map(SecretString::from),
         cors_origins: origins
             .map(|origin| HeaderValue::from_static(origin))
             .collect(),
         limits: choices.limits,
-    });
+    };
+    let router = http::router(dependencies, config);
     Parts {
         router,
         service,
@@ -178,7 +181,12 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
-        let serving = listen::serve(listener, router, choices.patience, closing.clone());
+        let serving = listen::serve(
+            listener,
+            router,
+            choices.connection_timeouts,
+            closing.clone(),
+        );
         Self {
             address,
             service,

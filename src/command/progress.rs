@@ -1,4 +1,4 @@
-//! What a person sees while a drawing is made: a bar on a terminal, lines elsewhere.
+//! Progress output on standard error: a bar on a terminal, lines otherwise.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -10,14 +10,14 @@ use crate::output::{loss_line, step_line};
 
 /// Shows the progress of one drawing on standard error.
 #[derive(Debug)]
-pub struct Report {
-    surface: Surface,
+pub struct ProgressReporter {
+    display: Display,
     steps: usize,
     started: Instant,
 }
 
 #[derive(Debug)]
-enum Surface {
+enum Display {
     Bar(ProgressBar),
     Lines,
     Nothing,
@@ -25,64 +25,64 @@ enum Surface {
 
 const BAR: &str = "{bar:10.cyan/dim} {pos}/{len} steps  {per_sec}  {eta} left  {wide_msg}";
 
-impl Report {
-    /// Starts a report on `steps` steps; a quiet one shows nothing.
+impl ProgressReporter {
+    /// Starts reporting on a drawing of `steps` steps; with `quiet`, nothing is shown.
     pub fn new(steps: usize, quiet: bool) -> Self {
-        let surface = if quiet {
-            Surface::Nothing
+        let display = if quiet {
+            Display::Nothing
         } else if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template(BAR).expect("the template is well formed");
-            Surface::Bar(ProgressBar::new(steps as u64).with_style(style))
+            Display::Bar(ProgressBar::new(steps as u64).with_style(style))
         } else {
-            Surface::Lines
+            Display::Lines
         };
         Self {
-            surface,
+            display,
             steps,
             started: Instant::now(),
         }
     }
 
-    /// Shows a sentence.
-    pub fn say(&self, sentence: &str) {
-        match &self.surface {
-            Surface::Bar(bar) => bar.suspend(|| print(sentence)),
-            Surface::Lines => print(sentence),
-            Surface::Nothing => {}
+    /// Prints a line above the bar.
+    pub fn print(&self, line: &str) {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| print(line)),
+            Display::Lines => print(line),
+            Display::Nothing => {}
         }
     }
 
-    /// Shows a step: always in a bar, as a line only when it has a frame.
+    /// Shows a step: the bar shows every step, lines only those with a frame.
     pub fn show(&self, progress: &Progress) {
-        match &self.surface {
-            Surface::Bar(bar) => {
+        match &self.display {
+            Display::Bar(bar) => {
                 bar.set_position(progress.step as u64);
                 bar.set_message(loss_line(&progress.losses));
             }
-            Surface::Lines if progress.frame.is_some() => print(&step_line(
+            Display::Lines if progress.frame.is_some() => print(&step_line(
                 progress.step,
                 self.steps,
                 self.steps_per_second(progress.step),
                 &progress.losses,
             )),
-            Surface::Lines | Surface::Nothing => {}
+            Display::Lines | Display::Nothing => {}
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
-        if let Surface::Bar(bar) = &self.surface {
+        if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
 
-    /// The mean speed since the start of the report.
+    /// The mean speed since the reporter was created.
     pub fn steps_per_second(&self, steps: usize) -> f64 {
         steps as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 }
 
 fn print(line: &str) {
-    // Nobody is left to be told when standard error is closed.
+    // If standard error is closed, there is nowhere to report that.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

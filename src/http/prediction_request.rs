@@ -1,4 +1,4 @@
-//! The body of a request for a prediction: what Cog reads of it, read as Cog reads it.
+//! The body of a prediction request, parsed the way Cog parses it.
 
 use std::time::Duration;
 
@@ -20,19 +20,20 @@ use super::error::HttpError;
 use crate::cog::Detail;
 use crate::delivery::webhook::EventFilter;
 
-/// The most characters of a prediction's id.
-const LONGEST_ID: usize = 128;
+/// The maximum length of a prediction's ID in characters.
+const MAX_ID_LENGTH: usize = 128;
 
-/// Bodies up to this size in bytes are read on the spot; larger ones take so long that others
-/// would have to wait.
+/// Bodies up to this size in bytes are parsed on the async thread; larger ones would block other
+/// requests for too long.
 const SMALL: usize = 1 << 18;
 
-/// What a request says beside its headers. Unknown fields are passed over.
+/// The body of a prediction request. Unknown fields are ignored.
 ///
 /// The order of the fields is that of Cog, where a JSON array can stand for the object, and the
 /// name shows in messages.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PredictionRequest {
+    /// The ID that the client chose.
     pub(super) id: Option<String>,
     #[serde(default)]
     input: BoundedValue,
@@ -41,6 +42,7 @@ pub(super) struct PredictionRequest {
     #[serde(rename = "context")]
     _context: IgnoredTexts,
     webhook: Option<String>,
+    /// The events that are sent to the webhook; all of them by default.
     #[serde(default)]
     pub(super) webhook_events_filter: EventFilter,
     #[serde(default)]
@@ -69,10 +71,10 @@ impl PredictionRequest {
         Ok(read)
     }
 
-    /// The raw inputs; nothing and `null` mean none.
+    /// Takes the raw inputs out of the request; a missing value or `null` means none.
     ///
     /// # Errors
-    /// When they are no object.
+    /// If they are not an object.
     pub(super) fn inputs(&mut self) -> Result<Map<String, Value>, Detail> {
         match self.input.0.take() {
             Value::Null => Ok(Map::new()),
@@ -81,17 +83,17 @@ impl PredictionRequest {
         }
     }
 
-    /// Where webhooks go; clients send an empty text when they want none.
+    /// The webhook's address; some clients send an empty string for none.
     pub(super) fn webhook(&self) -> Option<&str> {
         self.webhook
             .as_deref()
             .filter(|address| !address.is_empty())
     }
 
-    /// Where the files go, if the caller wants them elsewhere than in the answer.
+    /// The address that output files are uploaded to, if they are not to be part of the response.
     ///
     /// # Errors
-    /// When it is no text.
+    /// If it is not a string.
     pub(super) fn output_file_prefix(&self) -> Result<Option<&str>, Detail> {
         match &self.output_file_prefix {
             None => Ok(None),
@@ -106,7 +108,7 @@ impl PredictionRequest {
     }
 }
 
-/// Whether a body is to be read at all; axum's own rule, asked with an empty body.
+/// Whether the body is to be parsed at all. This runs axum's own `Content-Type` rule on a tiny body.
 async fn says_json(headers: &HeaderMap) -> Result<bool, JsonRejection> {
     let mut probe = Request::new(Body::from("null"));
     if let Some(content_type) = headers.get(header::CONTENT_TYPE) {
@@ -118,7 +120,7 @@ async fn says_json(headers: &HeaderMap) -> Result<bool, JsonRejection> {
     Ok(read?.is_some())
 }
 
-/// All bytes of a body, within the limit of the router.
+/// Collects the bytes of a body, up to the router's limit.
 async fn collect(parts: Parts, body: Body, pause: Duration) -> Result<Bytes, HttpError> {
     let pieces = stream::unfold(body.into_data_stream(), move |mut pieces| async move {
         match timeout(pause, pieces.next()).await {
@@ -140,7 +142,7 @@ async fn collect(parts: Parts, body: Body, pause: Duration) -> Result<Bytes, Htt
 /// With the entry that names the id.
 pub(super) fn check_id(id: &str) -> Result<(), Detail> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "_.-:".contains(character);
-    let fine = (1..=LONGEST_ID).contains(&id.len())
+    let fine = (1..=MAX_ID_LENGTH).contains(&id.len())
         && id.chars().all(allowed)
         && id.chars().any(|character| character != '.');
     if fine {
@@ -149,7 +151,7 @@ pub(super) fn check_id(id: &str) -> Result<(), Detail> {
     Err(Detail::body(
         "id",
         format!(
-            "prediction ID must have 1 to {LONGEST_ID} characters of A-Z a-z 0-9 _ . - : and be more than dots"
+            "prediction ID must have 1 to {MAX_ID_LENGTH} characters of A-Z a-z 0-9 _ . - : and be more than dots"
         ),
     ))
 }
@@ -236,7 +238,7 @@ mod tests {
         let body = r#"{"id":"a"}"#;
         for fine in [
             "application/json",
-            "Application/JSON; charset=utf-8",
+            "AppState/JSON; charset=utf-8",
             "application/vnd.x+json",
         ] {
             assert_eq!(
@@ -257,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_id_can_stand_in_a_path() {
-        let longest = "x".repeat(LONGEST_ID);
+        let longest = "x".repeat(MAX_ID_LENGTH);
         for fine in ["a", "..a", "A_b.c-d:9", "2026-11-24T04:00", &longest] {
             assert!(check_id(fine).is_ok(), "{fine}");
         }
