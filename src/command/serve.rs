@@ -110,7 +110,7 @@ impl Server {
         let limits = arguments.service_limits();
         let files = Arc::new(Files::new(Arc::clone(&client)));
         let service = Service::new(limits, Backends::in_memory(limits, files));
-        let webhooks = Arc::new(Sender::new(Arc::clone(&client), arguments.pace()));
+        let webhooks = Arc::new(arguments.webhooks(&client)?);
         let stop = CancellationToken::new();
         let dependencies = http::Dependencies {
             service: Arc::clone(&service),
@@ -166,7 +166,7 @@ impl Server {
                 self.service.drained().await;
             }
         }
-        self.webhooks.hurry();
+        self.webhooks.shorten_retries();
         let (responses, webhooks) = tokio::join!(
             timeout(DELIVERY_TIMEOUT, self.connections),
             timeout(DELIVERY_TIMEOUT, self.webhooks.idle())

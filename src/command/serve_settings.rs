@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::serve_arguments::ServeArguments;
 use super::signals::Termination;
-use crate::delivery::webhook::Pace;
+use crate::delivery::webhook::{Sender, WebhookConfig};
 use crate::delivery::{self, Client, Policy, PrivateAddresses};
 use crate::http::{ConnectionTimeouts, RequestLimits};
 use crate::service::{self, Destination};
@@ -43,7 +43,6 @@ impl ServeArguments {
                 },
             },
             user_agent: sending.user_agent.clone().filter(|text| !text.is_empty()),
-            webhook_token: present(sending.webhook_auth_token.as_ref()),
             timeouts: delivery::Timeouts::default(),
         };
         Ok(Arc::new(Client::new(settings)?))
@@ -58,11 +57,16 @@ impl ServeArguments {
         Ok(Destination::Folder(url))
     }
 
-    pub(super) fn pace(&self) -> Pace {
-        Pace {
+    pub(super) fn webhooks(&self, client: &Arc<Client>) -> anyhow::Result<Sender> {
+        let config = WebhookConfig {
             throttle: self.sending.webhook_interval,
-            ..Pace::default()
-        }
+            ..WebhookConfig::default()
+        };
+        let sender = Sender::new(Arc::clone(client), config);
+        Ok(match present(self.sending.webhook_auth_token.as_ref()) {
+            Some(token) => sender.with_token(&token)?,
+            None => sender,
+        })
     }
 
     pub(super) fn service_limits(&self) -> service::Limits {

@@ -1,13 +1,12 @@
-//! One client for all that is sent: its time limits, its name, its token, and the policy.
+//! The HTTP client for webhooks and uploads, with its timeouts and the policy.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect;
 use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 use url::Url;
 
@@ -16,31 +15,28 @@ use super::policy::{Policy, PrivateAddresses};
 use super::resolver::{Resolver, SystemNames};
 use crate::tls;
 
-/// How many redirects of one request are followed; hosts that move once or twice are normal,
-/// and a longer chain is a loop.
+/// How many redirects of one request are followed. One or two are normal; a longer chain is a loop.
 const REDIRECTS: usize = 5;
 
-/// How a client is made. The default is what Cog does.
+/// The options of a client. The default is what Cog does.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Where requests may go.
     pub policy: Policy,
-    /// What the client calls itself, instead of `clipdraw/` and the version.
+    /// The `User-Agent`, instead of `clipdraw/` and the version.
     pub user_agent: Option<String>,
-    /// The bearer token of webhooks.
-    pub webhook_token: Option<SecretString>,
-    /// How long things may take.
+    /// The timeouts.
     pub timeouts: Timeouts,
 }
 
 /// How long one attempt may take. The defaults are those of coglet, Cog's server.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Reaching the host.
+    /// Of the connection to the host.
     pub connect: Duration,
-    /// A webhook, from the start to the answer's status.
+    /// Of a webhook, from the start to the answer's status.
     pub webhook: Duration,
-    /// An upload, from the start to the answer's status.
+    /// Of an upload, from the start to the answer's status.
     pub upload: Duration,
 }
 
@@ -62,7 +58,6 @@ pub struct Client {
     /// Sends files.
     putting: reqwest::Client,
     policy: Arc<Policy>,
-    authorization: Option<HeaderValue>,
     timeouts: Timeouts,
 }
 
@@ -73,10 +68,9 @@ impl Client {
     /// are refused: a proxy resolves names by itself, beyond the reach of the policy.
     ///
     /// # Errors
-    /// When the user agent or the token does not fit into a header.
+    /// When the user agent contains characters that a header cannot have.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
         let user_agent = user_agent(settings.user_agent)?;
-        let authorization = settings.webhook_token.as_ref().map(bearer).transpose()?;
         let policy = Arc::new(settings.policy);
         let timeouts = settings.timeouts;
         let build = |follows: fn(StatusCode) -> bool| {
@@ -96,7 +90,6 @@ impl Client {
             posting: build(keeps_a_post).map_err(ClientError::Unusable)?,
             putting: build(keeps_a_put).map_err(ClientError::Unusable)?,
             policy,
-            authorization,
             timeouts,
         })
     }
@@ -106,8 +99,7 @@ impl Client {
         &self.policy
     }
 
-    /// Posts a webhook once, with the token for webhooks unless the address has credentials of
-    /// its own, and returns the status of the answer.
+    /// Posts JSON once and returns the status of the answer.
     ///
     /// # Errors
     /// When no answer came, or the address is refused.
@@ -117,17 +109,13 @@ impl Client {
         headers: &HeaderMap,
         json: Bytes,
     ) -> Result<StatusCode, SendError> {
-        let mut request = self
+        let request = self
             .posting
             .post(url.clone())
             .timeout(self.timeouts.webhook)
             .headers(headers.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(json);
-        let own_credentials = !url.username().is_empty() || url.password().is_some();
-        if let Some(authorization) = self.authorization.clone().filter(|_| !own_credentials) {
-            request = request.header(AUTHORIZATION, authorization);
-        }
         Ok(self.send(url, request).await?.status())
     }
 
@@ -163,13 +151,6 @@ fn user_agent(chosen: Option<String>) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_str(&text).map_err(|_| ClientError::UserAgent { text })
 }
 
-fn bearer(token: &SecretString) -> Result<HeaderValue, ClientError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| ClientError::Token)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 fn builder(policy: &Arc<Policy>, follows: fn(StatusCode) -> bool) -> ClientBuilder {
     tls::install_crypto_provider();
     let builder = reqwest::Client::builder()
@@ -183,8 +164,8 @@ fn builder(policy: &Arc<Policy>, follows: fn(StatusCode) -> bool) -> ClientBuild
     }
 }
 
-/// Follows the redirects that repeat the request as it was, and holds every address on the way
-/// against the policy. At any other redirect the redirect itself is the answer.
+/// Follows the redirects after which the request is repeated unchanged, and checks every address
+/// against the policy. Any other redirect is itself the answer.
 fn redirects(policy: Arc<Policy>, follows: fn(StatusCode) -> bool) -> redirect::Policy {
     redirect::Policy::custom(move |attempt| {
         if !follows(attempt.status()) {
@@ -220,16 +201,6 @@ mod tests {
 
     use super::*;
 
-    const TOKEN: &str = "hush-hush";
-
-    fn with_token() -> Client {
-        Client::new(Settings {
-            webhook_token: Some(TOKEN.into()),
-            ..Settings::default()
-        })
-        .unwrap()
-    }
-
     async fn answering(status: u16, location: &str) -> MockServer {
         let server = MockServer::start().await;
         Mock::given(any())
@@ -237,13 +208,6 @@ mod tests {
             .mount(&server)
             .await;
         server
-    }
-
-    async fn authorizations(server: &MockServer) -> Vec<Option<String>> {
-        let requests = server.received_requests().await.unwrap();
-        let sent = requests.iter().map(|one| one.headers.get(AUTHORIZATION));
-        sent.map(|value| Some(value?.to_str().unwrap().to_owned()))
-            .collect()
     }
 
     async fn post(client: &Client, address: &str) -> Result<StatusCode, SendError> {
@@ -275,33 +239,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn webhooks_carry_the_token_and_the_address_may_bring_its_own_credentials() {
-        let server = answering(200, "").await;
-        let client = with_token();
-        post(&client, &server.uri()).await.unwrap();
-        let own = server.uri().replace("http://", "http://me:pw@");
-        post(&client, &own).await.unwrap();
-        let expected = ["Bearer hush-hush", "Basic bWU6cHc="].map(|one| Some(one.to_owned()));
-        assert_eq!(authorizations(&server).await, expected);
-    }
-
-    #[tokio::test]
-    async fn the_token_does_not_follow_a_redirect_to_another_host() {
-        let target = answering(200, "").await;
-        let server = answering(308, &target.uri()).await;
-        post(&with_token(), &server.uri()).await.unwrap();
-        assert_eq!(authorizations(&target).await, [None]);
-        let requests = target.received_requests().await.unwrap();
-        assert_eq!(requests[0].body, b"{}");
-        assert!(!requests[0].headers.contains_key("referer"));
-    }
-
-    #[tokio::test]
     async fn a_redirect_that_would_lose_the_body_is_the_answer() {
         for status in [301, 302, 303] {
             let target = answering(200, "").await;
             let server = answering(status, &target.uri()).await;
-            let found = post(&with_token(), &server.uri()).await.unwrap();
+            let found = post(&Client::new(Settings::default()).unwrap(), &server.uri())
+                .await
+                .unwrap();
             assert_eq!(found, status);
             assert!(target.received_requests().await.unwrap().is_empty());
         }
@@ -323,22 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_debug_output_shows_no_token() {
-        let settings = Settings {
-            webhook_token: Some(TOKEN.into()),
-            ..Settings::default()
-        };
-        let shown = format!("{settings:?} {:?}", with_token());
-        assert!(!shown.contains(TOKEN), "{shown}");
-    }
-
-    #[test]
-    fn texts_that_fit_into_no_header_are_refused_without_showing_the_token() {
-        let error = Client::new(Settings {
-            webhook_token: Some("hush\n".into()),
-            ..Settings::default()
-        });
-        assert!(!format!("{:?}", error.unwrap_err()).contains("hush"));
+    fn a_user_agent_that_no_header_can_have_is_refused() {
         let error = Client::new(Settings {
             user_agent: Some("a\r\nb".to_owned()),
             ..Settings::default()

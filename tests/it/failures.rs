@@ -5,7 +5,7 @@ use std::net::TcpListener as SilentListener;
 use std::time::Duration;
 
 use clipdraw::cog::HealthStatus;
-use clipdraw::delivery::webhook::Pace;
+use clipdraw::delivery::webhook::WebhookConfig;
 use clipdraw::delivery::{Policy, Timeouts};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -24,15 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ROUNDS: usize = 10;
 
 /// Repeats without waiting, and soon gives up what is told no more.
-const AT_ONCE: Pace = Pace {
-    overtime: Duration::from_millis(10),
+const AT_ONCE: WebhookConfig = WebhookConfig {
+    grace: Duration::from_millis(10),
     ..crate::webhook::AT_ONCE
 };
 
 fn choices() -> Choices {
     Choices {
         queue: 1,
-        pace: AT_ONCE,
+        webhooks: AT_ONCE,
         ..Choices::default()
     }
 }

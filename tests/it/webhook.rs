@@ -10,7 +10,7 @@ use axum::routing::post;
 use axum::serve::Listener;
 use clipdraw::backoff::Backoff;
 use clipdraw::cog::Status;
-use clipdraw::delivery::webhook::{EventFilter, Pace, Sender, Webhook, WebhookEvent};
+use clipdraw::delivery::webhook::{EventFilter, Sender, Webhook, WebhookConfig, WebhookEvent};
 use clipdraw::delivery::{Client, Policy, PrivateAddresses, Settings, Timeouts};
 use clipdraw::inputs::Input;
 use clipdraw::service::{CancelPolicy, Destination, Prediction, Service, Submission};
@@ -25,14 +25,14 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::support::fake_engine::{limits, ready_service};
 
 /// Repeats without waiting, and tells every change.
-pub(crate) const AT_ONCE: Pace = Pace {
+pub(crate) const AT_ONCE: WebhookConfig = WebhookConfig {
     throttle: Duration::ZERO,
-    repeats: Backoff {
+    backoff: Backoff {
         first: Duration::from_millis(1),
         longest: Duration::from_millis(1),
         repeats: 12,
     },
-    overtime: Duration::from_secs(30),
+    grace: Duration::from_secs(30),
     backlog: 1 << 20,
 };
 
@@ -127,10 +127,8 @@ async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
 #[tokio::test]
 async fn a_message_carries_the_headers_that_cog_sends() {
     let server = answering(200, 1).await;
-    let sender = sender(Settings {
-        webhook_token: Some("hush".into()),
-        ..Settings::default()
-    });
+    let sender = sender(Settings::default());
+    let sender = sender.with_token(&"hush".into()).unwrap();
     let mut asked = HeaderMap::new();
     asked.insert("traceparent", "00-0af7-b7ad-01".parse().unwrap());
     asked.insert("tracestate", "a=b".parse().unwrap());

@@ -1,4 +1,4 @@
-//! What a receiver can be told.
+//! The kinds of webhooks.
 
 use serde::Deserialize;
 
@@ -8,16 +8,16 @@ use serde::Deserialize;
 pub enum WebhookEvent {
     /// The drawing has begun.
     Start,
-    /// There are more files.
+    /// There are new files.
     Output,
-    /// There are more log lines.
+    /// There are new log lines.
     Logs,
     /// The status is final.
     Completed,
 }
 
-/// The kinds that a receiver wants to hear of, as in the field `webhook_events_filter`: a JSON
-/// array of names. Without that field it is told everything, with an empty one nothing.
+/// The kinds that a receiver wants, as in the field `webhook_events_filter`: a JSON array of names.
+/// Without that field it gets all kinds, with an empty array none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct EventFilter(Vec<WebhookEvent>);
@@ -40,12 +40,12 @@ impl EventFilter {
         Self(events.to_vec())
     }
 
-    /// Whether the receiver wants to hear of it.
+    /// Whether the receiver wants this kind.
     pub fn wants(&self, event: WebhookEvent) -> bool {
         self.0.contains(&event)
     }
 
-    /// Whether it wants to hear of anything before the end.
+    /// Whether it wants anything before the end.
     pub(super) fn wants_progress(&self) -> bool {
         self.0.iter().any(|event| *event != WebhookEvent::Completed)
     }

@@ -1,17 +1,17 @@
-//! Tells a receiver of the caller's how a prediction goes on: started, new files, new log lines,
-//! completed.
+//! Webhooks: a receiver that the caller chose gets the state of a prediction when it starts, when it
+//! has new files or log lines, and when it is completed.
 //!
-//! One task for each prediction sends one request at a time, so what is told is in order, and
-//! `completed` comes last. It never looks back: what is sent is the newest state when the receiver
-//! is ready for it, states in between are left out, and nothing is queued. A slow or dead receiver
-//! therefore costs neither memory nor drawing time.
+//! One task for each prediction sends one request at a time, so the messages are in order, and
+//! `completed` comes last. A message contains the newest state at the moment when it is sent: states
+//! in between are left out, and nothing is queued. So a slow or dead receiver costs neither memory
+//! nor drawing time.
 
 pub mod event;
-mod mailbox;
+mod deliver;
 mod progress;
 pub mod sender;
 #[cfg(test)]
 mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
-pub use sender::{Pace, Sender, Webhook};
+pub use sender::{Sender, Webhook, WebhookConfig};

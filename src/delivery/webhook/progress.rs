@@ -1,4 +1,4 @@
-//! Follows one prediction and decides what its receiver is told, and when.
+//! Follows one prediction and decides which messages its receiver gets, and when.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::deliver::{Deliverer, Transport};
 use super::event::{EventFilter, WebhookEvent};
-use super::mailbox::{Mailbox, Transport};
 use crate::cog::Status;
 use crate::service::{Prediction, Snapshot};
 
-/// What a receiver is told about.
+/// What a receiver gets messages about.
 pub(super) trait Subject: Send + Sync {
-    /// Everything that is known by now.
+    /// The current state.
     fn snapshot(&self) -> Snapshot;
     /// Whether the status is final.
     fn is_over(&self) -> bool;
@@ -35,30 +35,30 @@ impl Subject for Arc<Prediction> {
     }
 }
 
-/// One receiver and the prediction that it is told about.
+/// One receiver and the prediction that it follows.
 #[derive(Debug)]
 pub(super) struct Follower<S, T> {
     pub(super) subject: S,
-    pub(super) mailbox: Mailbox<T>,
+    pub(super) deliverer: Deliverer<T>,
     pub(super) events: EventFilter,
-    /// The least time from the beginning of one message to that of the next; `completed` does
+    /// The minimum time from the start of one message to the start of the next. `completed` does
     /// not wait for it.
     pub(super) throttle: Duration,
-    /// How long a message may still be on its way when the prediction has ended.
-    pub(super) overtime: Duration,
+    /// How long an attempt may go on after the prediction has ended.
+    pub(super) grace: Duration,
 }
 
-/// What the receiver has been told, or could have been.
+/// What the receiver has been sent, or would have been if it wanted it.
 #[derive(Debug, Default)]
-struct Told {
+struct Sent {
     started: bool,
     files: usize,
     log_bytes: usize,
 }
 
-impl Told {
-    /// What is new in a snapshot, if the receiver wants to hear of it; it counts as told.
-    fn news(&mut self, snapshot: &Snapshot, events: &EventFilter) -> Option<WebhookEvent> {
+impl Sent {
+    /// The message for what is new in a snapshot, if the receiver wants it. It counts as sent.
+    fn next(&mut self, snapshot: &Snapshot, events: &EventFilter) -> Option<WebhookEvent> {
         if snapshot.status == Status::Starting {
             return None;
         }
@@ -68,39 +68,39 @@ impl Told {
                 return Some(WebhookEvent::Start);
             }
         }
-        let news = [
+        let new = [
             (snapshot.output.len() > self.files, WebhookEvent::Output),
             (snapshot.logs.len() > self.log_bytes, WebhookEvent::Logs),
         ];
         self.files = snapshot.output.len();
         self.log_bytes = snapshot.logs.len();
-        news.into_iter()
-            .find(|&(new, event)| new && events.wants(event))
+        new.into_iter()
+            .find(|&(is_new, event)| is_new && events.wants(event))
             .map(|(_, event)| event)
     }
 }
 
 impl<S: Subject, T: Transport> Follower<S, T> {
-    /// Tells the receiver all that it wants to hear, in order. Ends when the prediction has ended
-    /// and the receiver knows it, or cannot be told.
+    /// Sends all messages that the receiver wants, in order. Ends when the prediction has ended and
+    /// `completed` has been delivered or given up.
     pub(super) async fn follow(self) {
         let last = self.progress().await;
         let Self {
             subject,
-            mailbox,
+            deliverer,
             events,
             ..
         } = self;
-        // The message is all that is needed from here on, which may be minutes.
+        // The attempts may take minutes, and need only the message.
         drop(subject);
         if events.wants(WebhookEvent::Completed) {
-            mailbox.insist(WebhookEvent::Completed, last).await;
+            deliverer.retry(WebhookEvent::Completed, last).await;
         }
     }
 
-    /// Tells everything but the end, and returns the final state.
+    /// Sends everything but the end, and returns the final state.
     async fn progress(&self) -> Snapshot {
-        let mut told = Told::default();
+        let mut sent = Sent::default();
         let mut changes = self.subject.changes();
         if !self.events.wants_progress() {
             self.over().await;
@@ -109,12 +109,12 @@ impl<S: Subject, T: Transport> Follower<S, T> {
             changes.borrow_and_update();
             let snapshot = self.subject.snapshot();
             if snapshot.status.is_terminal() {
-                self.catch_up(&mut told, &snapshot).await;
+                self.catch_up(&mut sent, &snapshot).await;
                 return snapshot;
             }
-            if let Some(event) = told.news(&snapshot, &self.events) {
+            if let Some(event) = sent.next(&snapshot, &self.events) {
                 let next = Instant::now() + self.throttle;
-                self.tell(event, snapshot).await;
+                self.send(event, snapshot).await;
                 tokio::select! {
                     () = tokio::time::sleep_until(next) => {}
                     () = self.over() => {}
@@ -126,34 +126,32 @@ impl<S: Subject, T: Transport> Follower<S, T> {
         }
     }
 
-    /// Tells after the end what the receiver has missed: that the drawing has begun, if it was
-    /// over before anybody looked, and the last files and lines, if no message about the end will
-    /// bring them.
-    async fn catch_up(&self, told: &mut Told, last: &Snapshot) {
+    /// Sends after the end what the receiver has missed: the start, if the drawing ended before
+    /// that was sent, and the last files and lines, if no `completed` will contain them.
+    async fn catch_up(&self, sent: &mut Sent, last: &Snapshot) {
         if last.started_at.is_none() {
             return;
         }
         let unfinished = last.clone().before_end();
-        while let Some(event) = told.news(&unfinished, &self.events) {
+        while let Some(event) = sent.next(&unfinished, &self.events) {
             if event == WebhookEvent::Start || !self.events.wants(WebhookEvent::Completed) {
-                self.tell(event, unfinished.clone()).await;
+                self.send(event, unfinished.clone()).await;
             }
         }
     }
 
-    /// Sends a message once; that of the start tells of nothing else, however late it is. One
-    /// that hangs when the prediction ends is dropped after a while: its connection is closed, or
-    /// its stream reset, before `completed` is sent, so the receiver has seen the beginning of
-    /// this message and its breaking off before it sees the last one.
-    async fn tell(&self, event: WebhookEvent, mut snapshot: Snapshot) {
+    /// Sends a message once. `start` contains only the start, however late it is sent. A message
+    /// that is still being sent some time after the end is dropped: its connection is closed, or
+    /// its stream reset, before `completed` is sent, so that the receiver never sees it later.
+    async fn send(&self, event: WebhookEvent, mut snapshot: Snapshot) {
         if event == WebhookEvent::Start {
             snapshot = snapshot.at_start();
         }
         let too_late = async {
             self.over().await;
-            tokio::time::sleep(self.overtime).await;
+            tokio::time::sleep(self.grace).await;
         };
-        self.mailbox.try_once(event, snapshot, too_late).await;
+        self.deliverer.try_once(event, snapshot, too_late).await;
     }
 
     /// Waits for the final status.

@@ -1,4 +1,4 @@
-//! Receivers of webhooks, and the tasks that serve them.
+//! Receivers of webhooks, and the tasks that send to them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use url::Url;
 
+use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::EventFilter;
-use super::mailbox::{Backlog, Mailbox, Transport};
 use super::progress::Follower;
 use crate::backoff::Backoff;
-use crate::delivery::{AddressError, Client, Policy, SendError};
+use crate::delivery::{AddressError, Client, ClientError, Policy, SendError};
 use crate::service::Prediction;
 
 /// The field of a request that names the receiver.
@@ -29,7 +30,7 @@ const TRACE_HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// Who is told about a prediction, and what.
+/// A receiver of webhooks, and the kinds that it wants.
 #[derive(Clone)]
 pub struct Webhook {
     url: Url,
@@ -37,40 +38,42 @@ pub struct Webhook {
     headers: HeaderMap,
 }
 
-/// How often a receiver is told. The default is what Cog does.
+/// How often webhooks are sent and repeated. The default is what Cog does.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// The least time between two messages before the last one.
+pub struct WebhookConfig {
+    /// The minimum time between two messages before `completed`.
     pub throttle: Duration,
     /// The pauses between the attempts to deliver `completed`.
-    pub repeats: Backoff,
-    /// How long an earlier message may hold up `completed`.
-    pub overtime: Duration,
-    /// Bytes of all `completed` messages that wait for their next attempt; one that finds no
-    /// room is given up.
+    pub backoff: Backoff,
+    /// How long an earlier message may delay `completed`.
+    pub grace: Duration,
+    /// The maximum size in bytes of all `completed` messages that wait for their next attempt. One
+    /// for which there is no room is given up.
     pub backlog: usize,
 }
 
-impl Default for Pace {
+impl Default for WebhookConfig {
     fn default() -> Self {
         Self {
             throttle: Duration::from_millis(500),
-            repeats: Backoff {
+            backoff: Backoff {
                 first: Duration::from_millis(200),
                 longest: Duration::from_millis(102_400),
                 repeats: 12,
             },
-            overtime: Duration::from_secs(2),
+            grace: Duration::from_secs(2),
             backlog: 256 << 20,
         }
     }
 }
 
-/// Starts the tasks that tell receivers, and knows when they are done.
+/// Starts the tasks that send webhooks, and waits for their end.
 #[derive(Debug)]
 pub struct Sender {
     client: Arc<Client>,
-    pace: Pace,
+    config: WebhookConfig,
+    /// The value of `Authorization`.
+    authorization: Option<HeaderValue>,
     tasks: TaskTracker,
     stopping: CancellationToken,
     backlog: Backlog,
@@ -114,7 +117,7 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// A receiver, and the client that reaches it.
+/// A receiver, with the client and the headers for it.
 struct Receiver {
     client: Arc<Client>,
     url: Url,
@@ -129,51 +132,73 @@ impl Transport for Receiver {
 
 impl Sender {
     /// Nothing is sent before [`Sender::spawn`].
-    pub fn new(client: Arc<Client>, pace: Pace) -> Self {
+    pub fn new(client: Arc<Client>, config: WebhookConfig) -> Self {
         Self {
             client,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
-            backlog: Backlog::new(pace.backlog),
-            pace,
+            backlog: Backlog::new(config.backlog),
+            config,
+            authorization: None,
         }
     }
 
-    /// Starts to tell a receiver about a prediction. Has to be called within a tokio runtime.
+    /// The same with a bearer token for all receivers whose address has no credentials of its own.
+    ///
+    /// # Errors
+    /// When the token contains characters that a header cannot have.
+    pub fn with_token(self, token: &SecretString) -> Result<Self, ClientError> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| ClientError::Token)?;
+        value.set_sensitive(true);
+        Ok(Self {
+            authorization: Some(value),
+            ..self
+        })
+    }
+
+    /// Starts to send webhooks about a prediction. To be called within a tokio runtime.
     pub fn spawn(&self, prediction: Arc<Prediction>, webhook: Webhook) {
         let follower = Follower {
-            mailbox: Mailbox {
+            deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
-                transport: Receiver {
-                    client: Arc::clone(&self.client),
-                    url: webhook.url,
-                    headers: webhook.headers,
-                },
-                repeats: self.pace.repeats,
+                transport: self.receiver(webhook.url, webhook.headers),
+                backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
                 backlog: self.backlog.clone(),
             },
             subject: prediction,
             events: webhook.events,
-            throttle: self.pace.throttle,
-            overtime: self.pace.overtime,
+            throttle: self.config.throttle,
+            grace: self.config.grace,
         };
         self.tasks.spawn(follower.follow().in_current_span());
     }
 
-    /// How many receivers are being told at this moment.
+    fn receiver(&self, url: Url, mut headers: HeaderMap) -> Receiver {
+        let own_credentials = !url.username().is_empty() || url.password().is_some();
+        if let Some(authorization) = self.authorization.clone().filter(|_| !own_credentials) {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        Receiver {
+            client: Arc::clone(&self.client),
+            url,
+            headers,
+        }
+    }
+
+    /// How many predictions have receivers that have not got everything yet.
     pub fn pending(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Cuts the pauses between attempts to a second: the server wants to stop, and a late attempt
-    /// would be none at all.
-    pub fn hurry(&self) {
+    /// Shortens the pauses between attempts to a second, for the time of a shutdown.
+    pub fn shorten_retries(&self) {
         self.stopping.cancel();
     }
 
-    /// Waits until every receiver has been told the end, or given up. Who wants to stop bounds
-    /// this wait: a receiver that never answers takes half a minute for each attempt.
+    /// Waits until the last message to every receiver is delivered or given up. A receiver that
+    /// never answers takes half a minute for each attempt, so a shutdown limits this wait.
     pub async fn idle(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -182,12 +207,83 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
     use super::*;
+    use crate::delivery::Settings;
+
+    const TOKEN: &str = "hush-hush";
+
+    fn sender() -> Sender {
+        let client = Client::new(Settings::default()).unwrap();
+        Sender::new(Arc::new(client), WebhookConfig::default())
+    }
+
+    fn with_token() -> Sender {
+        sender().with_token(&TOKEN.into()).unwrap()
+    }
+
+    async fn answering(status: u16, location: &str) -> MockServer {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(status).insert_header("location", location))
+            .mount(&server)
+            .await;
+        server
+    }
+
+    async fn authorizations(server: &MockServer) -> Vec<Option<String>> {
+        let requests = server.received_requests().await.unwrap();
+        let sent = requests.iter().map(|one| one.headers.get(AUTHORIZATION));
+        sent.map(|value| Some(value?.to_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    async fn post(sender: &Sender, address: &str) {
+        let receiver = sender.receiver(address.parse().unwrap(), HeaderMap::new());
+        receiver.post("{}".into()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn webhooks_carry_the_token_and_the_address_may_bring_its_own_credentials() {
+        let server = answering(200, "").await;
+        let sender = with_token();
+        post(&sender, &server.uri()).await;
+        let own = server.uri().replace("http://", "http://me:pw@");
+        post(&sender, &own).await;
+        let expected = ["Bearer hush-hush", "Basic bWU6cHc="].map(|one| Some(one.to_owned()));
+        assert_eq!(authorizations(&server).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_token_does_not_follow_a_redirect_to_another_host() {
+        let target = answering(200, "").await;
+        let server = answering(308, &target.uri()).await;
+        post(&with_token(), &server.uri()).await;
+        assert_eq!(authorizations(&target).await, [None]);
+        let requests = target.received_requests().await.unwrap();
+        assert_eq!(requests[0].body, b"{}");
+        assert!(!requests[0].headers.contains_key("referer"));
+    }
+
+    #[test]
+    fn the_debug_output_shows_no_token() {
+        let shown = format!("{:?}", with_token());
+        assert!(!shown.contains(TOKEN), "{shown}");
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_have_is_refused_without_showing_it() {
+        let error = sender().with_token(&"hush\n".into()).unwrap_err();
+        assert!(matches!(error, ClientError::Token));
+        assert!(!format!("{error:?}").contains("hush"));
+    }
 
     #[test]
     fn completed_is_tried_thirteen_times_in_seven_minutes() {
-        let pauses: Vec<_> = Pace::default()
-            .repeats
+        let pauses: Vec<_> = WebhookConfig::default()
+            .backoff
             .pauses()
             .map(|pause| pause.as_millis())
             .collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use clipdraw::cog::HealthStatus;
-use clipdraw::delivery::webhook::{Pace, Sender};
+use clipdraw::delivery::webhook::{Sender, WebhookConfig};
 use clipdraw::delivery::{self, Client, Files, Policy, Timeouts};
 use clipdraw::http::{self, ConnectionTimeouts, RequestLimits, listen};
 use clipdraw::service::{Backends, Destination, Service, worker};
@@ -37,7 +37,7 @@ pub(crate) struct Choices {
     pub(crate) connection_timeouts: ConnectionTimeouts,
     pub(crate) policy: Policy,
     pub(crate) timeouts: Timeouts,
-    pub(crate) pace: Pace,
+    pub(crate) webhooks: WebhookConfig,
     pub(crate) failing_loads: usize,
 }
 
@@ -62,7 +62,7 @@ impl Default for Choices {
             },
             policy: Policy::default(),
             timeouts: Timeouts::default(),
-            pace: Pace::default(),
+            webhooks: WebhookConfig::default(),
             failing_loads: 0,
         }
     }
@@ -131,7 +131,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
     );
     let files = Arc::new(Files::new(Arc::clone(&client)));
     let service = Service::new(service_limits, Backends::in_memory(service_limits, files));
-    let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.pace));
+    let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.webhooks));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
     let dependencies = http::Dependencies {

@@ -85,12 +85,12 @@ async fn a_server_that_wants_to_stop_waits_a_second_between_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_last_message_that_finds_no_room_to_wait_is_given_up() {
-    let pace = Pace {
+    let config = WebhookConfig {
         backlog: 100 * 1024,
-        ..Pace::default()
+        ..WebhookConfig::default()
     };
     for (bytes, attempts) in [(90 * 1024, 13), (110 * 1024, 1)] {
-        let scene = Scene::at_pace(pace, only_completed(), &[Reply::Status(500); 20]);
+        let scene = Scene::configured(config, only_completed(), &[Reply::Status(500); 20]);
         scene
             .drawing
             .change(|state| state.output.push("x".repeat(bytes).into()));

@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::{EventFilter, WebhookEvent};
-use super::mailbox::{Backlog, Mailbox, Transport};
 use super::progress::{Follower, Subject};
-use super::sender::Pace;
+use super::sender::WebhookConfig;
 use crate::cog::Status;
 use crate::delivery::{OutboundError, SendError};
 use crate::service::Snapshot;
@@ -147,10 +147,10 @@ impl Drawing {
 
 impl Scene {
     fn new(events: EventFilter, replies: &[Reply]) -> Self {
-        Self::at_pace(Pace::default(), events, replies)
+        Self::configured(WebhookConfig::default(), events, replies)
     }
 
-    fn at_pace(pace: Pace, events: EventFilter, replies: &[Reply]) -> Self {
+    fn configured(config: WebhookConfig, events: EventFilter, replies: &[Reply]) -> Self {
         let drawing = Arc::new(Drawing::new());
         let receiver = Arc::new(Receiver {
             began: Instant::now(),
@@ -161,16 +161,16 @@ impl Scene {
         let stopping = CancellationToken::new();
         let follower = Follower {
             subject: Arc::clone(&drawing),
-            mailbox: Mailbox {
+            deliverer: Deliverer {
                 transport: Arc::clone(&receiver),
                 prediction_id: "id-1".into(),
-                repeats: pace.repeats,
+                backoff: config.backoff,
                 stopping: stopping.clone(),
-                backlog: Backlog::new(pace.backlog),
+                backlog: Backlog::new(config.backlog),
             },
             events,
-            throttle: pace.throttle,
-            overtime: pace.overtime,
+            throttle: config.throttle,
+            grace: config.grace,
         };
         let task = tokio::spawn(follower.follow());
         Self {

@@ -1,4 +1,4 @@
-//! The way of one message to its receiver: attempts, pauses, and what becomes of it.
+//! The delivery of one message: its attempts, the pauses between them, and the result.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::delivery::SendError;
 use crate::service::Snapshot;
 use crate::telemetry::metric;
 
-/// The longest pause between two attempts once the server wants to stop.
-const HURRIED_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts while the server is shutting down.
+const SHUTDOWN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends one message once.
 pub(super) trait Transport: Send + Sync {
@@ -29,38 +29,39 @@ pub(super) trait Transport: Send + Sync {
 
 /// Sends the messages of one prediction.
 #[derive(Debug)]
-pub(super) struct Mailbox<T> {
+pub(super) struct Deliverer<T> {
     pub(super) transport: T,
     pub(super) prediction_id: Arc<str>,
-    pub(super) repeats: Backoff,
+    pub(super) backoff: Backoff,
+    /// Cancelled when the server is shutting down.
     pub(super) stopping: CancellationToken,
     pub(super) backlog: Backlog,
 }
 
-/// Room for the final messages that wait for a receiver, shared by all predictions: without a
-/// bound, a receiver that stays away for minutes would fill the memory.
+/// Memory for the final messages that wait for their next attempt, shared by all predictions:
+/// without a bound, receivers that are unreachable for minutes would fill it.
 #[derive(Debug, Clone)]
 pub(super) struct Backlog(Arc<Semaphore>);
 
-/// What became of a message.
+/// The result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum Delivery {
     Delivered,
-    /// No answer, or one that may be another next time.
+    /// No answer, or one after which another attempt may succeed.
     Failed(String),
-    /// An answer, or a reason not to ask, that stays.
+    /// An answer, or a reason not to send, after which no attempt can succeed.
     Refused(String),
-    /// The prediction ended meanwhile.
+    /// The prediction ended during the attempt.
     Abandoned,
 }
 
 impl Backlog {
-    /// Room for so many bytes.
+    /// A backlog of at most `bytes`.
     pub(super) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes / Self::UNIT)))
     }
 
-    /// Bytes that are counted as one.
+    /// Bytes for each permit of the semaphore.
     const UNIT: usize = 1024;
 
     fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -69,8 +70,8 @@ impl Backlog {
     }
 }
 
-impl<T: Transport> Mailbox<T> {
-    /// Tries once, and gives up when `too_late` is over.
+impl<T: Transport> Deliverer<T> {
+    /// Tries once, and gives up when `too_late` completes.
     pub(super) async fn try_once(
         &self,
         event: WebhookEvent,
@@ -79,66 +80,66 @@ impl<T: Transport> Mailbox<T> {
     ) {
         let started = Instant::now();
         let json = to_json(snapshot).await;
-        let outcome = tokio::select! {
-            answer = self.transport.post(json) => Outcome::of(answer),
-            () = too_late => Outcome::Abandoned,
+        let delivery = tokio::select! {
+            answer = self.transport.post(json) => Delivery::of(answer),
+            () = too_late => Delivery::Abandoned,
         };
-        self.record(event, started, &outcome);
+        self.record(event, started, &delivery);
     }
 
-    /// Tries until the message is delivered, the receiver refuses it, or the schedule ends.
-    pub(super) async fn insist(&self, event: WebhookEvent, snapshot: Snapshot) {
+    /// Tries until the message is delivered, the receiver refuses it, or the back-off ends.
+    pub(super) async fn retry(&self, event: WebhookEvent, snapshot: Snapshot) {
         let started = Instant::now();
         let json = to_json(snapshot).await;
-        let mut pauses = self.repeats.pauses();
+        let mut pauses = self.backoff.pauses();
         let mut room = None;
-        let outcome = loop {
-            let outcome = Outcome::of(self.transport.post(json.clone()).await);
-            let Outcome::Failed(reason) = &outcome else {
-                break outcome;
+        let delivery = loop {
+            let delivery = Delivery::of(self.transport.post(json.clone()).await);
+            let Delivery::Failed(reason) = &delivery else {
+                break delivery;
             };
             let Some(pause) = pauses.next() else {
-                break outcome;
+                break delivery;
             };
             room = room.or_else(|| self.backlog.room(json.len()));
             if room.is_none() {
                 let full = format!("{reason}, and too many webhooks wait to be repeated");
-                break Outcome::Failed(full);
+                break Delivery::Failed(full);
             }
             debug!(prediction = %self.prediction_id, reason, ?pause, "webhook is repeated");
             self.pause(pause).await;
         };
-        self.record(event, started, &outcome);
+        self.record(event, started, &delivery);
     }
 
     async fn pause(&self, pause: Duration) {
-        let hurried = async {
+        let shortened = async {
             self.stopping.cancelled().await;
-            tokio::time::sleep(HURRIED_PAUSE).await;
+            tokio::time::sleep(SHUTDOWN_PAUSE).await;
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = hurried => {}
+            () = shortened => {}
         }
     }
 
-    fn record(&self, event: WebhookEvent, started: Instant, outcome: &Outcome) {
+    fn record(&self, event: WebhookEvent, started: Instant, delivery: &Delivery) {
         let name = event.as_str();
-        let label = match outcome {
-            Outcome::Delivered => "delivered",
-            Outcome::Failed(_) => "failed",
-            Outcome::Refused(_) => "refused",
-            Outcome::Abandoned => "abandoned",
+        let label = match delivery {
+            Delivery::Delivered => "delivered",
+            Delivery::Failed(_) => "failed",
+            Delivery::Refused(_) => "refused",
+            Delivery::Abandoned => "abandoned",
         };
         counter!(metric::WEBHOOKS, "event" => name, "outcome" => label).increment(1);
         histogram!(metric::WEBHOOK_DURATION, "event" => name).record(started.elapsed());
         let prediction = &self.prediction_id;
-        match outcome {
-            Outcome::Delivered => debug!(%prediction, event = name, "webhook delivered"),
-            Outcome::Abandoned => debug!(%prediction, event = name, "webhook abandoned"),
-            Outcome::Failed(reason) | Outcome::Refused(reason) => {
-                // What went missing on the way is made good by the next message; only the last
-                // one has none after it.
+        match delivery {
+            Delivery::Delivered => debug!(%prediction, event = name, "webhook delivered"),
+            Delivery::Abandoned => debug!(%prediction, event = name, "webhook abandoned"),
+            Delivery::Failed(reason) | Delivery::Refused(reason) => {
+                // The next message contains what was lost with this one. Only the last has no next
+                // one.
                 if event == WebhookEvent::Completed {
                     warn!(%prediction, event = name, reason, "webhook not delivered");
                 } else {
@@ -149,7 +150,7 @@ impl<T: Transport> Mailbox<T> {
     }
 }
 
-impl Outcome {
+impl Delivery {
     fn of(answer: Result<StatusCode, SendError>) -> Self {
         match answer {
             Ok(status) if status.is_success() => Self::Delivered,
@@ -161,19 +162,19 @@ impl Outcome {
     }
 }
 
-/// The answers after which Cog tries again.
+/// The status codes after which Cog tries again.
 fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
-/// A state as JSON; it may be megabytes, which must not hold up other tasks.
+/// A state as JSON. It may have megabytes, which must not block other tasks.
 async fn to_json(snapshot: Snapshot) -> Bytes {
     let encoding = tokio::task::spawn_blocking(move || serde_json::to_vec(&snapshot));
     match encoding.await {
         Ok(json) => json
             .expect("texts and numbers can be written as JSON")
             .into(),
-        // Only a runtime that is being torn down drops the work; nobody waits for it then.
+        // Only a runtime that shuts down drops the work, and with it this task.
         Err(_) => std::future::pending().await,
     }
 }
