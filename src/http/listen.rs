@@ -4,8 +4,7 @@
 //! between requests, where it cannot be told apart from the idle time of a keep-alive connection.
 //! Nothing in either notices a client that stops reading its response. This loop tracks both sides
 //! of every connection, so that a drawing may take minutes while a slow head, an idle connection
-//! and a stalled response each have a limit. It also drains rejected bodies before it responds,
-//! and closes the listener before it waits for the last requests.
+//! and a stalled response each have a limit. It also drains rejected bodies before it responds.
 
 use std::convert::Infallible;
 use std::io;

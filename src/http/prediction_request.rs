@@ -238,7 +238,7 @@ mod tests {
         let body = r#"{"id":"a"}"#;
         for fine in [
             "application/json",
-            "AppState/JSON; charset=utf-8",
+            "Application/JSON; charset=utf-8",
             "application/vnd.x+json",
         ] {
             assert_eq!(

@@ -231,7 +231,7 @@ fn what_cannot_work_here_is_refused_before_anything_is_loaded() {
     let cases: [(&[&str], &str); 5] = [
         (
             &["--host", "127.0.0.1", "--port", &port],
-            "choose another place with --port",
+            "choose another address with --port",
         ),
         (
             &["--log-filter", "clipdraw=loud"],
