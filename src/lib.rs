@@ -1,7 +1,43 @@
 //! Turns a prompt into a vector drawing: strokes on a canvas are moved by gradient descent through
 //! a CLIP model until CLIP reads the prompt in the picture (CLIPDraw, Frans et al. 2021).
 //!
-//! Map of the house: a module may use only the modules listed above it.
+//! ```
+//! use clipdraw::clip::{Clip, WeightsSource};
+//! use clipdraw::draw::Spec;
+//! use clipdraw::tch::{Device, Kind};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float)?;
+//! let spec = Spec { steps: 2, strokes: 16, ..Spec::prompt("a red fox") };
+//! let drawing = clipdraw::draw(&clip, &spec)?;
+//! assert!(drawing.to_svg().starts_with("<svg"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The defaults of [`draw::Spec`] are those of the command: 256 strokes and 600 steps, which take some
+//! seconds with the embedded model. `examples/` shows how to watch the losses and the frames.
+//!
+//! # What is where
+//!
+//! - [`clip`]: a CLIP model from a weight file, or the small one that is part of the program.
+//! - [`draw`]: the plan of a drawing, its objective, and the step that moves several drawings at once.
+//! - [`render`]: strokes to views and back to a gradient; [`render::cpu::raster`] is the rasterizer.
+//! - [`scene`] and [`output`]: plain strokes, and what they are written as.
+//! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
+//!
+//! A module uses only the modules listed above it. `docs/architecture.md` explains the whole, follows one
+//! request and one step, and says which files to touch for a change.
+//!
+//! # Limits
+//!
+//! - A [`clip::Clip`] can move to another thread but not be shared between threads.
+//! - The same seed gives the same bytes on one kind of processor, precision and model.
+//! - libtorch 2.11 is needed at build time and at run time; [`tch`] is re-exported in the matching version.
+//!
+//! # Features
+//!
+//! - `otel`: exports traces to an OpenTelemetry collector.
 
 pub mod errors;
 pub mod backoff;
@@ -22,3 +58,6 @@ pub mod service;
 pub mod delivery;
 pub mod http;
 pub mod command;
+
+pub use output::{FinishedDrawing, draw};
+pub use tch;

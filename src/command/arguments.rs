@@ -44,26 +44,26 @@ pub enum Command {
 /// `clipdraw predict`.
 #[derive(Debug, Args)]
 pub struct PredictArguments {
-    /// An input; `name=@path` takes the text of a file. Can be given several times.
+    /// An input; `name=@path` reads its value from a file. Can be given several times.
     #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
     pub inputs: Vec<String>,
-    /// Inputs as a JSON object, from a file or from standard input (-); `-i` wins over it.
+    /// Inputs as a JSON object, from a file or from standard input (-); `-i` overrides it.
     #[arg(long, value_name = "FILE|-")]
     pub json: Option<String>,
-    /// Where to write the drawing; .svg or .png decides the format, - is standard output.
+    /// Where to write the drawing; the extension .svg or .png selects the format, - means standard output.
     /// Default: drawing.svg, or drawing.png with `output_format=png`.
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// A folder for every intermediate frame.
+    /// Folder for the intermediate frames.
     #[arg(long, value_name = "DIR")]
     pub frames: Option<PathBuf>,
-    /// Pixels of a PNG for one of the canvas.
+    /// Size of a PNG in pixels per pixel of the canvas.
     #[arg(long, default_value_t = 1.0, value_name = "SCALE")]
     pub png_scale: f32,
     /// Show nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Where and how to compute.
+    /// Device, precision, weights and threads.
     #[command(flatten)]
     pub compute: ComputeArguments,
 }

@@ -15,10 +15,10 @@ pub struct ComputeArguments {
     /// Precision of CLIP: auto, fp32, bf16 or fp16.
     #[arg(long, default_value = "auto")]
     pub precision: Precision,
-    /// Which CLIP weights.
+    /// The CLIP weights.
     #[command(flatten)]
     pub weights: WeightsChoice,
-    /// Threads to compute with; default: one for each core. Changes the speed, not the drawing.
+    /// Number of threads. Default: one per core. It changes the speed, not the drawing.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 }

@@ -8,7 +8,9 @@ use tch::Device;
 
 use super::error::{DrawError, Quantity};
 use super::losses::Losses;
-use super::objective::{EncodedPrompt, Objective, StrokeOutcome, Target, TermContext, ViewOutcome};
+use super::objective::{
+    EncodedPrompt, Objective, StrokeOutcome, Target, Term, TermContext, ViewOutcome,
+};
 use super::optimizer::{Optimizer, Rates, clamp};
 use super::preset::Preset;
 use super::prompt::WeightedPrompt;
@@ -76,13 +78,13 @@ impl Drawing {
             clip,
             prompts: &prompts,
             target: &target,
-            spec: &spec.objective,
             preset: &preset,
         };
-        let objective = Objective::new(&context).map_err(|cause| DrawError::Clip {
-            step: 0,
-            cause: Arc::new(cause),
-        })?;
+        let objective =
+            Objective::new(&spec.objective, &context).map_err(|cause| DrawError::Clip {
+                step: 0,
+                cause: Arc::new(cause),
+            })?;
         let mut strokes = strokes_in_style(&spec.canvas, spec.strokes, spec.seed, &preset.start);
         clamp(&mut strokes, spec.half_width_limits());
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
@@ -97,6 +99,11 @@ impl Drawing {
             last_losses: Losses::default(),
             spec,
         })
+    }
+
+    /// Adds a term to the objective. It is reported after the others and acts from the next step on.
+    pub fn add_term(&mut self, term: Box<dyn Term>) {
+        self.objective.add(term);
     }
 
     /// The plan that this drawing follows.

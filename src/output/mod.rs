@@ -4,7 +4,9 @@
 pub mod format;
 pub mod document;
 pub mod log_lines;
+mod finished;
 
 pub use document::{Document, Provenance};
+pub use finished::{FinishedDrawing, draw};
 pub use format::{EncodeError, Metadata, OutputFormat, png_size, svg_to_png, write_svg};
 pub use log_lines::{loss_line, opening_line, step_line};

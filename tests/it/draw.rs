@@ -1,11 +1,12 @@
 //! The optimisation as a whole, with the embedded model.
 
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
+use clipdraw::draw::objective::{Term, ViewEmbeddings};
 use clipdraw::draw::{
     CenterConstraint, DrawError, Drawing, Frame, Losses, Spec, WeightedPrompt, step,
 };
-use clipdraw::scene::{Canvas, Strokes};
-use tch::{Device, Kind};
+use clipdraw::scene::{Canvas, StrokeGradient, Strokes};
+use tch::{Device, Kind, TchError, Tensor};
 
 fn embedded() -> Clip {
     Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float).unwrap()
@@ -312,4 +313,51 @@ fn half_precision_bears_every_weight_that_is_allowed() {
         .filter(|(a, b)| (*a - *b).abs() < 0.05)
         .count();
     assert!(close * 100 > light.len() * 95, "{close} of {}", light.len());
+}
+
+/// A term on views and strokes at once: views should be unlike the prompt, strokes thin.
+#[derive(Debug, Clone)]
+struct Contrary;
+
+impl Term for Contrary {
+    fn name(&self) -> &'static str {
+        "contrary"
+    }
+
+    fn share(&self) -> Box<dyn Term> {
+        Box::new(self.clone())
+    }
+
+    fn on_views(&self, views: &ViewEmbeddings<'_>) -> Result<Option<Tensor>, TchError> {
+        Ok(Some(views.alignment.f_mul_scalar(-2.0)?))
+    }
+
+    fn on_strokes(&self, strokes: &Strokes, _: &Canvas, gradient: &mut StrokeGradient) -> f64 {
+        for half_width in &mut gradient.half_widths {
+            *half_width += 1.0;
+        }
+        strokes.half_widths.iter().copied().map(f64::from).sum()
+    }
+}
+
+#[test]
+fn a_term_of_ones_own_is_reported_and_reaches_views_and_strokes() {
+    let clip = embedded();
+    let mut spec = dense(spec(&[("a house", 1.0)], 40));
+    spec.stroke_widths = [1.0, 100.0];
+    let mut drawing = Drawing::start(&clip, spec.clone()).unwrap();
+    drawing.add_term(Box::new(Contrary));
+    let last = loop {
+        let progress = step(&clip, &mut [&mut drawing]).remove(0).unwrap();
+        if let Some(frame) = progress.frame.filter(|_| progress.finished) {
+            break frame;
+        }
+    };
+    let names: Vec<_> = last.losses.terms().iter().map(|term| term.name).collect();
+    assert_eq!(names, ["clip", "contrast", "centre", "contrary"]);
+    let alone = draw(&clip, spec).pop().unwrap();
+    let [with, without] = [&last, &alone].map(|frame| similarities(&frame.losses)[0]);
+    assert!(with < without - 0.1, "{with} {without}");
+    let width = |frame: &Frame| frame.strokes.half_widths.iter().sum::<f32>();
+    assert!(width(&last) < width(&alone));
 }

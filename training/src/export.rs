@@ -159,7 +159,7 @@ mod tests {
     use std::path::Path;
     use tch::Device;
 
-    const FIXTURE: &str = "tests/it/fixtures/tiny_vit.safetensors";
+    const FIXTURE: &str = "../tests/it/fixtures/tiny_vit.safetensors";
 
     /// The tiny model's image tower.
     fn image() -> ImageTower {

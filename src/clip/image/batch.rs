@@ -17,7 +17,7 @@ use std::ops::Range;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, TchError, Tensor};
 
-use super::{Encoded, ImageEncoder, VIEWS_PER_TOWER};
+use super::encoder::{Encoded, ImageEncoder, VIEWS_PER_TOWER};
 use crate::clip::error::ClipError;
 use crate::compute::library;
 

@@ -1,7 +1,7 @@
 //! The center constraint: a penalty that grows with the distance of stroke points from a center
 //! and is zero inside a radius (evilstreak/clipdraw, `predict.py`).
 
-use super::term::{Term, TermContext};
+use super::term::Term;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The penalty on stroke points that lie far from a center.
@@ -36,10 +36,8 @@ pub(super) struct Center {
 }
 
 impl Center {
-    pub(super) fn new(context: &TermContext<'_>) -> Self {
-        Self {
-            constraint: context.spec.center,
-        }
+    pub(super) fn new(constraint: CenterConstraint) -> Self {
+        Self { constraint }
     }
 }
 

@@ -39,11 +39,11 @@ impl Default for ObjectiveSpec {
 }
 
 /// All terms, in the order in which they are reported.
-fn terms(context: &TermContext<'_>) -> Result<Vec<Box<dyn Term>>, ClipError> {
+fn terms(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Vec<Box<dyn Term>>, ClipError> {
     Ok(vec![
-        Box::new(Prompts::new(context)),
+        Box::new(Prompts::new(context, spec.clip_weight)),
         Box::new(Contrastive::new(context)?),
-        Box::new(Center::new(context)),
+        Box::new(Center::new(spec.center)),
     ])
 }
 
@@ -86,11 +86,16 @@ impl Clone for Objective {
 
 impl Objective {
     /// The terms of a drawing.
-    pub(super) fn new(context: &TermContext<'_>) -> Result<Self, ClipError> {
+    pub(super) fn new(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Self, ClipError> {
         Ok(Self {
-            terms: terms(context)?,
+            terms: terms(spec, context)?,
             target: context.target.share(),
         })
+    }
+
+    /// Adds a term after the others.
+    pub(super) fn add(&mut self, term: Box<dyn Term>) {
+        self.terms.push(term);
     }
 
     /// What the gradient on views that comes from CLIP still has to be multiplied by.

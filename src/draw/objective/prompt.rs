@@ -14,10 +14,10 @@ pub(super) struct Prompts {
 }
 
 impl Prompts {
-    pub(super) fn new(context: &TermContext<'_>) -> Self {
+    pub(super) fn new(context: &TermContext<'_>, clip_weight: f64) -> Self {
         Self {
             prompts: context.prompts.to_vec(),
-            clip_weight: context.spec.clip_weight,
+            clip_weight,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use tch::{TchError, Tensor};
 
-use super::ObjectiveSpec;
 use crate::clip::Clip;
 use crate::draw::WeightedPrompt;
 use crate::draw::losses::PromptLoss;
@@ -133,8 +132,6 @@ pub struct TermContext<'a> {
     pub prompts: &'a [EncodedPrompt],
     /// Where they pull.
     pub target: &'a Target,
-    /// The settings of the request.
-    pub spec: &'a ObjectiveSpec,
     /// What depends on the model.
     pub preset: &'a Preset,
 }

@@ -1,0 +1,205 @@
+//! Towers, normalization, and the way back through them.
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::efficient_net::EfficientNet;
+use super::resnet::ResNet;
+use super::vit::VisionTransformer;
+use crate::clip::checkpoint::detect::tower_branch;
+use crate::clip::checkpoint::weights::{Frozen, Weights};
+use crate::clip::config::{ClipConfig, ImageConfig};
+use crate::clip::error::ClipError;
+
+/// Half precision has too little range for the small gradients of the lower layers, so the loss is
+/// multiplied by this power of two before the backward pass and the gradient divided after it, which
+/// changes no digit.
+const HALF_PRECISION_SCALE: f64 = 256.0;
+
+/// Views that one tower encodes before the next one takes over. On the processor they share one thread,
+/// so the number may not depend on the machine, or the bytes would.
+pub(super) const VIEWS_PER_TOWER: usize = 2;
+
+/// Encoded views, together with the graph that a gradient goes back through.
+#[derive(Debug)]
+pub struct Encoded {
+    views: Tensor,
+    embeddings: Tensor,
+    gradient_scale: f64,
+}
+
+impl Encoded {
+    /// The unit vectors of the views, `[N, E]`, 32-bit, on the model's device, without gradient.
+    pub fn embeddings(&self) -> Tensor {
+        self.embeddings.detach()
+    }
+
+    /// The gradient of a loss with respect to the views, `[N, 3, R, R]`, from its gradient with respect
+    /// to their embeddings, `[N, E]`, 32-bit (a vector-Jacobian product).
+    ///
+    /// # Errors
+    /// When the gradient has another shape than the embeddings, or libtorch fails.
+    pub fn pull_back(self, gradient: &Tensor) -> Result<Tensor, ClipError> {
+        let (found, expected) = (gradient.size(), self.embeddings.size());
+        if found != expected {
+            return Err(ClipError::WrongGradient { found, expected });
+        }
+        self.backward(gradient)
+            .map_err(ClipError::while_doing("pulling a gradient back to views"))
+    }
+
+    fn backward(&self, gradient: &Tensor) -> Result<Tensor, TchError> {
+        // The derivative of this sum by the embeddings is `gradient` itself.
+        let total = self
+            .embeddings
+            .f_mul(gradient)?
+            .f_sum(None)?
+            .f_mul_scalar(self.gradient_scale)?;
+        let gradients = Tensor::f_run_backward(&[total], &[&self.views], false, false)?;
+        gradients[0].f_mul_scalar(1.0 / self.gradient_scale)
+    }
+}
+
+/// The image towers with the normalization before them; clones share their weights.
+#[derive(Debug, Clone)]
+pub(crate) struct ImageEncoder {
+    towers: Vec<ImageTower>,
+    mean: Frozen,
+    std: Frozen,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum ImageTower {
+    Transformer(VisionTransformer),
+    ResNet(ResNet),
+    EfficientNet(EfficientNet),
+}
+
+impl ImageTower {
+    fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
+        Ok(match config.image {
+            ImageConfig::Transformer(size) => {
+                Self::Transformer(VisionTransformer::new(weights, size, config)?)
+            }
+            ImageConfig::ResNet(size) => Self::ResNet(ResNet::new(weights, size, config)?),
+            ImageConfig::EfficientNet(size) => {
+                Self::EfficientNet(EfficientNet::new(weights, size, config)?)
+            }
+        })
+    }
+
+    /// Normalised pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Transformer(tower) => tower.forward(pictures),
+            Self::ResNet(tower) => tower.forward(pictures),
+            Self::EfficientNet(tower) => tower.forward(pictures),
+        }
+    }
+}
+
+impl ImageEncoder {
+    /// Reads `visual`, and what further towers there are.
+    pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
+        let towers = (0..config.towers)
+            .map(|tower| ImageTower::new(&weights.at(tower_branch(tower)), config));
+        let towers = towers.collect::<Result<_, _>>()?;
+        let channels = |values: [f32; 3]| {
+            weights
+                .in_fp32()
+                .place(&Tensor::from_slice(&values).reshape([1, 3, 1, 1]))
+        };
+        let (mean, std) = (channels(config.mean)?, channels(config.std)?);
+        Ok(Self {
+            towers,
+            mean,
+            std,
+            kind: weights.kind(),
+        })
+    }
+
+    /// Views `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient. The first
+    /// tower encodes the first two views, the next one the next two, and so on.
+    pub(crate) fn forward(&self, views: &Tensor) -> Result<Tensor, TchError> {
+        self.forward_by(&self.towers_of(0, views.size()[0] as usize), views)
+    }
+
+    /// An encoder with one tower alone: that of number `tower` modulo their number.
+    pub(super) fn single_tower(&self, tower: usize) -> Self {
+        Self {
+            towers: vec![self.towers[tower % self.towers.len()].clone()],
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            ..*self
+        }
+    }
+
+    /// The tower of each of `count` views, the first of which goes to tower `first` modulo their number.
+    pub(super) fn towers_of(&self, first: usize, count: usize) -> Vec<usize> {
+        let tower = |view: usize| (first + view / VIEWS_PER_TOWER) % self.towers.len();
+        (0..count).map(tower).collect()
+    }
+
+    /// Encodes views, each with the tower of its number in `towers`, and keeps the graph.
+    pub(super) fn encode(&self, towers: &[usize], views: &Tensor) -> Result<Encoded, TchError> {
+        let views = views
+            .f_to_device(self.mean.device())?
+            .f_detach()?
+            .f_set_requires_grad(true)?;
+        let embeddings = self.forward_by(towers, &views)?;
+        let gradient_scale = if self.kind == Kind::Half {
+            HALF_PRECISION_SCALE
+        } else {
+            1.0
+        };
+        Ok(Encoded {
+            views,
+            embeddings,
+            gradient_scale,
+        })
+    }
+
+    fn forward_by(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
+        let views = views.f_to_device(self.mean.device())?;
+        let normalized = views.f_sub(&self.mean)?.f_div(&self.std)?;
+        let embeddings = match towers {
+            [tower, others @ ..] if others.iter().all(|other| other == tower) => {
+                self.towers[*tower].forward(&normalized)?
+            }
+            _ => self.forward_by_several(towers, &normalized)?,
+        };
+        unit(&embeddings.f_to_kind(Kind::Float)?)
+    }
+
+    /// Lets each tower encode all views that are its own at once, and puts the embeddings in order.
+    fn forward_by_several(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
+        let mut order = Vec::new();
+        let mut parts = Vec::new();
+        for (number, tower) in self.towers.iter().enumerate() {
+            let own: Vec<i64> = (0..)
+                .zip(towers)
+                .filter(|(_, tower)| **tower == number)
+                .map(|(view, _)| view)
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            let indices = Tensor::f_from_slice(&own)?.f_to_device(views.device())?;
+            parts.push(tower.forward(&views.f_index_select(0, &indices)?)?);
+            order.extend(own);
+        }
+        let indices = Tensor::f_from_slice(&order)?.f_argsort(0, false)?;
+        Tensor::f_cat(&parts, 0)?.f_index_select(0, &indices.f_to_device(views.device())?)
+    }
+
+    /// The device that holds the weights.
+    pub(super) fn device(&self) -> Device {
+        self.mean.device()
+    }
+}
+
+/// The same directions with length one.
+pub(crate) fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
+    let squares = vectors.f_mul(vectors)?.f_sum_dim_intlist(-1, true, None)?;
+    vectors.f_div(&squares.f_sqrt()?)
+}

@@ -1,0 +1,72 @@
+//! A drawing from start to end, for those who use this crate as a library.
+
+use serde_json::json;
+
+use super::format::{EncodeError, Metadata, svg_to_png, write_svg};
+use crate::clip::Clip;
+use crate::draw::{DrawError, Drawing, Frame, Spec, step};
+use crate::scene::Canvas;
+
+/// Draws a plan to its end. To see the frames on the way, use [`Drawing`] and [`step`].
+///
+/// # Errors
+/// When a prompt has more tokens than the model reads, CLIP or the renderer fails, or a number is not
+/// finite.
+pub fn draw(clip: &Clip, spec: &Spec) -> Result<FinishedDrawing, DrawError> {
+    let mut drawing = Drawing::start(clip, spec.clone())?;
+    loop {
+        for result in step(clip, &mut [&mut drawing]) {
+            if result?.finished {
+                return Ok(FinishedDrawing::new(clip, spec, drawing.frame()));
+            }
+        }
+    }
+}
+
+/// A finished drawing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedDrawing {
+    /// The strokes and their losses.
+    pub frame: Frame,
+    /// What they are drawn on.
+    pub canvas: Canvas,
+    metadata: Metadata,
+}
+
+impl FinishedDrawing {
+    fn new(clip: &Clip, spec: &Spec, frame: Frame) -> Self {
+        let prompts: Vec<_> = spec
+            .prompts
+            .iter()
+            .map(|prompt| prompt.text.as_str())
+            .collect();
+        let provenance = json!({
+            "program": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "model": clip.name(),
+            "seed": spec.seed,
+            "step": frame.step,
+        });
+        Self {
+            metadata: Metadata {
+                title: prompts.join(" | "),
+                provenance: provenance.to_string(),
+            },
+            canvas: spec.canvas,
+            frame,
+        }
+    }
+
+    /// The drawing as an SVG document.
+    pub fn to_svg(&self) -> String {
+        write_svg(&self.frame.strokes, &self.canvas, &self.metadata)
+    }
+
+    /// The drawing as a PNG, `scale` pixels for one of the canvas.
+    ///
+    /// # Errors
+    /// When a side would have no pixel or too many.
+    pub fn to_png(&self, scale: f32) -> Result<Vec<u8>, EncodeError> {
+        svg_to_png(&self.to_svg(), scale)
+    }
+}

@@ -1,0 +1,70 @@
+//! What a renderer is.
+
+use std::fmt;
+
+use tch::{TchError, Tensor};
+
+use super::view::ViewTransform;
+use crate::scene::{Canvas, StrokeGradient, Strokes};
+
+/// One drawing as it is rendered in one step.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The strokes in painter's order.
+    pub strokes: &'a Strokes,
+    /// What they are painted over.
+    pub canvas: &'a Canvas,
+    /// The views that are taken of the picture, at least one.
+    pub views: &'a [ViewTransform],
+}
+
+/// Strokes to views and back: paints each scene and resamples its picture into its views.
+///
+/// The same scenes give the same bytes on the same device, and each scene gives the same bytes whatever
+/// is rendered together with it.
+pub trait Renderer: fmt::Debug {
+    /// Renders all views of all scenes, each view a square of `image_size` pixels.
+    ///
+    /// # Errors
+    /// When the device fails, for example because it has no memory left.
+    fn forward(
+        &self,
+        scenes: &[Scene<'_>],
+        image_size: usize,
+    ) -> Result<Box<dyn Rendered>, RenderError>;
+}
+
+/// Rendered views, together with what the way back needs.
+pub trait Rendered {
+    /// All views, `[N, 3, R, R]`, 32-bit sRGB values from 0 to 1, in the order of the scenes. They lie on
+    /// the renderer's device.
+    fn views(&self) -> &Tensor;
+
+    /// The gradient of a loss with respect to the strokes of each scene, from its gradient with respect
+    /// to the views (`[N, 3, R, R]`, 32-bit, on any device).
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn backward(&self, view_gradient: &Tensor) -> Result<Vec<StrokeGradient>, RenderError>;
+}
+
+/// Why strokes could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// libtorch failed, most often because the device has no memory left.
+    #[error("libtorch failed while {doing}")]
+    Torch {
+        /// What was being done.
+        doing: &'static str,
+        /// What libtorch said.
+        #[source]
+        cause: TchError,
+    },
+}
+
+impl RenderError {
+    /// Wraps libtorch's error with what was being done, for use in `map_err`.
+    pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(TchError) -> Self {
+        move |cause| Self::Torch { doing, cause }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a queue is.
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::service::job::Job;
+
+/// Jobs that wait for a worker, first in, first out.
+///
+/// Workers of other processes may share a queue. Every job that was pushed is either removed
+/// before it is leased, or leased and then completed.
+#[async_trait]
+pub trait Queue: fmt::Debug + Send + Sync {
+    /// Adds a job at the end.
+    ///
+    /// # Errors
+    /// When there is no room, the queue is closed, or it cannot be reached. The job is not in the
+    /// queue then.
+    async fn push(&self, job: Job) -> Result<(), PushError>;
+
+    /// Takes the next job, and waits until there is one; nothing once the queue is closed and
+    /// empty.
+    async fn lease(&self) -> Option<Lease>;
+
+    /// Takes the next job if there is one.
+    async fn try_lease(&self) -> Option<Lease>;
+
+    /// Removes a job that waits; false if no such job waits, as when it is leased. The time of its
+    /// creation distinguishes it from a later job with the same id.
+    async fn remove(&self, id: &str, created_at: Timestamp) -> bool;
+
+    /// Gives up a lease because the job has come to its end. That frees its slot.
+    async fn complete(&self, lease: Lease);
+
+    /// How many jobs are running and waiting.
+    async fn depth(&self) -> Depth;
+
+    /// Accepts no further jobs. Those that wait are still leased.
+    async fn close(&self);
+}
+
+/// A job that belongs to one worker until it is completed.
+#[derive(Debug)]
+pub struct Lease {
+    /// The job.
+    pub job: Job,
+    /// How often the job has been leased, this time included: 1 unless an earlier worker lost it.
+    pub attempt: u32,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Jobs that are leased: they are drawn, or their files are being stored.
+    pub running: usize,
+    /// Jobs that wait for a slot.
+    pub waiting: usize,
+}
+
+impl Depth {
+    /// All jobs that are accepted and unfinished.
+    pub fn total(self) -> usize {
+        self.running + self.waiting
+    }
+}
+
+/// Why a job could not be added to a queue.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// As many jobs are running and waiting as there may be.
+    #[error("the queue is full")]
+    Full,
+    /// The queue accepts no further jobs.
+    #[error("the queue is closed")]
+    Closed,
+    /// The queue cannot be reached, or cannot write.
+    #[error("the queue does not work")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
