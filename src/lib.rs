@@ -21,7 +21,7 @@
 //! # What is where
 //!
 //! - [`clip`]: a CLIP model from a weight file, or the small one that is part of the program.
-//! - [`draw`]: the plan of a drawing, its objective, and the step that moves several drawings at once.
+//! - [`mod@draw`]: the plan of a drawing, its objective, and the step that moves several drawings at once.
 //! - [`render`]: strokes to views and back to a gradient; [`render::cpu::raster`] is the rasterizer.
 //! - [`scene`] and [`output`]: plain strokes, and what they are written as.
 //! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.

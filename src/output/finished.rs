@@ -7,7 +7,7 @@ use crate::clip::Clip;
 use crate::draw::{DrawError, Drawing, Frame, Spec, step};
 use crate::scene::Canvas;
 
-/// Draws a plan to its end. To see the frames on the way, use [`Drawing`] and [`step`].
+/// Draws a plan to its end. To see the frames on the way, use [`Drawing`] and [`step()`].
 ///
 /// # Errors
 /// When a prompt has more tokens than the model reads, CLIP or the renderer fails, or a number is not

@@ -21,7 +21,7 @@ pub trait Engine {
     /// When its prompts cannot be encoded.
     fn start(&self, spec: &Spec) -> Result<Self::Drawing, DrawError>;
 
-    /// Moves every drawing by one step; see [`step`].
+    /// Moves every drawing by one step; see [`step()`].
     fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Progress, DrawError>>;
 
     /// Checks whether it still works, after it has failed.

@@ -1,7 +1,7 @@
 //! What is minimized: a sum of terms, each in a file of its own.
 //!
 //! A term looks at the embeddings of the views, at the strokes, or at both ([`Term`]). To add one, write its
-//! file, and add its settings to [`ObjectiveSpec`] and a line to [`terms`].
+//! file, and add its settings to [`ObjectiveSpec`] and a line to the function `terms`.
 
 mod term;
 mod prompt;
