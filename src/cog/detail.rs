@@ -117,6 +117,7 @@ mod tests {
             json!(["body", "webhook"])
         );
     }
+
     #[test]
     fn a_rule_beyond_the_schema_has_the_same_words_on_the_command_line_and_over_http() {
         for raw in [

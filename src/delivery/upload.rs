@@ -1,4 +1,5 @@
-//! Output files go to a place that the operator or the caller names, instead of into the answer.
+//! Uploads output files to the address that the operator or the caller gave. The response then holds
+//! their URLs instead of their contents.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::telemetry::metric;
 /// The header that tells the receiver which prediction a file belongs to (Cog 0.23).
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
-/// Four attempts; a drawing must not fail for a hiccup, and must not wait for a dead server.
+/// Four attempts; a brief fault must not fail a drawing, and a dead server must not delay it for long.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(2),
@@ -100,7 +101,7 @@ impl Uploader {
     /// repeated for a minute at most.
     ///
     /// # Errors
-    /// When the last attempt failed too, or the failure is none that passes.
+    /// When the last attempt failed too, or when the failure is not temporary.
     pub async fn put(
         &self,
         prediction_id: &str,

@@ -1,7 +1,7 @@
 //! Accepts connections, serves HTTP/1.1 and HTTP/2 on them, and closes them.
 //!
 //! `axum::serve` is not enough here. It sets no timeouts, and hyper's own header timeout also runs
-//! between requests, where it cannot be told apart from the idle time of a keep-alive connection.
+//! between requests, where it cannot be distinguished from the idle time of a keep-alive connection.
 //! Nothing in either notices a client that stops reading its response. This loop tracks both sides
 //! of every connection, so that a drawing may take minutes while a slow head, an idle connection
 //! and a stalled response each have a limit. It also drains rejected bodies before it responds.

@@ -72,7 +72,7 @@ impl Stage {
         request
     }
 
-    /// Waits until nothing is under way, draws once more, and looks at what the receiver was told.
+    /// Waits until nothing is under way, draws once more, and checks the webhooks that the receiver got.
     async fn settle(&mut self, told: &[&str]) {
         let site = &self.site;
         eventually("the slots are free", async || {
@@ -80,7 +80,10 @@ impl Stage {
             health.status == HealthStatus::Ready && (health.running, health.waiting) == (0, 0)
         })
         .await;
-        eventually("receivers are told", async || site.webhooks.pending() == 0).await;
+        eventually("every webhook is delivered", async || {
+            site.webhooks.pending() == 0
+        })
+        .await;
         assert_eq!(
             site.post(&small("a cat")).await.json()["status"],
             "succeeded"
