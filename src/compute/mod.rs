@@ -5,6 +5,8 @@
 pub mod library;
 pub mod device;
 pub mod precision;
+pub mod host;
 
 pub use device::{DeviceChoice, DeviceError};
+pub use host::to_host;
 pub use precision::{Precision, PrecisionError};

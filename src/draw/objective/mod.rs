@@ -11,13 +11,14 @@ mod center;
 pub use center::CenterConstraint;
 pub use term::{EncodedPrompt, Target, Term, TermContext, ViewEmbeddings};
 
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use self::center::Center;
 use self::contrastive::Contrastive;
 use self::prompt::Prompts;
 use super::losses::{Losses, TermLoss};
 use crate::clip::ClipError;
+use crate::compute::to_host;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The settings of all terms that a request can choose.
@@ -195,15 +196,4 @@ impl ViewOutcome {
             }
         }
     }
-}
-
-fn to_host(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let tensor = tensor
-        .f_detach()?
-        .f_to_device(tch::Device::Cpu)?
-        .f_to_kind(Kind::Float)?
-        .f_contiguous()?;
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.f_copy_data(&mut values, tensor.numel())?;
-    Ok(values)
 }

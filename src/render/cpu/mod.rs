@@ -3,12 +3,13 @@
 pub mod raster;
 pub mod warp;
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::Tensor;
 
 use self::raster::{Painting, paint};
 use self::warp::{ViewBatch, view_gradient};
 use super::view::ViewTransform;
 use super::{RenderError, Rendered, Renderer, Scene};
+use crate::compute::to_host;
 use crate::scene::StrokeGradient;
 
 /// Renders on all cores, one scene after the other; the number of threads changes no byte.
@@ -91,15 +92,4 @@ impl RenderedScene {
         let on_picture = view_gradient(gradient, &self.views, picture.width(), picture.height());
         self.painting.gradient(&on_picture)
     }
-}
-
-/// The values of a tensor in row-major order.
-fn to_host(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let tensor = tensor
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Float)?
-        .f_contiguous()?;
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.f_copy_data(&mut values, tensor.numel())?;
-    Ok(values)
 }
