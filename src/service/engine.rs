@@ -2,8 +2,9 @@
 
 use super::fault::EngineError;
 use crate::clip::Clip;
-use crate::draw::{DrawError, Drawing, Progress, Spec, step};
+use crate::draw::{DrawError, Drawing, Progress, Spec, step_with};
 use crate::output::Provenance;
+use crate::render::{Renderer, renderer_for};
 
 /// Draws for the worker thread, several drawings at once. It stays on that thread, so it needs to
 /// be neither `Send` nor `Sync`.
@@ -21,7 +22,7 @@ pub trait Engine {
     /// When its prompts cannot be encoded.
     fn start(&self, spec: &Spec) -> Result<Self::Drawing, DrawError>;
 
-    /// Moves every drawing by one step; see [`step()`].
+    /// Moves every drawing by one step; see [`step_with()`].
     fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Progress, DrawError>>;
 
     /// Checks whether it still works, after it has failed.
@@ -31,17 +32,22 @@ pub trait Engine {
     fn check(&self) -> Result<(), EngineError>;
 }
 
-/// CLIP on its device.
+/// CLIP and the renderer on their device; both stay loaded from drawing to drawing.
 #[derive(Debug)]
 pub struct ClipEngine {
     clip: Clip,
+    renderer: Box<dyn Renderer>,
     provenance: Provenance,
 }
 
 impl ClipEngine {
     /// An engine with a loaded model.
     pub fn new(clip: Clip, provenance: Provenance) -> Self {
-        Self { clip, provenance }
+        Self {
+            renderer: renderer_for(clip.device()),
+            clip,
+            provenance,
+        }
     }
 }
 
@@ -57,7 +63,7 @@ impl Engine for ClipEngine {
     }
 
     fn advance(&self, drawings: &mut [&mut Drawing]) -> Vec<Result<Progress, DrawError>> {
-        step(&self.clip, drawings)
+        step_with(&self.clip, &*self.renderer, drawings)
     }
 
     fn check(&self) -> Result<(), EngineError> {
