@@ -1,4 +1,4 @@
-//! Drawings of a list of prompts, a sheet of them to look at, and what an independent judge reads in them.
+//! A sheet of drawings to look at, and what an independent judge reads in them.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -7,8 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::parameters::Parameters;
 use super::teacher::Teacher;
 use super::tower::{Mode, Tower};
-use clipdraw::clip::Clip;
-use clipdraw::draw::{DrawError, Drawing, Spec, step};
+use clipdraw::draw::Spec;
 use clipdraw::render::cpu::raster::paint;
 use clipdraw::render::cpu::warp::ViewBatch;
 use clipdraw::render::view::{ViewTransform, random_views};
@@ -19,20 +18,6 @@ const VIEWS: usize = 15;
 /// A caption closer than this to the prompt means the same, and does not count against it (the
 /// teacher's cosine).
 const SAME: f64 = 0.75;
-
-/// Draws one plan to its end.
-///
-/// # Errors
-/// When the drawing fails.
-pub fn draw(clip: &Clip, spec: Spec) -> Result<Strokes, DrawError> {
-    let mut drawing = Drawing::start(clip, spec)?;
-    loop {
-        let progress = step(clip, &mut [&mut drawing]).remove(0)?;
-        if progress.finished {
-            return Ok(drawing.frame().strokes);
-        }
-    }
-}
 
 /// Pictures side by side, row by row, with a margin of a few white pixels.
 pub fn sheet(pictures: &[Picture], columns: usize) -> Picture {

@@ -12,7 +12,7 @@ use tch::{Device, Kind};
 use super::folder::WorkFolder;
 use super::image::TowerName;
 use super::say::say;
-use crate::drawings::{Judge, draw, sheet};
+use crate::drawings::{Judge, sheet};
 use crate::image::averaged;
 use crate::pack::{Pack, PackWriter};
 use crate::packs::ICONS;
@@ -102,7 +102,7 @@ impl DrawingsArguments {
                 spec.preset = recipe;
             }
             let began = Instant::now();
-            let strokes = draw(&clip, spec.clone())?;
+            let strokes = clipdraw::draw(&clip, &spec)?.frame.strokes;
             let seconds = began.elapsed().as_secs_f64();
             let metadata = Metadata {
                 title: prompt.to_owned(),
