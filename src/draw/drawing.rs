@@ -8,9 +8,7 @@ use tch::Device;
 
 use super::error::{DrawError, Quantity};
 use super::losses::Losses;
-use super::objective::{
-    EncodedPrompt, Objective, StrokeOutcome, Target, Term, TermContext, ViewOutcome,
-};
+use super::objective::{EncodedPrompt, Objective, StrokeOutcome, Term, TermContext, ViewOutcome};
 use super::optimizer::{Optimizer, Rates, clamp};
 use super::preset::Preset;
 use super::prompt::WeightedPrompt;
@@ -73,11 +71,9 @@ impl Drawing {
             .map(|prompt| encode(clip, prompt))
             .collect::<Result<Vec<_>, _>>()?;
         let preset = spec.preset.unwrap_or_else(|| Preset::for_model(clip));
-        let target = Target::new(clip, &prompts, spec.objective.clip_weight);
         let context = TermContext {
             clip,
             prompts: &prompts,
-            target: &target,
             preset: &preset,
         };
         let objective =

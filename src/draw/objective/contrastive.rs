@@ -204,8 +204,10 @@ impl Term for Contrastive {
         let positive = views.alignment.f_neg()?.f_unsqueeze(1)?;
         let negative = views.embeddings.f_matmul(&negatives.f_tr()?)?;
         let logits = Tensor::f_cat(&[positive, negative], 1)?.f_mul_scalar(LOGIT_SCALE)?;
-        let probabilities = logits.f_log_softmax(-1, Kind::Float)?;
-        let loss = probabilities.f_select(1, 0)?.f_mul_scalar(-self.weight)?;
+        let log_probabilities = logits.f_log_softmax(-1, Kind::Float)?;
+        let loss = log_probabilities
+            .f_select(1, 0)?
+            .f_mul_scalar(-self.weight)?;
         Ok(Some(loss))
     }
 

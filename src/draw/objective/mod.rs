@@ -90,7 +90,7 @@ impl Objective {
     pub(super) fn new(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Self, ClipError> {
         Ok(Self {
             terms: terms(spec, context)?,
-            target: context.target.share(),
+            target: Target::new(context.clip, context.prompts, spec.clip_weight),
         })
     }
 

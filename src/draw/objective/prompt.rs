@@ -1,6 +1,8 @@
 //! The prompts: minus the sum over the views of the cosine between view and text (`CLIPDraw`, section 3.1),
 //! weighted.
 
+use std::sync::Arc;
+
 use tch::{TchError, Tensor};
 
 use super::term::{EncodedPrompt, Term, TermContext, ViewEmbeddings};
@@ -9,14 +11,14 @@ use crate::draw::losses::PromptLoss;
 /// The term of all prompts together.
 #[derive(Debug, Clone)]
 pub(super) struct Prompts {
-    prompts: Vec<EncodedPrompt>,
+    prompts: Arc<[EncodedPrompt]>,
     clip_weight: f64,
 }
 
 impl Prompts {
     pub(super) fn new(context: &TermContext<'_>, clip_weight: f64) -> Self {
         Self {
-            prompts: context.prompts.to_vec(),
+            prompts: context.prompts.into(),
             clip_weight,
         }
     }

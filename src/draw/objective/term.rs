@@ -83,7 +83,7 @@ pub struct Target {
 
 impl Target {
     /// The target of some prompts: minus the sum of their embeddings, times their weights.
-    pub(in crate::draw) fn new(clip: &Clip, prompts: &[EncodedPrompt], clip_weight: f64) -> Self {
+    pub(super) fn new(clip: &Clip, prompts: &[EncodedPrompt], clip_weight: f64) -> Self {
         let width = clip.embedding_width() as usize;
         let mut direction = vec![0.0; width];
         for EncodedPrompt { prompt, embedding } in prompts {
@@ -106,7 +106,7 @@ impl Target {
     }
 
     /// A copy that shares the tensor, which never changes.
-    pub(in crate::draw) fn share(&self) -> Self {
+    pub(super) fn share(&self) -> Self {
         Self {
             direction: self.direction.shallow_clone(),
             scale: self.scale,
@@ -130,8 +130,6 @@ pub struct TermContext<'a> {
     pub clip: &'a Clip,
     /// The prompts of the drawing.
     pub prompts: &'a [EncodedPrompt],
-    /// Where they pull.
-    pub target: &'a Target,
     /// What depends on the model.
     pub preset: &'a Preset,
 }
