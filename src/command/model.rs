@@ -5,7 +5,7 @@ use anyhow::Context;
 use super::compute_arguments::ComputeArguments;
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
 use crate::compute::{device, library};
-use crate::model_store::checksum;
+use crate::model_store::sha256_of_file;
 use crate::output::Provenance;
 
 /// Sets the threads to compute with, once for the whole process.
@@ -34,7 +34,7 @@ pub fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Provenance)> 
     let checksum = match &weights {
         WeightsSource::Embedded => EMBEDDED_SHA256.to_owned(),
         WeightsSource::File(path) => {
-            checksum::of_file(path).with_context(|| format!("{} cannot be read", path.display()))?
+            sha256_of_file(path).with_context(|| format!("{} cannot be read", path.display()))?
         }
     };
     let provenance = Provenance {

@@ -23,17 +23,18 @@ pub enum DeviceChoice {
 }
 
 /// Why a device cannot be used.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DeviceError {
-    /// The name is none that we know.
-    #[error("`{0}` is no device: use auto, cpu, cuda, cuda:0 or mps")]
+    /// The name is unknown.
+    #[error("`{0}` is not a device: use auto, cpu, cuda, cuda:0 or mps")]
     Unknown(String),
-    /// The device is not in this machine, or this libtorch cannot drive it.
-    #[error("device {wanted} is not present: this machine has {present}")]
+    /// This machine has no such device, or this libtorch does not support it.
+    #[error("device {wanted} is not available: this machine has {present}")]
     Absent {
-        /// What was asked for.
+        /// The requested device.
         wanted: DeviceChoice,
-        /// The devices that can be used, separated by commas.
+        /// The available devices, separated by commas.
         present: String,
     },
 }
@@ -42,7 +43,7 @@ impl DeviceChoice {
     /// The tch device for this choice.
     ///
     /// # Errors
-    /// When the named device is absent; `Auto` and `Cpu` always succeed.
+    /// If the chosen device is absent; `Auto` and `Cpu` always succeed.
     pub fn resolve(self) -> Result<Device, DeviceError> {
         let devices = present();
         let wanted = match self {
@@ -61,7 +62,7 @@ impl DeviceChoice {
     }
 }
 
-/// The devices that can be used here, fastest kind first and the processor last.
+/// The available devices, fastest kind first and the processor last.
 pub fn present() -> Vec<Device> {
     let mut devices = Vec::new();
     if library::cuda_is_usable() {
@@ -75,7 +76,7 @@ pub fn present() -> Vec<Device> {
     devices
 }
 
-/// The names of `devices` as a user would write them, separated by commas.
+/// The names of `devices` as a user writes them, separated by commas.
 pub fn names(devices: &[Device]) -> String {
     devices
         .iter()

@@ -1,6 +1,6 @@
 //! The device and the precision of tensors, and what this build of libtorch supports.
 //!
-//! This is the one folder that speaks to libtorch outside of tch.
+//! Only this folder uses libtorch other than through tch.
 
 pub mod library;
 pub mod device;

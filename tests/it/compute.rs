@@ -39,7 +39,7 @@ fn a_device_that_is_absent_is_told_with_those_that_are_present() {
         .expect_err("no machine has a thousand cards");
     let text = error.to_string();
     assert!(
-        text.starts_with("device cuda:999 is not present: this machine has "),
+        text.starts_with("device cuda:999 is not available: this machine has "),
         "{text}"
     );
     assert!(text.ends_with("cpu"), "{text}");

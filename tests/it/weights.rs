@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use clipdraw::clip::WeightsSource;
 use clipdraw::model_store::{
-    Event, FetchRequest, Folders, PublishedModel, RetryPolicy, Source, StoreError, Verdict,
-    checksum, choose, error::TransferError, fetch, registry, verify,
+    FetchEvent, FetchRequest, Folders, RetryPolicy, StoreError, TransferError, Verification,
+    choose, fetch,
+    registry::{self, ModelSource, PublishedModel},
+    sha256_of_file, verify,
 };
 use tempfile::TempDir;
 
@@ -25,14 +27,14 @@ fn contents() -> Vec<u8> {
 fn model(folder: &Path) -> PublishedModel {
     let sample = folder.join("sample");
     fs::write(&sample, contents()).expect("a writable folder");
-    let sha256 = checksum::of_file(&sample).expect("a readable file");
+    let sha256 = sha256_of_file(&sample).expect("a readable file");
     PublishedModel {
         name: "Test/1",
         file_name: "Test-1.pt",
-        source: Source::Url("http://127.0.0.1:9/never-asked"),
+        source: ModelSource::Url("http://127.0.0.1:9/never-asked"),
         sha256: sha256.leak(),
         size: contents().len() as u64,
-        licence: "MIT",
+        license: "MIT",
     }
 }
 
@@ -63,7 +65,7 @@ impl Fetched {
             },
         };
         let result = fetch(&order, &mut |event| {
-            retries += usize::from(matches!(event, Event::Retrying { .. }));
+            retries += usize::from(matches!(event, FetchEvent::Retrying { .. }));
         });
         let requests = server.requests();
         Self {
@@ -89,7 +91,7 @@ impl Fetched {
 
     fn cause(&self) -> &TransferError {
         match self.result.as_ref().expect_err("the fetch fails") {
-            StoreError::Unfetchable { cause, .. } => cause,
+            StoreError::FetchFailed { cause, .. } => cause,
             other => panic!("another error: {other}"),
         }
     }
@@ -156,7 +158,10 @@ fn a_file_with_another_sum_is_refused_at_once_and_not_kept() {
     let mut other = contents();
     other[0] ^= 1;
     let fetched = Fetched::with(&[Answer::Other(other)], None);
-    assert!(matches!(fetched.cause(), TransferError::WrongSum { .. }));
+    assert!(matches!(
+        fetched.cause(),
+        TransferError::WrongChecksum { .. }
+    ));
     assert!(!fetched.folder.path().join("Test-1.pt").exists());
     assert!(!fetched.part().exists());
 }
@@ -181,7 +186,7 @@ fn a_server_error_is_followed_by_another_attempt() {
 #[test]
 fn a_transfer_that_keeps_breaking_off_fails_and_keeps_what_arrived() {
     let fetched = Fetched::with(&vec![Answer::Truncated(1_000); 4], None);
-    assert!(matches!(fetched.cause(), TransferError::BrokenOff { .. }));
+    assert!(matches!(fetched.cause(), TransferError::Interrupted { .. }));
     assert_eq!(fetched.retries, 3);
     assert_eq!(fs::metadata(fetched.part()).unwrap().len(), 1_000);
 }
@@ -227,7 +232,7 @@ fn an_intact_file_is_not_fetched_again() {
     };
     let mut already = false;
     fetch(&order, &mut |event| {
-        already |= matches!(event, Event::AlreadyHere);
+        already |= matches!(event, FetchEvent::AlreadyFetched);
     })
     .unwrap();
     assert!(already);
@@ -333,9 +338,12 @@ fn a_file_is_verified_by_its_contents_and_its_name() {
         path
     };
     let verdict = verify(&write("ViT-B-32.pt")).unwrap();
-    assert!(matches!(verdict, Verdict::Wrong { named, .. } if named.name == "ViT-B/32"));
+    assert!(matches!(verdict, Verification::Wrong { named, .. } if named.name == "ViT-B/32"));
     let verdict = verify(&write("mine.safetensors")).unwrap();
-    assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict:?}");
+    assert!(
+        matches!(verdict, Verification::Unknown { .. }),
+        "{verdict:?}"
+    );
 }
 
 /// Runs `clipdraw weights` with a folder of its own and no proxy from outside.

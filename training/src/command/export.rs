@@ -16,7 +16,7 @@ use crate::tower::Tower;
 use clipdraw::clip::authoring::{shapes, tower_branch};
 use clipdraw::clip::config::EfficientNetSize;
 use clipdraw::compute::library;
-use clipdraw::model_store::checksum;
+use clipdraw::model_store::sha256_of_file;
 
 /// Beginning of the names of a run's averaged numbers (`parameters::save`).
 const AVERAGE: &str = "average/";
@@ -59,7 +59,7 @@ impl ExportArguments {
             "{}: {} bytes, sha256 {}",
             self.output.display(),
             bytes.len(),
-            checksum::of_file(&self.output)?
+            sha256_of_file(&self.output)?
         ));
         say(&format!(
             "smallest cosine of a text before and after: {smallest:.6}"
