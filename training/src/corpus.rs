@@ -1,7 +1,7 @@
 //! The texts that the text tower learns from, and those that it is tested with.
 //!
 //! Captions alone would leave most of the vocabulary untouched, so the words of WordNet and their glosses
-//! come with them; products of things with styles, colours and places teach how words are put together.
+//! come with them; products of things with styles, colors and places teach how words are put together.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::teacher::read_lines;
 use super::tensor_file::write_bytes;
-use super::wordnet_texts::WordNet;
+use super::wordnet_texts::WordNetTexts;
 
 /// One caption of so many is kept for the test.
 const HELD_CAPTIONS: u64 = 20;
@@ -174,7 +174,7 @@ pub struct Corpus {
 impl Corpus {
     /// Puts the texts together. Each text decides for itself on which side it falls, so that the same
     /// texts stay on the test's side when captions are added.
-    pub fn build(captions: &[String], words: &WordNet) -> Self {
+    pub fn build(captions: &[String], words: &WordNetTexts) -> Self {
         let (held_captions, captions): (BTreeSet<_>, BTreeSet<_>) = captions
             .iter()
             .cloned()
@@ -341,7 +341,7 @@ mod tests {
             .collect()
     }
 
-    fn words() -> WordNet {
+    fn words() -> WordNetTexts {
         let things: BTreeSet<String> = (0..2000_u32)
             .map(|index| {
                 let letters = [index / 676, index / 26 % 26, index % 26];
@@ -349,7 +349,7 @@ mod tests {
                 letters.iter().collect()
             })
             .collect();
-        WordNet {
+        WordNetTexts {
             lemmas: things.clone(),
             glosses: ["a large outdoor fire".to_owned()].into(),
             things,

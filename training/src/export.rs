@@ -7,7 +7,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::parameters::Parameters;
 use super::tensor_file::{self, TensorFile};
-use super::text_tower::{TextTower, VOCABULARY};
+use super::text_tower::{TrainableTextTower, VOCABULARY};
 use super::tower::{DEVIATION, MEAN, fold};
 use clipdraw::clip::authoring::SCALE;
 use clipdraw::clip::authoring::{shapes, tower_branch};
@@ -25,14 +25,14 @@ const LOGIT_SCALE: f32 = 2.995_732_3;
 
 /// An image tower as a weight file has it.
 #[derive(Debug)]
-pub struct ImageTower {
+pub struct ImageTowerWeights {
     /// Tensors whose names begin with `visual.`.
     tensors: BTreeMap<String, Tensor>,
     /// What no shape tells.
     facts: BTreeMap<String, String>,
 }
 
-impl ImageTower {
+impl ImageTowerWeights {
     /// The tower in a weight file, if it has one.
     pub fn of_file(file: TensorFile) -> Option<Self> {
         let mut tensors = file.tensors;
@@ -82,7 +82,7 @@ impl ImageTower {
 /// # Errors
 /// When a number is not finite or too large for 16 bits, the image towers are not of the same kind, or the file
 /// is larger than [`MOST_BYTES`].
-pub fn export(text: &TextTower, images: &[ImageTower]) -> anyhow::Result<Vec<u8>> {
+pub fn export(text: &TrainableTextTower, images: &[ImageTowerWeights]) -> anyhow::Result<Vec<u8>> {
     let mut tensors = text.tensors();
     let vocabulary = tensors
         .remove(VOCABULARY)
@@ -162,13 +162,13 @@ mod tests {
     const FIXTURE: &str = "../tests/it/fixtures/tiny_vit.safetensors";
 
     /// The tiny model's image tower.
-    fn image() -> ImageTower {
-        ImageTower::of_file(tensor_file::read(Path::new(FIXTURE)).unwrap()).unwrap()
+    fn image() -> ImageTowerWeights {
+        ImageTowerWeights::of_file(tensor_file::read(Path::new(FIXTURE)).unwrap()).unwrap()
     }
 
-    fn text(activation: Activation) -> TextTower {
+    fn text(activation: Activation) -> TrainableTextTower {
         let sizes = TowerSizes::tiny(24, activation);
-        TextTower::random(sizes, 5)
+        TrainableTextTower::random(sizes, 5)
     }
 
     #[test]
@@ -231,8 +231,8 @@ mod tests {
         for _ in 0..50 {
             let _ = tower.read(&parameters, &pictures, Mode::Learn).unwrap();
         }
-        let expected = tower.read(&parameters, &pictures, Mode::Judge).unwrap();
-        let image = ImageTower::of_training(&Tower::TINY.0, &parameters, 32);
+        let expected = tower.read(&parameters, &pictures, Mode::Evaluate).unwrap();
+        let image = ImageTowerWeights::of_training(&Tower::TINY.0, &parameters, 32);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
         std::fs::write(&file, export(&text(Activation::Gelu), &[image]).unwrap()).unwrap();
@@ -249,9 +249,9 @@ mod tests {
         let file = folder.path().join("model.safetensors");
         let image = |seed| {
             let parameters = Tower::TINY.parameters(24, seed, Device::Cpu);
-            ImageTower::of_training(&Tower::TINY.0, &parameters, 32)
+            ImageTowerWeights::of_training(&Tower::TINY.0, &parameters, 32)
         };
-        let read = |images: &[ImageTower]| {
+        let read = |images: &[ImageTowerWeights]| {
             std::fs::write(&file, export(&text(Activation::Gelu), images).unwrap()).unwrap();
             let source = WeightsSource::File(file.clone());
             let clip = Clip::load(&source, Device::Cpu, Kind::Float).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn image_towers_of_different_kinds_are_refused() {
         let text = text(Activation::Gelu);
-        let refusal = |other: ImageTower| {
+        let refusal = |other: ImageTowerWeights| {
             let error = export(&text, &[image(), other]).unwrap_err();
             error.to_string()
         };
@@ -294,7 +294,7 @@ mod tests {
     fn a_file_without_an_image_tower_has_none() {
         let mut file = tensor_file::read(Path::new(FIXTURE)).unwrap();
         file.tensors.retain(|name, _| !name.starts_with(IMAGE));
-        assert!(ImageTower::of_file(file).is_none());
+        assert!(ImageTowerWeights::of_file(file).is_none());
     }
 
     #[test]

@@ -10,10 +10,12 @@ use anyhow::{Context, ensure};
 use tch::{Device, TchError, Tensor};
 
 use super::evaluation::TestSet;
-use super::lesson::{Learned, Lesson, Part, SHARPNESS_NAME, Step, mean, side_by_side};
-use super::parameters::{self, Optimizer, Parameters};
+use super::lesson::{
+    AttackedBatch, BatchShard, Learned, SHARPNESS_NAME, StepReport, mean, side_by_side,
+};
+use super::parameters::{self, AdamW, Parameters};
 use super::plan::Plan;
-use super::sample::{Batch, Gallery, Order};
+use super::sample::{Gallery, Order, PictureBatch};
 use super::teacher::Teacher;
 use super::tensor_file::{self, TensorFile};
 use super::tower::{Mode, Tower};
@@ -44,7 +46,7 @@ pub struct Lessons<'a> {
 pub struct Run {
     tower: Tower,
     parameters: Parameters,
-    optimizer: Optimizer,
+    optimizer: AdamW,
     device: Device,
 }
 
@@ -87,7 +89,7 @@ impl Run {
             );
             parameters::resume(&file, &parameters)?
         } else {
-            Optimizer::new(&parameters)
+            AdamW::new(&parameters)
         };
         Ok(Self {
             tower,
@@ -110,8 +112,8 @@ impl Run {
     ) -> anyhow::Result<bool> {
         let began = Instant::now();
         let first = self.optimizer.updates();
-        let mut smooth: Option<Step> = None;
-        let (sender, receiver) = sync_channel::<Batch>(AHEAD);
+        let mut smooth: Option<StepReport> = None;
+        let (sender, receiver) = sync_channel::<PictureBatch>(AHEAD);
         thread::scope(|scope| {
             let gallery = lessons.gallery;
             scope.spawn(move || make_batches(plan, gallery, first, &sender));
@@ -139,9 +141,9 @@ impl Run {
                     let figures = self.evaluate(lessons, GLANCE)?;
                     let smooth = smooth.unwrap_or(found);
                     tell(&format!(
-                        "step {done}/{} {speed:.0}/s reach {:.2} choice {:.3} cosine {:.3} gradient {:.2} | {}",
+                        "step {done}/{} {speed:.0}/s epsilon {:.2} choice {:.3} cosine {:.3} gradient {:.2} | {}",
                         plan.steps,
-                        plan.adversary_at(step).reach,
+                        plan.adversary_at(step).epsilon,
                         smooth.choice,
                         smooth.cosine,
                         smooth.gradient,
@@ -165,7 +167,7 @@ impl Run {
         let average = self.optimizer.average();
         let read = |pictures: &Tensor| {
             let pictures = pictures.to_device(self.device);
-            tch::no_grad(|| self.tower.read(average, &pictures, Mode::Judge))
+            tch::no_grad(|| self.tower.read(average, &pictures, Mode::Evaluate))
         };
         lessons
             .tests
@@ -192,14 +194,19 @@ impl Run {
         parameters::save(&plan.checkpoint, &self.parameters, &self.optimizer, facts)
     }
 
-    fn step(&mut self, plan: &Plan, step: u64, lesson: &mut Lesson) -> anyhow::Result<Step> {
+    fn step(
+        &mut self,
+        plan: &Plan,
+        step: u64,
+        lesson: &mut AttackedBatch,
+    ) -> anyhow::Result<StepReport> {
         let parts = self.parts(plan, step, lesson);
         let learned: Vec<Learned> = if self.device == Device::Cpu {
             side_by_side(parts)?
         } else {
             parts
                 .into_iter()
-                .map(Part::learn)
+                .map(BatchShard::learn)
                 .collect::<Result<_, _>>()?
         };
         let changes: Vec<&Tensor> = learned
@@ -217,7 +224,7 @@ impl Run {
             let mut sharpness = self.parameters.get(SHARPNESS_NAME).shallow_clone();
             let _ = sharpness.clamp_(0.0, SHARPNESS[1].ln());
         });
-        Ok(Step { gradient, ..found })
+        Ok(StepReport { gradient, ..found })
     }
 
     /// A batch where it is learned.
@@ -225,16 +232,16 @@ impl Run {
         &self,
         plan: &Plan,
         step: u64,
-        batch: &Batch,
+        batch: &PictureBatch,
         teacher: &Teacher,
-    ) -> Result<Lesson, TchError> {
+    ) -> Result<AttackedBatch, TchError> {
         let shape = [plan.batch as i64, 3, plan.side as i64, plan.side as i64];
         let place = |values: &[f32]| {
             Tensor::from_slice(values)
                 .reshape(shape)
                 .to_device(self.device)
         };
-        Ok(Lesson {
+        Ok(AttackedBatch {
             views: place(&batch.views),
             change: plan.adversary_at(step).begin(&place(&batch.noise))?,
             targets: teacher.targets(&batch.shares, &batch.bank),
@@ -242,7 +249,7 @@ impl Run {
     }
 
     /// The parts of a batch, as many as are learned side by side.
-    fn parts(&self, plan: &Plan, step: u64, lesson: &Lesson) -> Vec<Part> {
+    fn parts(&self, plan: &Plan, step: u64, lesson: &AttackedBatch) -> Vec<BatchShard> {
         let shards = if self.device == Device::Cpu {
             SHARDS
         } else {
@@ -251,7 +258,7 @@ impl Run {
         let size = (plan.batch / shards) as i64;
         let adversary = plan.adversary_at(step);
         (0..shards as i64)
-            .map(|shard| Part {
+            .map(|shard| BatchShard {
                 tower: self.tower,
                 parameters: self.parameters.share(),
                 adversary,
@@ -271,7 +278,7 @@ impl Run {
 }
 
 /// Makes the batches of a run from step `first` on, until nobody takes them any more.
-fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<Batch>) {
+fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<PictureBatch>) {
     for number in first / plan.replays..plan.steps.div_ceil(plan.replays) {
         let batch = gallery.batch(Order {
             seed: plan.seed,
@@ -358,12 +365,12 @@ mod tests {
             rate: 1e-2,
             warm_up: 4,
             adversary: Adversary {
-                reach: 0.5,
+                epsilon: 0.5,
                 steps: 0,
             },
             replays: 2,
-            peace: [0.0, 0.1],
-            ease: 0.5,
+            attack_ramp: [0.0, 0.1],
+            difficulty_ramp: 0.5,
             seed: 3,
             checkpoint,
             report: STEPS,

@@ -38,7 +38,7 @@ enum Step {
     TextReport(command::text::TextReportArguments),
     /// Put a text tower and an image tower into one weight file.
     Export(command::export::ExportArguments),
-    /// Draw a list of prompts, and let a judge say what it reads in them.
+    /// Draw a list of prompts, and let a classifier say what it reads in them.
     Drawings(command::drawings::DrawingsArguments),
 }
 

@@ -26,9 +26,9 @@ pub struct Plan {
     /// algorithm 1). More than one wants an adversary without steps of its own.
     pub replays: u64,
     /// The part of the run without an adversary, and the part until it may go all the way.
-    pub peace: [f64; 2],
+    pub attack_ramp: [f64; 2],
     /// The part of the run until pictures are as hard to recognise as they get.
-    pub ease: f64,
+    pub difficulty_ramp: f64,
     /// Seed of all random choices.
     pub seed: u64,
     /// Where the run is kept.
@@ -51,15 +51,15 @@ impl Plan {
     }
 
     pub(super) fn adversary_at(&self, step: u64) -> Adversary {
-        let [begins, full] = self.peace;
+        let [begins, full] = self.attack_ramp;
         let part = ((self.part(step) - begins) / (full - begins).max(1e-9)).clamp(0.0, 1.0);
         Adversary {
-            reach: self.adversary.reach * part,
+            epsilon: self.adversary.epsilon * part,
             ..self.adversary
         }
     }
 
     pub(super) fn effort_at(&self, step: u64) -> f64 {
-        (0.25 + 0.75 * self.part(step) / self.ease.max(1e-9)).min(1.0)
+        (0.25 + 0.75 * self.part(step) / self.difficulty_ramp.max(1e-9)).min(1.0)
     }
 }

@@ -14,7 +14,7 @@ use clipdraw::clip::authoring::{
 use clipdraw::clip::config::{Activation, TextConfig};
 
 use super::parameters::Parameters;
-use super::text_batches::{Batch, Tokens};
+use super::text_batches::{TextBatch, Tokens};
 
 /// Name of the table with a row for each token.
 pub const VOCABULARY: &str = "token_embedding.weight";
@@ -93,7 +93,7 @@ fn read_checkpoint(file: &Path) -> anyhow::Result<Checkpoint> {
 
 /// A text tower with gradients.
 #[derive(Debug)]
-pub struct TextTower {
+pub struct TrainableTextTower {
     sizes: TowerSizes,
     /// A row for each token, `[V, W]`. A batch touches few rows, so they get their gradients apart.
     pub vocabulary: Tensor,
@@ -103,7 +103,7 @@ pub struct TextTower {
     kind: Kind,
 }
 
-impl TextTower {
+impl TrainableTextTower {
     /// A tower of random numbers, the same for the same seed.
     pub fn random(sizes: TowerSizes, seed: u64) -> Self {
         let mut tower = Self {
@@ -181,7 +181,7 @@ impl TextTower {
             let options = (Kind::Float, Device::Cpu);
             let mut vectors = Tensor::f_zeros([texts.len() as i64, self.sizes.embedding], options)?;
             for chosen in order.chunks(EMBEDDED_TOGETHER) {
-                let batch = Batch::of(&tokens, chosen)?;
+                let batch = TextBatch::of(&tokens, chosen)?;
                 let places: Vec<i64> = chosen.iter().map(|&index| index as i64).collect();
                 let found = self.forward(&self.rows(&batch)?, &batch)?;
                 let _ = vectors.f_index_copy_(0, &Tensor::f_from_slice(&places)?, &found)?;
@@ -195,7 +195,7 @@ impl TextTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn rows(&self, batch: &Batch) -> Result<Tensor, TchError> {
+    pub fn rows(&self, batch: &TextBatch) -> Result<Tensor, TchError> {
         self.vocabulary.f_index_select(0, &batch.tokens)
     }
 
@@ -203,7 +203,7 @@ impl TextTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn forward(&self, rows: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
+    pub fn forward(&self, rows: &Tensor, batch: &TextBatch) -> Result<Tensor, TchError> {
         let (count, length) = batch.places.size2()?;
         let width = self.sizes.text.width;
         let positions = self
@@ -241,7 +241,12 @@ impl TextTower {
     /// The end marks only, which see all tokens before them: `[N, L, W]` to `[N, W]`.
     ///
     /// Nothing reads the other tokens after the last block, so most of its work can be left out.
-    fn last_block(&self, tokens: &Tensor, batch: &Batch, layer: i64) -> Result<Tensor, TchError> {
+    fn last_block(
+        &self,
+        tokens: &Tensor,
+        batch: &TextBatch,
+        layer: i64,
+    ) -> Result<Tensor, TchError> {
         let width = self.sizes.text.width;
         let prefix = format!("transformer.resblocks.{layer}");
         let normed = self.norm(tokens, &format!("{prefix}.ln_1"))?;

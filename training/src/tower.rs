@@ -28,7 +28,7 @@ pub enum Mode {
     /// The batch, and nothing else is touched.
     Attack,
     /// The running mean.
-    Judge,
+    Evaluate,
 }
 
 /// The tower of an EfficientNet-Lite.
@@ -38,7 +38,7 @@ pub struct Tower(pub EfficientNetSize);
 impl Tower {
     /// New parameters with random numbers.
     pub fn parameters(&self, embedding: i64, seed: u64, device: Device) -> Parameters {
-        let mut provenance = Provenance {
+        let mut provenance = ParameterBuilder {
             parameters: Parameters::default(),
             seed,
             device,
@@ -119,13 +119,13 @@ pub fn fold(parameters: &Parameters) -> BTreeMap<String, Tensor> {
 }
 
 /// Makes parameters.
-struct Provenance {
+struct ParameterBuilder {
     parameters: Parameters,
     seed: u64,
     device: Device,
 }
 
-impl Provenance {
+impl ParameterBuilder {
     fn convolution(&mut self, name: &str, shape: &[i64]) {
         let named = |part: &str| format!("{name}.{part}");
         let kind = (Kind::Float, self.device);
@@ -184,7 +184,7 @@ impl Pass<'_> {
             Some(part("shift")),
             kept("mean"),
             kept("variance"),
-            self.mode != Mode::Judge,
+            self.mode != Mode::Evaluate,
             NEWEST,
             NORM_EPSILON,
             true,
@@ -266,7 +266,7 @@ mod tests {
             .read(&parameters, &tiny_pictures(), Mode::Attack)
             .unwrap();
         let _ = Tower::TINY
-            .read(&parameters, &tiny_pictures(), Mode::Judge)
+            .read(&parameters, &tiny_pictures(), Mode::Evaluate)
             .unwrap();
         assert_eq!(mean(), 0.0);
         let _ = Tower::TINY

@@ -28,13 +28,13 @@ pub const TESTS: [&str; 3] = ["openmoji", "tuxpaint", "art4apps"];
 pub enum TowerName {
     /// EfficientNet-Lite0, the embedded model's.
     Lite0,
-    /// EfficientNet-Lite2, the judge's.
+    /// EfficientNet-Lite2, the classifier's.
     Lite2,
 }
 
 impl TowerName {
-    /// The judge of drawings.
-    pub const JUDGE: Self = Self::Lite2;
+    /// The classifier of drawings.
+    pub const CLASSIFIER: Self = Self::Lite2;
 
     /// The tower of this name.
     pub fn tower(self) -> Tower {
@@ -79,7 +79,7 @@ pub struct ImageArguments {
     warm_up: u64,
     /// How far the adversary may go in the end (L2 norm, values from 0 to 1).
     #[arg(long, default_value_t = 2.0)]
-    reach: f64,
+    epsilon: f64,
     /// Steps that the adversary takes for each picture.
     #[arg(long, default_value_t = 2)]
     attack_steps: usize,
@@ -88,13 +88,13 @@ pub struct ImageArguments {
     replays: u64,
     /// The part of the run without an adversary.
     #[arg(long, default_value_t = 0.1)]
-    peace: f64,
+    attack_from: f64,
     /// The part of the run until the adversary may go all the way.
     #[arg(long, default_value_t = 0.5)]
-    war: f64,
-    /// The part of the run until pictures are as hard to recognise as they get.
+    attack_full: f64,
+    /// The part of the run until pictures are as hard to recognize as they get.
     #[arg(long, default_value_t = 0.3)]
-    ease: f64,
+    difficulty_ramp: f64,
     /// Only the pictures of sets whose number in the list of sets leaves this rest when divided by two.
     #[arg(long)]
     half: Option<usize>,
@@ -144,12 +144,12 @@ impl ImageArguments {
             rate: self.rate,
             warm_up: self.warm_up,
             adversary: Adversary {
-                reach: self.reach,
+                epsilon: self.epsilon,
                 steps: self.attack_steps,
             },
             replays: self.replays.max(1),
-            peace: [self.peace, self.war],
-            ease: self.ease,
+            attack_ramp: [self.attack_from, self.attack_full],
+            difficulty_ramp: self.difficulty_ramp,
             seed: self.seed,
             checkpoint: self.folder.file(&format!("{}.safetensors", self.run)),
             report: self.report,
