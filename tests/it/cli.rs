@@ -96,7 +96,7 @@ fn a_prompt_becomes_an_svg_with_a_recipe_that_makes_it_again() {
 }
 
 #[test]
-fn progress_is_told_in_lines_with_every_term_and_nothing_when_quiet() {
+fn progress_is_printed_in_lines_with_every_term_and_not_when_quiet() {
     let folder = folder();
     let (_, errors) = run(&small(&["-o", "a.svg", "-i", "seed=1"]), folder.path());
     for expected in [
@@ -116,7 +116,7 @@ fn progress_is_told_in_lines_with_every_term_and_nothing_when_quiet() {
 }
 
 #[test]
-fn the_ending_chooses_png_and_frames_are_kept() {
+fn the_extension_selects_png_and_frames_are_kept() {
     let folder = folder();
     let (output, errors) = run(
         &small(&["-o", "a.png", "--png-scale", "2", "--frames", "all"]),
@@ -173,7 +173,7 @@ fn an_interrupt_still_writes_the_drawing_and_exits_130() {
 }
 
 #[test]
-fn wrong_inputs_are_named_and_nothing_is_written() {
+fn the_error_names_wrong_inputs_and_nothing_is_written() {
     let folder = folder();
     for (arguments, expected) in [
         (
@@ -230,7 +230,7 @@ fn wrong_inputs_are_named_and_nothing_is_written() {
 }
 
 #[test]
-fn the_version_tells_libtorch_devices_and_precision() {
+fn the_version_has_libtorch_devices_and_precision() {
     let (output, _) = run(&["--version"], folder().path());
     let text = String::from_utf8(output.stdout).unwrap();
     for expected in [env!("CARGO_PKG_VERSION"), "libtorch 2.11.0", "cpu (fp32)"] {

@@ -37,7 +37,7 @@ fn ids_equal_those_of_open_clip() {
 }
 
 #[test]
-fn a_text_lies_between_the_two_marks() {
+fn a_text_is_between_the_start_and_end_tokens() {
     assert_eq!(
         Tokenizer::shared().encode("a cat"),
         [49_406, 320, 2_368, 49_407]

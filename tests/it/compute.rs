@@ -14,7 +14,7 @@ fn a_device_is_written_as_it_is_read() {
 }
 
 #[test]
-fn other_names_are_no_devices() {
+fn other_names_are_not_devices() {
     for name in [
         "",
         "gpu",
@@ -33,7 +33,7 @@ fn other_names_are_no_devices() {
 }
 
 #[test]
-fn a_device_that_is_absent_is_told_with_those_that_are_present() {
+fn the_error_for_an_absent_device_lists_the_available_ones() {
     let error = DeviceChoice::Cuda(999)
         .resolve()
         .expect_err("no machine has a thousand cards");

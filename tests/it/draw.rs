@@ -297,7 +297,7 @@ fn a_prompt_that_is_too_long_is_refused_with_its_number_of_tokens() {
 }
 
 #[test]
-fn half_precision_bears_every_weight_that_is_allowed() {
+fn half_precision_has_room_for_every_allowed_weight() {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Half).unwrap();
     let strokes = [1.0, 512.0].map(|weight| {
         let mut spec = spec(&[("a fox", 10.0), ("text", -10.0)], 2);

@@ -108,7 +108,10 @@ fn crowd(server: &Server) -> BTreeMap<(u16, String), usize> {
                 let status = answer.status().as_u16();
                 let answer: Value = answer.json().await.unwrap();
                 if status == 200 {
-                    assert_eq!(answer["id"], body["id"], "everybody gets the own drawing");
+                    assert_eq!(
+                        answer["id"], body["id"],
+                        "every client gets its own drawing"
+                    );
                 }
                 (status, answer["status"].as_str().unwrap().to_owned())
             }

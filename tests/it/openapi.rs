@@ -136,7 +136,7 @@ fn references(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_complete_document_holds_all_of_cogs_and_every_reference_leads_somewhere() {
+fn the_complete_document_contains_all_of_cogs_and_every_reference_resolves() {
     let complete = openapi::complete_document();
     let mut document = openapi::document();
     // Cog's schema has no words for an `input` that may be null.
@@ -158,7 +158,7 @@ fn the_complete_document_holds_all_of_cogs_and_every_reference_leads_somewhere()
 }
 
 #[test]
-fn every_operation_of_the_complete_document_has_a_name_of_its_own_and_says_who_may_call_it() {
+fn every_operation_of_the_complete_document_has_a_unique_name_and_says_who_may_call_it() {
     let complete = openapi::complete_document();
     let mut names = BTreeSet::new();
     for (path, item) in complete["paths"].as_object().unwrap() {

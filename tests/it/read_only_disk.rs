@@ -114,7 +114,7 @@ fn answers_with_a_broken_log(mut command: Command) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_stops_nothing() {
+fn a_closed_log_stops_nothing() {
     answers_with_a_broken_log(command(&[]));
 }
 

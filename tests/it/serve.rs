@@ -11,7 +11,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) fn command(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
@@ -76,7 +76,7 @@ impl Server {
             address: String::new(),
             client: Client::builder()
                 .no_proxy()
-                .timeout(PATIENCE)
+                .timeout(TIMEOUT)
                 .build()
                 .unwrap(),
         };

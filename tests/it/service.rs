@@ -68,10 +68,10 @@ async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
     assert_eq!(end.metrics["seed"], 7);
     assert_eq!(end.metrics["losses"]["centre"], 0.5);
     assert!(end.metrics["predict_time"].as_f64().unwrap() > 0.0);
-    let told = events(&prediction);
-    assert!(matches!(told[1], Event::Start { .. }));
-    assert!(matches!(told.last(), Some(Event::Completed(_))));
-    let outputs = told.iter().filter_map(|event| match event {
+    let events = events(&prediction);
+    assert!(matches!(events[1], Event::Start { .. }));
+    assert!(matches!(events.last(), Some(Event::Completed(_))));
+    let outputs = events.iter().filter_map(|event| match event {
         Event::Output { index, .. } => Some(*index),
         _ => None,
     });

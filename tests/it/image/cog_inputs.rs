@@ -1,4 +1,4 @@
-//! docker/run.py, which Cog reads and nobody runs, has the inputs of the program.
+//! docker/run.py, which Cog parses and never runs, has the inputs of the program.
 
 use std::process::Command;
 

@@ -94,7 +94,7 @@ fn component_matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether a line of `.dockerignore` hides a path, or a folder that it lies in.
+/// Whether a line of `.dockerignore` excludes a path, or a folder that it is in.
 fn hides(pattern: &str, path: &str) -> bool {
     let names: Vec<_> = path.split('/').collect();
     let (anywhere, pattern) = match pattern.strip_prefix("**/") {
@@ -127,7 +127,7 @@ fn hidden(path: &str) -> bool {
 }
 
 #[test]
-fn the_reader_of_dockerignore_knows_its_patterns() {
+fn the_reader_of_dockerignore_supports_its_patterns() {
     assert!(hides("target", "target/release/clipdraw"));
     assert!(hides("weights/*.pt", "weights/a.pt"));
     assert!(hides("**/__pycache__", "scripts/__pycache__/a"));
@@ -156,7 +156,7 @@ fn every_file_that_the_image_is_made_from_is_there_and_not_ignored() {
 }
 
 #[test]
-fn a_stage_is_named_before_it_is_used() {
+fn a_stage_is_declared_before_it_is_used() {
     let mut known = BTreeSet::new();
     for one in instructions() {
         if let Some(stage) = one.flag("from") {
