@@ -18,10 +18,10 @@ use super::model;
 use super::serve_arguments::ServeArguments;
 use super::signals::{self, ShutdownSignal};
 use crate::cog::HealthStatus;
-use crate::delivery::Files;
-use crate::delivery::webhook::Sender;
+use crate::delivery::UploadingFileSink;
+use crate::delivery::webhook::WebhookSender;
 use crate::environment;
-use crate::http::{self, listen};
+use crate::http;
 use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
 use crate::telemetry::metric;
 
@@ -82,7 +82,7 @@ enum Thread {
 /// The running parts of the server.
 struct Server {
     service: Arc<Service>,
-    webhooks: Arc<Sender>,
+    webhooks: Arc<WebhookSender>,
     worker: thread::JoinHandle<()>,
     connections: tokio::task::JoinHandle<()>,
     /// Cancelled to refuse new connections.
@@ -108,7 +108,7 @@ impl Server {
         let client = arguments.client()?;
         let destination = arguments.destination(&client)?;
         let limits = arguments.service_limits();
-        let files = Arc::new(Files::new(Arc::clone(&client)));
+        let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
         let service = Service::new(limits, Backends::in_memory(limits, files));
         let webhooks = Arc::new(arguments.webhooks(&client)?);
         let stop = CancellationToken::new();
@@ -128,7 +128,7 @@ impl Server {
         let router = http::router(dependencies, config);
         let listener = bind(arguments).await?;
         let closing = CancellationToken::new();
-        let connections = listen::serve(
+        let connections = http::serve(
             listener,
             router,
             arguments.connection_timeouts(),
@@ -169,7 +169,7 @@ impl Server {
         self.webhooks.shorten_retries();
         let (responses, webhooks) = tokio::join!(
             timeout(DELIVERY_TIMEOUT, self.connections),
-            timeout(DELIVERY_TIMEOUT, self.webhooks.idle())
+            timeout(DELIVERY_TIMEOUT, self.webhooks.wait_until_idle())
         );
         if responses.is_err() {
             warn!("closing connections of clients that do not read their response");

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::serve_arguments::ServeArguments;
 use super::signals::Termination;
-use crate::delivery::webhook::{Sender, WebhookConfig};
-use crate::delivery::{self, Client, Policy, PrivateAddresses};
+use crate::delivery::webhook::{WebhookConfig, WebhookSender};
+use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
 use crate::http::{ConnectionTimeouts, RequestLimits};
 use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
@@ -32,8 +32,8 @@ impl ServeArguments {
 
     pub(super) fn client(&self) -> anyhow::Result<Arc<Client>> {
         let sending = &self.sending;
-        let settings = delivery::Settings {
-            policy: Policy {
+        let settings = delivery::ClientConfig {
+            policy: AddressPolicy {
                 allowed_hosts: (!sending.allow_target.is_empty())
                     .then(|| sending.allow_target.clone()),
                 private_addresses: if sending.refuse_private_addresses {
@@ -43,7 +43,7 @@ impl ServeArguments {
                 },
             },
             user_agent: sending.user_agent.clone().filter(|text| !text.is_empty()),
-            timeouts: delivery::Timeouts::default(),
+            timeouts: delivery::ClientTimeouts::default(),
         };
         Ok(Arc::new(Client::new(settings)?))
     }
@@ -57,12 +57,12 @@ impl ServeArguments {
         Ok(Destination::Folder(url))
     }
 
-    pub(super) fn webhooks(&self, client: &Arc<Client>) -> anyhow::Result<Sender> {
+    pub(super) fn webhooks(&self, client: &Arc<Client>) -> anyhow::Result<WebhookSender> {
         let config = WebhookConfig {
             throttle: self.sending.webhook_interval,
             ..WebhookConfig::default()
         };
-        let sender = Sender::new(Arc::clone(client), config);
+        let sender = WebhookSender::new(Arc::clone(client), config);
         Ok(match present(self.sending.webhook_auth_token.as_ref()) {
             Some(token) => sender.with_token(&token)?,
             None => sender,
@@ -85,7 +85,7 @@ impl ServeArguments {
         let listening = &self.listening;
         RequestLimits {
             body_bytes: listening.max_body_bytes,
-            body_pause: listening.idle_timeout,
+            body_timeout: listening.idle_timeout,
             output_bytes: self.work.max_output_bytes,
             subscribers: listening.stream_subscribers as usize,
         }
