@@ -15,7 +15,7 @@ use super::model;
 use super::output::{FrameFolder, Output};
 use super::progress::ProgressReporter;
 use crate::clip::Clip;
-use crate::draw::{Drawing, Frame, step};
+use crate::draw::{Drawing, Frame};
 use crate::inputs::Input;
 use crate::output::{Provenance, loss_line, opening_line};
 
@@ -177,13 +177,10 @@ impl Session<'_> {
         drawing: &mut Drawing,
         report: &ProgressReporter,
     ) -> anyhow::Result<bool> {
-        let progress = step(clip, &mut [drawing]).remove(0)?;
-        report.show(&progress);
-        progress
-            .frame
-            .as_ref()
-            .map_or(Ok(()), |frame| self.keep(frame))?;
-        Ok(progress.finished)
+        let step = drawing.step(clip)?;
+        report.show(&step);
+        step.frame().map_or(Ok(()), |frame| self.keep(frame))?;
+        Ok(step.is_finished())
     }
 
     fn keep(&self, frame: &Frame) -> anyhow::Result<()> {
