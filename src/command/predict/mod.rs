@@ -18,7 +18,7 @@ use self::progress::ProgressReporter;
 use super::model::ComputeArguments;
 use super::signals::{self, SigtermPolicy, StopSignal};
 use crate::clip::Clip;
-use crate::draw::{Drawing, Frame, step};
+use crate::draw::{Drawing, Frame};
 use crate::inputs::{FIELDS, Field, Input};
 use crate::output::{Provenance, loss_line, opening_line};
 
@@ -112,12 +112,12 @@ impl Run<'_> {
         signal: &mut oneshot::Receiver<StopSignal>,
     ) -> anyhow::Result<Option<StopSignal>> {
         loop {
-            let progress = step(clip, &mut [drawing]).remove(0)?;
-            self.report.show(&progress);
-            if let Some(frame) = &progress.frame {
+            let step = drawing.step(clip)?;
+            self.report.show(&step);
+            if let Some(frame) = step.frame() {
                 self.write_frame(frame)?;
             }
-            if progress.finished {
+            if step.is_finished() {
                 return Ok(None);
             }
             if let Ok(signal) = signal.try_recv() {

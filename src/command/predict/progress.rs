@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::draw::Progress;
+use crate::draw::Step;
 use crate::output::{loss_line, step_line};
 
 /// Shows the progress of one drawing on standard error.
@@ -53,17 +53,17 @@ impl ProgressReporter {
     }
 
     /// Shows a step: the bar shows every step, lines only those with a frame.
-    pub(super) fn show(&self, progress: &Progress) {
+    pub(super) fn show(&self, step: &Step) {
         match &self.display {
             Display::Bar(bar) => {
-                bar.set_position(progress.step as u64);
-                bar.set_message(loss_line(&progress.losses));
+                bar.set_position(step.updates() as u64);
+                bar.set_message(loss_line(step.losses()));
             }
-            Display::Lines if progress.frame.is_some() => print(&step_line(
-                progress.step,
+            Display::Lines if step.frame().is_some() => print(&step_line(
+                step.updates(),
                 self.steps,
-                self.steps_per_second(progress.step),
-                &progress.losses,
+                self.steps_per_second(step.updates()),
+                step.losses(),
             )),
             Display::Lines | Display::Nothing => {}
         }
