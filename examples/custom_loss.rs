@@ -8,7 +8,7 @@ use std::error::Error;
 
 use clipdraw::clip::{Clip, WeightsSource};
 use clipdraw::draw::objective::Term;
-use clipdraw::draw::{Drawing, Spec, step};
+use clipdraw::draw::{Drawing, Spec, Step};
 use clipdraw::scene::{Canvas, StrokeGradient, Strokes};
 use clipdraw::tch::{Device, Kind};
 
@@ -46,9 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut drawing = Drawing::start(&clip, Spec::prompt(prompt))?;
     drawing.add_term(Box::new(Ink { weight: 0.001 }));
     loop {
-        let progress = step(&clip, &mut [&mut drawing]).remove(0)?;
-        if progress.finished {
-            println!("ink {:?}", progress.losses.value("ink"));
+        if let Step::Finished(frame) = drawing.step(&clip)? {
+            println!("ink {:?}", frame.losses.value("ink"));
             return Ok(());
         }
     }

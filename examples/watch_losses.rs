@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use clipdraw::clip::{Clip, WeightsSource};
-use clipdraw::draw::{Drawing, Spec, step};
+use clipdraw::draw::{Drawing, Spec};
 use clipdraw::tch::{Device, Kind};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -15,16 +15,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Float)?;
     let mut drawing = Drawing::start(&clip, Spec::prompt(prompt))?;
     loop {
-        // Several drawings could be moved together; here there is one.
-        let progress = step(&clip, &mut [&mut drawing]).remove(0)?;
-        if progress.frame.is_some() {
-            let terms = progress.losses.terms().iter();
+        let step = drawing.step(&clip)?;
+        if step.frame().is_some() {
+            let terms = step.losses().terms().iter();
             let terms: Vec<_> = terms
                 .map(|term| format!("{} {:+.4}", term.name, term.value))
                 .collect();
-            println!("step {:4}  {}", progress.step, terms.join("  "));
+            println!("step {:4}  {}", step.updates(), terms.join("  "));
         }
-        if progress.finished {
+        if step.is_finished() {
             return Ok(());
         }
     }

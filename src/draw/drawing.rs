@@ -24,6 +24,46 @@ const VIEW_STREAM: u64 = 1;
 
 /// What one step did for a drawing.
 #[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The strokes were moved, and there is more to do.
+    Running(Progress),
+    /// All updates had been done before, so nothing was moved: this is the finished drawing.
+    Finished(Frame),
+}
+
+impl Step {
+    /// Updates done before the step: the state that the losses and the frame belong to.
+    pub fn updates(&self) -> usize {
+        match self {
+            Self::Running(progress) => progress.step,
+            Self::Finished(frame) => frame.step,
+        }
+    }
+
+    /// The losses of that state.
+    pub fn losses(&self) -> &Losses {
+        match self {
+            Self::Running(progress) => &progress.losses,
+            Self::Finished(frame) => &frame.losses,
+        }
+    }
+
+    /// That state, if a frame is due; at the end it always is.
+    pub fn frame(&self) -> Option<&Frame> {
+        match self {
+            Self::Running(progress) => progress.frame.as_ref(),
+            Self::Finished(frame) => Some(frame),
+        }
+    }
+
+    /// Whether the drawing is finished.
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Self::Finished(_))
+    }
+}
+
+/// What a step reports of a drawing that goes on.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// Updates done before the step: the state that the losses and the frame belong to.
     pub step: usize,
@@ -31,8 +71,6 @@ pub struct Progress {
     pub losses: Losses,
     /// That state, if a frame is due.
     pub frame: Option<Frame>,
-    /// Whether all updates are done; the frame is the finished drawing.
-    pub finished: bool,
 }
 
 /// The strokes after a number of updates.
@@ -160,24 +198,22 @@ impl Drawing {
         &mut self,
         views: &ViewOutcome,
         from_views: &StrokeGradient,
-    ) -> Result<Progress, DrawError> {
+    ) -> Result<Step, DrawError> {
         let on_strokes = self.objective.on_strokes(&self.strokes, &self.spec.canvas);
         let losses = self.objective.losses(views, &on_strokes);
         self.check_losses(&losses)?;
         self.last_losses = losses;
-        let step = self.step;
-        let finished = step == self.spec.steps;
-        let due = finished || step.is_multiple_of(self.spec.steps_per_frame);
-        let frame = due.then(|| self.frame());
-        if !finished {
-            self.descend(on_strokes, from_views)?;
+        if self.step == self.spec.steps {
+            return Ok(Step::Finished(self.frame()));
         }
-        Ok(Progress {
-            step,
+        let is_due = self.step.is_multiple_of(self.spec.steps_per_frame);
+        let progress = Progress {
+            step: self.step,
             losses: self.last_losses.clone(),
-            frame,
-            finished,
-        })
+            frame: is_due.then(|| self.frame()),
+        };
+        self.descend(on_strokes, from_views)?;
+        Ok(Step::Running(progress))
     }
 
     fn descend(

@@ -10,11 +10,11 @@ pub mod error;
 pub mod drawing;
 pub mod step;
 
-pub use drawing::{Drawing, Frame, Progress};
+pub use drawing::{Drawing, Frame, Progress, Step};
 pub use error::{DrawError, Quantity};
 pub use losses::{Losses, PromptLoss, TermLoss};
 pub use objective::{CenterConstraint, ObjectiveSpec};
 pub use preset::Preset;
 pub use prompt::WeightedPrompt;
 pub use spec::Spec;
-pub use step::{step, step_with};
+pub use step::step_together;

@@ -1,4 +1,4 @@
-//! One step of gradient descent, for several drawings at once.
+//! One step of gradient descent, for one drawing or for several at once.
 //!
 //! ```text
 //! strokes --render--> views [N, 3, R, R] --CLIP--> embeddings [N, E] --objective--> losses
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tch::{TchError, Tensor};
 
-use super::drawing::{Drawing, Progress};
+use super::drawing::{Drawing, Step};
 use super::error::DrawError;
 use super::objective::{Objective, ViewOutcome};
 use crate::clip::{BatchPart, Clip, ClipError, ViewGroup, forward_backward};
@@ -18,20 +18,29 @@ use crate::render::view::ViewTransform;
 use crate::render::{RenderError, Renderer, Scene, renderer_for};
 use crate::scene::StrokeGradient;
 
-/// Moves every drawing by one step, with the renderer that suits the model's device; see [`step_with`].
-pub fn step(clip: &Clip, drawings: &mut [&mut Drawing]) -> Vec<Result<Progress, DrawError>> {
-    step_with(clip, &*renderer_for(clip.device()), drawings)
+impl Drawing {
+    /// Moves the strokes by one step, with the renderer that suits the model's device. When all updates are
+    /// done, the drawing is evaluated once more instead, so that the last frame has losses of its own.
+    ///
+    /// To move several drawings at once, which costs less, see [`step_together`].
+    ///
+    /// # Errors
+    /// When CLIP or the renderer fails, or a loss or a gradient is not finite.
+    pub fn step(&mut self, clip: &Clip) -> Result<Step, DrawError> {
+        step_together(clip, &*renderer_for(clip.device()), &mut [self])
+            .pop()
+            .expect("every drawing has a result")
+    }
 }
 
-/// Moves every drawing by one step; the views of all of them go through CLIP together. A drawing that
-/// has all its updates is rendered once more, so that its last frame has losses of its own. The results
-/// come in the order of the drawings, and the failure of one leaves the others alone, unless CLIP or the
-/// renderer itself fails.
-pub fn step_with(
+/// Moves every drawing by one step, as [`Drawing::step`] does; the views of all of them go through CLIP
+/// together. The results come in the order of the drawings. An error in one drawing does not affect the
+/// others, unless CLIP or the renderer itself fails.
+pub fn step_together(
     clip: &Clip,
     renderer: &dyn Renderer,
     drawings: &mut [&mut Drawing],
-) -> Vec<Result<Progress, DrawError>> {
+) -> Vec<Result<Step, DrawError>> {
     let views: Vec<Vec<ViewTransform>> = drawings
         .iter_mut()
         .map(|drawing| drawing.next_views())

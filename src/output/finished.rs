@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::format::{EncodeError, Metadata, svg_to_png, write_svg};
 use crate::clip::Clip;
-use crate::draw::{DrawError, Drawing, Frame, Spec, step};
+use crate::draw::{DrawError, Drawing, Frame, Spec, Step};
 use crate::scene::Canvas;
 
-/// Draws a plan to its end. To see the frames on the way, use [`Drawing`] and [`step()`].
+/// Draws a plan to its end. To see the frames on the way, use [`Drawing::step`].
 ///
 /// # Errors
 /// When a prompt has more tokens than the model reads, CLIP or the renderer fails, or a number is not
@@ -15,10 +15,8 @@ use crate::scene::Canvas;
 pub fn draw(clip: &Clip, spec: &Spec) -> Result<FinishedDrawing, DrawError> {
     let mut drawing = Drawing::start(clip, spec.clone())?;
     loop {
-        for result in step(clip, &mut [&mut drawing]) {
-            if result?.finished {
-                return Ok(FinishedDrawing::new(clip, spec, drawing.frame()));
-            }
+        if let Step::Finished(frame) = drawing.step(clip)? {
+            return Ok(FinishedDrawing::new(clip, spec, frame));
         }
     }
 }

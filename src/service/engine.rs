@@ -2,7 +2,7 @@
 
 use super::fault::EngineError;
 use crate::clip::Clip;
-use crate::draw::{DrawError, Drawing, Progress, Spec, step_with};
+use crate::draw::{DrawError, Drawing, Spec, Step, step_together};
 use crate::output::Provenance;
 use crate::render::{Renderer, renderer_for};
 
@@ -22,8 +22,9 @@ pub trait Engine {
     /// When its prompts cannot be encoded.
     fn start(&self, spec: &Spec) -> Result<Self::Drawing, DrawError>;
 
-    /// Moves every drawing by one step; see [`step_with()`].
-    fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Progress, DrawError>>;
+    /// Moves every drawing by one step and returns one result for each, in their order; see
+    /// [`step_together`].
+    fn step(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Step, DrawError>>;
 
     /// Checks whether it still works, after it has failed.
     ///
@@ -62,8 +63,8 @@ impl Engine for ClipEngine {
         Drawing::start(&self.clip, spec.clone())
     }
 
-    fn advance(&self, drawings: &mut [&mut Drawing]) -> Vec<Result<Progress, DrawError>> {
-        step_with(&self.clip, &*self.renderer, drawings)
+    fn step(&self, drawings: &mut [&mut Drawing]) -> Vec<Result<Step, DrawError>> {
+        step_together(&self.clip, &*self.renderer, drawings)
     }
 
     fn check(&self) -> Result<(), EngineError> {

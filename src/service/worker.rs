@@ -24,7 +24,7 @@ use super::prediction::Prediction;
 use super::publisher;
 use super::queue::Lease;
 use crate::backoff::Backoff;
-use crate::draw::{Progress, Spec};
+use crate::draw::{Frame, Spec, Step};
 use crate::errors::{chain, panic_message};
 
 /// The pauses before the model is loaded again after it failed.
@@ -302,21 +302,31 @@ impl<D> Session<D> {
     }
 
     /// Reports a step. Returns whether it was the last.
-    fn report(&self, progress: Progress) -> bool {
-        if let Some(frame) = progress.frame {
-            let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
-            let permit = Arc::clone(&self.unpublished).try_acquire_owned();
-            self.assignment.send(WorkerMessage::Frame {
-                frame,
-                steps_per_second: progress.step as f64 / seconds,
-                permit: permit.expect("a drawing is stepped only with a permit for its one frame"),
-            });
+    fn report(&self, step: Step) -> bool {
+        match step {
+            Step::Running(progress) => {
+                if let Some(frame) = progress.frame {
+                    self.publish(frame);
+                }
+                false
+            }
+            Step::Finished(frame) => {
+                self.publish(frame);
+                self.assignment
+                    .send(WorkerMessage::Ended(Outcome::Succeeded));
+                true
+            }
         }
-        if progress.finished {
-            self.assignment
-                .send(WorkerMessage::Ended(Outcome::Succeeded));
-        }
-        progress.finished
+    }
+
+    fn publish(&self, frame: Frame) {
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let permit = Arc::clone(&self.unpublished).try_acquire_owned();
+        self.assignment.send(WorkerMessage::Frame {
+            steps_per_second: frame.step as f64 / seconds,
+            frame,
+            permit: permit.expect("a drawing is stepped only with a permit for its one frame"),
+        });
     }
 }
 
@@ -369,10 +379,10 @@ fn step_together<E: Engine>(
         .iter_mut()
         .map(|session| &mut session.drawing)
         .collect();
-    let results = guarded(|| engine.advance(&mut drawings))?;
-    let progress = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut progress = progress.into_iter();
-    sessions.retain(|session| progress.next().is_none_or(|done| !session.report(done)));
+    let results = guarded(|| engine.step(&mut drawings))?;
+    let steps = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut steps = steps.into_iter();
+    sessions.retain(|session| steps.next().is_none_or(|step| !session.report(step)));
     Ok(())
 }
 
@@ -383,8 +393,8 @@ fn step_alone<E: Engine>(
     session: &mut Session<E::Drawing>,
 ) -> Result<bool, WorkerFault> {
     let drawing = &mut session.drawing;
-    let fault = match guarded(|| engine.advance(&mut [drawing]).pop()) {
-        Ok(Some(Ok(progress))) => return Ok(session.report(progress)),
+    let fault = match guarded(|| engine.step(&mut [drawing]).pop()) {
+        Ok(Some(Ok(step))) => return Ok(session.report(step)),
         Ok(None) => return Ok(false),
         Ok(Some(Err(cause))) => cause.into(),
         Err(panic) => panic,

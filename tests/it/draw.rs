@@ -3,8 +3,9 @@
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
 use clipdraw::draw::objective::{Term, ViewEmbeddings};
 use clipdraw::draw::{
-    CenterConstraint, DrawError, Drawing, Frame, Losses, Spec, WeightedPrompt, step,
+    CenterConstraint, DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
 };
+use clipdraw::render::renderer_for;
 use clipdraw::scene::{Canvas, StrokeGradient, Strokes};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -44,10 +45,12 @@ pub(crate) fn draw(clip: &Clip, spec: Spec) -> Vec<Frame> {
     let mut drawing = Drawing::start(clip, spec).unwrap();
     let mut frames = Vec::new();
     loop {
-        let progress = step(clip, &mut [&mut drawing]).remove(0).unwrap();
-        frames.extend(progress.frame);
-        if progress.finished {
-            return frames;
+        match drawing.step(clip).unwrap() {
+            Step::Running(progress) => frames.extend(progress.frame),
+            Step::Finished(frame) => {
+                frames.push(frame);
+                return frames;
+            }
         }
     }
 }
@@ -233,6 +236,7 @@ fn drawings_stepped_together_follow_their_own_prompts_and_end_on_their_own() {
     short.views = 2;
     let mut drawings =
         [long.clone(), short.clone()].map(|spec| Drawing::start(&clip, spec).unwrap());
+    let renderer = renderer_for(clip.device());
     let mut ends = [None, None];
     while ends.contains(&None) {
         let open: Vec<usize> = (0..2).filter(|index| ends[*index].is_none()).collect();
@@ -242,9 +246,11 @@ fn drawings_stepped_together_follow_their_own_prompts_and_end_on_their_own() {
             .filter(|(index, _)| open.contains(index))
             .map(|(_, drawing)| drawing)
             .collect();
-        for (index, result) in open.iter().zip(step(&clip, &mut running)) {
-            let progress = result.unwrap();
-            ends[*index] = progress.frame.filter(|_| progress.finished);
+        let results = step_together(&clip, &*renderer, &mut running);
+        for (index, result) in open.iter().zip(results) {
+            if let Step::Finished(frame) = result.unwrap() {
+                ends[*index] = Some(frame);
+            }
         }
     }
     for (end, spec) in ends.into_iter().flatten().zip([long, short]) {
@@ -270,7 +276,8 @@ fn a_gradient_that_is_not_finite_ends_the_drawing_with_the_term_and_the_step() {
     let mut drawings =
         [broken, spec(&[("a", 1.0)], 5)].map(|spec| Drawing::start(&clip, spec).unwrap());
     let before = drawings[0].frame().strokes;
-    let results = step(&clip, &mut drawings.iter_mut().collect::<Vec<_>>());
+    let mut running: Vec<_> = drawings.iter_mut().collect();
+    let results = step_together(&clip, &*renderer_for(clip.device()), &mut running);
     let error = results[0].as_ref().unwrap_err();
     assert!(matches!(error, DrawError::NotFinite { step: 0, .. }));
     assert_eq!(
@@ -348,8 +355,7 @@ fn a_term_of_ones_own_is_reported_and_reaches_views_and_strokes() {
     let mut drawing = Drawing::start(&clip, spec.clone()).unwrap();
     drawing.add_term(Box::new(Contrary));
     let last = loop {
-        let progress = step(&clip, &mut [&mut drawing]).remove(0).unwrap();
-        if let Some(frame) = progress.frame.filter(|_| progress.finished) {
+        if let Step::Finished(frame) = drawing.step(&clip).unwrap() {
             break frame;
         }
     };

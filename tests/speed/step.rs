@@ -4,7 +4,7 @@
 //! ViT-B/32 has random weights, which cost what trained ones cost.
 
 use clipdraw::clip::{Clip, ClipConfig, ViewGroup, WeightsSource, forward_backward};
-use clipdraw::draw::{Drawing, Spec, step};
+use clipdraw::draw::{Drawing, Spec};
 use divan::Bencher;
 use tch::{Device, Kind, Tensor};
 
@@ -38,7 +38,7 @@ fn spec(strokes: usize) -> Spec {
 fn whole_step(bencher: Bencher<'_, '_>, name: &str) {
     let clip = model(name);
     let mut drawing = Drawing::start(&clip, spec(256)).expect("a drawing");
-    bencher.bench_local(|| step(&clip, &mut [&mut drawing]));
+    bencher.bench_local(|| drawing.step(&clip));
 }
 
 #[divan::bench(args = ["embedded", "embedded bf16", "ViT-B/32", "ViT-B/32 bf16"], sample_count = 30, sample_size = 1)]

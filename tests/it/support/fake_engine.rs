@@ -15,7 +15,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use clipdraw::delivery::{Client, ClientConfig, UploadingFileSink};
-use clipdraw::draw::{DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, TermLoss};
+use clipdraw::draw::{
+    DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, Step, TermLoss,
+};
 use clipdraw::output::Provenance;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::service::worker::{self, Load};
@@ -132,7 +134,7 @@ impl Engine for FakeEngine {
         Ok(drawing)
     }
 
-    fn advance(&self, drawings: &mut [&mut FakeDrawing]) -> Vec<Result<Progress, DrawError>> {
+    fn step(&self, drawings: &mut [&mut FakeDrawing]) -> Vec<Result<Step, DrawError>> {
         let together = drawings.len();
         {
             let mut state = self.controls.state.lock().unwrap();
@@ -146,7 +148,7 @@ impl Engine for FakeEngine {
                     together == 1 || !drawing.prompt().contains("panic together"),
                     "told to panic together"
                 );
-                self.step(drawing)
+                self.step_alone(drawing)
             })
             .collect()
     }
@@ -160,7 +162,7 @@ impl Engine for FakeEngine {
 }
 
 impl FakeEngine {
-    fn step(&self, drawing: &mut FakeDrawing) -> Result<Progress, DrawError> {
+    fn step_alone(&self, drawing: &mut FakeDrawing) -> Result<Step, DrawError> {
         if let Some(milliseconds) = drawing.argument("sleep ") {
             std::thread::sleep(Duration::from_millis(milliseconds as u64));
         }
@@ -203,9 +205,8 @@ impl FakeDrawing {
         rest.split_whitespace().next()?.parse().ok()
     }
 
-    fn step(&mut self) -> Progress {
+    fn step(&mut self) -> Step {
         let step = self.step;
-        let finished = step == self.spec.steps;
         let part = PromptLoss {
             prompt: self.spec.prompts[0].clone(),
             similarity: 0.25,
@@ -216,19 +217,21 @@ impl FakeDrawing {
             term("contrast", 0.0, Vec::new()),
             term("centre", 0.5, Vec::new()),
         ]);
-        let due = finished || step.is_multiple_of(self.spec.steps_per_frame);
-        let frame = due.then(|| Frame {
+        let frame = Frame {
             step,
             strokes: random_strokes(&self.spec.canvas, self.spec.strokes, self.spec.seed),
             losses: losses.clone(),
-        });
+        };
         self.step += 1;
-        Progress {
+        if step == self.spec.steps {
+            return Step::Finished(frame);
+        }
+        let is_due = step.is_multiple_of(self.spec.steps_per_frame);
+        Step::Running(Progress {
             step,
             losses,
-            frame,
-            finished,
-        }
+            frame: is_due.then_some(frame),
+        })
     }
 }
 

@@ -1,26 +1,21 @@
-//! `clipdraw serve`: starts the server's parts, serves requests, and shuts down gracefully.
+//! Starts the parts of the server, and shuts them down gracefully at a signal or `POST /shutdown`.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use signal_hook::low_level::exit;
 use tokio::net::TcpListener;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::model;
-use super::serve_arguments::ServeArguments;
-use super::signals::{self, ShutdownSignal};
-use crate::cog::HealthStatus;
+use super::arguments::ServeArguments;
+use super::{background, settings};
+use crate::command::signals::{self, StopSignal};
 use crate::delivery::UploadingFileSink;
 use crate::delivery::webhook::WebhookSender;
-use crate::environment;
 use crate::http;
 use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
 use crate::telemetry::metric;
@@ -35,44 +30,12 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long to wait for the drawing thread once its queue is empty.
 const THREAD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the metrics are aggregated, which bounds the memory that they take.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How often a state is polled while the server starts or stops.
+/// How often the drawing thread is polled during shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The file that Cog's readiness probe in Kubernetes looks for.
-const READY_FILE: &str = "/var/run/cog/ready";
-
-/// Serves until a signal or `POST /shutdown`. The exit status is 0, or 130 after Ctrl-C.
-///
-/// # Errors
-/// If an option cannot be used on this machine, or the port is in use.
-pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
-    let (status, thread) = serve(arguments)?;
-    if thread == Thread::Running {
-        // A normal exit would run libtorch's destructors while the thread still uses it.
-        exit(status.into());
-    }
-    Ok(ExitCode::from(status))
-}
-
-fn serve(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
-    let _logs = arguments.log_settings().install()?;
-    model::set_threads(&arguments.compute)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the server's runtime")?;
-    let outcome = runtime.block_on(Server::run(arguments));
-    // Tasks that are still running have been abandoned.
-    runtime.shutdown_background();
-    outcome
-}
-
-/// The state of the drawing thread at the end of the shutdown.
+/// The state of the worker's thread at the end of the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Thread {
+pub(super) enum WorkerThread {
     /// It has ended.
     Ended,
     /// It is still running and cannot be interrupted.
@@ -80,7 +43,7 @@ enum Thread {
 }
 
 /// The running parts of the server.
-struct Server {
+pub(super) struct Server {
     service: Arc<Service>,
     webhooks: Arc<WebhookSender>,
     worker: thread::JoinHandle<()>,
@@ -92,25 +55,30 @@ struct Server {
 }
 
 impl Server {
-    async fn run(arguments: &ServeArguments) -> anyhow::Result<(u8, Thread)> {
-        let signal = signals::watch(arguments.termination())?;
+    /// Serves until a signal or `POST /shutdown`, and shuts down. Returns the exit status and the state of
+    /// the worker's thread.
+    ///
+    /// # Errors
+    /// If an argument cannot be used on this machine, or the port is in use.
+    pub(super) async fn run(arguments: &ServeArguments) -> anyhow::Result<(u8, WorkerThread)> {
+        let signal = signals::watch(settings::sigterm_policy(&arguments.shutdown))?;
         let server = Self::start(arguments).await?;
         let received = tokio::select! {
             received = signal => received.ok(),
             () = server.stop.cancelled() => None,
         };
         info!(?received, "shutting down");
-        let thread = server.shut_down(arguments.stopping.shutdown_grace).await;
-        Ok((received.map_or(0, ShutdownSignal::graceful_status), thread))
+        let worker = server.shut_down(arguments.shutdown.shutdown_grace).await;
+        Ok((received.map_or(0, exit_status), worker))
     }
 
     async fn start(arguments: &ServeArguments) -> anyhow::Result<Self> {
-        let client = arguments.client()?;
-        let destination = arguments.destination(&client)?;
-        let limits = arguments.service_limits();
+        let client = settings::client(&arguments.delivery)?;
+        let destination = settings::destination(&arguments.delivery, &client)?;
+        let limits = settings::service_limits(&arguments.predictions);
         let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
         let service = Service::new(limits, Backends::in_memory(limits, files));
-        let webhooks = Arc::new(arguments.webhooks(&client)?);
+        let webhooks = Arc::new(settings::webhook_sender(&arguments.delivery, &client)?);
         let stop = CancellationToken::new();
         let dependencies = http::Dependencies {
             service: Arc::clone(&service),
@@ -121,9 +89,9 @@ impl Server {
             metrics: metric::collect(),
         };
         let config = http::ServerConfig {
-            access_token: arguments.access_token(),
-            cors_origins: arguments.listening.cors_origin.clone(),
-            limits: arguments.request_limits(),
+            access_token: settings::access_token(&arguments.requests),
+            cors_origins: arguments.requests.cors_origin.clone(),
+            limits: settings::request_limits(arguments),
         };
         let router = http::router(dependencies, config);
         let listener = bind(arguments).await?;
@@ -131,14 +99,12 @@ impl Server {
         let connections = http::serve(
             listener,
             router,
-            arguments.connection_timeouts(),
+            settings::connection_timeouts(&arguments.requests),
             closing.clone(),
         );
         let worker = start_worker(arguments, &service)?;
-        tokio::spawn(run_background_tasks(
-            Arc::clone(&service),
-            arguments.work.setup_timeout,
-        ));
+        let setup_timeout = arguments.predictions.setup_timeout;
+        tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
         Ok(Self {
             service,
             webhooks,
@@ -149,9 +115,9 @@ impl Server {
         })
     }
 
-    /// Stops accepting work, lets running predictions finish within `grace`, and delivers every
-    /// last response and webhook.
-    async fn shut_down(self, grace: Duration) -> Thread {
+    /// Stops accepting work, lets running predictions finish within `grace`, and delivers the last
+    /// responses and webhooks.
+    async fn shut_down(self, grace: Duration) -> WorkerThread {
         self.service.close().await;
         self.closing.cancel();
         if timeout(grace, self.service.drained()).await.is_err() {
@@ -187,8 +153,8 @@ impl Server {
             }
         };
         let thread = match timeout(THREAD_TIMEOUT, ended).await {
-            Ok(()) => Thread::Ended,
-            Err(_) => Thread::Running,
+            Ok(()) => WorkerThread::Ended,
+            Err(_) => WorkerThread::Running,
         };
         info!(?thread, "shut down");
         thread
@@ -196,8 +162,8 @@ impl Server {
 }
 
 async fn bind(arguments: &ServeArguments) -> anyhow::Result<TcpListener> {
-    let listening = &arguments.listening;
-    let address = SocketAddr::new(listening.host, listening.port);
+    let requests = &arguments.requests;
+    let address = SocketAddr::new(requests.host, requests.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!(
             "cannot listen on {address}, choose another address with --port (or PORT) and --host"
@@ -213,53 +179,21 @@ fn start_worker(
     service: &Arc<Service>,
 ) -> anyhow::Result<thread::JoinHandle<()>> {
     let compute = arguments.compute.clone();
-    // An unknown name is a mistake in the command line. It is reported now, and not as a failure to
-    // load the model.
-    compute.device.resolve().context("--device")?;
-    compute.weights.resolve().context("--weights")?;
+    // An unknown device or weights file is a mistake on the command line. It is reported now, and not as a
+    // failure to load the model.
+    compute.check()?;
     let load = move || {
-        let (clip, provenance) = model::load(&compute).map_err(EngineError::new)?;
+        let (clip, provenance) = compute.load_model().map_err(EngineError::new)?;
         Ok(ClipEngine::new(clip, provenance))
     };
     worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
 }
 
-/// Runs the periodic and delayed tasks: the setup timeout, the ready file, and metrics upkeep.
-async fn run_background_tasks(service: Arc<Service>, setup_timeout: Option<Duration>) {
-    let numbers = metric::collect();
-    let mut upkeep = interval(UPKEEP_INTERVAL);
-    let setup = async {
-        match setup_timeout.filter(|limit| !limit.is_zero()) {
-            Some(limit) => sleep(limit).await,
-            None => std::future::pending().await,
-        }
-        service.readiness().time_out_setup();
-    };
-    let ready = write_ready_file(&service);
-    tokio::join!(setup, ready, async {
-        loop {
-            upkeep.tick().await;
-            numbers.run_upkeep();
-        }
-    });
-}
-
-/// Writes [`READY_FILE`] in Kubernetes as soon as the server is ready.
-async fn write_ready_file(service: &Service) {
-    if !environment::in_kubernetes() {
-        return;
-    }
-    while service.health().await.status != HealthStatus::Ready {
-        sleep(POLL_INTERVAL).await;
-    }
-    let written = tokio::task::spawn_blocking(|| {
-        let file = Path::new(READY_FILE);
-        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        std::fs::write(file, [])
-    });
-    match written.await {
-        Ok(Ok(())) => info!(file = READY_FILE, "wrote the ready file"),
-        Ok(Err(error)) => warn!(%error, file = READY_FILE, "cannot write the ready file"),
-        Err(error) => warn!(%error, file = READY_FILE, "cannot write the ready file"),
+/// The exit status after a graceful shutdown: 0 after SIGTERM, as orchestrators expect, and 130
+/// after Ctrl-C, as in shells.
+fn exit_status(signal: StopSignal) -> u8 {
+    match signal {
+        StopSignal::Interrupt => signal.exit_status(),
+        StopSignal::Terminate => 0,
     }
 }
