@@ -19,7 +19,7 @@ pub struct Adversary {
 
 impl Adversary {
     /// The pictures, `[N, 3, H, W]` from 0 to 1, after the adversary took its steps from the change that
-    /// it has come to, of the same shape. `loss` gives the sum over pictures that it wants to be large.
+    /// it has come to, of the same shape. `loss` returns the sum over pictures that it maximizes.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn it_makes_the_loss_larger_and_stays_within_its_reach() {
+    fn it_makes_the_loss_larger_and_stays_within_epsilon() {
         let (pictures, noise) = grey();
         let loss = |pictures: &Tensor| pictures.f_narrow(1, 0, 1)?.f_sum(Kind::Float);
         let begun = ADVERSARY.begin(&noise).unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adversary_without_reach_changes_nothing() {
+    fn an_adversary_with_epsilon_0_changes_nothing() {
         let (pictures, noise) = grey();
         let idle = Adversary {
             epsilon: 0.0,

@@ -194,14 +194,14 @@ impl Corpus {
         others.extend(things.iter().filter_map(|thing| templated(thing)));
         others.extend(products(&shown));
         others.extend(PROMPTS.map(str::to_owned));
-        let learnt = |text: &String| {
+        let learned = |text: &String| {
             !captions.contains(text)
                 && !held_captions.contains(text)
                 && !held_concepts.contains(text)
         };
         let concept = |text: &String| !captions.contains(text) && !held_captions.contains(text);
         Self {
-            words: others.into_iter().filter(learnt).collect(),
+            words: others.into_iter().filter(learned).collect(),
             held_concepts: held_concepts
                 .iter()
                 .filter(|text| concept(text))
@@ -374,12 +374,12 @@ mod tests {
     #[test]
     fn a_held_concept_is_in_no_text_that_was_made_of_it() {
         let corpus = Corpus::build(&captions(), &words());
-        let learnt: BTreeSet<&String> = corpus.words.iter().chain(&corpus.captions).collect();
+        let learned: BTreeSet<&String> = corpus.words.iter().chain(&corpus.captions).collect();
         for form in &corpus.held_concepts {
-            assert!(!learnt.contains(form), "{form}");
+            assert!(!learned.contains(form), "{form}");
             let thing = form.rsplit(' ').next().unwrap();
             let made = |text: &&&String| text.split(' ').any(|word| word == thing);
-            assert_eq!(learnt.iter().find(made), None, "{thing}");
+            assert_eq!(learned.iter().find(made), None, "{thing}");
         }
     }
 

@@ -28,7 +28,7 @@ const LOGIT_SCALE: f32 = 2.995_732_3;
 pub struct ImageTowerWeights {
     /// Tensors whose names begin with `visual.`.
     tensors: BTreeMap<String, Tensor>,
-    /// What no shape tells.
+    /// Metadata that does not follow from the shapes.
     facts: BTreeMap<String, String>,
 }
 
@@ -41,7 +41,7 @@ impl ImageTowerWeights {
         (!tensors.is_empty()).then_some(Self { tensors, facts })
     }
 
-    /// Whether the other has tensors of the same shapes, and the same facts that no shape tells.
+    /// Whether the other has tensors of the same shapes, and the same metadata.
     fn is_of_the_kind_of(&self, other: &Self) -> bool {
         let facts = |tower: &Self| {
             let mut facts = tower.facts.clone();
@@ -281,10 +281,12 @@ mod tests {
             .tensors
             .retain(|name, _| !name.contains("resblocks.1"));
         assert!(refusal(shallow).contains("same kind"));
-        let mut told = image();
-        told.facts.insert("text_heads".to_owned(), "7".to_owned());
+        let mut with_heads = image();
+        with_heads
+            .facts
+            .insert("text_heads".to_owned(), "7".to_owned());
         assert!(
-            export(&text, &[image(), told]).is_ok(),
+            export(&text, &[image(), with_heads]).is_ok(),
             "that is no matter of pictures"
         );
         assert!(export(&text, &[]).is_err());

@@ -70,7 +70,7 @@ fn cropped(document: &str) -> Result<Vec<u8>, SvgRenderError> {
     let region = page(&tree)
         .and_then(|page| common(page, layer))
         .ok_or(SvgRenderError::Empty)?;
-    // What is hidden by clips or lies outside the page counts in the layer's box: the pixels tell.
+    // What is hidden by clips or lies outside the page counts in the layer's box, so the pixels are examined.
     let coarse = paint(&tree, region, DRAWN)?;
     let [left, top, right, bottom] = drawn_box(coarse.data()).ok_or(SvgRenderError::Empty)?;
     let scale = region.width().max(region.height()) / DRAWN;

@@ -17,7 +17,7 @@ use super::sprite::{Placement, lay};
 use super::teacher::{Shares, Teacher};
 use clipdraw::scene::Picture;
 
-/// Captions that a picture is told from in each step, beside those of its batch.
+/// Captions that a picture is compared with in each step, in addition to those of its batch.
 const BANK: usize = 4096;
 /// How often an object is put into a scene, if it can be.
 const SCENES: f64 = 0.12;
@@ -99,7 +99,7 @@ pub struct PictureBatch {
     pub views: Vec<f32>,
     /// What each picture shows.
     pub shares: Vec<Shares>,
-    /// Captions to tell them from.
+    /// Captions to compare them with.
     pub bank: Vec<usize>,
     /// Where the adversary begins, `[N, 3, R, R]` values from -1 to 1.
     pub noise: Vec<f32>,

@@ -1,5 +1,5 @@
-//! What the model drew itself, as pictures to learn from. What a classifier recognizes shows what was asked for;
-//! what it does not is a scribble that only the model took for something.
+//! The model's own drawings, as training pictures. A drawing that a classifier recognizes shows its prompt; one
+//! that it does not recognize at all is a scribble.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -39,8 +39,8 @@ pub fn things(pack: &Pack, count: usize, seed: u64, except: &[String]) -> Vec<St
     things
 }
 
-/// The drawing of `prompt` as a picture of a pack, if there is something to learn from it: `rank` is how
-/// many other things the classifier would rather see in it.
+/// The drawing of `prompt` as a picture of a pack, if there is something to learn from it: `rank` is the number
+/// of other things that the classifier ranks higher.
 pub fn lesson(
     prompt: &str,
     rank: usize,

@@ -1,4 +1,4 @@
-//! Texts as tokens, and the order in which they are learnt.
+//! Texts as tokens, and the order in which they are learned.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -118,7 +118,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The batches of one pass over all texts, text `n` being learnt `times[n]` times.
+    /// The batches of one pass over all texts, text `n` being learned `times[n]` times.
     ///
     /// Texts of similar length stand together. The order depends on the seed and the pass alone, so that
     /// a run that is resumed sees what an uninterrupted one sees. Every pass has the same number of batches;

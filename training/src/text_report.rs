@@ -1,4 +1,4 @@
-//! How well a text tower has learnt, in figures.
+//! Measures how well a text tower is trained.
 
 use std::fmt;
 

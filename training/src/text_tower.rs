@@ -20,7 +20,7 @@ use super::text_batches::{TextBatch, Tokens};
 pub const VOCABULARY: &str = "token_embedding.weight";
 /// Beginning of the names of the present numbers in the file of a run (`parameters::save`).
 pub const PRESENT: &str = "now/";
-/// Texts that are embedded in one batch where nothing is learnt.
+/// Texts that are embedded in one batch without training.
 const EMBEDDED_TOGETHER: usize = 256;
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
@@ -63,7 +63,7 @@ impl TowerSizes {
         })
     }
 
-    /// What a weight file has to say of them in its header, because no shape tells it.
+    /// Their metadata in a weight file, which does not follow from the shapes.
     pub(crate) fn facts(&self) -> BTreeMap<String, String> {
         let activation = match self.activation {
             Activation::Gelu => "gelu",

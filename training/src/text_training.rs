@@ -61,7 +61,7 @@ impl TextPlan {
     }
 }
 
-/// The texts of a run, ready to be learnt.
+/// The texts of a run, ready for training.
 #[derive(Debug)]
 pub struct TextDataset<'teacher> {
     tokens: Tokens,
@@ -102,7 +102,7 @@ impl<'teacher> TextDataset<'teacher> {
     }
 }
 
-/// What is told about a run while it goes on.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TextProgress {
     /// Updates that are done.
@@ -179,7 +179,7 @@ impl TextTraining {
         &mut self,
         lesson: &TextDataset<'_>,
         updates: u64,
-        told: &mut dyn FnMut(TextProgress),
+        report: &mut dyn FnMut(TextProgress),
     ) -> anyhow::Result<()> {
         let schedule = Schedule {
             seed: self.plan.seed,
@@ -196,7 +196,7 @@ impl TextTraining {
                 .follow(lesson, &batches[place as usize])
                 .context("teaching the text tower")?;
             self.update += 1;
-            told(TextProgress {
+            report(TextProgress {
                 update: self.update,
                 updates: self.plan.updates(),
                 loss,

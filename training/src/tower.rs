@@ -20,12 +20,12 @@ pub const MEAN: f64 = 127.0 / 255.0;
 /// See [`MEAN`].
 pub const DEVIATION: f64 = 128.0 / 255.0;
 
-/// What the norms go by.
+/// Which statistics the norms use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The batch, which also moves their running mean.
+    /// Those of the batch, which also update the running mean.
     Learn,
-    /// The batch, and nothing else is touched.
+    /// Those of the batch, without an update.
     Attack,
     /// The running mean.
     Evaluate,
@@ -177,7 +177,7 @@ impl Pass<'_> {
             groups,
         )?;
         // Even at a weight of nothing libtorch would write the running means again, over what another
-        // thread has just learned: whoever does not move them does not get to see them.
+        // thread has just learned: a mode that does not move them does not get to see them.
         let kept = |name: &str| (self.mode != Mode::Attack).then(|| part(name));
         map.f_batch_norm(
             Some(part("scale")),

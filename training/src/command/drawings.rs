@@ -47,7 +47,7 @@ pub struct DrawingsArguments {
     /// A text file of prompts, one a line, that are not to be among these things.
     #[arg(long, requires = "things")]
     except: Option<PathBuf>,
-    /// Put what the classifier says of the drawings into a pack of this name, to be learned from.
+    /// Save the drawings in a pack of this name for training, as the classifier sees them.
     #[arg(long, requires = "classifier")]
     pack: Option<String>,
     /// Inputs of a prediction that differ from their defaults, as JSON.
@@ -56,13 +56,13 @@ pub struct DrawingsArguments {
     /// A recipe as JSON, in place of the model's.
     #[arg(long)]
     recipe: Option<String>,
-    /// The run of a classifier, by its name in the work folder.
+    /// The run of the classifier, by its name in the work folder.
     #[arg(long)]
     classifier: Option<String>,
-    /// Packs that the classifier's captions come from.
+    /// Packs with the captions of the classifier.
     #[arg(long, value_delimiter = ',', default_value = "icons")]
     packs: Vec<String>,
-    /// Side of the pictures that the classifier reads.
+    /// Side of the pictures for the classifier, in pixels.
     #[arg(long, default_value_t = 64)]
     side: usize,
     /// Where the drawings and their sheet go.
@@ -74,7 +74,7 @@ pub struct DrawingsArguments {
 }
 
 impl DrawingsArguments {
-    /// Draws, writes, and asks the classifier.
+    /// Draws, saves, and runs the classifier.
     ///
     /// # Errors
     /// When something is missing or a drawing fails.
@@ -134,7 +134,7 @@ impl DrawingsArguments {
         }
     }
 
-    /// Tells what the classifier of this name reads in the drawings.
+    /// Prints what the classifier with this name sees in the drawings.
     fn classifier(&self, classifier: &str, finished: &[Finished<'_>]) -> anyhow::Result<()> {
         let teacher = Teacher::open(self.folder.path(), Device::Cpu)?;
         let packs = self
@@ -156,7 +156,7 @@ impl DrawingsArguments {
         for (prompt, spec, strokes) in finished {
             let caption = teacher.caption(&prompt.to_lowercase());
             let caption = caption.ok_or_else(|| anyhow!("the teacher has not read `{prompt}`"))?;
-            let ranking = classifier.read(strokes, spec, caption)?;
+            let ranking = classifier.rank(strokes, spec, caption)?;
             recognized += usize::from(ranking.rank < RECOGNIZED);
             lessons.extend(lesson(prompt, ranking.rank, strokes, &spec.canvas));
             let read: Vec<_> = ranking

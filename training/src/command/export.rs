@@ -28,7 +28,7 @@ pub struct ExportArguments {
     #[arg(long)]
     text: PathBuf,
     /// The image tower: a run of the step `image`, whose averaged numbers are taken, or a weight file. Several
-    /// of them read pictures by turns.
+    /// of them take turns with the views.
     #[arg(long, required = true)]
     image: Vec<PathBuf>,
     /// Side in pixels of the pictures that a run was trained on.
@@ -40,7 +40,7 @@ pub struct ExportArguments {
 }
 
 impl ExportArguments {
-    /// Writes the weight file and tells its size, its SHA-256 and what rounding did to the text tower.
+    /// Writes the weight file and prints its size, its SHA-256 and what rounding did to the text tower.
     ///
     /// # Errors
     /// When a tower cannot be read, does not fit, or the file cannot be written.

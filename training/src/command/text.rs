@@ -59,7 +59,7 @@ impl CorpusArguments {
 pub struct TextArguments {
     #[command(flatten)]
     folder: WorkFolder,
-    /// The run is kept in a file of this name in the work folder, and taken up from there.
+    /// The name of the run. It is saved in the work folder, and resumed from there.
     #[arg(long, default_value = "text")]
     run: String,
     /// A weight file or a run whose text tower is the start, and gives the sizes.
@@ -95,7 +95,7 @@ pub struct TextArguments {
 }
 
 impl TextArguments {
-    /// Teaches the text tower, or goes on where it stopped.
+    /// Trains the text tower, or resumes its training.
     ///
     /// # Errors
     /// When something that an earlier step makes is missing, or training fails.

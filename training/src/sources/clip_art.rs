@@ -401,7 +401,7 @@ pub fn art4apps(
     Ok((source, entries))
 }
 
-/// An entry that is kept for tests, a photograph until told otherwise.
+/// An entry that is kept for tests, a photograph by default.
 fn test_entry(
     set: &str,
     name: String,

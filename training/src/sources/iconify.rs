@@ -172,7 +172,7 @@ pub fn collections(packages: &Path) -> Result<BTreeMap<String, Collection>, Sour
     read_json(&packages.join(folder::ICONIFY).join("collections.json"))
 }
 
-/// What the words of names are judged by.
+/// The word lists that names are checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Knowledge<'a> {
     /// Nouns and their kinds.
