@@ -1,4 +1,4 @@
-//! One case of the comparison: what is sent, and how the two answers shall compare.
+//! One case of the comparison: what is sent, and how the two responses should compare.
 
 use super::receiver::Behaviour;
 

@@ -1,5 +1,5 @@
 //! How Replicate runs a model: it starts `python -m cog.server.http` in the image, creates
-//! predictions by PUT in the background, hears of them by webhook, and ends the server over HTTP.
+//! predictions by PUT in the background, gets their states by webhook, and shuts the server down over HTTP.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Does the steps of a case to a server, and notes what comes back.
+//! Runs the steps of a case against a server, and records the responses.
 
 use std::time::Duration;
 

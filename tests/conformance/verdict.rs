@@ -1,4 +1,4 @@
-//! Whether two answers compare as the table says.
+//! Checks whether two responses compare as the table says.
 
 use serde_json::Value;
 

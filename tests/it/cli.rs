@@ -1,4 +1,4 @@
-//! The command as a person uses it.
+//! The command line.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -46,7 +46,7 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_prompt_becomes_an_svg_with_a_recipe_that_makes_it_again() {
+fn a_prompt_becomes_an_svg_with_the_metadata_to_make_it_again() {
     let folder = folder();
     let (output, errors) = run(&small(&["-o", "a.svg"]), folder.path());
     assert!(output.status.success(), "{errors}");

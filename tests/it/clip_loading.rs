@@ -1,4 +1,4 @@
-//! Weight files that are not what they should be, and what a loaded model promises.
+//! Invalid weight files, and properties of a loaded model.
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -472,6 +472,6 @@ fn fewer_bits_keep_the_direction() {
 }
 
 #[test]
-fn the_fixtures_lie_where_the_tests_look() {
+fn the_fixtures_are_where_the_tests_look() {
     assert!(Path::new(TINY).exists() && Path::new(SCRIPT).exists());
 }

@@ -1,4 +1,4 @@
-//! Token ids against `open_clip`'s; `scripts/parity --fixtures` writes the list.
+//! Token ids, compared with `open_clip`'s; `scripts/parity --fixtures` writes the list.
 use std::io::Read;
 
 use clipdraw::clip::Tokenizer;

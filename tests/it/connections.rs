@@ -1,4 +1,4 @@
-//! Clients that leave, dawdle, fall silent or speak HTTP/2, and a server that closes.
+//! Clients that disconnect, are slow, stall or use HTTP/2, and a server that closes connections.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::support::server::{Answer, Choices, TestServer, pause, raw_post, small, with_id};
 
-/// Everything that the server still says on a connection, until it closes it.
+/// Everything that the server still sends on a connection until it closes it.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset is an end too: the server closes while bytes of ours are on their way.
@@ -17,7 +17,7 @@ async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads until what has come ends with some text.
+/// Reads until the received text ends with `end`.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     let mut byte = [0];
@@ -28,7 +28,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     text
 }
 
-fn patient(head: Duration, idle: Duration, stuck: Duration) -> Choices {
+fn with_timeouts(head: Duration, idle: Duration, stuck: Duration) -> Choices {
     let mut choices = Choices::default();
     choices.connection_timeouts.head = head;
     choices.connection_timeouts.idle = idle;
@@ -40,7 +40,7 @@ const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_client_that_leaves_cancels_the_prediction_that_it_waits_for() {
+async fn a_client_that_disconnects_cancels_the_prediction_that_it_waits_for() {
     let server = TestServer::start(Choices::default()).await;
     let stream = server
         .connect(&raw_post("", &with_id("s", "hold at 1")))
@@ -75,7 +75,7 @@ async fn a_client_that_closes_its_half_of_the_connection_counts_as_disconnected_
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_after_202_changes_nothing() {
+async fn a_client_that_disconnects_after_202_changes_nothing() {
     let server = TestServer::start(Choices::default()).await;
     let request = raw_post("Prefer: respond-async\r\n", &with_id("bg", "hold at 1"));
     let mut stream = server.connect(&request).await;
@@ -87,8 +87,8 @@ async fn a_client_that_leaves_after_202_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_not_waited_for() {
-    let server = TestServer::start(patient(SHORT, LONG, LONG)).await;
+async fn a_head_that_does_not_end_times_out() {
+    let server = TestServer::start(with_timeouts(SHORT, LONG, LONG)).await;
     let mut stream = server
         .connect("GET /health-check HTTP/1.1\r\nHost: he")
         .await;
@@ -96,8 +96,8 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_after_a_silence_between_requests_but_not_during_one() {
-    let server = TestServer::start(patient(LONG, SHORT, LONG)).await;
+async fn an_idle_connection_is_closed_between_requests_but_not_during_one() {
+    let server = TestServer::start(with_timeouts(LONG, SHORT, LONG)).await;
     let mut stream = server.connect(&raw_post("", &small("sleep 100"))).await;
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -122,7 +122,7 @@ async fn a_body_that_stalls_is_rejected() {
 #[tokio::test]
 async fn a_response_that_is_not_read_is_given_up() {
     const REQUESTS: usize = 40;
-    let server = TestServer::start(patient(LONG, LONG, SHORT)).await;
+    let server = TestServer::start(with_timeouts(LONG, LONG, SHORT)).await;
     // More than any socket buffers.
     let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: here\r\n\r\n";
     let size = server.get("/docs/swagger-ui-bundle.js").await.text.len();
@@ -136,7 +136,7 @@ async fn a_response_that_is_not_read_is_given_up() {
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_to_those_who_begin_with_it() {
+async fn clients_that_start_with_http_2_are_answered_in_http_2() {
     let server = TestServer::start(Choices::default()).await;
     let client = reqwest::Client::builder()
         .no_proxy()

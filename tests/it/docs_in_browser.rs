@@ -111,7 +111,7 @@ async fn with<T: Send + 'static>(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_hears_every_event_once_though_it_is_cut_off_and_stops_at_the_end() {
+async fn a_browser_gets_every_event_once_although_it_is_disconnected_and_stops_at_the_end() {
     let Some(browser) = browser() else { return };
     let server = TestServer::start(Choices::default()).await;
     server.post_async(&with_id("watched", "hold at 2")).await;

@@ -185,27 +185,27 @@ async fn leaves(headers: &str, queued: bool) {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_the_queue_gives_its_place_back() {
+async fn a_client_that_disconnects_while_queued_frees_its_place() {
     leaves("", true).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_drawing_gives_its_slot_back() {
+async fn a_client_that_disconnects_during_the_drawing_frees_its_slot() {
     leaves("", false).await;
 }
 
 #[tokio::test]
-async fn a_listener_that_leaves_the_queue_gives_its_place_back() {
+async fn a_subscriber_that_disconnects_while_queued_frees_its_place() {
     leaves("Accept: text/event-stream\r\n", true).await;
 }
 
 #[tokio::test]
-async fn a_listener_that_leaves_during_the_drawing_gives_its_slot_back() {
+async fn a_subscriber_that_disconnects_during_the_drawing_frees_its_slot() {
     leaves("Accept: text/event-stream\r\n", false).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_answer_has_its_drawing_made() {
+async fn a_client_that_disconnects_during_the_response_has_its_drawing_made() {
     survives(
         FaultTest::start(choices()).await,
         &["succeeded"],

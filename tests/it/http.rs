@@ -1,4 +1,4 @@
-//! Predictions over HTTP: statuses and bodies, case by case as Cog's server answers them.
+//! Predictions over HTTP: the statuses and bodies of Cog's server, case by case.
 
 use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, method};
@@ -41,7 +41,7 @@ async fn a_response_has_every_field_that_both_generations_of_cog_send() {
 }
 
 #[tokio::test]
-async fn an_id_is_made_up_if_there_is_none() {
+async fn an_id_is_generated_if_there_is_none() {
     let server = server().await;
     let first = server.post(&small("a cat")).await.json();
     let mut request = small("a cat");
@@ -87,7 +87,7 @@ async fn a_prediction_in_the_background_can_be_queried_before_and_after_its_end(
 }
 
 #[tokio::test]
-async fn a_second_put_shows_the_prediction_that_runs_whatever_it_asks_for() {
+async fn a_second_put_returns_the_running_prediction_whatever_its_input() {
     let server = server().await;
     let path = "/predictions/once";
     let request = server.request("PUT", path).json(&small("hold at 1"));
@@ -192,7 +192,7 @@ async fn a_drawing_that_fails_or_panics_is_an_answer_with_what_there_was() {
 }
 
 #[tokio::test]
-async fn files_and_webhooks_go_where_the_request_says() {
+async fn files_and_webhooks_are_sent_to_the_urls_in_the_request() {
     let elsewhere = MockServer::start().await;
     Mock::given(method("PUT"))
         .respond_with(ResponseTemplate::new(200))

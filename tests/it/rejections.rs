@@ -1,5 +1,4 @@
-//! Requests for predictions that are refused: by their body, their inputs, their addresses, for want
-//! of memory, for want of room.
+//! Rejected requests for predictions: because of their body, inputs or URLs, or for lack of memory or slots.
 
 use clipdraw::delivery::{AddressPolicy, PrivateAddresses};
 use serde_json::{Value, json};
@@ -180,7 +179,7 @@ async fn the_error_names_inputs_and_fields_that_are_not_allowed() {
 }
 
 #[tokio::test]
-async fn unknown_inputs_are_passed_over_and_noted_in_the_log() {
+async fn unknown_inputs_are_ignored_and_noted_in_the_log() {
     let server = server().await;
     let mut request = small("a cat");
     request["input"]["guidance"] = json!(7);
@@ -190,7 +189,7 @@ async fn unknown_inputs_are_passed_over_and_noted_in_the_log() {
 }
 
 #[tokio::test]
-async fn targets_outside_the_policy_are_refused_at_the_door() {
+async fn urls_that_the_policy_refuses_are_rejected_with_the_request() {
     let policy = AddressPolicy {
         private_addresses: PrivateAddresses::Refused,
         ..AddressPolicy::default()
@@ -213,7 +212,7 @@ async fn targets_outside_the_policy_are_refused_at_the_door() {
 }
 
 #[tokio::test]
-async fn output_that_cannot_fit_into_memory_is_refused_with_what_would() {
+async fn the_error_for_output_that_does_not_fit_into_memory_says_what_does() {
     let mut choices = Choices::default();
     choices.limits.output_bytes = 1_000_000;
     let server = TestServer::start(choices).await;

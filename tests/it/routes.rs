@@ -68,7 +68,7 @@ async fn the_root_lists_the_endpoints() {
 }
 
 #[tokio::test]
-async fn health_and_readiness_tell_the_truth_in_every_state() {
+async fn health_and_readiness_are_right_in_every_state() {
     async fn state(server: &TestServer) -> (String, u16, u16) {
         let health = server.get("/health-check").await;
         let status = health.json()["status"].as_str().unwrap().to_owned();
@@ -140,7 +140,7 @@ async fn a_server_without_a_model_or_about_to_shut_down_accepts_no_predictions()
 }
 
 #[tokio::test]
-async fn a_token_opens_everything_and_health_is_open_without() {
+async fn every_endpoint_except_health_needs_the_token() {
     let server = TestServer::start(Choices {
         token: Some("s3cret"),
         ..Choices::default()
@@ -227,7 +227,7 @@ async fn browsers_have_access_only_from_allowed_origins() {
 }
 
 #[tokio::test]
-async fn the_documentation_needs_nothing_from_elsewhere() {
+async fn the_documentation_needs_nothing_from_other_hosts() {
     let server = server().await;
     let page = server.get("/docs").await;
     assert_eq!(page.status, 200);
@@ -258,7 +258,7 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_documents_and_the_numbers_are_there() {
+async fn the_documents_and_the_metrics_are_there() {
     let server = server().await;
     server.post(&small("a cat")).await;
     let document = server.get("/openapi.json").await.json();

@@ -1,4 +1,4 @@
-//! Generated requests, thousands of them, are answered as the OpenAPI documents say.
+//! Thousands of generated requests get the responses that the OpenAPI documents describe.
 
 use std::path::Path;
 use std::process::Command;

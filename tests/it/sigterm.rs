@@ -135,7 +135,7 @@ fn a_drawing_in_the_background_is_finished_and_its_webhook_sent() {
 }
 
 #[test]
-fn a_listener_hears_the_end() {
+fn a_subscriber_gets_the_end() {
     terminate("60", 100, &[Asking::Stream], "succeeded");
 }
 

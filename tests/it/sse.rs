@@ -1,4 +1,4 @@
-//! Streams of events, byte by byte, from the beginning, from the middle and after the end.
+//! Event streams, byte by byte: from the beginning, from the middle and after the end.
 
 use std::time::Duration;
 
@@ -12,29 +12,29 @@ use tower::ServiceExt;
 use crate::support::fake_engine::loader;
 use crate::support::server::{Answer, Choices, Parts, TestServer, parts, pause, small, with_id};
 
-/// One frame of a stream.
+/// One event of a stream.
 #[derive(Debug, Clone, PartialEq)]
-struct Frame {
+struct ServerSentEvent {
     number: Option<u64>,
     name: String,
     data: Value,
 }
 
-fn frames(text: &str) -> Vec<Frame> {
+fn events(text: &str) -> Vec<ServerSentEvent> {
     assert!(text.ends_with("\n\n"), "{text:?}");
-    let frames = text.trim_end().split("\n\n");
-    frames
+    let received = text.trim_end().split("\n\n");
+    received
         .filter(|text| !text.starts_with(':'))
-        .map(frame)
+        .map(parse_event)
         .collect()
 }
 
-fn frame(text: &str) -> Frame {
+fn parse_event(text: &str) -> ServerSentEvent {
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map(str::to_owned)
     };
-    Frame {
+    ServerSentEvent {
         number: field("id: ").map(|number| number.parse().unwrap()),
         name: field("event: ").unwrap(),
         data: serde_json::from_str(&field("data: ").unwrap()).unwrap(),
@@ -63,8 +63,8 @@ async fn subscribers(server: &TestServer, id: &str, count: usize) {
     }
 }
 
-fn outline(frames: &[Frame]) -> Vec<&str> {
-    frames.iter().map(|frame| frame.name.as_str()).collect()
+fn outline(received: &[ServerSentEvent]) -> Vec<&str> {
+    received.iter().map(|event| event.name.as_str()).collect()
 }
 
 #[tokio::test]
@@ -82,26 +82,26 @@ async fn a_stream_has_all_events_in_order_in_cogs_format_and_then_ends() {
         "{}",
         answer.text
     );
-    let frames = frames(&answer.text);
-    let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.number).collect();
-    assert_eq!(numbers, (1..=frames.len() as u64).collect::<Vec<_>>());
-    assert_eq!(outline(&frames)[..3], ["start", "metric", "log"]);
+    let received = events(&answer.text);
+    let numbers: Vec<_> = received.iter().filter_map(|event| event.number).collect();
+    assert_eq!(numbers, (1..=received.len() as u64).collect::<Vec<_>>());
+    assert_eq!(outline(&received)[..3], ["start", "metric", "log"]);
     assert_eq!(
-        frames[1].data,
+        received[1].data,
         json!({"mode": "replace", "name": "seed", "value": 7})
     );
-    assert_eq!(frames[2].data["source"], "stdout");
-    assert!(frames[2].data["data"].as_str().unwrap().ends_with('\n'));
-    let outputs: Vec<_> = frames
+    assert_eq!(received[2].data["source"], "stdout");
+    assert!(received[2].data["data"].as_str().unwrap().ends_with('\n'));
+    let outputs: Vec<_> = received
         .iter()
-        .filter(|frame| frame.name == "output")
+        .filter(|event| event.name == "output")
         .collect();
     for (index, output) in outputs.iter().enumerate() {
         assert_eq!(output.data["index"], index);
         let file = output.data["chunk"].as_str().unwrap();
         assert!(file.starts_with("data:image/svg+xml;base64,"), "{file}");
     }
-    let end = frames.last().unwrap();
+    let end = received.last().unwrap();
     assert_eq!(end.name, "completed");
     assert_eq!(end.data, server.get("/predictions/s").await.json());
     assert_eq!(end.data["output"].as_array().unwrap().len(), outputs.len());
@@ -112,8 +112,8 @@ async fn a_failure_is_a_completed_event() {
     let server = TestServer::start(Choices::default()).await;
     let answer = stream(&server, "POST", "/predictions", &small("fail at 1")).await;
     assert_eq!(answer.status, 200);
-    let frames = frames(&answer.text);
-    let end = frames.last().unwrap();
+    let received = events(&answer.text);
+    let end = received.last().unwrap();
     assert_eq!(
         (end.name.as_str(), &end.data["status"]),
         ("completed", &json!("failed"))
@@ -146,14 +146,14 @@ async fn a_late_subscriber_gets_all_events_and_one_that_reconnects_gets_the_rest
     let back = back.send().await.unwrap();
     subscribers(&server, "live", 3).await;
     server.controls.release();
-    let all = frames(&late.text().await.unwrap());
+    let all = events(&late.text().await.unwrap());
     assert_eq!(all[0].number, Some(1));
     assert_eq!(all.last().unwrap().data["status"], "succeeded");
-    assert_eq!(frames(&polled.text().await.unwrap()), all);
-    assert_eq!(frames(&back.text().await.unwrap()), all[4..]);
+    assert_eq!(events(&polled.text().await.unwrap()), all);
+    assert_eq!(events(&back.text().await.unwrap()), all[4..]);
 
     let remembered = stream(&server, "GET", "/predictions/first", &Value::Null).await;
-    let remembered = frames(&remembered.text);
+    let remembered = events(&remembered.text);
     assert_eq!(outline(&remembered)[0], "start");
     assert_eq!(remembered.last().unwrap().data["id"], "first");
     let last = remembered.last().unwrap().number.unwrap().to_string();
@@ -195,7 +195,7 @@ async fn without_history_a_subscriber_gets_only_the_next_events() {
     .await;
     server.send("PUT", "/predictions/a", &small("a cat")).await;
     let late = stream(&server, "GET", "/predictions/a", &Value::Null).await;
-    assert_eq!(outline(&frames(&late.text)), ["completed"]);
+    assert_eq!(outline(&events(&late.text)), ["completed"]);
 }
 
 #[tokio::test]
@@ -211,11 +211,11 @@ async fn the_client_that_starts_a_drawing_gets_all_events_however_short_the_hist
         request["input"]["guidance"] = json!(7);
         request["input"]["scheduler"] = json!("K_EULER");
         let answer = stream(&server, "POST", "/predictions", &request).await;
-        let frames = frames(&answer.text);
-        let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.number).collect();
-        assert_eq!(numbers, (1..=frames.len() as u64).collect::<Vec<_>>());
-        assert_eq!(outline(&frames)[0], "log");
-        assert_eq!(frames.last().unwrap().name, "completed");
+        let received = events(&answer.text);
+        let numbers: Vec<_> = received.iter().filter_map(|event| event.number).collect();
+        assert_eq!(numbers, (1..=received.len() as u64).collect::<Vec<_>>());
+        assert_eq!(outline(&received)[0], "log");
+        assert_eq!(received.last().unwrap().name, "completed");
     }
 }
 
@@ -245,13 +245,13 @@ async fn a_subscriber_that_reads_too_slowly_learns_that_events_are_missing() {
     // Nobody takes a frame until all of them have been made.
     service.find("fast").await.unwrap().finished().await;
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    let frames = frames(std::str::from_utf8(&bytes).unwrap());
-    assert_eq!(outline(&frames), ["error"]);
+    let received = events(std::str::from_utf8(&bytes).unwrap());
+    assert_eq!(outline(&received), ["error"]);
     assert_eq!(
-        frames[0].data["error"],
+        received[0].data["error"],
         "SSE stream lagged; events were dropped"
     );
-    assert!(frames[0].data["skipped"].as_u64().unwrap() > 0);
+    assert!(received[0].data["skipped"].as_u64().unwrap() > 0);
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn a_prediction_that_was_created_by_a_stream_runs_as_long_as_it_has_a_subs
 }
 
 #[tokio::test]
-async fn listeners_of_a_prediction_in_the_background_come_and_go() {
+async fn subscribers_of_a_prediction_in_the_background_come_and_go() {
     let server = TestServer::start(Choices::default()).await;
     server.post_async(&with_id("bg", "hold at 2")).await;
     server.hold().await;
@@ -286,7 +286,7 @@ async fn listeners_of_a_prediction_in_the_background_come_and_go() {
 }
 
 #[tokio::test]
-async fn one_listener_too_many_is_refused_and_a_seat_that_was_left_is_free() {
+async fn one_subscriber_too_many_is_rejected_until_another_one_disconnects() {
     let mut choices = Choices::default();
     choices.limits.subscribers = 2;
     let server = TestServer::start(choices).await;
@@ -337,17 +337,17 @@ async fn a_silent_stream_is_kept_alive() {
     let response = router.oneshot(request).await.unwrap();
     let mut data = response.into_body().into_data_stream();
     let mut next = async || {
-        let frame = futures_util::StreamExt::next(&mut data)
+        let event = futures_util::StreamExt::next(&mut data)
             .await
             .unwrap()
             .unwrap();
-        String::from_utf8(frame.to_vec()).unwrap()
+        String::from_utf8(event.to_vec()).unwrap()
     };
-    let mut frame = next().await;
-    while !frame.starts_with(':') {
-        frame = next().await;
+    let mut event = next().await;
+    while !event.starts_with(':') {
+        event = next().await;
     }
-    assert_eq!(frame, ": keep-alive\n\n");
+    assert_eq!(event, ": keep-alive\n\n");
     let before = tokio::time::Instant::now();
     assert_eq!(next().await, ": keep-alive\n\n");
     assert_eq!(before.elapsed(), Duration::from_secs(15));

@@ -94,7 +94,7 @@ fn user_agent(request: &Request) -> &str {
 }
 
 #[tokio::test]
-async fn the_location_of_the_answer_is_the_address_of_the_file_without_its_query() {
+async fn the_location_of_the_response_is_the_url_of_the_file_without_its_query() {
     let cases = [
         (
             "https://cdn.example/a.svg?sig=1#top",
@@ -127,7 +127,7 @@ async fn a_redirected_upload_sends_the_file_again() {
 }
 
 #[tokio::test]
-async fn a_failure_that_passes_is_repeated() {
+async fn a_temporary_failure_is_retried() {
     for status in [429, 500, 502, 503, 504] {
         let server = MockServer::start().await;
         answer_first(&server, ResponseTemplate::new(status), 3).await;
@@ -137,7 +137,7 @@ async fn a_failure_that_passes_is_repeated() {
 }
 
 #[tokio::test]
-async fn four_failures_are_final_and_worded_as_cog_does() {
+async fn four_failures_are_final_and_have_cogs_message() {
     let server = MockServer::start().await;
     answer_first(&server, ResponseTemplate::new(500), 4).await;
     assert_eq!(
@@ -230,7 +230,7 @@ async fn a_host_that_is_not_on_the_list_is_refused_before_and_after_a_redirect()
 }
 
 #[tokio::test]
-async fn a_name_of_this_machine_is_refused_where_private_addresses_are() {
+async fn a_host_name_of_this_machine_is_refused_if_private_addresses_are() {
     let server = MockServer::start().await;
     let settings = ClientConfig {
         policy: AddressPolicy {

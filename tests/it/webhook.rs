@@ -268,7 +268,7 @@ async fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refused() {
+async fn a_host_name_of_this_machine_gets_nothing_if_private_addresses_are_refused() {
     let server = responding(200, 1).await;
     let sender = sender(ClientConfig {
         policy: AddressPolicy {
@@ -302,7 +302,7 @@ async fn a_prediction_cancelled_in_the_queue_sends_only_completed() {
 }
 
 #[tokio::test]
-async fn what_becomes_of_each_message_is_counted() {
+async fn the_outcome_of_each_message_is_counted() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let completed = only_completed;

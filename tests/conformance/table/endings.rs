@@ -1,4 +1,4 @@
-//! Clients that leave, connections that are used again, and servers that end.
+//! Clients that disconnect, connections that are reused, and servers that shut down.
 
 use super::super::case::{Case, Leaving, Request, Step, get, post, predict};
 

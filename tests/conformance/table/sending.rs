@@ -1,4 +1,4 @@
-//! Files that are uploaded, tokens that are sent along, and streams that keep few events.
+//! Uploads, tokens, and streams with a short history.
 
 use super::super::case::{Case, Request, Step, cancel, post, predict, put};
 use super::super::receiver::Behaviour;

@@ -1,4 +1,4 @@
-//! What receivers of webhooks are told.
+//! Webhooks.
 
 use super::super::case::{Case, Request, Step, cancel, post, predict};
 use super::super::receiver::Behaviour;

@@ -79,7 +79,7 @@ fn the_inputs_that_cog_reads_are_the_programs() {
 }
 
 #[test]
-fn cog_sees_a_streaming_runner_that_gives_out_files() {
+fn cog_sees_a_streaming_runner_that_outputs_files() {
     let found = read();
     let head = &found.as_array().unwrap()[..4];
     let expected = json!(["Runner", "run", ["streaming"], "Iterator[Path]"]);

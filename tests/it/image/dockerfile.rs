@@ -1,4 +1,4 @@
-//! The Dockerfile and `.dockerignore`, read as Docker reads them.
+//! The Dockerfile and `.dockerignore`, parsed as Docker does.
 
 use std::collections::BTreeSet;
 
@@ -235,7 +235,7 @@ fn the_image_starts_what_it_contains_and_not_as_root() {
 }
 
 #[test]
-fn weights_lie_outside_the_folder_that_cog_hides() {
+fn weights_are_outside_the_folder_that_cog_hides() {
     assert_eq!(origin("/weights"), "weights:/weights");
     assert!(placed().iter().all(|(place, _)| !place.starts_with("/src")));
     let stage = last_stage();

@@ -1,4 +1,4 @@
-//! `scripts/gcp-t4` and what runs on the instance, with a cloud that only notes what is asked of it.
+//! `scripts/gcp-t4` and the startup of the instance, with a fake cloud that records its requests.
 
 use std::process::Output;
 

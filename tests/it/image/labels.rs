@@ -1,4 +1,4 @@
-//! `scripts/docker-build` with a docker that only notes how it is called.
+//! `scripts/docker-build` with a fake `docker` that records its arguments.
 
 use std::process::Output;
 

@@ -128,7 +128,7 @@ fn the_list_of_packages_is_empty() {
 }
 
 #[test]
-fn what_is_not_cogs_server_is_refused_with_the_reason() {
+fn unsupported_arguments_are_rejected_with_the_reason() {
     let cases = [
         ("", "cannot run"),
         ("-c print(1)", "cannot run: -c print(1)"),

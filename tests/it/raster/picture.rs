@@ -1,4 +1,4 @@
-//! Pictures against a reference with many samples.
+//! Pictures, compared with a reference with many samples.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes};

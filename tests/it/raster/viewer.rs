@@ -1,4 +1,4 @@
-//! Pictures against what an SVG viewer shows for the same strokes.
+//! Pictures, compared with those of an SVG viewer for the same strokes.
 
 use clipdraw::output::{Metadata, svg_to_png, write_svg};
 use clipdraw::render::cpu::raster;

@@ -1,4 +1,4 @@
-//! A file server on 127.0.0.1 that misbehaves on request: one scripted answer per connection.
+//! A file server on 127.0.0.1 with one scripted response for each connection, which may be wrong.
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
