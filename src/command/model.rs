@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::compute_arguments::ComputeArguments;
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
-use crate::compute::{device, library};
+use crate::compute::{device_names, library};
 use crate::model_store::checksum;
 use crate::output::Provenance;
 
@@ -40,7 +40,7 @@ pub fn load(arguments: &ComputeArguments) -> anyhow::Result<(Clip, Provenance)> 
     let provenance = Provenance {
         model: clip.name(),
         weights_sha256: checksum,
-        device: device::names(&[device]),
+        device: device_names(&[device]),
         precision: arguments.precision.resolved(device).to_string(),
     };
     Ok((clip, provenance))

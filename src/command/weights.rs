@@ -13,8 +13,10 @@ use crate::clip::WeightsSource;
 use crate::environment;
 use crate::errors::chain;
 use crate::model_store::{
-    Entry, Event, FetchRequest, Folders, Place, PublishedModel, RetryPolicy, StoreError, Verdict,
-    choose, fetch, inventory, registry, verify, weights_files,
+    Entry, Event, FetchRequest, Folders, Place, RetryPolicy, StoreError, Verdict, choose, fetch,
+    inventory,
+    registry::{self, PublishedModel},
+    verify, weights_files,
 };
 
 /// Which weights to draw with; for every subcommand that loads a model.

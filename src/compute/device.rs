@@ -44,7 +44,7 @@ impl DeviceChoice {
     /// # Errors
     /// When the named device is absent; `Auto` and `Cpu` always succeed.
     pub fn resolve(self) -> Result<Device, DeviceError> {
-        let devices = present();
+        let devices = present_devices();
         let wanted = match self {
             Self::Auto => return Ok(devices[0]),
             Self::Cpu => Device::Cpu,
@@ -56,13 +56,13 @@ impl DeviceChoice {
         }
         Err(DeviceError::Absent {
             wanted: self,
-            present: names(&devices),
+            present: device_names(&devices),
         })
     }
 }
 
 /// The devices that can be used here, fastest kind first and the processor last.
-pub fn present() -> Vec<Device> {
+pub fn present_devices() -> Vec<Device> {
     let mut devices = Vec::new();
     if library::cuda_is_usable() {
         let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
@@ -76,7 +76,7 @@ pub fn present() -> Vec<Device> {
 }
 
 /// The names of `devices` as a user would write them, separated by commas.
-pub fn names(devices: &[Device]) -> String {
+pub fn device_names(devices: &[Device]) -> String {
     devices
         .iter()
         .map(|device| name(*device))

@@ -9,8 +9,9 @@ use super::error::{InputError, InputErrors};
 use super::field::{Kind, shortest_number, whole_number};
 use super::table::{FIELDS, Inputs};
 use super::unknown;
-use crate::draw::{CenterConstraint, Frame, ObjectiveSpec, Spec};
-use crate::output::format::SizeFactors;
+use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
+use crate::draw::{Frame, Spec};
+use crate::output::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
 use crate::scene::Canvas;
 

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::clip::CONTEXT;
 use crate::clip::Tokenizer;
-use crate::clip::config::CONTEXT;
 use crate::draw::WeightedPrompt;
 
 /// The maximum number of prompts in one text.

@@ -5,20 +5,19 @@
 //! looks inside a weights file beyond its SHA-256.
 
 pub mod registry;
-pub mod error;
-pub mod folders;
+mod error;
+mod folders;
 pub mod checksum;
-pub mod verify;
-pub mod inventory;
+mod verify;
+mod inventory;
 mod part;
 mod transfer;
-pub mod fetch;
-pub mod choose;
+mod fetch;
+mod choose;
 
 pub use choose::choose;
-pub use error::StoreError;
+pub use error::{StoreError, TransferError};
 pub use fetch::{Event, FetchRequest, RetryPolicy, fetch};
 pub use folders::Folders;
 pub use inventory::{Entry, Place, inventory};
-pub use registry::{PublishedModel, Source};
 pub use verify::{Verdict, verify, weights_files};

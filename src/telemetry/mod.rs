@@ -4,6 +4,6 @@
 pub mod metric;
 #[cfg(feature = "otel")]
 mod collector;
-pub mod logs;
+mod logs;
 
 pub use logs::{LogError, LogFormat, LogLevel, LogSettings, Logs};

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use clipdraw::clip::WeightsSource;
 use clipdraw::model_store::{
-    Event, FetchRequest, Folders, PublishedModel, RetryPolicy, Source, StoreError, Verdict,
-    checksum, choose, error::TransferError, fetch, registry, verify,
+    Event, FetchRequest, Folders, RetryPolicy, StoreError, TransferError, Verdict, checksum,
+    choose, fetch,
+    registry::{self, PublishedModel, Source},
+    verify,
 };
 use tempfile::TempDir;
 
