@@ -43,6 +43,7 @@ const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not z
 
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WeightsSource {
     /// The small model inside the program.
     Embedded,

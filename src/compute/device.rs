@@ -10,6 +10,7 @@ use super::library;
 
 /// A device as a user names it: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// The first CUDA device, else Metal, else the processor.
     #[default]
@@ -24,6 +25,7 @@ pub enum DeviceChoice {
 
 /// Why a device cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The name is none that we know.
     #[error("`{0}` is no device: use auto, cpu, cuda, cuda:0 or mps")]

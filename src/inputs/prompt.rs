@@ -26,6 +26,7 @@ pub struct Prompt {
 
 /// Why a text is not a list of weighted prompts.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PromptError {
     /// There is nothing between two bars, or nothing before a weight.
     #[error("part {part} of {parts} is empty; each part between | must contain text")]
