@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::OsStringValueParser;
 
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
-use crate::compute::{DeviceChoice, Precision, device, library};
+use crate::compute::{DeviceChoice, Precision, device_names, library};
 use crate::environment;
 use crate::model_store::{Folders, StoreError, choose, sha256_of_file};
 use crate::output::Provenance;
@@ -91,7 +91,7 @@ impl ComputeArguments {
         let provenance = Provenance {
             model: clip.name(),
             weights_sha256: checksum,
-            device: device::names(&[device]),
+            device: device_names(&[device]),
             precision: self.precision.resolved(device).to_string(),
         };
         Ok((clip, provenance))

@@ -10,6 +10,7 @@ use super::library;
 
 /// A device as a user names it: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// The first CUDA device, else Metal, else the processor.
     #[default]
@@ -23,8 +24,8 @@ pub enum DeviceChoice {
 }
 
 /// Why a device cannot be used.
-#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The name is unknown.
     #[error("`{0}` is not a device: use auto, cpu, cuda, cuda:0 or mps")]
@@ -45,7 +46,7 @@ impl DeviceChoice {
     /// # Errors
     /// If the chosen device is absent; `Auto` and `Cpu` always succeed.
     pub fn resolve(self) -> Result<Device, DeviceError> {
-        let devices = present();
+        let devices = present_devices();
         let wanted = match self {
             Self::Auto => return Ok(devices[0]),
             Self::Cpu => Device::Cpu,
@@ -57,13 +58,13 @@ impl DeviceChoice {
         }
         Err(DeviceError::Absent {
             wanted: self,
-            present: names(&devices),
+            present: device_names(&devices),
         })
     }
 }
 
 /// The available devices, fastest kind first and the processor last.
-pub fn present() -> Vec<Device> {
+pub fn present_devices() -> Vec<Device> {
     let mut devices = Vec::new();
     if library::cuda_is_usable() {
         let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
@@ -77,7 +78,7 @@ pub fn present() -> Vec<Device> {
 }
 
 /// The names of `devices` as a user writes them, separated by commas.
-pub fn names(devices: &[Device]) -> String {
+pub fn device_names(devices: &[Device]) -> String {
     devices
         .iter()
         .map(|device| name(*device))

@@ -3,10 +3,10 @@
 //! Only this folder uses libtorch other than through tch.
 
 pub mod library;
-pub mod device;
-pub mod precision;
-pub mod host;
+mod device;
+mod precision;
+mod host;
 
-pub use device::{DeviceChoice, DeviceError};
+pub use device::{DeviceChoice, DeviceError, device_names, present_devices};
 pub use host::to_host;
 pub use precision::{Precision, PrecisionError};

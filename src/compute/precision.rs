@@ -8,6 +8,7 @@ use thiserror::Error;
 
 /// The number type in which CLIP encodes pictures, as a user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Precision {
     /// `fp16` on CUDA, `fp32` elsewhere.
     #[default]

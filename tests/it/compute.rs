@@ -1,5 +1,5 @@
 //! Devices and precisions by name.
-use clipdraw::compute::{DeviceChoice, DeviceError, Precision, device, library};
+use clipdraw::compute::{DeviceChoice, DeviceError, Precision, library, present_devices};
 use tch::{Device, Kind};
 
 #[test]
@@ -48,7 +48,7 @@ fn the_error_for_an_absent_device_lists_the_available_ones() {
 #[test]
 fn the_processor_is_always_present() {
     assert_eq!(DeviceChoice::Cpu.resolve(), Ok(Device::Cpu));
-    assert_eq!(device::present().last(), Some(&Device::Cpu));
+    assert_eq!(present_devices().last(), Some(&Device::Cpu));
     assert!(DeviceChoice::Auto.resolve().is_ok());
 }
 

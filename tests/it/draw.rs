@@ -1,9 +1,9 @@
 //! The optimization as a whole, with the embedded model.
 
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
-use clipdraw::draw::objective::{Term, ViewEmbeddings};
+use clipdraw::draw::objective::{CenterConstraint, Term, ViewEmbeddings};
 use clipdraw::draw::{
-    CenterConstraint, DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
+    DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
 };
 use clipdraw::render::renderer_for;
 use clipdraw::scene::{Canvas, StrokeGradient, Strokes};

@@ -9,9 +9,9 @@ use super::parameters::Parameters;
 use super::tensor_file::{self, TensorFile};
 use super::text_tower::{TrainableTextTower, VOCABULARY};
 use super::tower::{DEVIATION, MEAN, fold};
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::clip::authoring::SCALE;
 use clipdraw::clip::authoring::{shapes, tower_branch};
-use clipdraw::clip::config::EfficientNetSize;
 
 /// Bytes of the largest file that may be compiled into the program.
 pub const MOST_BYTES: usize = 30_000_000;
@@ -153,8 +153,8 @@ mod tests {
     use super::*;
     use crate::text_tower::TowerSizes;
     use crate::tower::{Mode, Tower, tiny_pictures};
+    use clipdraw::clip::Activation;
     use clipdraw::clip::authoring::dequantize;
-    use clipdraw::clip::config::Activation;
     use clipdraw::clip::{Clip, WeightsSource};
     use std::path::Path;
     use tch::Device;

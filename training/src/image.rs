@@ -322,7 +322,7 @@ mod tests {
     use super::*;
     use crate::adversary::Adversary;
     use crate::pack::{PICTURE_BYTES, Pack, PackWriter, Record, Style};
-    use clipdraw::clip::config::EfficientNetSize;
+    use clipdraw::clip::EfficientNetSize;
 
     const TOWER: Tower = Tower(EfficientNetSize {
         stem: 8,

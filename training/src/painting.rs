@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::pack::{PICTURE_BYTES, SIDE};
 use super::strokes_picture::{canvas, transparent};
 use clipdraw::render::cpu::raster;
-use clipdraw::scene::canvas::REFERENCE_SIDE;
+use clipdraw::scene::REFERENCE_SIDE;
 use clipdraw::scene::{Picture, Point, Rgb, Strokes};
 
 /// Half of the width of the strokes of each layer, in pixels of the 224 canvas, and the part of all strokes

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pack::{Record, SIDE, Style};
 use super::strokes_picture::{canvas, transparent};
-use clipdraw::scene::canvas::REFERENCE_SIDE;
+use clipdraw::scene::REFERENCE_SIDE;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Point, Rgb, Strokes};
 

@@ -11,7 +11,7 @@ use clipdraw::clip::ClipError;
 use clipdraw::clip::authoring::{
     Checkpoint, NORM_EPSILON, detect_activation, detect_text, read_bytes, read_safetensors,
 };
-use clipdraw::clip::config::{Activation, TextConfig};
+use clipdraw::clip::{Activation, TextConfig};
 
 use super::parameters::Parameters;
 use super::text_batches::{TextBatch, Tokens};

@@ -292,7 +292,7 @@ fn loss(vectors: &Tensor, goals: &Tensor) -> Result<Tensor, TchError> {
 mod tests {
     use super::*;
     use crate::text_tower::TowerSizes;
-    use clipdraw::clip::config::Activation;
+    use clipdraw::clip::Activation;
     use std::fs;
 
     const TEXTS: [&str; 8] = [

@@ -8,8 +8,8 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::parameters::Parameters;
 use super::teacher::unit;
 use super::tensor_file::TensorFile;
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::clip::authoring::{BlockSize, CEILING, pad};
-use clipdraw::clip::config::EfficientNetSize;
 
 /// Weight of the newest batch in the running mean and variance of a norm.
 const NEWEST: f64 = 0.02;

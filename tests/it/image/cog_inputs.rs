@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use clipdraw::inputs::field::COLOR_PATTERN;
+use clipdraw::inputs::COLOR_PATTERN;
 use clipdraw::inputs::{FIELDS, Field, Kind};
 use serde_json::{Map, Value, json};
 

@@ -13,8 +13,8 @@ use crate::tensor_file::{self, write_bytes};
 use crate::text_report::likeness;
 use crate::text_tower::TrainableTextTower;
 use crate::tower::Tower;
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::clip::authoring::{shapes, tower_branch};
-use clipdraw::clip::config::EfficientNetSize;
 use clipdraw::compute::library;
 use clipdraw::model_store::sha256_of_file;
 

@@ -17,7 +17,7 @@ use crate::plan::TrainingPlan;
 use crate::sample::Gallery;
 use crate::teacher::Teacher;
 use crate::tower::Tower;
-use clipdraw::clip::config::EfficientNetSize;
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::compute::library;
 
 /// Sets that are never trained on, by the name of their records.
