@@ -1,4 +1,4 @@
-//! One entry of the error list about a request that is not valid, in the form of Cog's server.
+//! One error of an invalid request, in the format of Cog's server.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -7,38 +7,38 @@ use super::message::message;
 use crate::inputs::{self, InputError, InputErrors, Problem, Quote, Violation};
 
 /// What is wrong with one part of a request: `{"loc": ["body", "input", "seed"], "msg": "…",
-/// "type": "value_error", "ctx": {"allowed": "…"}}`. Cog's entries have no `ctx`.
+/// "type": "value_error", "ctx": {"allowed": "…"}}`. Cog has no `ctx`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Detail {
-    /// Where in the request.
+    /// The path of the part in the request.
     pub loc: Vec<String>,
-    /// What is wrong there.
+    /// What is wrong with it.
     pub msg: String,
     /// The kind of error.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What would be allowed, if it can be said.
+    /// What is allowed, if it can be described.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ctx: Option<Context>,
+    pub ctx: Option<DetailContext>,
 }
 
 /// More about an error than its message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Context {
+pub struct DetailContext {
     /// What is allowed, in words that follow "must be".
     pub allowed: String,
 }
 
 impl Detail {
-    /// The entries about inputs, in the order of Cog's server: by the input's name.
+    /// The errors of inputs, in the order of Cog's server: by the name of the input.
     pub fn of_inputs(errors: &InputErrors) -> Vec<Self> {
         let mut errors: Vec<_> = errors.0.iter().collect();
         errors.sort_by_key(|error| &error.field);
         errors.into_iter().flat_map(Self::of_input).collect()
     }
 
-    /// One entry for each limit with the message of Cog's server. For rules that Cog cannot express,
-    /// one entry with ours.
+    /// One error for each limit, with the message of Cog's server. For a rule that Cog cannot express,
+    /// one error with a message of our own.
     fn of_input(error: &InputError) -> Vec<Self> {
         let messages = match &error.problem {
             Problem::Limits {
@@ -58,7 +58,7 @@ impl Detail {
     /// An input that is not allowed because of `message`.
     pub fn input(name: &str, message: String) -> Self {
         let mut detail = Self::at(&["body", "input", name], message);
-        detail.ctx = inputs::find(name).map(|field| Context {
+        detail.ctx = inputs::find(name).map(|field| DetailContext {
             allowed: field.kind.allowed(),
         });
         detail
@@ -100,7 +100,7 @@ mod tests {
     use crate::inputs::Input;
 
     #[test]
-    fn entries_about_the_request_are_those_of_cogs_server() {
+    fn errors_of_the_request_are_those_of_cogs_server() {
         assert_eq!(
             json!([Detail::root(&json!("str")), Detail::root(&json!([1]))]),
             json!([
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_beyond_the_schema_has_the_same_words_on_the_command_line_and_over_http() {
+    fn a_rule_beyond_the_schema_has_the_same_message_on_the_command_line_and_over_http() {
         for raw in [
             json!({"prompt": "\t "}),
             json!({"prompt": "a:11"}),

@@ -11,17 +11,17 @@ pub enum HealthStatus {
     Starting,
     /// The next prediction is accepted.
     Ready,
-    /// Every slot and every place in the queue is taken.
+    /// All slots are taken and the queue is full.
     Busy,
     /// The model could not be loaded.
     SetupFailed,
-    /// The model failed after it had worked, and is being loaded again.
+    /// The model worked, then failed, and is being loaded again.
     Unhealthy,
     /// The server is shutting down.
     Defunct,
 }
 
-/// How the loading of the model went.
+/// The setup: how loading the model went.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setup {
     /// When it began.
@@ -35,7 +35,7 @@ pub struct Setup {
     pub completed_at: Option<Timestamp>,
     /// Its status.
     pub status: SetupStatus,
-    /// What was logged meanwhile; empty until the end.
+    /// What was logged during the setup; empty until it has ended.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub logs: String,
 }

@@ -1,11 +1,11 @@
 //! The messages of Cog's server about a value that breaks a limit.
 //!
 //! That server (coglet 0.23.1) checks inputs with the crate `jsonschema` 0.29 and passes its messages
-//! on, so each is the same byte for byte.
+//! on, so each message here is the same byte for byte.
 
 use crate::inputs::{Quote, Violation};
 
-/// The message about the quoted value.
+/// The message for a quoted value.
 pub(super) fn message(violation: Violation, value: &Quote) -> String {
     let characters = |count: usize| {
         if count == 1 {

@@ -12,7 +12,7 @@ pub enum Status {
     Processing,
     /// The finished drawing is the last output.
     Succeeded,
-    /// Stopped on request, or because no client was left that waited for it.
+    /// Stopped on request, or because the client that waited for it disconnected.
     Canceled,
     /// Stopped by an error.
     Failed,
@@ -30,7 +30,7 @@ impl Status {
         }
     }
 
-    /// Whether it is final: a prediction with this status does not change any more.
+    /// Whether it is final: a prediction with this status does not change again.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Canceled | Self::Failed)
     }

@@ -1,27 +1,49 @@
-//! The `clipdraw` command: its subcommands, their flags, and what they print.
+//! The `clipdraw` command. Each subcommand has one module with its arguments and its `run`.
 
-pub mod weights;
-pub mod schema;
-pub mod compute_arguments;
-pub mod serve_arguments;
-pub mod arguments;
-pub mod inputs;
-pub mod progress;
-pub mod output;
-pub mod version;
-pub mod model;
-pub mod predict;
 mod signals;
-mod serve_settings;
-pub mod serve;
+mod model;
+mod predict;
+mod serve;
+mod weights;
+mod schema;
+mod version;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser, Subcommand};
 
-pub use arguments::Arguments;
-use arguments::Command;
+use self::predict::PredictArguments;
+use self::schema::SchemaArguments;
+use self::serve::ServeArguments;
+use self::weights::WeightsArguments;
+
+/// Turns a prompt into a vector drawing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "clipdraw",
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// Print the versions of the program and of libtorch, the devices, and the default precision of each.
+    #[arg(short = 'V', long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw a prompt.
+    Predict(PredictArguments),
+    /// Serve drawings over HTTP, with the API of Cog.
+    Serve(Box<ServeArguments>),
+    /// List, download and verify CLIP weights.
+    Weights(WeightsArguments),
+    /// Print the OpenAPI document of the server.
+    Schema(SchemaArguments),
+}
 
 /// Runs the chosen subcommand and returns the exit status.
 ///
@@ -29,12 +51,31 @@ use arguments::Command;
 /// The error of the subcommand.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
-        _ if arguments.version => writeln!(std::io::stdout(), "{}", version::describe())?,
-        Some(Command::Predict(arguments)) => return predict::run(arguments),
-        Some(Command::Serve(arguments)) => return serve::run(arguments),
-        Some(Command::Weights(arguments)) => return weights::run(arguments),
-        Some(Command::Schema(arguments)) => return schema::run(arguments),
-        None => Arguments::command().print_help()?,
+        _ if arguments.version => version::run(),
+        Some(Command::Predict(arguments)) => predict::run(arguments),
+        Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Weights(arguments)) => weights::run(arguments),
+        Some(Command::Schema(arguments)) => schema::run(arguments),
+        None => print_help(),
     }
+}
+
+fn print_help() -> anyhow::Result<ExitCode> {
+    Arguments::command().print_help()?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::FIELDS;
+
+    #[test]
+    fn the_arguments_are_consistent_and_the_help_lists_every_input() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        let predict = command.find_subcommand_mut("predict").unwrap();
+        let help = predict.render_long_help().to_string();
+        assert!(FIELDS.iter().all(|field| help.contains(field.name)));
+    }
 }

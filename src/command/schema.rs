@@ -9,11 +9,11 @@ use crate::cog::openapi;
 
 /// `clipdraw schema`.
 #[derive(Debug, Args)]
-pub struct SchemaArguments {
-    /// Print it on one line, as the label of a Docker image needs it.
+pub(super) struct SchemaArguments {
+    /// Print the document on one line, as the label of a Docker image needs it.
     #[arg(long)]
     compact: bool,
-    /// Describe all that the server does, and not only what Cog's document has a place for.
+    /// Describe every route and field of the server, not only those in Cog's document.
     #[arg(long)]
     complete: bool,
 }
@@ -22,7 +22,7 @@ pub struct SchemaArguments {
 ///
 /// # Errors
 /// If standard output cannot be written.
-pub fn run(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
     let document = if arguments.complete {
         openapi::complete_document()
     } else {

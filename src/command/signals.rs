@@ -1,17 +1,20 @@
-//! The signals that shut down the server.
+//! The signals that stop the program: SIGINT (Ctrl-C) and SIGTERM.
+
+use std::thread;
 
 use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-/// A shell reports a program that a signal ended with this plus the signal's number.
-const SIGNAL_STATUS: i32 = 128;
+/// A shell reports a program that was ended by a signal with this status plus the signal's number.
+const SIGNAL_STATUS: u8 = 128;
 
-/// A signal that asks the server to shut down.
+/// A signal that asks the program to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ShutdownSignal {
+pub(super) enum StopSignal {
     /// SIGINT, Ctrl-C.
     Interrupt,
     /// SIGTERM.
@@ -20,81 +23,67 @@ pub(super) enum ShutdownSignal {
 
 /// How SIGTERM is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Termination {
-    /// It shuts down the server.
-    Obeyed,
+pub(super) enum SigtermPolicy {
+    /// It stops the program.
+    Stop,
     /// It is ignored, as with Cog's `--await-explicit-shutdown`.
-    Ignored,
+    Ignore,
 }
 
-impl ShutdownSignal {
-    /// The exit status after a graceful shutdown: 0 after SIGTERM, as orchestrators expect, and 130
-    /// after Ctrl-C, as in shells.
-    pub(super) fn graceful_status(self) -> u8 {
-        match self {
-            Self::Interrupt => 130,
-            Self::Terminate => 0,
-        }
-    }
-
-    /// The exit status after an immediate exit.
-    fn immediate_status(self) -> i32 {
-        let kind = match self {
-            Self::Interrupt => SignalKind::interrupt(),
-            Self::Terminate => SignalKind::terminate(),
+impl StopSignal {
+    /// The exit status of a program that the signal ended: 130 for SIGINT, 143 for SIGTERM.
+    pub(super) fn exit_status(self) -> u8 {
+        let number = match self {
+            Self::Interrupt => SIGINT,
+            Self::Terminate => SIGTERM,
         };
-        SIGNAL_STATUS + kind.as_raw_value()
+        SIGNAL_STATUS + number as u8
     }
 }
 
-/// Watches for signals from now on; call it within a tokio runtime. The receiver gets the first
-/// signal, and the second one exits at once.
+/// Watches for signals from now on, on a thread of its own. The receiver gets the first signal; the second one
+/// ends the program at once, as does the first one after the receiver was dropped.
 ///
 /// # Errors
-/// If the system does not allow signal handlers.
-pub(super) fn watch(termination: Termination) -> anyhow::Result<oneshot::Receiver<ShutdownSignal>> {
-    let mut signals = Signals {
-        interrupt: signal(SignalKind::interrupt()).context("cannot watch SIGINT")?,
-        terminate: signal(SignalKind::terminate()).context("cannot watch SIGTERM")?,
-        termination,
-    };
+/// If the system does not allow signal handlers or another thread.
+pub(super) fn watch(sigterm: SigtermPolicy) -> anyhow::Result<oneshot::Receiver<StopSignal>> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).context("cannot watch for SIGINT and SIGTERM")?;
     let (sender, receiver) = oneshot::channel();
-    tokio::spawn(async move {
-        let mut last = signals.next().await;
-        // Without a receiver the server is already shutting down, and this is the second signal.
-        if sender.send(last).is_ok() {
-            last = signals.next().await;
+    let watch = move || {
+        let mut stops = signals
+            .forever()
+            .filter_map(|number| stop_signal(number, sigterm));
+        let Some(first) = stops.next() else { return };
+        // Without a receiver the program is stopping already, and this is the second request to stop.
+        let last = match sender.send(first) {
+            Ok(()) => stops.next(),
+            Err(first) => Some(first),
+        };
+        if let Some(last) = last {
+            exit_now(last);
         }
-        exit_now(last);
-    });
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watch)
+        .context("cannot start the thread that watches for signals")?;
     Ok(receiver)
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    termination: Termination,
-}
-
-impl Signals {
-    async fn next(&mut self) -> ShutdownSignal {
-        loop {
-            let received = tokio::select! {
-                _ = self.interrupt.recv() => ShutdownSignal::Interrupt,
-                _ = self.terminate.recv() => ShutdownSignal::Terminate,
-            };
-            let ignored =
-                received == ShutdownSignal::Terminate && self.termination == Termination::Ignored;
-            if !ignored {
-                return received;
-            }
+fn stop_signal(number: i32, sigterm: SigtermPolicy) -> Option<StopSignal> {
+    match (number, sigterm) {
+        (SIGINT, _) => Some(StopSignal::Interrupt),
+        (_, SigtermPolicy::Stop) => Some(StopSignal::Terminate),
+        (_, SigtermPolicy::Ignore) => {
             info!("SIGTERM is ignored: only POST /shutdown or SIGINT shuts down this server");
+            None
         }
     }
 }
 
-fn exit_now(signal: ShutdownSignal) -> ! {
+fn exit_now(signal: StopSignal) -> ! {
     warn!("exiting at once");
-    // This skips libtorch's destructors, because the drawing thread may still be using it.
-    exit(signal.immediate_status())
+    // This skips libtorch's destructors, because another thread may still be using it.
+    exit(signal.exit_status().into())
 }

@@ -1,9 +1,16 @@
 //! `clipdraw --version`.
 
+use std::io::{self, Write};
+use std::process::ExitCode;
+
 use crate::compute::{Precision, device_names, library, present_devices};
 
-/// The program's version, libtorch's, and every device with the precision that `auto` means there.
-pub fn describe() -> String {
+/// Prints the version of the program, that of libtorch, and every device with the precision that
+/// `auto` selects on it.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub(super) fn run() -> anyhow::Result<ExitCode> {
     let devices: Vec<String> = present_devices()
         .into_iter()
         .map(|device| {
@@ -11,10 +18,12 @@ pub fn describe() -> String {
             format!("{} ({precision})", device_names(&[device]))
         })
         .collect();
-    format!(
+    writeln!(
+        io::stdout(),
         "clipdraw {}\n{}\ndevices: {}",
         env!("CARGO_PKG_VERSION"),
         library::describe(),
         devices.join(", ")
-    )
+    )?;
+    Ok(ExitCode::SUCCESS)
 }

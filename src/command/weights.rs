@@ -1,16 +1,14 @@
 //! `clipdraw weights`: lists, downloads and verifies CLIP weights.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::builder::OsStringValueParser;
 use clap::{Args, Subcommand};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
+use super::model::WeightsFolder;
 use crate::clip::WeightsSource;
-use crate::environment;
 use crate::errors::chain;
 use crate::model_store::{
     Entry, Event, FetchRequest, Folders, Place, RetryPolicy, StoreError, Verdict, choose, fetch,
@@ -19,51 +17,9 @@ use crate::model_store::{
     verify, weights_files,
 };
 
-/// Which weights to draw with; for every subcommand that loads a model.
-#[derive(Debug, Clone, Args)]
-pub struct WeightsChoice {
-    /// CLIP weights: a name from `clipdraw weights list`, or a file.
-    ///
-    /// Without it: the best full-size weights on this machine, else the embedded model.
-    #[arg(long, value_name = "NAME|PATH", env = environment::WEIGHTS)]
-    weights: Option<String>,
-    #[command(flatten)]
-    folder: WeightsFolder,
-}
-
-impl WeightsChoice {
-    /// Finds the weights that were asked for.
-    ///
-    /// # Errors
-    /// When they are unknown or not on this machine.
-    pub fn resolve(&self) -> Result<WeightsSource, StoreError> {
-        let wish = self.weights.as_deref().filter(|name| !name.is_empty());
-        choose(wish, &self.folder.folders())
-    }
-}
-
-/// Where weights are stored.
-#[derive(Debug, Clone, Args)]
-pub struct WeightsFolder {
-    /// The folder with CLIP weights, instead of the checkout's and the user's own.
-    #[arg(long, value_name = "FOLDER", env = environment::WEIGHTS_DIR, global = true, value_parser = OsStringValueParser::new())]
-    weights_dir: Option<OsString>,
-}
-
-impl WeightsFolder {
-    fn folders(&self) -> Folders {
-        // An empty value counts as none: Compose and CI files set unused variables to it.
-        let named = self
-            .weights_dir
-            .as_ref()
-            .filter(|folder| !folder.is_empty());
-        Folders::new(named.map(PathBuf::from))
-    }
-}
-
-/// The arguments of `clipdraw weights`.
+/// `clipdraw weights`.
 #[derive(Debug, Args)]
-pub struct WeightsArguments {
+pub(super) struct WeightsArguments {
     #[command(flatten)]
     folder: WeightsFolder,
     #[command(subcommand)]
@@ -72,19 +28,19 @@ pub struct WeightsArguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lists the known weights and says which are on this machine.
+    /// List the known weights and their files on this machine.
     List,
-    /// Downloads weights and checks their SHA-256; continues a download that broke off.
+    /// Download weights and verify their SHA-256; resumes an interrupted download.
     Fetch {
-        /// The name of the weights, for example ViT-B/32.
+        /// Name of the weights, for example ViT-B/32.
         name: String,
-        /// The address of a folder with the file, instead of the publisher's.
+        /// URL of a folder with the file, instead of the publisher's.
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
-    /// Compares weights files with the published SHA-256 sums.
+    /// Compare the SHA-256 of weights files with the published ones.
     Verify {
-        /// A file; without it every file in the weights folders.
+        /// A file. Default: every file in the weights folders.
         path: Option<PathBuf>,
     },
 }
@@ -93,7 +49,7 @@ enum Action {
 ///
 /// # Errors
 /// If a download fails, or a file cannot be read or written.
-pub fn run(arguments: &WeightsArguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &WeightsArguments) -> anyhow::Result<ExitCode> {
     let folders = arguments.folder.folders();
     match &arguments.action {
         Action::List => list(&folders),
@@ -173,22 +129,23 @@ fn progress_bar(model: &PublishedModel) -> anyhow::Result<ProgressBar> {
 
 fn show(bar: &ProgressBar, event: &Event<'_>) {
     match event {
-        Event::AlreadyHere => bar.suspend(|| note("it is here already, and intact")),
+        Event::AlreadyHere => bar.suspend(|| note("already downloaded and verified")),
         Event::Arrived(length) => bar.set_position(*length),
         Event::Retrying { cause, pause } => {
-            let again = HumanDuration(*pause);
-            bar.suspend(|| note(&format!("{}; once more in {again}", chain(cause))));
+            let pause = HumanDuration(*pause);
+            bar.suspend(|| note(&format!("{}; retrying in {pause}", chain(cause))));
         }
     }
 }
 
-/// Prints progress, which is not a result, to standard error. A closed one is ignored.
+/// Prints a message to standard error, and not to standard output, where the result goes.
 fn note(text: &str) {
+    // If standard error is closed, there is nowhere to report that.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn verify_one(path: &Path) -> anyhow::Result<ExitCode> {
-    // A file that was named explicitly must be a known one, or the command fails.
+    // Here an unknown file is an error too: somebody asked for this one.
     let verdict = verify(path)?;
     print_verdict(path, &verdict)?;
     Ok(match verdict {

@@ -1,11 +1,11 @@
-//! Which IP addresses belong to everybody, and which only to this machine or its network.
+//! Which IP addresses are public, and which belong to this machine or its network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// IPv4 networks that are not part of the public internet: first address and prefix length.
 ///
-/// Those of IANA's IPv4 Special-Purpose Address Registry that are not globally reachable, with
-/// multicast (224.0.0.0/4) and the reserved rest up to 255.255.255.255.
+/// Those in IANA's IPv4 Special-Purpose Address Registry that are not globally reachable, and
+/// multicast (224.0.0.0/4) and reserved addresses (240.0.0.0/4).
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -24,19 +24,19 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The only part of IPv6 that is handed out for the public internet (RFC 4291).
+/// The only part of IPv6 that is allocated for the public internet (RFC 4291).
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What is not public in there: protocol assignments with Teredo, and documentation.
+/// What is not public within it: protocol assignments (Teredo among them) and documentation.
 const SPECIAL_V6: [(Ipv6Addr, u32); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// IPv6 networks whose addresses carry an IPv4 address, and at which bit it begins: compatible and
-/// mapped addresses, NAT64 (RFC 6052) and 6to4 (RFC 3056).
-const CARRIERS: [(Ipv6Addr, u32, u32); 4] = [
+/// IPv6 networks whose addresses contain an IPv4 address: network, prefix length, and the bit where it
+/// begins. These are compatible and mapped addresses, NAT64 (RFC 6052) and 6to4 (RFC 3056).
+const EMBEDDED_V4: [(Ipv6Addr, u32, u32); 4] = [
     (Ipv6Addr::UNSPECIFIED, 96, 96),
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 96),
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, 96),
@@ -46,8 +46,8 @@ const CARRIERS: [(Ipv6Addr, u32, u32); 4] = [
 /// Whether an address is part of the public internet.
 ///
 /// Private, loopback, link-local, unique-local, shared (100.64.0.0/10), documentation, benchmark,
-/// multicast and unspecified addresses are not, in whatever IPv6 form an IPv4 one is wrapped.
-pub fn is_public(address: IpAddr) -> bool {
+/// multicast and unspecified addresses are not, nor are IPv6 addresses that contain such an IPv4 address.
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
@@ -55,31 +55,31 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let holds = |(network, prefix): (Ipv4Addr, u32)| {
+    let contains = |(network, prefix): (Ipv4Addr, u32)| {
         (address.to_bits() ^ network.to_bits()) >> (u32::BITS - prefix) == 0
     };
-    !SPECIAL_V4.into_iter().any(holds)
+    !SPECIAL_V4.into_iter().any(contains)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let within = |(network, prefix): (Ipv6Addr, u32)| {
+    let is_in = |(network, prefix): (Ipv6Addr, u32)| {
         (address.to_bits() ^ network.to_bits()) >> (u128::BITS - prefix) == 0
     };
-    let carrier = CARRIERS
+    let embedding = EMBEDDED_V4
         .into_iter()
-        .find(|&(network, prefix, _)| within((network, prefix)));
-    if let Some((_, _, first_bit)) = carrier {
+        .find(|&(network, prefix, _)| is_in((network, prefix)));
+    if let Some((_, _, first_bit)) = embedding {
         let shifted = address.to_bits() << first_bit >> (u128::BITS - u32::BITS);
         return is_public_v4(Ipv4Addr::from_bits(shifted as u32));
     }
-    within(GLOBAL_V6) && !SPECIAL_V6.into_iter().any(within)
+    is_in(GLOBAL_V6) && !SPECIAL_V6.into_iter().any(is_in)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn judged(addresses: &[&str]) -> Vec<String> {
+    fn public_ones(addresses: &[&str]) -> Vec<String> {
         let public = |text: &&&str| is_public(text.parse().unwrap());
         addresses
             .iter()
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn addresses_of_this_machine_and_its_network_are_not_public() {
-        let found = judged(&[
+        let found = public_ones(&[
             "0.0.0.0",
             "0.1.2.3",
             "10.0.0.1",
@@ -128,12 +128,12 @@ mod tests {
             "64:ff9b:1::1",
             "4000::1",
         ]);
-        assert!(found.is_empty(), "taken for public: {found:?}");
+        assert!(found.is_empty(), "wrongly public: {found:?}");
     }
 
     #[test]
     fn a_private_ipv4_address_inside_an_ipv6_address_is_not_public() {
-        let found = judged(&[
+        let found = public_ones(&[
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "::ffff:10.0.0.1",
@@ -145,7 +145,7 @@ mod tests {
             "2002:a9fe:a9fe::1",
             "2002:c0a8:101::1",
         ]);
-        assert!(found.is_empty(), "taken for public: {found:?}");
+        assert!(found.is_empty(), "wrongly public: {found:?}");
     }
 
     #[test]
@@ -171,6 +171,6 @@ mod tests {
             "64:ff9b::8.8.8.8",
             "2002:808:808::1",
         ];
-        assert_eq!(judged(&all), all);
+        assert_eq!(public_ones(&all), all);
     }
 }

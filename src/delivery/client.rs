@@ -10,37 +10,37 @@ use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
 use tracing::warn;
 use url::Url;
 
-use super::error::{ClientError, OutboundError, SendError};
-use super::policy::{Policy, PrivateAddresses};
-use super::resolver::{Resolver, SystemNames};
+use super::error::{ClientError, PolicyError, SendError};
+use super::policy::{AddressPolicy, PrivateAddresses};
+use super::resolver::{PolicyResolver, SystemResolver};
 use crate::tls;
 
-/// How many redirects of one request are followed. One or two are normal; a longer chain is a loop.
-const REDIRECTS: usize = 5;
+/// The maximum number of redirects for one request. One or two are normal; a longer chain is a loop.
+const MAX_REDIRECTS: usize = 5;
 
-/// The options of a client. The default is what Cog does.
+/// How a client is configured. The defaults are those of Cog.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub struct ClientConfig {
     /// Where requests may go.
-    pub policy: Policy,
+    pub policy: AddressPolicy,
     /// The `User-Agent`, instead of `clipdraw/` and the version.
     pub user_agent: Option<String>,
     /// The timeouts.
-    pub timeouts: Timeouts,
+    pub timeouts: ClientTimeouts,
 }
 
-/// How long one attempt may take. The defaults are those of coglet, Cog's server.
+/// The maximum times for one attempt. The defaults are those of coglet, Cog's server.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// Of the connection to the host.
+pub struct ClientTimeouts {
+    /// For the connection to the host.
     pub connect: Duration,
-    /// Of a webhook, from the start to the answer's status.
+    /// For a webhook, from the start to the status of the response.
     pub webhook: Duration,
-    /// Of an upload, from the start to the answer's status.
+    /// For an upload, from the start to the status of the response.
     pub upload: Duration,
 }
 
-impl Default for Timeouts {
+impl Default for ClientTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -50,26 +50,24 @@ impl Default for Timeouts {
     }
 }
 
-/// Sends webhooks and files, within a policy.
+/// Sends webhooks and files to URLs that a policy allows.
 #[derive(Debug)]
 pub struct Client {
-    /// Sends webhooks.
-    posting: reqwest::Client,
-    /// Sends files.
-    putting: reqwest::Client,
-    policy: Arc<Policy>,
-    timeouts: Timeouts,
+    webhooks: reqwest::Client,
+    uploads: reqwest::Client,
+    policy: Arc<AddressPolicy>,
+    timeouts: ClientTimeouts,
 }
 
 impl Client {
     /// Makes a client.
     ///
     /// Proxies are taken from the environment (`HTTPS_PROXY` and so on), unless private addresses
-    /// are refused: a proxy resolves names by itself, beyond the reach of the policy.
+    /// are refused: a proxy resolves names itself, where the policy cannot check the addresses.
     ///
     /// # Errors
-    /// When the user agent contains characters that a header cannot have.
-    pub fn new(settings: Settings) -> Result<Self, ClientError> {
+    /// If the user agent contains characters that a header cannot have.
+    pub fn new(settings: ClientConfig) -> Result<Self, ClientError> {
         let user_agent = user_agent(settings.user_agent)?;
         let policy = Arc::new(settings.policy);
         let timeouts = settings.timeouts;
@@ -79,30 +77,30 @@ impl Client {
                     .user_agent(user_agent.clone())
                     .connect_timeout(timeouts.connect)
             };
-            // Without CA certificates http still works, and a server that needs no more than
-            // that has to start.
+            // Without CA certificates http still works, and a server that needs nothing else has to
+            // start.
             configured().build().or_else(|cause| {
                 warn!(%cause, "found no CA certificates, requests to https addresses will fail");
                 configured().tls_certs_only([]).build()
             })
         };
         Ok(Self {
-            posting: build(keeps_a_post).map_err(ClientError::Unusable)?,
-            putting: build(keeps_a_put).map_err(ClientError::Unusable)?,
+            webhooks: build(repeats_post).map_err(ClientError::Build)?,
+            uploads: build(repeats_put).map_err(ClientError::Build)?,
             policy,
             timeouts,
         })
     }
 
-    /// Where requests may go.
-    pub fn policy(&self) -> &Policy {
+    /// The policy that all requests are checked against.
+    pub fn policy(&self) -> &AddressPolicy {
         &self.policy
     }
 
-    /// Posts JSON once and returns the status of the answer.
+    /// Posts JSON once and returns the status of the response.
     ///
     /// # Errors
-    /// When no answer came, or the address is refused.
+    /// If there is no response, or the policy refuses the URL.
     pub async fn post_json(
         &self,
         url: &Url,
@@ -110,7 +108,7 @@ impl Client {
         json: Bytes,
     ) -> Result<StatusCode, SendError> {
         let request = self
-            .posting
+            .webhooks
             .post(url.clone())
             .timeout(self.timeouts.webhook)
             .headers(headers.clone())
@@ -119,10 +117,10 @@ impl Client {
         Ok(self.send(url, request).await?.status())
     }
 
-    /// Puts a file once, within `limit` and the time for one upload.
+    /// Uploads a file once with `PUT`, within `limit` and the timeout for one upload.
     ///
     /// # Errors
-    /// When no answer came, or the address is refused.
+    /// If there is no response, or the policy refuses the URL.
     pub(super) async fn put(
         &self,
         url: &Url,
@@ -131,7 +129,7 @@ impl Client {
         limit: Duration,
     ) -> Result<Response, SendError> {
         let request = self
-            .putting
+            .uploads
             .put(url.clone())
             .timeout(self.timeouts.upload.min(limit))
             .headers(headers.clone())
@@ -146,17 +144,20 @@ impl Client {
 }
 
 fn user_agent(chosen: Option<String>) -> Result<HeaderValue, ClientError> {
-    const OURS: &str = concat!("clipdraw/", env!("CARGO_PKG_VERSION"));
-    let text = chosen.unwrap_or_else(|| OURS.to_owned());
+    const DEFAULT: &str = concat!("clipdraw/", env!("CARGO_PKG_VERSION"));
+    let text = chosen.unwrap_or_else(|| DEFAULT.to_owned());
     HeaderValue::from_str(&text).map_err(|_| ClientError::UserAgent { text })
 }
 
-fn builder(policy: &Arc<Policy>, follows: fn(StatusCode) -> bool) -> ClientBuilder {
+fn builder(policy: &Arc<AddressPolicy>, follows: fn(StatusCode) -> bool) -> ClientBuilder {
     tls::install_crypto_provider();
     let builder = reqwest::Client::builder()
-        .dns_resolver(Arc::new(Resolver::new(SystemNames, Arc::clone(policy))))
+        .dns_resolver(Arc::new(PolicyResolver::new(
+            SystemResolver,
+            Arc::clone(policy),
+        )))
         .redirect(redirects(Arc::clone(policy), follows))
-        // The address of a webhook may be a secret between the caller and its receiver.
+        // The URL of a webhook may be a secret between the caller and its receiver.
         .referer(false);
     match policy.private_addresses {
         PrivateAddresses::Allowed => builder,
@@ -164,15 +165,17 @@ fn builder(policy: &Arc<Policy>, follows: fn(StatusCode) -> bool) -> ClientBuild
     }
 }
 
-/// Follows the redirects after which the request is repeated unchanged, and checks every address
-/// against the policy. Any other redirect is itself the answer.
-fn redirects(policy: Arc<Policy>, follows: fn(StatusCode) -> bool) -> redirect::Policy {
+/// Follows the redirects that repeat the request unchanged, and checks every URL against the policy.
+/// Any other redirect is returned as the response.
+fn redirects(policy: Arc<AddressPolicy>, follows: fn(StatusCode) -> bool) -> redirect::Policy {
     redirect::Policy::custom(move |attempt| {
         if !follows(attempt.status()) {
             return attempt.stop();
         }
-        if attempt.previous().len() > REDIRECTS {
-            return attempt.error(OutboundError::TooManyRedirects { limit: REDIRECTS });
+        if attempt.previous().len() > MAX_REDIRECTS {
+            return attempt.error(PolicyError::TooManyRedirects {
+                limit: MAX_REDIRECTS,
+            });
         }
         match policy.check(attempt.url()) {
             Ok(()) => attempt.follow(),
@@ -181,34 +184,23 @@ fn redirects(policy: Arc<Policy>, follows: fn(StatusCode) -> bool) -> redirect::
     })
 }
 
-/// After 301, 302 and 303 clients send GET without the body, so the receiver would get nothing.
-fn keeps_a_post(status: StatusCode) -> bool {
+/// After 301, 302 and 303, clients send `GET` without the body, so the receiver would get nothing.
+fn repeats_post(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
     )
 }
 
-/// PUT is repeated as it is after all redirects but 303.
-fn keeps_a_put(status: StatusCode) -> bool {
+/// A `PUT` is repeated unchanged after every redirect except 303.
+fn repeats_put(status: StatusCode) -> bool {
     status != StatusCode::SEE_OTHER
 }
 
 #[cfg(test)]
 mod tests {
-    use wiremock::matchers::any;
-    use wiremock::{Mock, MockServer, ResponseTemplate};
-
     use super::*;
-
-    async fn answering(status: u16, location: &str) -> MockServer {
-        let server = MockServer::start().await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(status).insert_header("location", location))
-            .mount(&server)
-            .await;
-        server
-    }
+    use crate::delivery::test_server::server_with;
 
     async fn post(client: &Client, address: &str) -> Result<StatusCode, SendError> {
         let url = address.parse().unwrap();
@@ -217,49 +209,52 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_to_a_private_address_is_refused() {
-        let target = answering(200, "").await;
-        let server = answering(307, &target.uri()).await;
-        let policy = Policy {
+        let target = server_with(200, "").await;
+        let server = server_with(307, &target.uri()).await;
+        let policy = AddressPolicy {
             private_addresses: PrivateAddresses::Refused,
-            ..Policy::default()
+            ..AddressPolicy::default()
         };
-        // The first address would be refused too; only the redirect is looked at here.
+        // The policy refuses the first URL too; this client checks only the redirect.
         tls::install_crypto_provider();
         let client = reqwest::Client::builder()
-            .redirect(redirects(Arc::new(policy), keeps_a_post))
+            .redirect(redirects(Arc::new(policy), repeats_post))
             .build()
             .unwrap();
         let sent = client.post(server.uri()).send().await;
         let error = SendError::from(sent.unwrap_err());
         assert!(
-            matches!(error, SendError::Refused(OutboundError::Private { .. })),
+            matches!(error, SendError::Refused(PolicyError::Private { .. })),
             "{error:?}"
         );
         assert!(target.received_requests().await.unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn a_redirect_that_would_lose_the_body_is_the_answer() {
+    async fn a_redirect_that_would_lose_the_body_is_returned_as_the_response() {
         for status in [301, 302, 303] {
-            let target = answering(200, "").await;
-            let server = answering(status, &target.uri()).await;
-            let found = post(&Client::new(Settings::default()).unwrap(), &server.uri())
-                .await
-                .unwrap();
+            let target = server_with(200, "").await;
+            let server = server_with(status, &target.uri()).await;
+            let found = post(
+                &Client::new(ClientConfig::default()).unwrap(),
+                &server.uri(),
+            )
+            .await
+            .unwrap();
             assert_eq!(found, status);
             assert!(target.received_requests().await.unwrap().is_empty());
         }
     }
 
     #[tokio::test]
-    async fn an_address_is_checked_before_anything_is_sent() {
-        let server = answering(200, "").await;
-        let settings = Settings {
-            policy: Policy {
+    async fn a_url_is_checked_before_anything_is_sent() {
+        let server = server_with(200, "").await;
+        let settings = ClientConfig {
+            policy: AddressPolicy {
                 private_addresses: PrivateAddresses::Refused,
-                ..Policy::default()
+                ..AddressPolicy::default()
             },
-            ..Settings::default()
+            ..ClientConfig::default()
         };
         let sent = post(&Client::new(settings).unwrap(), &server.uri()).await;
         assert!(matches!(sent, Err(SendError::Refused(_))), "{sent:?}");
@@ -267,10 +262,10 @@ mod tests {
     }
 
     #[test]
-    fn a_user_agent_that_no_header_can_have_is_refused() {
-        let error = Client::new(Settings {
+    fn a_user_agent_that_is_not_a_valid_header_is_rejected() {
+        let error = Client::new(ClientConfig {
             user_agent: Some("a\r\nb".to_owned()),
-            ..Settings::default()
+            ..ClientConfig::default()
         });
         assert!(matches!(error, Err(ClientError::UserAgent { .. })));
     }

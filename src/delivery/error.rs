@@ -1,117 +1,121 @@
-//! Why a request is not sent, or not answered.
+//! Errors of requests that the server sends.
 
 use std::error::Error;
 use std::net::IpAddr;
 
-/// Why a request may not go to an address. Names the host at most: the rest of an address may
-/// hold secrets.
+/// Why the policy refuses a URL. The message names only the host: the rest of a URL may contain
+/// secrets.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OutboundError {
-    /// Neither http nor https.
+pub enum PolicyError {
+    /// The scheme is neither http nor https.
     #[error("only http and https addresses are allowed, not `{scheme}`")]
     Scheme {
-        /// The scheme of the address.
+        /// The scheme of the URL.
         scheme: String,
     },
-    /// There is nobody to send to.
+    /// The URL has no host.
     #[error("the address has no host")]
     NoHost,
-    /// The host is not on the list.
+    /// The host is not one of the allowed hosts.
     #[error("the host `{host}` is not allowed, only: {allowed}")]
     Host {
-        /// The host, with the port if the address has one.
+        /// The host, with the port if the URL has one.
         host: String,
         /// The patterns of the allowed hosts.
         allowed: String,
     },
-    /// The host is this machine, or a machine of its own network.
+    /// The host is this machine, or one in its network.
     #[error(
         "the host `{host}` has the private address {address}, and private addresses are refused"
     )]
     Private {
-        /// The host as the address names it.
+        /// The host as in the URL.
         host: String,
-        /// What it stands for.
+        /// Its IP address.
         address: IpAddr,
     },
-    /// One redirect led to another too often.
+    /// There were too many redirects.
     #[error("more than {limit} redirects")]
     TooManyRedirects {
-        /// How many are followed.
+        /// The maximum number of redirects.
         limit: usize,
     },
 }
 
-/// Why a field of a request does not name an address to send to.
+/// Why the URL in a field of a request cannot be used.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// The text is not an address at all.
+    /// The text is not a URL.
     #[error(
         "{field}: `{text}` is not a web address, expected one like https://host/path ({cause})"
     )]
-    Unreadable {
+    Malformed {
         /// The field of the request.
         field: &'static str,
-        /// The beginning of what was given, 200 characters at most.
+        /// The text, cut off after 200 characters.
         text: String,
         /// What is wrong with it.
         #[source]
         cause: url::ParseError,
     },
-    /// It is one that this server does not send to.
+    /// The policy refuses the URL.
     #[error("{field}: {cause}")]
     Refused {
         /// The field of the request.
         field: &'static str,
-        /// Why not.
+        /// Why.
         #[source]
-        cause: OutboundError,
+        cause: PolicyError,
     },
 }
 
 impl AddressError {
-    /// The field of the request that is to blame.
+    /// The field of the request.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Unreadable { field, .. } | Self::Refused { field, .. } => field,
+            Self::Malformed { field, .. } | Self::Refused { field, .. } => field,
         }
     }
 }
 
-/// Why a client cannot be made.
+/// Why a client cannot be created.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// It cannot call itself that.
-    #[error("the user agent `{text}` holds characters that no header may have")]
+    /// The user agent is not a valid header value.
+    #[error("the user agent `{text}` contains characters that are not allowed in a header")]
     UserAgent {
-        /// The name that was wanted.
+        /// The user agent.
         text: String,
     },
-    /// The token cannot be sent.
-    #[error("the token for webhooks holds characters that no header may have")]
+    /// The token is not a valid header value.
+    #[error("the token for webhooks contains characters that are not allowed in a header")]
     Token,
-    /// The client itself failed to start.
+    /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client")]
-    Unusable(#[source] reqwest::Error),
+    Build(#[source] reqwest::Error),
 }
 
-/// Why a request got no answer. No variant shows the address, which may hold secrets.
+/// Why a request got no response. No message shows the URL, which may contain secrets.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The policy refuses the address, one that its name stands for, or one that it redirects to.
+    /// The policy refuses the URL, an address that its host resolves to, or a redirect.
     #[error(transparent)]
-    Refused(OutboundError),
-    /// The time for one attempt was over.
+    Refused(PolicyError),
+    /// The attempt timed out.
     #[error("no answer in time")]
     Timeout(#[source] reqwest::Error),
-    /// The host was not reached, or the connection broke.
-    #[error("the connection failed: {}", innermost(.0))]
+    /// The host could not be reached, or the connection was lost.
+    #[error("the connection failed: {}", root_cause(.0))]
     Connection(#[source] reqwest::Error),
 }
 
 impl SendError {
-    /// Whether another attempt may succeed where this one failed.
-    pub fn may_pass(&self) -> bool {
+    /// Whether another attempt may succeed.
+    pub fn is_temporary(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }
 }
@@ -121,7 +125,7 @@ impl From<reqwest::Error> for SendError {
         let error = error.without_url();
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(current) = cause {
-            if let Some(refusal) = current.downcast_ref::<OutboundError>() {
+            if let Some(refusal) = current.downcast_ref::<PolicyError>() {
                 return Self::Refused(refusal.clone());
             }
             cause = current.source();
@@ -134,8 +138,8 @@ impl From<reqwest::Error> for SendError {
     }
 }
 
-/// What lies at the bottom of an error: `Connection refused` rather than `error sending request`.
-fn innermost(error: &reqwest::Error) -> String {
+/// The root cause of an error: `Connection refused` rather than `error sending request`.
+fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -1,12 +1,12 @@
-//! Hosts that an operator allows, as written on the command line.
+//! Patterns of the hosts that an operator allows, as on the command line.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Host;
 
-/// A host that is allowed: `hooks.example.com`, `*.example.com` (every name below it, not itself),
-/// `192.0.2.7` or `[2001:db8::7]`, each with an optional `:port`. Without a port, every port is.
+/// A host that is allowed: `hooks.example.com`, `*.example.com` (its subdomains, not itself),
+/// `192.0.2.7` or `[2001:db8::7]`, each with an optional `:port`. Without a port, every port is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
     host: HostPart,
@@ -15,8 +15,8 @@ pub struct HostPattern {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum HostPart {
-    Exactly(Host),
-    Below(String),
+    Exact(Host),
+    Subdomains(String),
 }
 
 /// Why a text is not a host pattern.
@@ -25,30 +25,30 @@ enum HostPart {
     "`{text}` is not a host: expected `hooks.example.com`, `*.example.com` or an IP address, with an optional `:port`"
 )]
 pub struct HostPatternError {
-    /// What was given.
+    /// The text.
     pub text: String,
 }
 
 impl HostPattern {
-    /// Whether a host, asked at a port, is meant.
+    /// Whether the pattern matches a host and a port.
     pub(super) fn allows(&self, host: &Host<&str>, port: Option<u16>) -> bool {
         if self.port.is_some() && self.port != port {
             return false;
         }
         match (&self.host, host) {
-            (HostPart::Below(parent), Host::Domain(name)) => without_final_dot(name)
+            (HostPart::Subdomains(parent), Host::Domain(name)) => without_final_dot(name)
                 .strip_suffix(parent.as_str())
                 .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
-            (HostPart::Exactly(Host::Domain(wanted)), Host::Domain(name)) => {
+            (HostPart::Exact(Host::Domain(wanted)), Host::Domain(name)) => {
                 wanted == without_final_dot(name)
             }
-            (HostPart::Exactly(wanted), found) => wanted == found,
-            (HostPart::Below(_), _) => false,
+            (HostPart::Exact(wanted), found) => wanted == found,
+            (HostPart::Subdomains(_), _) => false,
         }
     }
 }
 
-/// A final dot only says that a name is complete; with and without it the host is the same.
+/// A final dot marks a name as fully qualified; the host is the same without it.
 fn without_final_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
@@ -63,17 +63,17 @@ impl FromStr for HostPattern {
             let parsed = Host::parse(below.unwrap_or(host)).ok()?;
             let host = match (below, parsed) {
                 (Some(_), Host::Domain(name)) => {
-                    HostPart::Below(without_final_dot(&name).to_owned())
+                    HostPart::Subdomains(without_final_dot(&name).to_owned())
                 }
                 (Some(_), _) => return None,
                 (None, Host::Domain(name)) => {
-                    HostPart::Exactly(Host::Domain(without_final_dot(&name).to_owned()))
+                    HostPart::Exact(Host::Domain(without_final_dot(&name).to_owned()))
                 }
-                (None, address) => HostPart::Exactly(address),
+                (None, address) => HostPart::Exact(address),
             };
-            let named = !matches!(&host, HostPart::Below(name) | HostPart::Exactly(Host::Domain(name))
+            let has_name = !matches!(&host, HostPart::Subdomains(name) | HostPart::Exact(Host::Domain(name))
                 if name.is_empty() || name.contains('*'));
-            named.then_some(Self { host, port })
+            has_name.then_some(Self { host, port })
         };
         parse().ok_or_else(|| HostPatternError {
             text: text.to_owned(),
@@ -81,7 +81,7 @@ impl FromStr for HostPattern {
     }
 }
 
-/// `host:port` in its two parts; the colons of a bracketed IPv6 address are none before a port.
+/// Splits `host:port`. The colons in a bracketed IPv6 address do not separate a port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => {
@@ -95,8 +95,8 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
 impl fmt::Display for HostPattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            HostPart::Exactly(host) => write!(formatter, "{host}")?,
-            HostPart::Below(parent) => write!(formatter, "*.{parent}")?,
+            HostPart::Exact(host) => write!(formatter, "{host}")?,
+            HostPart::Subdomains(parent) => write!(formatter, "*.{parent}")?,
         }
         match self.port {
             Some(port) => write!(formatter, ":{port}"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_host_is_named_in_the_error() {
+    fn the_error_quotes_a_text_that_is_not_a_host() {
         let texts = [
             "",
             "*",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_shown_as_it_is_meant() {
+    fn a_pattern_is_displayed_as_it_is_written() {
         for text in ["*.example.com:8443", "[::1]:80", "10.0.0.1", "a.example"] {
             assert_eq!(text.parse::<HostPattern>().unwrap().to_string(), text);
         }

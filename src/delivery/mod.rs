@@ -1,22 +1,24 @@
-//! What leaves the server of its own accord: requests to addresses that callers choose.
+//! Requests that the server sends: webhooks and uploads, to URLs that callers choose.
 //!
-//! A caller names the receiver of webhooks and the place for files, so every request out is held
-//! against a [`Policy`]: at the door, so that the caller learns of a refusal at once; when a name
-//! has been resolved, since only then the real address is known; and at every redirect.
+//! Because callers choose the URLs, every request is checked against an [`AddressPolicy`]: when the
+//! prediction is submitted, so that the caller learns at once that a URL is refused; when its host
+//! name has been resolved, because only then the IP address is known; and at every redirect.
 
-pub mod address;
-pub mod error;
-pub mod host_pattern;
-pub mod policy;
+mod address;
+mod error;
+mod host_pattern;
+mod policy;
 mod resolver;
-pub mod client;
-pub mod upload;
-pub mod files;
+#[cfg(test)]
+mod test_server;
+mod client;
+mod upload;
+mod file_sink;
 pub mod webhook;
 
-pub use client::{Client, Settings, Timeouts};
-pub use error::{AddressError, ClientError, OutboundError, SendError};
-pub use files::Files;
+pub use client::{Client, ClientConfig, ClientTimeouts};
+pub use error::{AddressError, ClientError, PolicyError, SendError};
+pub use file_sink::UploadingFileSink;
 pub use host_pattern::{HostPattern, HostPatternError};
-pub use policy::{Policy, PrivateAddresses};
-pub use upload::{Place, UploadError, Uploader};
+pub use policy::{AddressPolicy, PrivateAddresses};
+pub use upload::{UploadError, Uploader};

@@ -1,41 +1,41 @@
-//! Which addresses a request may go to.
+//! Which URLs requests may be sent to.
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
 use super::address;
-use super::error::{AddressError, OutboundError};
+use super::error::{AddressError, PolicyError};
 use super::host_pattern::HostPattern;
 
-/// Which addresses requests may go to. The default allows every http and https address, as Cog does.
+/// Which URLs requests may be sent to. The default allows every http and https URL, as Cog does.
 #[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// The only hosts that are allowed; nothing means every host.
+pub struct AddressPolicy {
+    /// The only hosts that are allowed; `None` allows every host.
     pub allowed_hosts: Option<Vec<HostPattern>>,
-    /// What about addresses outside the public internet.
+    /// Whether addresses outside the public internet are allowed.
     pub private_addresses: PrivateAddresses,
 }
 
-/// Whether requests may go to this machine and its own network.
+/// Whether requests may be sent to this machine and its network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PrivateAddresses {
-    /// They may: a receiver next door is the normal case in a cluster.
+    /// They may: in a cluster, receivers usually have private addresses.
     #[default]
     Allowed,
-    /// They may not, whether named by number, by a DNS name or by a redirect.
+    /// They may not, whether the URL has an IP address, a name, or a redirect.
     Refused,
 }
 
-impl Policy {
-    /// The address that a field of a request names, if requests may go there.
+impl AddressPolicy {
+    /// Parses the URL in a field of a request, and checks it.
     ///
     /// # Errors
-    /// When the text is not an address, or the policy refuses it; the error names the field.
+    /// If the text is not a URL, or the policy refuses it; the error names the field.
     pub fn parse(&self, field: &'static str, text: &str) -> Result<Url, AddressError> {
-        /// Enough to recognise what was sent.
+        /// Long enough to recognize the text.
         const SHOWN: usize = 200;
-        let url = Url::parse(text).map_err(|cause| AddressError::Unreadable {
+        let url = Url::parse(text).map_err(|cause| AddressError::Malformed {
             field,
             text: text.chars().take(SHOWN).collect(),
             cause,
@@ -45,17 +45,16 @@ impl Policy {
         Ok(url)
     }
 
-    /// Holds an address against the policy. What a DNS name stands for is checked later, when
-    /// the connection is made.
+    /// Checks a URL. The addresses of a host name are checked later, when it is resolved.
     ///
     /// # Errors
-    /// When the address may not be used, with what would be allowed.
-    pub fn check(&self, url: &Url) -> Result<(), OutboundError> {
+    /// If requests may not be sent there; the error says what is allowed.
+    pub fn check(&self, url: &Url) -> Result<(), PolicyError> {
         if !matches!(url.scheme(), "http" | "https") {
             let scheme = url.scheme().to_owned();
-            return Err(OutboundError::Scheme { scheme });
+            return Err(PolicyError::Scheme { scheme });
         }
-        let host = url.host().ok_or(OutboundError::NoHost)?;
+        let host = url.host().ok_or(PolicyError::NoHost)?;
         self.check_list(url, &host)?;
         match host {
             Host::Domain(_) => Ok(()),
@@ -64,17 +63,17 @@ impl Policy {
         }
     }
 
-    /// Holds the address behind a host against the policy.
-    pub(super) fn check_address(&self, host: &str, address: IpAddr) -> Result<(), OutboundError> {
+    /// Checks the IP address of a host.
+    pub(super) fn check_address(&self, host: &str, address: IpAddr) -> Result<(), PolicyError> {
         let refused = self.private_addresses == PrivateAddresses::Refused;
         if refused && !address::is_public(address) {
             let host = host.to_owned();
-            return Err(OutboundError::Private { host, address });
+            return Err(PolicyError::Private { host, address });
         }
         Ok(())
     }
 
-    fn check_list(&self, url: &Url, host: &Host<&str>) -> Result<(), OutboundError> {
+    fn check_list(&self, url: &Url, host: &Host<&str>) -> Result<(), PolicyError> {
         let Some(patterns) = &self.allowed_hosts else {
             return Ok(());
         };
@@ -84,7 +83,7 @@ impl Policy {
         }
         let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
         let port = url.port().map(|port| format!(":{port}"));
-        Err(OutboundError::Host {
+        Err(PolicyError::Host {
             host: format!("{host}{}", port.unwrap_or_default()),
             allowed: patterns.join(", "),
         })
@@ -95,17 +94,17 @@ impl Policy {
 mod tests {
     use super::*;
 
-    fn only(patterns: &[&str]) -> Policy {
-        Policy {
+    fn only(patterns: &[&str]) -> AddressPolicy {
+        AddressPolicy {
             allowed_hosts: Some(patterns.iter().map(|text| text.parse().unwrap()).collect()),
-            ..Policy::default()
+            ..AddressPolicy::default()
         }
     }
 
-    fn public_only() -> Policy {
-        Policy {
+    fn public_only() -> AddressPolicy {
+        AddressPolicy {
             private_addresses: PrivateAddresses::Refused,
-            ..Policy::default()
+            ..AddressPolicy::default()
         }
     }
 
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_host_and_what_is_allowed_and_no_secret() {
+    fn the_error_names_the_host_and_the_allowed_hosts_but_no_secret() {
         let policy = only(&["*.example.com", "127.0.0.1:80"]);
         let refused = policy.check(&url("https://user:hush@evil.net:8443/secret?token=hush"));
         assert_eq!(
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_with_a_bad_address_is_named_in_the_error() {
+    fn the_error_names_the_field_with_the_bad_url() {
         let unreadable = public_only().parse("webhook", "not a url").unwrap_err();
         assert_eq!(
             unreadable.to_string(),
@@ -142,24 +141,24 @@ mod tests {
     #[test]
     fn an_empty_list_allows_nothing() {
         let refused = only(&[]).check(&url("http://a.example/"));
-        assert!(matches!(refused, Err(OutboundError::Host { .. })));
+        assert!(matches!(refused, Err(PolicyError::Host { .. })));
     }
 
     #[test]
-    fn only_web_addresses_are_allowed() {
+    fn only_http_and_https_urls_are_allowed() {
         for address in [
             "ftp://a.example/",
             "file:///etc/passwd",
             "data:,x",
             "gopher://a/",
         ] {
-            let error = Policy::default().check(&url(address)).unwrap_err();
-            assert!(matches!(error, OutboundError::Scheme { .. }), "{address}");
+            let error = AddressPolicy::default().check(&url(address)).unwrap_err();
+            assert!(matches!(error, PolicyError::Scheme { .. }), "{address}");
         }
     }
 
     #[test]
-    fn an_odd_spelling_of_a_private_address_is_refused() {
+    fn unusual_spellings_of_private_addresses_are_refused() {
         let allowed: Vec<_> = [
             "http://127.0.0.1/",
             "http://127.1/",
@@ -188,7 +187,7 @@ mod tests {
         .into_iter()
         .filter(|address| {
             let refused = public_only().check(&url(address));
-            !matches!(refused, Err(OutboundError::Private { .. }))
+            !matches!(refused, Err(PolicyError::Private { .. }))
         })
         .collect();
         assert!(allowed.is_empty(), "{allowed:?}");
@@ -197,7 +196,7 @@ mod tests {
     #[test]
     fn private_addresses_are_allowed_unless_they_are_refused() {
         assert_eq!(
-            Policy::default().check(&url("http://127.0.0.1:5000/")),
+            AddressPolicy::default().check(&url("http://127.0.0.1:5000/")),
             Ok(())
         );
         assert_eq!(public_only().check(&url("http://8.8.8.8/")), Ok(()));

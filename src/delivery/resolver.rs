@@ -1,4 +1,4 @@
-//! Names to addresses, without those that the policy refuses.
+//! Resolves host names and drops the addresses that the policy refuses.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,35 +6,36 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::policy::Policy;
+use super::policy::AddressPolicy;
 
 /// Resolves names and drops the addresses that the policy refuses. The connection is made to one
-/// of the addresses that are left, so a name that changes its mind in between gains nothing.
-pub(super) struct Resolver<R> {
-    names: Arc<R>,
-    policy: Arc<Policy>,
+/// of the addresses that are left, so a name that resolves differently a moment later (DNS rebinding) gains nothing.
+pub(super) struct PolicyResolver<R> {
+    resolver: Arc<R>,
+    policy: Arc<AddressPolicy>,
 }
 
-/// The names that this machine knows: its hosts file and its name servers.
-pub(super) struct SystemNames;
+/// Resolves names as this machine does: with its hosts file and its name servers.
+pub(super) struct SystemResolver;
 
-impl<R> Resolver<R> {
-    pub(super) fn new(names: R, policy: Arc<Policy>) -> Self {
-        let names = Arc::new(names);
-        Self { names, policy }
+impl<R> PolicyResolver<R> {
+    /// Filters what another resolver finds.
+    pub(super) fn new(resolver: R, policy: Arc<AddressPolicy>) -> Self {
+        let resolver = Arc::new(resolver);
+        Self { resolver, policy }
     }
 }
 
-impl<R> fmt::Debug for Resolver<R> {
+impl<R> fmt::Debug for PolicyResolver<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Resolver")
+        formatter.write_str("PolicyResolver")
     }
 }
 
-impl Resolve for SystemNames {
+impl Resolve for SystemResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            // Port 0 stands for the port of the address that is asked for.
+            // Port 0 means the port of the URL.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let found: Addrs = Box::new(found.collect::<Vec<_>>().into_iter());
             Ok(found)
@@ -42,13 +43,13 @@ impl Resolve for SystemNames {
     }
 }
 
-impl<R: Resolve + 'static> Resolve for Resolver<R> {
+impl<R: Resolve + 'static> Resolve for PolicyResolver<R> {
     fn resolve(&self, name: Name) -> Resolving {
-        let (names, policy) = (Arc::clone(&self.names), Arc::clone(&self.policy));
+        let (resolver, policy) = (Arc::clone(&self.resolver), Arc::clone(&self.policy));
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let (mut allowed, mut refusal) = (Vec::<SocketAddr>::new(), None);
-            for found in names.resolve(name).await? {
+            for found in resolver.resolve(name).await? {
                 match policy.check_address(&host, found.ip()) {
                     Ok(()) => allowed.push(found),
                     Err(error) => refusal = Some(error),
@@ -65,10 +66,10 @@ impl<R: Resolve + 'static> Resolve for Resolver<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::error::OutboundError;
+    use crate::delivery::error::PolicyError;
     use crate::delivery::policy::PrivateAddresses;
 
-    /// Every name has these addresses.
+    /// Resolves every name to these addresses.
     struct Fixed(&'static [&'static str]);
 
     impl Resolve for Fixed {
@@ -82,12 +83,12 @@ mod tests {
     async fn resolve(
         private_addresses: PrivateAddresses,
         names: impl Resolve + 'static,
-    ) -> Result<Vec<String>, OutboundError> {
-        let policy = Policy {
+    ) -> Result<Vec<String>, PolicyError> {
+        let policy = AddressPolicy {
             private_addresses,
-            ..Policy::default()
+            ..AddressPolicy::default()
         };
-        let resolver = Resolver::new(names, Arc::new(policy));
+        let resolver = PolicyResolver::new(names, Arc::new(policy));
         match resolver.resolve("localhost".parse().unwrap()).await {
             Ok(found) => Ok(found.map(|found| found.ip().to_string()).collect()),
             Err(error) => Err(*error.downcast().unwrap()),
@@ -120,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_by_its_name_is_refused() {
-        let found = resolve(PrivateAddresses::Refused, SystemNames).await;
-        assert!(matches!(found, Err(OutboundError::Private { .. })));
+        let found = resolve(PrivateAddresses::Refused, SystemResolver).await;
+        assert!(matches!(found, Err(PolicyError::Private { .. })));
     }
 }

@@ -1,5 +1,5 @@
-//! Uploads output files to the address that the operator or the caller gave. The response then holds
-//! their URLs instead of their contents.
+//! Uploads output files to a URL that the operator or the caller chose. The response then contains
+//! the URLs of the files instead of their contents.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,72 +18,73 @@ use super::error::SendError;
 use crate::backoff::Backoff;
 use crate::telemetry::metric;
 
-/// The header that tells the receiver which prediction a file belongs to (Cog 0.23).
+/// The header with the ID of the prediction that a file belongs to (Cog 0.23).
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
-/// Four attempts; a brief fault must not fail a drawing, and a dead server must not delay it for long.
+/// Four attempts: a brief outage must not fail a prediction, and a dead server must not delay it for long.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(2),
     repeats: 3,
 };
 
-/// How long one file may take with all its attempts.
-const IN_ALL: Duration = Duration::from_mins(1);
+/// The maximum time for one file with all its attempts.
+const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How the name of a file is joined to the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The address is a folder, with or without a final slash (`--upload-url`).
-    Folder,
-    /// The address is the beginning of the file's, used as it is (`output_file_prefix`).
-    Prefix,
-}
-
-/// Puts files under an address.
+/// Uploads files to URLs that begin with the same one.
 pub struct Uploader {
     client: Arc<Client>,
-    target: Url,
-    place: Place,
+    /// The names of files are appended to its path.
+    prefix: Url,
     backoff: Backoff,
 }
 
-/// Why a file is not where it should be. The texts of the failures are those that Cog answers.
+/// Why a file was not uploaded. The messages are those of Cog.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// The file cannot have that name.
+    /// The name cannot be part of a URL's path.
     #[error("Failed to upload output: `{name}` is not the name of a file")]
     Name {
         /// The name.
         name: String,
     },
-    /// The server answered something other than success.
+    /// The server answered with a status other than success.
     #[error("Failed to upload output: upload returned status {0}")]
     Status(StatusCode),
-    /// No answer came.
+    /// The server did not answer.
     #[error("Failed to upload output: {0}")]
-    Unsent(#[source] SendError),
+    Send(#[source] SendError),
 }
 
 impl UploadError {
-    fn may_pass(&self) -> bool {
+    fn is_temporary(&self) -> bool {
         match self {
             Self::Name { .. } => false,
             Self::Status(status) => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Unsent(error) => error.may_pass(),
+            Self::Send(error) => error.is_temporary(),
         }
     }
 }
 
 impl Uploader {
-    /// Puts files under an address, which is checked against the policy with each file.
-    pub fn new(client: Arc<Client>, target: Url, place: Place) -> Self {
+    /// Uploads files into the folder at a URL, with or without a final slash (`--upload-url`). The
+    /// URL is checked against the policy with each file.
+    pub fn to_folder(client: Arc<Client>, mut folder: Url) -> Self {
+        if !folder.path().ends_with('/') {
+            folder.set_path(&format!("{}/", folder.path()));
+        }
+        Self::to_prefix(client, folder)
+    }
+
+    /// Uploads files to URLs that begin with `prefix`, used as it is (`output_file_prefix`). It is
+    /// checked against the policy with each file.
+    pub fn to_prefix(client: Arc<Client>, prefix: Url) -> Self {
         Self {
             client,
-            target,
-            place,
+            prefix,
             backoff: BACKOFF,
         }
     }
@@ -94,14 +95,14 @@ impl Uploader {
         Self { backoff, ..self }
     }
 
-    /// Puts one file and returns the address to get it from, without its query: what the server
-    /// names as `Location`, else where the file was put.
+    /// Uploads one file with `PUT` and returns the URL to get it from, without a query: the header
+    /// `Location` of the answer, or the URL that the file was sent to.
     ///
-    /// Attempts that failed for want of a connection, with 429 or with a server error are
-    /// repeated for a minute at most.
+    /// If there is no answer, or it is 429 or a server error, the upload is repeated for up to a
+    /// minute.
     ///
     /// # Errors
-    /// When the last attempt failed too, or when the failure is not temporary.
+    /// If the last attempt fails too, or an error is not temporary.
     pub async fn put(
         &self,
         prediction_id: &str,
@@ -111,8 +112,8 @@ impl Uploader {
     ) -> Result<String, UploadError> {
         let started = Instant::now();
         let headers = headers(prediction_id, media_type);
-        let result = match self.address(file_name) {
-            Some(url) => self.persist(&url, &headers, &bytes).await,
+        let result = match self.url_of(file_name) {
+            Some(url) => self.put_with_retries(&url, &headers, &bytes).await,
             None => Err(UploadError::Name {
                 name: file_name.to_owned(),
             }),
@@ -123,13 +124,13 @@ impl Uploader {
         result
     }
 
-    async fn persist(
+    async fn put_with_retries(
         &self,
         url: &Url,
         headers: &HeaderMap,
         bytes: &Bytes,
     ) -> Result<String, UploadError> {
-        let end = Instant::now() + IN_ALL;
+        let end = Instant::now() + TOTAL_TIMEOUT;
         let mut pauses = self.backoff.pauses();
         loop {
             let limit = end.saturating_duration_since(Instant::now());
@@ -137,11 +138,11 @@ impl Uploader {
                 Ok(address) => return Ok(address),
                 Err(error) => error,
             };
-            let pause = pauses.next().filter(|_| error.may_pass());
+            let pause = pauses.next().filter(|_| error.is_temporary());
             let Some(pause) = pause.filter(|pause| Instant::now() + *pause < end) else {
                 return Err(error);
             };
-            warn!(host = url.host_str(), %error, ?pause, "upload is repeated");
+            warn!(host = url.host_str(), %error, ?pause, "upload failed, retrying");
             tokio::time::sleep(pause).await;
         }
     }
@@ -154,44 +155,39 @@ impl Uploader {
         limit: Duration,
     ) -> Result<String, UploadError> {
         let sent = self.client.put(url, headers, bytes, limit).await;
-        let response = sent.map_err(UploadError::Unsent)?;
+        let response = sent.map_err(UploadError::Send)?;
         match response.status() {
-            status if status.is_success() => Ok(stored_at(&response)),
+            status if status.is_success() => Ok(stored_url(&response)),
             status => Err(UploadError::Status(status)),
         }
     }
 
-    /// Where a file goes. A query of the target stays behind the path.
-    fn address(&self, file_name: &str) -> Option<Url> {
-        let mut path = self.target.path().to_owned();
-        if self.place == Place::Folder && !path.ends_with('/') {
-            path.push('/');
-        }
-        path.push_str(&segment(file_name)?);
-        let mut url = self.target.clone();
+    /// The URL of a file; `None` if the name would change the path. A query of the prefix stays behind
+    /// the path.
+    fn url_of(&self, file_name: &str) -> Option<Url> {
+        let path = format!("{}{}", self.prefix.path(), segment(file_name)?);
+        let mut url = self.prefix.clone();
         url.set_path(&path);
         Some(url)
     }
 }
 
 impl fmt::Debug for Uploader {
-    /// Shows the host only: signed addresses are secrets.
+    /// Shows only the host: signed URLs are secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.target.host_str();
         formatter
             .debug_struct("Uploader")
-            .field("host", &host)
-            .field("place", &self.place)
+            .field("host", &self.prefix.host_str())
             .finish_non_exhaustive()
     }
 }
 
-/// A name as one segment of a path; nothing if it would change the path.
+/// A name as one segment of a path; `None` if it would change the path.
 fn segment(name: &str) -> Option<String> {
     if matches!(name, "" | "." | "..") {
         return None;
     }
-    let mut url = Url::parse("http://file/").expect("the address is well-formed");
+    let mut url = Url::parse("http://file/").expect("the URL is well-formed");
     url.path_segments_mut()
         .expect("an http address has a path")
         .push(name);
@@ -199,9 +195,9 @@ fn segment(name: &str) -> Option<String> {
 }
 
 fn headers(prediction_id: &str, media_type: &str) -> HeaderMap {
-    const ANY: HeaderValue = HeaderValue::from_static("application/octet-stream");
+    const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
     let mut headers = HeaderMap::new();
-    let media_type = HeaderValue::from_str(media_type).unwrap_or(ANY);
+    let media_type = HeaderValue::from_str(media_type).unwrap_or(OCTET_STREAM);
     headers.insert(CONTENT_TYPE, media_type);
     if let Ok(id) = HeaderValue::from_bytes(prediction_id.as_bytes()) {
         headers.insert(PREDICTION_ID, id);
@@ -209,7 +205,7 @@ fn headers(prediction_id: &str, media_type: &str) -> HeaderMap {
     headers
 }
 
-fn stored_at(response: &Response) -> String {
+fn stored_url(response: &Response) -> String {
     let named = response.headers().get(LOCATION);
     let named = named.and_then(|value| response.url().join(value.to_str().ok()?).ok());
     let mut url = named.unwrap_or_else(|| response.url().clone());
@@ -221,16 +217,24 @@ fn stored_at(response: &Response) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::client::Settings;
+    use crate::delivery::client::ClientConfig;
 
-    fn address(target: &str, place: Place, file_name: &str) -> Option<String> {
-        let client = Arc::new(Client::new(Settings::default()).unwrap());
-        let uploader = Uploader::new(client, target.parse().unwrap(), place);
-        Some(uploader.address(file_name)?.into())
+    fn client() -> Arc<Client> {
+        Arc::new(Client::new(ClientConfig::default()).unwrap())
+    }
+
+    fn in_folder(folder: &str, file_name: &str) -> Option<String> {
+        let uploader = Uploader::to_folder(client(), folder.parse().unwrap());
+        Some(uploader.url_of(file_name)?.into())
+    }
+
+    fn with_prefix(prefix: &str, file_name: &str) -> Option<String> {
+        let uploader = Uploader::to_prefix(client(), prefix.parse().unwrap());
+        Some(uploader.url_of(file_name)?.into())
     }
 
     #[test]
-    fn a_file_lies_in_the_folder_and_a_query_stays_behind_its_name() {
+    fn a_file_is_in_the_folder_and_a_query_stays_behind_its_name() {
         let cases = [
             ("http://a.example", "http://a.example/0.svg"),
             ("http://a.example/", "http://a.example/0.svg"),
@@ -242,9 +246,9 @@ mod tests {
             ),
             ("http://a.example/a%2Fb/", "http://a.example/a%2Fb/0.svg"),
         ];
-        for (target, expected) in cases {
-            let found = address(target, Place::Folder, "0.svg");
-            assert_eq!(found.as_deref(), Some(expected), "{target}");
+        for (folder, expected) in cases {
+            let found = in_folder(folder, "0.svg");
+            assert_eq!(found.as_deref(), Some(expected), "{folder}");
         }
     }
 
@@ -258,14 +262,14 @@ mod tests {
                 "http://a.example/up/id-0.svg?sig=1",
             ),
         ];
-        for (target, expected) in cases {
-            let found = address(target, Place::Prefix, "0.svg");
-            assert_eq!(found.as_deref(), Some(expected), "{target}");
+        for (prefix, expected) in cases {
+            let found = with_prefix(prefix, "0.svg");
+            assert_eq!(found.as_deref(), Some(expected), "{prefix}");
         }
     }
 
     #[test]
-    fn a_name_never_leaves_its_place_in_the_path() {
+    fn a_name_is_always_one_segment_of_the_path() {
         let cases = [
             ("../../x", "http://a.example/up/..%2F..%2Fx"),
             ("a?b#c", "http://a.example/up/a%3Fb%23c"),
@@ -274,19 +278,18 @@ mod tests {
             ("a b/ü\n", "http://a.example/up/a%20b%2F%C3%BC"),
         ];
         for (name, expected) in cases {
-            let found = address("http://a.example/up", Place::Folder, name);
+            let found = in_folder("http://a.example/up", name);
             assert_eq!(found.as_deref(), Some(expected), "{name}");
         }
         for name in ["", ".", ".."] {
-            assert_eq!(address("http://a.example/up", Place::Folder, name), None);
+            assert_eq!(in_folder("http://a.example/up", name), None);
         }
     }
 
     #[test]
     fn the_debug_output_shows_no_path_and_no_query() {
-        let client = Arc::new(Client::new(Settings::default()).unwrap());
-        let target = "http://user:hush@a.example/hush?sig=hush".parse().unwrap();
-        let shown = format!("{:?}", Uploader::new(client, target, Place::Folder));
+        let folder = "http://user:hush@a.example/hush?sig=hush".parse().unwrap();
+        let shown = format!("{:?}", Uploader::to_folder(client(), folder));
         assert!(
             shown.contains("a.example") && !shown.contains("hush"),
             "{shown}"

@@ -10,25 +10,25 @@ use subtle::ConstantTimeEq;
 
 use super::error::HttpError;
 
-/// Paths that need no token, because orchestrators and load balancers have none.
-const OPEN: [&str; 2] = ["/health-check", "/ready"];
+/// Paths that need no token, because orchestrators and load balancers do not have it.
+const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
 
-/// Refuses requests without the token.
-pub(super) async fn guard(
+/// Rejects requests without the token.
+pub(super) async fn require_token(
     State(token): State<SecretString>,
     request: Request,
     next: Next,
 ) -> Result<Response, HttpError> {
-    if OPEN.contains(&request.uri().path()) || carries(request.headers(), &token) {
+    if PUBLIC_PATHS.contains(&request.uri().path()) || has_token(request.headers(), &token) {
         Ok(next.run(request).await)
     } else {
         Err(HttpError::Unauthorized)
     }
 }
 
-/// Whether the headers carry the token. Digests are compared, so that the time reveals neither where
+/// Whether the headers contain the token. Digests are compared, so that the time reveals neither where
 /// a wrong token differs nor how long the right one is.
-fn carries(headers: &HeaderMap, token: &SecretString) -> bool {
+fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
     let Some(presented) = headers.get(header::AUTHORIZATION).and_then(bearer) else {
         return false;
     };
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_bearer_of_the_very_token_has_access() {
+    fn only_the_exact_token_is_accepted() {
         let token = SecretString::from("s3cret");
         let cases = [
             ("Bearer s3cret", true),
@@ -64,8 +64,8 @@ mod tests {
         for (value, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            assert_eq!(carries(&headers, &token), expected, "{value}");
+            assert_eq!(has_token(&headers, &token), expected, "{value}");
         }
-        assert!(!carries(&HeaderMap::new(), &token));
+        assert!(!has_token(&HeaderMap::new(), &token));
     }
 }

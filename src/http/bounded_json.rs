@@ -1,5 +1,5 @@
-//! Parts of a request's JSON that cannot fill the memory: a value takes many times the bytes of its
-//! text, so that a body of 100 MB would become one of 4 GB.
+//! JSON values with a bounded size in memory. A parsed value takes many times the bytes of its text:
+//! a body of 100 MB could become 4 GB.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The most values, those within others included. No request that is meant has a hundred.
-const MOST: usize = 100_000;
+/// The maximum number of values, nested ones included. A real request has fewer than a hundred.
+const MAX_VALUES: usize = 100_000;
 
 /// A JSON value with a bounded number of values in it.
 #[derive(Debug, Default)]
@@ -16,27 +16,27 @@ pub(super) struct BoundedValue(pub(super) Value);
 
 impl<'de> Deserialize<'de> for BoundedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut left = MOST;
-        Counted(&mut left).deserialize(deserializer).map(Self)
+        let mut left = MAX_VALUES;
+        BoundedSeed(&mut left).deserialize(deserializer).map(Self)
     }
 }
 
-/// Reads a value and everything within it, as long as there is room left.
-struct Counted<'a>(&'a mut usize);
+/// Reads a value and everything in it, and subtracts the number of values from what is left.
+struct BoundedSeed<'a>(&'a mut usize);
 
-impl<'de> DeserializeSeed<'de> for Counted<'_> {
+impl<'de> DeserializeSeed<'de> for BoundedSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         *self.0 = self
             .0
             .checked_sub(1)
-            .ok_or_else(|| D::Error::custom(format_args!("more than {MOST} values")))?;
+            .ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Counted<'_> {
+impl<'de> Visitor<'de> for BoundedSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for Counted<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut read = Vec::new();
-        while let Some(item) = items.next_element_seed(Counted(self.0))? {
+        while let Some(item) = items.next_element_seed(BoundedSeed(self.0))? {
             read.push(item);
         }
         Ok(read.into())
@@ -82,26 +82,26 @@ impl<'de> Visitor<'de> for Counted<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut read = Map::new();
         while let Some(name) = members.next_key()? {
-            read.insert(name, members.next_value_seed(Counted(self.0))?);
+            read.insert(name, members.next_value_seed(BoundedSeed(self.0))?);
         }
         Ok(read.into())
     }
 }
 
-/// An object whose values are texts, of which nothing is kept.
+/// An object whose values are strings. It is checked and not kept.
 #[derive(Debug, Default)]
-pub(super) struct IgnoredTexts;
+pub(super) struct IgnoredStrings;
 
-/// A text of which nothing is kept.
-struct IgnoredText;
+/// A string that is checked and not kept.
+struct IgnoredString;
 
-impl<'de> Deserialize<'de> for IgnoredTexts {
+impl<'de> Deserialize<'de> for IgnoredStrings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Self)
     }
 }
 
-impl<'de> Visitor<'de> for IgnoredTexts {
+impl<'de> Visitor<'de> for IgnoredStrings {
     type Value = Self;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,18 +109,21 @@ impl<'de> Visitor<'de> for IgnoredTexts {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while members.next_entry::<IgnoredText, IgnoredText>()?.is_some() {}
+        while members
+            .next_entry::<IgnoredString, IgnoredString>()?
+            .is_some()
+        {}
         Ok(Self)
     }
 }
 
-impl<'de> Deserialize<'de> for IgnoredText {
+impl<'de> Deserialize<'de> for IgnoredString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Self)
     }
 }
 
-impl Visitor<'_> for IgnoredText {
+impl Visitor<'_> for IgnoredString {
     type Value = Self;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_what_it_would_be_without_bounds() {
+    fn a_value_is_read_as_without_a_bound() {
         let texts = [
             r#"{"b": [null, true, -1, 18446744073709551615, 0.1, 1e300, "é\n"], "a": {"c": {}}}"#,
             r#"{"a": 1, "a": 2}"#,
@@ -165,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_too_many_values_is_refused() {
+    fn json_with_too_many_values_is_rejected() {
         let list = |length: usize| format!("[{}0]", "0,".repeat(length - 1));
-        assert!(read(&list(MOST - 1)).is_ok());
+        assert!(read(&list(MAX_VALUES - 1)).is_ok());
         for text in [
-            list(MOST),
-            format!("[{}]", vec![list(MOST / 2); 2].join(",")),
-            format!("{{{}\"x\":0}}", "\"x\":0,".repeat(MOST)),
+            list(MAX_VALUES),
+            format!("[{}]", vec![list(MAX_VALUES / 2); 2].join(",")),
+            format!("{{{}\"x\":0}}", "\"x\":0,".repeat(MAX_VALUES)),
         ] {
             let error = read(&text).unwrap_err();
             assert!(

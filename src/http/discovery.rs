@@ -1,11 +1,11 @@
-//! What the server says of its own interface.
+//! Descriptions of the interface: the index and the OpenAPI document.
 
 use axum::Json;
 use serde_json::{Value, json};
 
 use crate::cog::openapi::{self, COG_VERSION};
 
-/// `GET /`: where everything is.
+/// `GET /`: the paths of the endpoints.
 pub(super) async fn index() -> Json<Value> {
     Json(json!({
         "cog_version": COG_VERSION,

@@ -1,4 +1,4 @@
-//! The page that explains the interface and tries it out, with everything it needs built in.
+//! The interactive documentation: Swagger UI, with all its files built in.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use utoipa_swagger_ui::Config;
 
 use crate::cog::openapi;
 
-/// What the page may load: nothing from elsewhere. Swagger UI sets styles from its scripts and
-/// draws its icons from data URLs.
+/// The page may load nothing from other hosts. The scripts of Swagger UI set inline styles, and its
+/// icons are data URLs.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
 );
@@ -21,21 +21,21 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/docs", get(async || Redirect::permanent("/docs/")))
-        .route("/docs/", get(async || file("index.html")))
+        .route("/docs/", get(async || asset("index.html")))
         .route("/docs/openapi.json", get(document))
         .route(
             "/docs/{file}",
-            get(async |Path(name): Path<String>| file(&name)),
+            get(async |Path(name): Path<String>| asset(&name)),
         )
 }
 
-/// The document with every route, also those that Cog's does not name.
+/// The complete document, including the routes that Cog does not have.
 async fn document() -> Json<serde_json::Value> {
     Json(openapi::complete_document())
 }
 
-fn file(name: &str) -> Response {
-    // Without the address Swagger UI would ask a service on the internet to check the document.
+fn asset(name: &str) -> Response {
+    // By default Swagger UI would ask a service on the internet to validate the document.
     let config = Config::from("openapi.json").validator_url("none");
     match utoipa_swagger_ui::serve(name, Arc::new(config)) {
         Ok(Some(file)) => {
@@ -47,13 +47,13 @@ fn file(name: &str) -> Response {
         }
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => {
-            tracing::error!(%error, name, "a file of the documentation cannot be made");
+            tracing::error!(%error, name, "a file of the documentation cannot be served");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
 }
 
 fn content_type(text: &str) -> HeaderValue {
-    const ANY: HeaderValue = HeaderValue::from_static("application/octet-stream");
-    HeaderValue::from_str(text).unwrap_or(ANY)
+    const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+    HeaderValue::from_str(text).unwrap_or(OCTET_STREAM)
 }

@@ -1,5 +1,5 @@
-//! Everything that a request can be refused for, and the one place where that becomes an answer.
-//! Status codes and bodies are those of Cog's server where it has one for the case.
+//! Every reason to reject a request, and the response for it. Status codes and bodies are those of
+//! Cog's server, where it has the same case.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::cog::Detail;
 use crate::inputs::InputErrors;
 use crate::service::Prediction;
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HttpError {
-    /// The body cannot be read; the answer is a line of text, as axum and so Cog's server give it.
+    /// The body cannot be read. The response is a line of text, that of axum and so of Cog's server.
     #[error("{}", .0.body_text())]
     Body(#[from] JsonRejection),
-    /// Parts of the request are not allowed.
+    /// Parts of the request are not valid.
     #[error("the request is not valid")]
     Invalid(Vec<Detail>),
     /// CLIP is not loaded, or could not be.
@@ -27,19 +27,19 @@ pub(super) enum HttpError {
         "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
     )]
     NotReady,
-    /// The server takes no new work.
+    /// The server accepts no more predictions.
     #[error("The server is shutting down.")]
     Closed,
-    /// Every slot and every place in the queue is taken.
+    /// All slots are taken and the queue is full.
     #[error("At capacity - all prediction slots busy")]
     AtCapacity,
-    /// A prediction with this id has not finished yet.
+    /// A prediction with this ID has not finished yet.
     #[error("A prediction with the id {id} is running already. PUT /predictions/{id} joins it.", id = .0.id())]
     AlreadyRunning(Arc<Prediction>),
-    /// There is no prediction with this id.
+    /// There is no prediction with this ID.
     #[error("Prediction not found")]
     NotFound,
-    /// There is no unfinished prediction with this id to cancel.
+    /// There is no unfinished prediction with this ID to cancel.
     #[error("there is nothing to cancel")]
     NothingToCancel,
     /// Too many event streams are open.
@@ -51,7 +51,7 @@ pub(super) enum HttpError {
     /// The access token is missing or wrong.
     #[error("A valid access token is needed: Authorization: Bearer TOKEN")]
     Unauthorized,
-    /// A mistake in this program.
+    /// A bug in this program.
     #[error("Internal server error")]
     Internal,
 }
@@ -69,9 +69,9 @@ impl From<Detail> for HttpError {
 }
 
 impl HttpError {
-    /// Notes what must not happen; the caller learns no more than that it did.
+    /// Logs the cause, which the caller does not get to see.
     pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
-        tracing::error!(%cause, "an answer could not be made");
+        tracing::error!(%cause, "a response could not be written");
         Self::Internal
     }
 

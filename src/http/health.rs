@@ -1,4 +1,4 @@
-//! How the server is, for Cog's tools and for load balancers.
+//! The health of the server, for Cog's tools and for load balancers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::cog::HealthStatus;
 use crate::cog::openapi::COG_VERSION;
 use crate::service::Health;
 
-/// `GET /health-check`: 200 in every state, the state is in the body.
+/// `GET /health-check`: always 200; the state is in the body.
 pub(super) async fn health_check(State(state): State<Arc<AppState>>) -> Json<Value> {
     Json(health_body(&state.service().health().await))
 }
@@ -30,10 +30,10 @@ fn health_body(health: &Health) -> Value {
     body
 }
 
-/// `GET /ready`: 200 if this server is to be sent requests, else 503.
+/// `GET /ready`: 200 if a load balancer may send requests to this server, else 503.
 ///
-/// A busy server is sent requests all the same: it is alive, and its answer 409 tells the caller
-/// more than that of a load balancer without a server.
+/// A busy server counts as ready: it works, and its own 409 is more useful to the caller than the 503
+/// of a load balancer that has no server left.
 pub(super) async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let health = state.service().health().await;
     let ready = matches!(health.status, HealthStatus::Ready | HealthStatus::Busy);

@@ -57,10 +57,11 @@ pub async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 pauses = ACCEPT_BACKOFF.pauses();
-                let connection = serve_one(stream, router.clone(), timeouts, closing.clone());
+                let connection =
+                    serve_connection(stream, router.clone(), timeouts, closing.clone());
                 connections.spawn(connection);
             }
-            Err(error) if belongs_to_one_client(&error) => {
+            Err(error) if is_connection_error(&error) => {
                 debug!(%error, "a client disconnected before its connection was accepted");
             }
             Err(error) => {
@@ -76,7 +77,7 @@ pub async fn serve(
 }
 
 /// Whether an `accept` error concerns only the one connection, and not the listener.
-fn belongs_to_one_client(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused
@@ -85,7 +86,7 @@ fn belongs_to_one_client(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_one(
+async fn serve_connection(
     stream: TcpStream,
     router: Router,
     timeouts: ConnectionTimeouts,
@@ -102,7 +103,7 @@ async fn serve_one(
     });
     let tracked = Arc::clone(&connection_state);
     let service =
-        service_fn(move |request| answer(router.clone(), request, tracked.begin_request()));
+        service_fn(move |request| respond(router.clone(), request, tracked.begin_request()));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // hyper's timer also counts the idle time between requests; `timed_out` tells them apart.
     builder
@@ -125,7 +126,7 @@ async fn serve_one(
     }
 }
 
-async fn answer(
+async fn respond(
     router: Router,
     request: Request<Incoming>,
     active_request: ActiveRequest,

@@ -21,15 +21,16 @@ mod prediction_request;
 mod output_budget;
 mod completed_event;
 mod state;
-mod targets;
+mod request_addresses;
 mod stream;
 mod health;
 mod discovery;
 mod predictions;
 mod trainings;
 mod router;
-pub mod listen;
+mod listen;
 
 pub use connection_watch::ConnectionTimeouts;
+pub use listen::serve;
 pub use router::router;
 pub use state::{Dependencies, RequestLimits, ServerConfig};

@@ -6,7 +6,7 @@ use crate::inputs::Input;
 /// Checks that all files of a prediction together have at most `limit` bytes as data URLs.
 ///
 /// # Errors
-/// With the number of steps between frames that would be enough.
+/// If they have more; the message says which number of steps between frames is enough.
 pub(super) fn check_output(input: &Input, limit: u64) -> Result<(), Detail> {
     let spec = input.spec();
     let (steps, interval) = (spec.steps as u64, spec.steps_per_frame as u64);
@@ -35,7 +35,7 @@ fn frames(steps: u64, interval: u64) -> u64 {
     steps.div_ceil(interval) + 1
 }
 
-/// The length of so many bytes in a data URL.
+/// The length of `bytes` bytes in a data URL, in characters.
 fn base64_length(bytes: u64) -> u64 {
     bytes.div_ceil(3) * 4
 }
@@ -59,8 +59,12 @@ mod tests {
         let enough: u64 = rest.split(' ').next().unwrap().parse().unwrap();
         assert!(check_output(&input(&values(enough)), limit).is_ok());
         assert!(check_output(&input(&values(enough - 1)), limit).is_err());
-        let hopeless = check_output(&input(&values(1)), 1000).unwrap_err();
-        assert!(hopeless.msg.contains("even two frames"), "{}", hopeless.msg);
+        let impossible = check_output(&input(&values(1)), 1000).unwrap_err();
+        assert!(
+            impossible.msg.contains("even two frames"),
+            "{}",
+            impossible.msg
+        );
         assert!(check_output(&input(&values(600)), u64::MAX).is_ok());
     }
 }

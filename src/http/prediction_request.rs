@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::bounded_json::{BoundedValue, IgnoredTexts};
+use super::bounded_json::{BoundedValue, IgnoredStrings};
 use super::error::HttpError;
 use crate::cog::Detail;
 use crate::delivery::webhook::EventFilter;
@@ -25,22 +25,22 @@ const MAX_ID_LENGTH: usize = 128;
 
 /// Bodies up to this size in bytes are parsed on the async thread; larger ones would block other
 /// requests for too long.
-const SMALL: usize = 1 << 18;
+const MAX_INLINE_BYTES: usize = 1 << 18;
 
 /// The body of a prediction request. Unknown fields are ignored.
 ///
-/// The order of the fields is that of Cog, where a JSON array can stand for the object, and the
-/// name shows in messages.
+/// The fields are in the order of Cog, which also accepts a JSON array of their values. The name of
+/// the type appears in error messages.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PredictionRequest {
     /// The ID that the client chose.
     pub(super) id: Option<String>,
     #[serde(default)]
     input: BoundedValue,
-    /// Checked, as Cog does, and otherwise ignored: it may hold secrets, and no input needs it.
+    /// Checked as in Cog and otherwise ignored: it may contain secrets, and no input needs it.
     #[serde(default)]
     #[serde(rename = "context")]
-    _context: IgnoredTexts,
+    _context: IgnoredStrings,
     webhook: Option<String>,
     /// The events that are sent to the webhook; all of them by default.
     #[serde(default)]
@@ -50,18 +50,18 @@ pub(super) struct PredictionRequest {
 }
 
 impl PredictionRequest {
-    /// Reads the body of a request, whose next piece must come within `pause`. Without a
+    /// Reads the body of a request. `limit` is the maximum time between two chunks of it. Without a
     /// `Content-Type` the body is ignored, as in Cog.
     ///
     /// # Errors
-    /// When the body is too large, slow, not JSON, or of the wrong shape.
-    pub(super) async fn read(request: Request, pause: Duration) -> Result<Self, HttpError> {
+    /// If the body is too large, too slow, not JSON, or of the wrong shape.
+    pub(super) async fn read(request: Request, limit: Duration) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
-        if !says_json(&parts.headers).await? {
+        if !has_json_content_type(&parts.headers).await? {
             return Ok(Self::default());
         }
-        let bytes = collect(parts, body, pause).await?;
-        let Json(read) = if bytes.len() <= SMALL {
+        let bytes = collect(parts, body, limit).await?;
+        let Json(read) = if bytes.len() <= MAX_INLINE_BYTES {
             Json::from_bytes(&bytes)?
         } else {
             spawn_blocking(move || Json::from_bytes(&bytes))
@@ -109,7 +109,7 @@ impl PredictionRequest {
 }
 
 /// Whether the body is to be parsed at all. This runs axum's own `Content-Type` rule on a tiny body.
-async fn says_json(headers: &HeaderMap) -> Result<bool, JsonRejection> {
+async fn has_json_content_type(headers: &HeaderMap) -> Result<bool, JsonRejection> {
     let mut probe = Request::new(Body::from("null"));
     if let Some(content_type) = headers.get(header::CONTENT_TYPE) {
         probe
@@ -121,31 +121,31 @@ async fn says_json(headers: &HeaderMap) -> Result<bool, JsonRejection> {
 }
 
 /// Collects the bytes of a body, up to the router's limit.
-async fn collect(parts: Parts, body: Body, pause: Duration) -> Result<Bytes, HttpError> {
-    let pieces = stream::unfold(body.into_data_stream(), move |mut pieces| async move {
-        match timeout(pause, pieces.next()).await {
-            Ok(Some(piece)) => Some((piece, pieces)),
+async fn collect(parts: Parts, body: Body, limit: Duration) -> Result<Bytes, HttpError> {
+    let chunks = stream::unfold(body.into_data_stream(), move |mut chunks| async move {
+        match timeout(limit, chunks.next()).await {
+            Ok(Some(chunk)) => Some((chunk, chunks)),
             Ok(None) => None,
-            Err(late) => Some((Err(axum::Error::new(late)), pieces)),
+            Err(elapsed) => Some((Err(axum::Error::new(elapsed)), chunks)),
         }
     });
-    let request = Request::from_parts(parts, Body::from_stream(pieces));
+    let request = Request::from_parts(parts, Body::from_stream(chunks));
     Bytes::from_request(request, &())
         .await
         .map_err(|rejection| HttpError::Body(rejection.into()))
 }
 
-/// Checks the id that a caller gives to a prediction: 1 to 128 characters of `A-Z a-z 0-9 _ . - :`,
-/// not dots alone, so that it can be part of a path or of a file's name anywhere.
+/// Checks the ID that a caller chose for a prediction: 1 to 128 characters of `A-Z a-z 0-9 _ . - :`, and
+/// not only dots, so that it is safe in every path and file name.
 ///
 /// # Errors
-/// With the entry that names the id.
+/// If it is not allowed.
 pub(super) fn check_id(id: &str) -> Result<(), Detail> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "_.-:".contains(character);
-    let fine = (1..=MAX_ID_LENGTH).contains(&id.len())
+    let valid = (1..=MAX_ID_LENGTH).contains(&id.len())
         && id.chars().all(allowed)
         && id.chars().any(|character| character != '.');
-    if fine {
+    if valid {
         return Ok(());
     }
     Err(Detail::body(
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_bodies_are_refused_in_the_words_of_cogs_server() {
+    async fn invalid_bodies_are_rejected_with_the_messages_of_cogs_server() {
         const SHAPE: &str = "Failed to deserialize the JSON body into the target type: ";
         const SYNTAX: &str = "Failed to parse the request body as JSON: ";
         let cases = [
@@ -236,38 +236,38 @@ mod tests {
     #[tokio::test]
     async fn the_content_type_decides_whether_a_body_is_read() {
         let body = r#"{"id":"a"}"#;
-        for fine in [
+        for valid in [
             "application/json",
             "Application/JSON; charset=utf-8",
             "application/vnd.x+json",
         ] {
             assert_eq!(
-                read(Some(fine), body).await.unwrap().id.as_deref(),
+                read(Some(valid), body).await.unwrap().id.as_deref(),
                 Some("a"),
-                "{fine}"
+                "{valid}"
             );
         }
         assert_eq!(read(None, body).await.unwrap().id, None);
-        for wrong in ["text/plain", "application/x-www-form-urlencoded", ""] {
-            let error = read(Some(wrong), body).await.unwrap_err();
+        for invalid in ["text/plain", "application/x-www-form-urlencoded", ""] {
+            let error = read(Some(invalid), body).await.unwrap_err();
             assert_eq!(
                 error, "Expected request with `Content-Type: application/json`",
-                "{wrong}"
+                "{invalid}"
             );
         }
     }
 
     #[test]
-    fn an_id_can_stand_in_a_path() {
+    fn an_id_is_safe_in_a_path() {
         let longest = "x".repeat(MAX_ID_LENGTH);
-        for fine in ["a", "..a", "A_b.c-d:9", "2026-11-24T04:00", &longest] {
-            assert!(check_id(fine).is_ok(), "{fine}");
+        for valid in ["a", "..a", "A_b.c-d:9", "2026-11-24T04:00", &longest] {
+            assert!(check_id(valid).is_ok(), "{valid}");
         }
         let too_long = format!("{longest}x");
-        for wrong in [
+        for invalid in [
             "", ".", "..", "a/b", "../x", "a b", "ä", "a\n", "%2e", &too_long,
         ] {
-            assert!(check_id(wrong).is_err(), "{wrong}");
+            assert!(check_id(invalid).is_err(), "{invalid}");
         }
     }
 }

@@ -16,17 +16,17 @@ use tokio::task::spawn_blocking;
 use super::error::HttpError;
 use super::output_budget::check_output;
 use super::prediction_request::{PredictionRequest, check_id};
-use super::preference::{Preference, accepts_events, last_event};
-use super::request_log::about;
+use super::preference::{Preference, accepts_events, last_event_id};
+use super::request_addresses::RequestAddresses;
+use super::request_log::record_prediction;
 use super::state::AppState;
-use super::stream::{StreamPermit, events, events_from_the_first};
-use super::targets::Targets;
+use super::stream::{StreamPermit, events, events_from_start};
 use crate::cog::Detail;
 use crate::inputs::Input;
 use crate::service::{CancelPolicy, Destination, Prediction, Snapshot, Submission, SubmitError};
 
 /// Responses with more bytes of output than this are serialized on a blocking thread.
-const LARGE: usize = 1 << 20;
+const MAX_INLINE_BYTES: usize = 1 << 20;
 
 /// `POST /predictions`.
 pub(super) async fn create(
@@ -83,10 +83,10 @@ pub(super) async fn show(
 ) -> Result<Response, HttpError> {
     let found = state.service().find(&id).await;
     let prediction = found.ok_or(HttpError::NotFound)?;
-    about(prediction.id());
+    record_prediction(prediction.id());
     if accepts_events(&headers) {
         let permit = StreamPermit::take(&state)?;
-        return Ok(events(&state, prediction, last_event(&headers), permit));
+        return Ok(events(&state, prediction, last_event_id(&headers), permit));
     }
     body(StatusCode::OK, prediction.snapshot()).await
 }
@@ -113,13 +113,13 @@ pub(super) async fn cancel(
 ) -> Result<Json<Value>, HttpError> {
     let unfinished = state.service().unfinished(&id).await;
     let prediction = unfinished.ok_or(HttpError::NothingToCancel)?;
-    about(prediction.id());
+    record_prediction(prediction.id());
     prediction.cancel();
     Ok(Json(json!({})))
 }
 
 async fn read(state: &AppState, request: Request) -> Result<PredictionRequest, HttpError> {
-    PredictionRequest::read(request, state.config.limits.body_pause).await
+    PredictionRequest::read(request, state.config.limits.body_timeout).await
 }
 
 /// How a request that started a prediction is answered.
@@ -154,8 +154,8 @@ async fn start(
     mut request: PredictionRequest,
 ) -> Result<Response, HttpError> {
     let (input, notes) = Input::from_request(&request.inputs()?)?;
-    let targets = Targets::read(&state.dependencies, &request, headers)?;
-    if matches!(targets.destination, Destination::Inline) {
+    let addresses = RequestAddresses::read(&state.dependencies, &request, headers)?;
+    if matches!(addresses.destination, Destination::Inline) {
         check_output(&input, state.config.limits.output_bytes)?;
     }
     // The permit is taken first, so that nothing is drawn for a stream that cannot be opened.
@@ -164,20 +164,20 @@ async fn start(
         id: request.id,
         input,
         notes,
-        destination: targets.destination,
+        destination: addresses.destination,
         cancel_policy: match reply {
             Reply::Stream(_) => CancelPolicy::WithoutSubscribers,
             Reply::Wait | Reply::Accepted => CancelPolicy::OnRequest,
         },
     };
     let prediction = state.service().submit(submission).await?;
-    about(prediction.id());
-    if let Some(webhook) = targets.webhook {
+    record_prediction(prediction.id());
+    if let Some(webhook) = addresses.webhook {
         let sender = &state.dependencies.webhooks;
         sender.spawn(Arc::clone(&prediction), webhook);
     }
     match reply {
-        Reply::Stream(permit) => Ok(events_from_the_first(state, prediction, permit)),
+        Reply::Stream(permit) => Ok(events_from_start(state, prediction, permit)),
         Reply::Accepted => {
             // The drawing may have started already, but this response reports its acceptance.
             body(StatusCode::ACCEPTED, prediction.accepted_snapshot()).await
@@ -192,10 +192,10 @@ async fn join(
     headers: &HeaderMap,
     running: Arc<Prediction>,
 ) -> Result<Response, HttpError> {
-    about(running.id());
+    record_prediction(running.id());
     if accepts_events(headers) {
         let permit = StreamPermit::take(state)?;
-        return Ok(events(state, running, last_event(headers), permit));
+        return Ok(events(state, running, last_event_id(headers), permit));
     }
     body(StatusCode::ACCEPTED, running.snapshot()).await
 }
@@ -220,7 +220,7 @@ impl Drop for CancelOnDrop<'_> {
 async fn body(status: StatusCode, snapshot: Snapshot) -> Result<Response, HttpError> {
     let size: usize = snapshot.output.iter().map(|file| file.len()).sum();
     let write = move || serde_json::to_vec(&snapshot);
-    let written = if size <= LARGE {
+    let written = if size <= MAX_INLINE_BYTES {
         write()
     } else {
         spawn_blocking(write)

@@ -1,15 +1,15 @@
-//! How a client wants its answer, by the headers `Prefer` and `Accept`.
+//! How a client wants the response: the headers `Prefer`, `Accept` and `Last-Event-ID`.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-/// How a client wants to learn about a prediction.
+/// How a client wants to get a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Preference {
-    /// One answer when the prediction has finished.
+    /// One response, when the prediction has finished.
     Wait,
-    /// An answer at once; the client asks again, or named a webhook.
+    /// A response at once. The client polls, or has a webhook.
     RespondAsync,
-    /// A stream of events.
+    /// An event stream.
     Stream,
 }
 
@@ -17,12 +17,12 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 impl Preference {
-    /// Reads the headers. A stream wins over everything, as in Cog.
+    /// Reads the headers. An event stream takes precedence, as in Cog.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         if accepts_events(headers) {
             Self::Stream
-        } else if elements(headers, &PREFER)
-            .any(|element| named(element).eq_ignore_ascii_case("respond-async"))
+        } else if list_items(headers, &PREFER)
+            .any(|item| without_parameters(item).eq_ignore_ascii_case("respond-async"))
         {
             Self::RespondAsync
         } else {
@@ -31,19 +31,19 @@ impl Preference {
     }
 }
 
-/// Whether a client asks for a stream of events.
+/// Whether a client asks for an event stream.
 pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
-    elements(headers, &header::ACCEPT)
-        .any(|element| named(element).eq_ignore_ascii_case("text/event-stream"))
+    list_items(headers, &header::ACCEPT)
+        .any(|item| without_parameters(item).eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// The number of the last event that a client has, which is how browsers come back.
-pub(super) fn last_event(headers: &HeaderMap) -> Option<u64> {
+/// The number of the last event that a client has received. Browsers send it when they reconnect.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     headers.get(LAST_EVENT_ID)?.to_str().ok()?.parse().ok()
 }
 
-/// The elements of a header that is a list, over all its lines.
-fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// The items of a header that is a list, which may span several lines.
+fn list_items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .into_iter()
@@ -51,9 +51,9 @@ fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
         .flat_map(|line| line.split(','))
 }
 
-/// An element without its parameters.
-fn named(element: &str) -> &str {
-    element.split(';').next().unwrap_or_default().trim()
+/// A list item without its parameters.
+fn without_parameters(item: &str) -> &str {
+    item.split(';').next().unwrap_or_default().trim()
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn both_headers_are_lists_in_any_case_and_a_stream_wins() {
+    fn both_headers_are_case_insensitive_lists_and_a_stream_takes_precedence() {
         let accept = &header::ACCEPT;
         let cases: [(&[(&HeaderName, &'static str)], Preference); 10] = [
             (&[], Preference::Wait),
@@ -101,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn a_last_event_that_is_no_number_is_none() {
+    fn a_last_event_id_that_is_not_a_number_is_ignored() {
         for (text, expected) in [("17", Some(17)), ("", None), ("-1", None), ("x", None)] {
             let mut headers = HeaderMap::new();
             headers.insert(LAST_EVENT_ID, text.parse().unwrap());
-            assert_eq!(last_event(&headers), expected, "{text}");
+            assert_eq!(last_event_id(&headers), expected, "{text}");
         }
     }
 }

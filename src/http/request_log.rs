@@ -1,4 +1,4 @@
-//! One span, one number and one log line for each request.
+//! A span, a metric and a log line for each request.
 
 use std::time::Instant;
 
@@ -11,16 +11,16 @@ use tracing::{Instrument, Span, debug, field, info, info_span, warn};
 
 use crate::telemetry::metric;
 
-/// The label of paths that there are not; their number has no end.
+/// The label of all unknown paths: a label for each would be an unbounded number of time series.
 const UNMATCHED: &str = "<unmatched>";
 
-/// Paths that are asked for every few moments, which would fill the log.
+/// Paths that probes request all the time; they are logged at `debug` only.
 const FREQUENT: [&str; 3] = ["/health-check", "/ready", "/metrics"];
 
-/// Puts the handler into a span, and notes how the request ended.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+/// Runs the handler within a span, then logs and counts the response.
+pub(super) async fn log_request(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = label(request.method());
+    let method = method_label(request.method());
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -49,13 +49,13 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// Notes in the log which prediction the request is about.
-pub(super) fn about(prediction: &str) {
+/// Adds the ID of a prediction to the request's span.
+pub(super) fn record_prediction(prediction: &str) {
     Span::current().record("prediction_id", prediction);
 }
 
-/// A client may invent methods without end.
-fn label(method: &Method) -> &'static str {
+/// The metric label of a method. Clients can invent any number of methods, so unknown ones share one.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

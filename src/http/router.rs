@@ -20,7 +20,7 @@ use super::{auth, discovery, docs, health, predictions, request_log, trainings};
 use crate::errors::panic_message;
 
 /// How long a browser may cache the answer to a CORS preflight request.
-const CORS_AGE: Duration = Duration::from_hours(1);
+const CORS_MAX_AGE: Duration = Duration::from_hours(1);
 
 /// Builds the router with all routes. Unknown paths get a 404 and wrong methods a 405, both without
 /// a body. As in Cog, a trailing slash makes a path unknown.
@@ -31,11 +31,11 @@ pub fn router(dependencies: Dependencies, config: ServerConfig) -> Router {
     let mut router = routes()
         .with_state(AppState::new(dependencies, config))
         .layer(body_limit)
-        .layer(CatchPanicLayer::custom(after_panic));
+        .layer(CatchPanicLayer::custom(panic_response));
     if let Some(token) = token {
-        router = router.layer(middleware::from_fn_with_state(token, auth::guard));
+        router = router.layer(middleware::from_fn_with_state(token, auth::require_token));
     }
-    router = router.layer(middleware::from_fn(request_log::observe));
+    router = router.layer(middleware::from_fn(request_log::log_request));
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -69,11 +69,11 @@ fn routes() -> Router<Arc<AppState>> {
 async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     const FORMAT: HeaderValue =
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    let numbers = state.dependencies.metrics.render();
-    ([(header::CONTENT_TYPE, FORMAT)], numbers).into_response()
+    let text = state.dependencies.metrics.render();
+    ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
 }
 
-/// `POST /shutdown`: the answer comes, and then the server ends as after SIGTERM.
+/// `POST /shutdown`: the server responds and then shuts down as after SIGTERM.
 async fn shutdown(State(state): State<Arc<AppState>>) -> Json<Value> {
     info!("shutdown was requested over HTTP");
     state.dependencies.stop.cancel();
@@ -84,7 +84,7 @@ async fn shutdown(State(state): State<Arc<AppState>>) -> Json<Value> {
     clippy::needless_pass_by_value,
     reason = "the layer passes the panic by value"
 )]
-fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+fn panic_response(panic: Box<dyn Any + Send>) -> Response {
     let message = panic_message(&*panic);
     error!(message, "a handler panicked");
     HttpError::Internal.into_response()
@@ -112,7 +112,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
         .allow_headers(headers)
-        .max_age(CORS_AGE);
+        .max_age(CORS_MAX_AGE);
     Some(layer)
 }
 
@@ -131,7 +131,7 @@ mod tests {
         }
         let router: Router = Router::new()
             .route("/", get(broken))
-            .layer(CatchPanicLayer::custom(after_panic));
+            .layer(CatchPanicLayer::custom(panic_response));
         let request = Request::new(Body::empty());
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::completed_event::CompletedEvents;
 use crate::delivery::Client;
-use crate::delivery::webhook::Sender;
+use crate::delivery::webhook::WebhookSender;
 use crate::service::{Destination, Service};
 
 /// The parts of the server that the handlers call.
@@ -21,10 +21,10 @@ pub struct Dependencies {
     pub service: Arc<Service>,
     /// Sends webhooks and uploads files; requests are checked against its policy.
     pub client: Arc<Client>,
-    /// Where the output files of predictions go that name no destination of their own.
+    /// Where output files go, unless the request names a destination.
     pub destination: Destination,
     /// Delivers the progress of predictions to their webhooks.
-    pub webhooks: Arc<Sender>,
+    pub webhooks: Arc<WebhookSender>,
     /// Cancelled by `POST /shutdown`.
     pub stop: CancellationToken,
     /// The metrics that `GET /metrics` renders.
@@ -34,7 +34,7 @@ pub struct Dependencies {
 /// How the HTTP interface is configured.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// The bearer token that requests must carry; `None` lets every request in.
+    /// The bearer token that requests must carry; `None` means that requests need no token.
     pub access_token: Option<SecretString>,
     /// Origins that CORS allows; `*` allows every origin.
     pub cors_origins: Vec<HeaderValue>,
@@ -48,7 +48,7 @@ pub struct RequestLimits {
     /// The maximum size of a request body in bytes.
     pub body_bytes: usize,
     /// The maximum time between two chunks of a request body.
-    pub body_pause: Duration,
+    pub body_timeout: Duration,
     /// The maximum output of one prediction that is kept in memory, in bytes.
     pub output_bytes: u64,
     /// The maximum number of event streams that are open at the same time.

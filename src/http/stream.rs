@@ -1,6 +1,6 @@
 //! Server-sent events: a replay of past events, followed by live ones.
 //!
-//! A subscriber holds the number of its next event, not the event itself. Each frame is built when
+//! A subscriber holds the number of its next event, not the event itself. Each chunk is built when
 //! the connection polls for it, so a slow client costs no memory. A client that falls too far behind
 //! gets an error event.
 
@@ -27,7 +27,7 @@ use crate::telemetry::metric;
 /// The maximum silence on a stream; proxies close connections that are silent for longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-const KEEP_ALIVE_FRAME: Bytes = Bytes::from_static(b": keep-alive\n\n");
+const KEEP_ALIVE_COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 const TRUNCATED: &str = "SSE stream replay truncated; events were dropped";
 
@@ -49,7 +49,7 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 /// The permit for one open event stream; dropping it returns the permit.
 #[derive(Debug)]
 pub(super) struct StreamPermit(
-    #[expect(dead_code, reason = "it is given back when dropped")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "the permit is returned when it is dropped")] OwnedSemaphorePermit,
 );
 
 impl StreamPermit {
@@ -82,7 +82,7 @@ pub(super) fn events(
     permit: StreamPermit,
 ) -> Response {
     let phase = match prediction.first_event(after) {
-        Ok(number) if is_past_the_end(&prediction, number) => {
+        Ok(number) if has_ended_before(&prediction, number) => {
             return StatusCode::NO_CONTENT.into_response();
         }
         Ok(number) => Phase::At(number),
@@ -93,7 +93,7 @@ pub(super) fn events(
 
 /// Answers with all events of a prediction that this request has just started. The history may
 /// already be truncated for other subscribers, because the worker can be ahead of this call.
-pub(super) fn events_from_the_first(
+pub(super) fn events_from_start(
     state: &AppState,
     prediction: Arc<Prediction>,
     permit: StreamPermit,
@@ -108,7 +108,7 @@ fn follow(
     permit: StreamPermit,
 ) -> Response {
     let subscriber = prediction.subscriber();
-    let following = Following {
+    let event_stream = EventStream {
         changes: prediction.changes(),
         completed_event: state.completed_events.of(&prediction),
         prediction,
@@ -116,12 +116,12 @@ fn follow(
         _subscriber: subscriber,
         _permit: permit,
     };
-    let frames = stream::unfold(following, Following::next);
-    (HEADERS, Body::from_stream(frames)).into_response()
+    let chunks = stream::unfold(event_stream, EventStream::next);
+    (HEADERS, Body::from_stream(chunks)).into_response()
 }
 
-fn is_past_the_end(prediction: &Prediction, number: u64) -> bool {
-    // The status is asked first: once it is final, no event is added.
+fn has_ended_before(prediction: &Prediction, number: u64) -> bool {
+    // The status is read first: once it is final, no event is added.
     prediction.status().is_terminal() && matches!(prediction.event(number), Ok(None))
 }
 
@@ -133,10 +133,10 @@ enum Phase {
     /// It must get an error event, because it has missed events.
     Failed(&'static str, u64),
     /// It has received its last event.
-    Over,
+    Ended,
 }
 
-struct Following {
+struct EventStream {
     prediction: Arc<Prediction>,
     changes: watch::Receiver<u64>,
     completed_event: Arc<CompletedEvent>,
@@ -145,39 +145,39 @@ struct Following {
     _permit: StreamPermit,
 }
 
-impl Following {
-    /// The next frame, and the subscriber after it.
+impl EventStream {
+    /// The next chunk of the response, and the stream after it.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let frame = match self.phase {
-            Phase::At(number) => self.at(number).await,
+        let chunk = match self.phase {
+            Phase::At(number) => self.wait_for(number).await,
             Phase::Failed(message, skipped) => {
-                self.phase = Phase::Over;
-                error_frame(message, skipped)
+                self.phase = Phase::Ended;
+                error_event(message, skipped)
             }
-            Phase::Over => return None,
+            Phase::Ended => return None,
         };
-        Some((Ok(frame), self))
+        Some((Ok(chunk), self))
     }
 
-    async fn at(&mut self, number: u64) -> Bytes {
+    async fn wait_for(&mut self, number: u64) -> Bytes {
         loop {
-            // What changes from here on ends the wait below.
+            // A change from here on ends the wait below.
             self.changes.borrow_and_update();
             match self.prediction.event(number) {
-                Ok(Some(event)) => return self.frame(number, &event).await,
+                Ok(Some(event)) => return self.write(number, &event).await,
                 Ok(None) => {}
                 Err(truncated) => {
-                    self.phase = Phase::Over;
-                    return error_frame(LAGGED, truncated.skipped);
+                    self.phase = Phase::Ended;
+                    return error_event(LAGGED, truncated.skipped);
                 }
             }
             if timeout(KEEP_ALIVE, self.changes.changed()).await.is_err() {
-                return KEEP_ALIVE_FRAME;
+                return KEEP_ALIVE_COMMENT;
             }
         }
     }
 
-    async fn frame(&mut self, number: u64, event: &Event) -> Bytes {
+    async fn write(&mut self, number: u64, event: &Event) -> Bytes {
         self.phase = Phase::At(number + 1);
         let (name, data) = match event {
             Event::Start { .. } => {
@@ -191,26 +191,28 @@ impl Following {
             ),
             Event::Output { index, file } => ("output", json!({"chunk": &**file, "index": index})),
             Event::Completed(_) => {
-                self.phase = Phase::Over;
+                self.phase = Phase::Ended;
                 return self.completed(number).await;
             }
         };
-        frame(number, name, &data)
+        numbered_event(number, name, &data)
     }
 
     async fn completed(&self, number: u64) -> Bytes {
         let make = async || {
             let prediction = Arc::clone(&self.prediction);
-            spawn_blocking(move || frame(number, "completed", &prediction.snapshot()))
+            spawn_blocking(move || numbered_event(number, "completed", &prediction.snapshot()))
                 .await
-                .map_err(|error| tracing::error!(%error, "a final event could not be written"))
+                .map_err(
+                    |error| tracing::error!(%error, "the completed event could not be written"),
+                )
         };
         let made = self.completed_event.get_or_try_init(make).await;
         made.cloned().unwrap_or_default()
     }
 }
 
-fn frame(number: u64, name: &str, data: &impl serde::Serialize) -> Bytes {
+fn numbered_event(number: u64, name: &str, data: &impl serde::Serialize) -> Bytes {
     let mut bytes = format!("id: {number}\nevent: {name}\ndata: ").into_bytes();
     serde_json::to_writer(&mut bytes, data)
         .expect("the data has text keys and is written to memory");
@@ -218,9 +220,9 @@ fn frame(number: u64, name: &str, data: &impl serde::Serialize) -> Bytes {
     bytes.into()
 }
 
-/// A frame that tells of missing events. It has no number, so that a client that comes back
-/// asks for what it has not seen.
-fn error_frame(message: &str, skipped: u64) -> Bytes {
+/// An event that reports missed events. It has no number, so that a client that reconnects asks for
+/// the events that it has not seen.
+fn error_event(message: &str, skipped: u64) -> Bytes {
     let data: Value = json!({"error": message, "skipped": skipped});
     format!("event: error\ndata: {data}\n\n").into()
 }

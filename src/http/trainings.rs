@@ -1,5 +1,5 @@
-//! `/trainings`: on a server without trainings Cog runs predictions under these paths, and only
-//! the stream of events is missing. Its clients probe for that.
+//! `/trainings`: for a model without training, Cog runs predictions under these paths, except that it
+//! offers no event stream. Clients of Cog probe for that.
 
 use std::sync::Arc;
 

@@ -4,16 +4,13 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
-use super::field::{Kind, shortest_number, whole_number};
-use super::table::{FIELDS, Inputs};
+use super::field::{Kind, whole_number};
+use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
-use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
 use crate::draw::{Frame, Spec};
 use crate::output::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
-use crate::scene::Canvas;
 
 /// Seeds that the program chooses are below this, so that every client can send them back (the
 /// `cog` command reads whole numbers as 32-bit ones).
@@ -24,9 +21,7 @@ const RANDOM_SEEDS: u64 = 1 << 31;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     values: Map<String, Value>,
-    prompt: String,
-    spec: Spec,
-    output_format: OutputFormat,
+    plan: Plan,
 }
 
 impl Input {
@@ -56,25 +51,25 @@ impl Input {
 
     /// The prompt as the caller wrote it.
     pub fn prompt(&self) -> &str {
-        &self.prompt
+        &self.plan.prompt
     }
 
     /// The plan of the drawing.
     pub fn spec(&self) -> &Spec {
-        &self.spec
+        &self.plan.spec
     }
 
     /// The file format of the frames and of the drawing.
     pub fn output_format(&self) -> OutputFormat {
-        self.output_format
+        self.plan.output_format
     }
 
     /// An estimate of the size of one file in bytes, from above.
     pub fn estimated_file_bytes(&self) -> u64 {
-        self.output_format.estimate_bytes(&SizeFactors {
-            strokes: self.spec.strokes,
-            canvas: &self.spec.canvas,
-            prompt_bytes: self.prompt.len(),
+        self.plan.output_format.estimate_bytes(&SizeFactors {
+            strokes: self.plan.spec.strokes,
+            canvas: &self.plan.spec.canvas,
+            prompt_bytes: self.plan.prompt.len(),
         })
     }
 
@@ -82,8 +77,8 @@ impl Input {
     pub fn document<'a>(&'a self, frame: &'a Frame, provenance: &'a Provenance) -> Document<'a> {
         Document {
             frame,
-            canvas: &self.spec.canvas,
-            prompt: &self.prompt,
+            canvas: &self.plan.spec.canvas,
+            prompt: &self.plan.prompt,
             inputs: &self.values,
             provenance,
         }
@@ -95,64 +90,13 @@ impl Input {
         let (Some(inputs), true) = (inputs, errors.is_empty()) else {
             return Err(InputErrors(errors));
         };
-        check_stroke_widths(&inputs).map_err(|error| InputErrors(vec![error]))?;
-        Ok(Self::new(without_fractions(values), inputs))
-    }
-
-    /// Puts every input to its use. An input that is not named here, or not used, does not compile.
-    #[deny(unused_variables)]
-    fn new(values: Map<String, Value>, inputs: Inputs) -> Self {
-        let Inputs {
-            prompt,
-            num_paths,
-            num_iterations,
-            display_frequency,
-            distance_from_centre_threshold,
-            distance_from_centre_power,
-            distance_from_centre_weight,
-            seed,
-            centre_x,
-            centre_y,
-            num_augmentations,
-            min_stroke_width,
-            max_stroke_width,
-            canvas_width,
-            canvas_height,
-            background,
-            clip_weight,
-            recipe,
-            output_format,
-        } = inputs;
-        let spec = Spec {
-            prompts: prompt.parts,
-            canvas: Canvas {
-                width: canvas_width,
-                height: canvas_height,
-                background,
-            },
-            strokes: num_paths,
-            steps: num_iterations,
-            steps_per_frame: display_frequency,
-            views: num_augmentations,
-            seed,
-            objective: ObjectiveSpec {
-                clip_weight,
-                center: CenterConstraint {
-                    position: [centre_x, centre_y],
-                    threshold: distance_from_centre_threshold,
-                    power: distance_from_centre_power,
-                    weight: distance_from_centre_weight,
-                },
-            },
-            stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
-            preset: recipe.preset(),
-        };
-        Self {
-            values,
-            prompt: prompt.text,
-            spec,
-            output_format,
-        }
+        inputs
+            .check_together()
+            .map_err(|error| InputErrors(vec![error]))?;
+        Ok(Self {
+            values: without_fractions(values),
+            plan: inputs.into_plan(),
+        })
     }
 }
 
@@ -198,21 +142,13 @@ fn without_fractions(mut values: Map<String, Value>) -> Map<String, Value> {
     values
 }
 
-fn check_stroke_widths(inputs: &Inputs) -> Result<(), InputError> {
-    let (min, max) = (inputs.min_stroke_width, inputs.max_stroke_width);
-    if min <= max {
-        return Ok(());
-    }
-    let rule = format!("it must be at least min_stroke_width, {min}");
-    Err(broken_rule("max_stroke_width", &shortest_number(max), rule))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::scene::Canvas;
 
     fn errors_of(raw: &Value) -> Vec<InputError> {
         Input::from_values(raw.as_object().unwrap()).unwrap_err().0
@@ -222,29 +158,29 @@ mod tests {
     fn no_inputs_give_the_defaults_of_the_replaced_program() {
         let input = Input::from_values(&Map::new()).unwrap();
         assert_eq!(
-            input.spec.prompts[0].text,
+            input.plan.spec.prompts[0].text,
             "Watercolor painting of an underwater submarine."
         );
         assert_eq!(
             (
-                input.spec.strokes,
-                input.spec.steps,
-                input.spec.steps_per_frame
+                input.plan.spec.strokes,
+                input.plan.spec.steps,
+                input.plan.spec.steps_per_frame
             ),
             (256, 600, 10)
         );
-        let centre = input.spec.objective.center;
+        let centre = input.plan.spec.objective.center;
         assert_eq!(
             (centre.threshold, centre.power, centre.weight),
             (75.0, 2.0, 0.001)
         );
-        assert_eq!(input.spec.canvas, Canvas::default());
-        assert_eq!(input.output_format, OutputFormat::Svg);
-        assert!(input.spec.seed < RANDOM_SEEDS);
-        assert_eq!(input.values["seed"], json!(input.spec.seed));
+        assert_eq!(input.plan.spec.canvas, Canvas::default());
+        assert_eq!(input.plan.output_format, OutputFormat::Svg);
+        assert!(input.plan.spec.seed < RANDOM_SEEDS);
+        assert_eq!(input.values["seed"], json!(input.plan.spec.seed));
         assert_ne!(
-            input.spec.seed,
-            Input::from_values(&Map::new()).unwrap().spec.seed
+            input.plan.spec.seed,
+            Input::from_values(&Map::new()).unwrap().plan.spec.seed
         );
     }
 
@@ -321,7 +257,7 @@ mod tests {
     fn unknown_names_in_a_request_are_ignored_with_a_note_about_each() {
         let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
-        assert_eq!((input.spec.strokes, notes.len()), (5, 1));
+        assert_eq!((input.plan.spec.strokes, notes.len()), (5, 1));
         assert_eq!(input.values.len(), FIELDS.len());
     }
 
@@ -329,7 +265,7 @@ mod tests {
     fn null_means_absent_and_whole_numbers_may_have_a_zero_fraction() {
         let raw = json!({"seed": null, "prompt": null, "num_paths": 4.0});
         let input = Input::from_values(raw.as_object().unwrap()).unwrap();
-        assert_eq!(input.spec.strokes, 4);
+        assert_eq!(input.plan.spec.strokes, 4);
         assert_eq!(input.values["num_paths"].to_string(), "4");
     }
 

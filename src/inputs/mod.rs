@@ -1,7 +1,6 @@
 //! What a caller asks for: raw values, checked against one table, become the plan of a drawing.
 //!
-//! To add an input, write its row in `table.rs`; the compiler then asks for its use in `input.rs`,
-//! where the plan is made.
+//! To add an input, write its row in `table.rs`; the compiler then asks for its use in the same file.
 
 mod quote;
 mod violation;

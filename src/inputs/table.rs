@@ -1,14 +1,18 @@
-//! The one table of inputs.
+//! The one table of inputs, and below it the use of each.
 
 use serde_json::{Map, Value};
 
 use super::choice::RecipeChoice;
-use super::declaration::{Declaration, choice, color, integer, number, random_integer, text};
+use super::declaration::{
+    Declaration, broken_rule, choice, color, integer, number, random_integer, text,
+};
 use super::error::InputError;
-use super::field::{Field, MAX_SEED};
+use super::field::{Field, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
+use crate::draw::Spec;
+use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
 use crate::output::OutputFormat;
-use crate::scene::Rgb;
+use crate::scene::{Canvas, Rgb};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
 /// that reads it. The comment above a row is the description that callers see.
@@ -115,6 +119,84 @@ inputs! {
 
     /// File format of the frames and of the finished drawing.
     output_format: OutputFormat = choice();
+}
+
+/// What the inputs ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Plan {
+    /// The prompt as the caller wrote it.
+    pub(super) prompt: String,
+    /// The plan of the drawing.
+    pub(super) spec: Spec,
+    /// The file format of the frames and of the drawing.
+    pub(super) output_format: OutputFormat,
+}
+
+impl Inputs {
+    /// Checks the rules that join several inputs.
+    pub(super) fn check_together(&self) -> Result<(), InputError> {
+        let (min, max) = (self.min_stroke_width, self.max_stroke_width);
+        if min <= max {
+            return Ok(());
+        }
+        let rule = format!("it must be at least min_stroke_width, {min}");
+        Err(broken_rule("max_stroke_width", &shortest_number(max), rule))
+    }
+
+    /// Puts every input to its use. An input that is not named here, or not used, does not compile.
+    #[deny(unused_variables)]
+    pub(super) fn into_plan(self) -> Plan {
+        let Inputs {
+            prompt,
+            num_paths,
+            num_iterations,
+            display_frequency,
+            distance_from_centre_threshold,
+            distance_from_centre_power,
+            distance_from_centre_weight,
+            seed,
+            centre_x,
+            centre_y,
+            num_augmentations,
+            min_stroke_width,
+            max_stroke_width,
+            canvas_width,
+            canvas_height,
+            background,
+            clip_weight,
+            recipe,
+            output_format,
+        } = self;
+        let spec = Spec {
+            prompts: prompt.parts,
+            canvas: Canvas {
+                width: canvas_width,
+                height: canvas_height,
+                background,
+            },
+            strokes: num_paths,
+            steps: num_iterations,
+            steps_per_frame: display_frequency,
+            views: num_augmentations,
+            seed,
+            objective: ObjectiveSpec {
+                clip_weight,
+                center: CenterConstraint {
+                    position: [centre_x, centre_y],
+                    threshold: distance_from_centre_threshold,
+                    power: distance_from_centre_power,
+                    weight: distance_from_centre_weight,
+                },
+            },
+            stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
+            preset: recipe.preset(),
+        };
+        Plan {
+            prompt: prompt.text,
+            spec,
+            output_format,
+        }
+    }
 }
 
 /// The input of that name.

@@ -95,7 +95,7 @@ async fn a_connection_is_closed_after_a_silence_between_requests_but_not_during_
 #[tokio::test]
 async fn a_body_that_does_not_go_on_is_refused() {
     let mut choices = Choices::default();
-    choices.limits.body_pause = SHORT;
+    choices.limits.body_timeout = SHORT;
     let site = Site::start(choices).await;
     let whole = raw_post("", &small("a cat"));
     let mut stream = site.connect(&whole[..whole.len() - 5]).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::WebhookConfig;
-use clipdraw::delivery::{Policy, Timeouts};
+use clipdraw::delivery::{AddressPolicy, ClientTimeouts};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -223,9 +223,9 @@ async fn a_client_that_leaves_during_the_answer_has_its_drawing_made() {
 #[tokio::test]
 async fn a_receiver_that_hangs_is_given_up() {
     let impatient = Choices {
-        timeouts: Timeouts {
+        timeouts: ClientTimeouts {
             webhook: Duration::from_millis(20),
-            ..Timeouts::default()
+            ..ClientTimeouts::default()
         },
         ..choices()
     };
@@ -286,9 +286,9 @@ async fn a_receiver_that_sends_messages_elsewhere_is_not_followed() {
     let receiver = MockServer::start().await;
     let allowed = receiver.address().to_string().parse().unwrap();
     let only_the_receiver = Choices {
-        policy: Policy {
+        policy: AddressPolicy {
             allowed_hosts: Some(vec![allowed]),
-            ..Policy::default()
+            ..AddressPolicy::default()
         },
         ..choices()
     };

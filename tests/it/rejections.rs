@@ -1,7 +1,7 @@
 //! Requests for predictions that are refused: by their body, their inputs, their addresses, for want
 //! of memory, for want of room.
 
-use clipdraw::delivery::{Policy, PrivateAddresses};
+use clipdraw::delivery::{AddressPolicy, PrivateAddresses};
 use serde_json::{Value, json};
 
 use crate::support::server::{Answer, Choices, Site, named, small};
@@ -189,9 +189,9 @@ async fn unknown_inputs_are_passed_over_and_noted_in_the_log() {
 
 #[tokio::test]
 async fn targets_outside_the_policy_are_refused_at_the_door() {
-    let policy = Policy {
+    let policy = AddressPolicy {
         private_addresses: PrivateAddresses::Refused,
-        ..Policy::default()
+        ..AddressPolicy::default()
     };
     let site = Site::start(Choices {
         policy,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clipdraw::cog::HealthStatus;
-use clipdraw::delivery::Policy;
+use clipdraw::delivery::AddressPolicy;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
@@ -20,9 +20,9 @@ async fn site() -> Site {
     let mut choices = Choices {
         slots: 2,
         queue: 8,
-        policy: Policy {
+        policy: AddressPolicy {
             allowed_hosts: Some(Vec::new()),
-            ..Policy::default()
+            ..AddressPolicy::default()
         },
         ..Choices::default()
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clipdraw::backoff::Backoff;
 use clipdraw::delivery::{
-    Client, OutboundError, Place, Policy, PrivateAddresses, SendError, Settings, Timeouts,
+    AddressPolicy, Client, ClientConfig, ClientTimeouts, PolicyError, PrivateAddresses, SendError,
     UploadError, Uploader,
 };
 use wiremock::matchers::{body_bytes, header, method, path, query_param};
@@ -18,9 +18,9 @@ const AT_ONCE: Backoff = Backoff {
     repeats: 3,
 };
 
-fn uploader(settings: Settings, target: &str) -> Uploader {
+fn uploader(settings: ClientConfig, target: &str) -> Uploader {
     let client = Arc::new(Client::new(settings).unwrap());
-    Uploader::new(client, target.parse().unwrap(), Place::Folder).with_backoff(AT_ONCE)
+    Uploader::to_folder(client, target.parse().unwrap()).with_backoff(AT_ONCE)
 }
 
 async fn put(uploader: &Uploader) -> Result<String, UploadError> {
@@ -30,7 +30,7 @@ async fn put(uploader: &Uploader) -> Result<String, UploadError> {
 }
 
 async fn put_to(server: &MockServer) -> Result<String, UploadError> {
-    put(&uploader(Settings::default(), &server.uri())).await
+    put(&uploader(ClientConfig::default(), &server.uri())).await
 }
 
 /// Mounts an answer to the first requests, and success behind it.
@@ -65,7 +65,9 @@ async fn a_file_is_put_raw_with_its_type_and_its_prediction() {
         .mount(&server)
         .await;
     let target = format!("{}/up?sig=1", server.uri());
-    let url = put(&uploader(Settings::default(), &target)).await.unwrap();
+    let url = put(&uploader(ClientConfig::default(), &target))
+        .await
+        .unwrap();
     assert_eq!(url, format!("{}/up/out.0.svg", server.uri()));
 }
 
@@ -73,9 +75,9 @@ async fn a_file_is_put_raw_with_its_type_and_its_prediction() {
 async fn the_client_calls_itself_as_it_was_told() {
     let server = MockServer::start().await;
     answer_first(&server, ResponseTemplate::new(200), 1).await;
-    let settings = Settings {
+    let settings = ClientConfig {
         user_agent: Some("painter/1".to_owned()),
-        ..Settings::default()
+        ..ClientConfig::default()
     };
     put(&uploader(settings, &server.uri())).await.unwrap();
     put_to(&server).await.unwrap();
@@ -175,13 +177,10 @@ async fn a_server_that_is_not_there_is_named_by_the_reason_and_not_by_its_addres
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("http://{}/hush?sig=hush", closed.local_addr().unwrap());
     drop(closed);
-    let error = put(&uploader(Settings::default(), &target))
+    let error = put(&uploader(ClientConfig::default(), &target))
         .await
         .unwrap_err();
-    assert!(matches!(
-        error,
-        UploadError::Unsent(SendError::Connection(_))
-    ));
+    assert!(matches!(error, UploadError::Send(SendError::Connection(_))));
     let shown = format!("{error} {error:?}");
     assert!(
         shown.starts_with("Failed to upload output: the connection failed: Connection refused")
@@ -192,12 +191,12 @@ async fn a_server_that_is_not_there_is_named_by_the_reason_and_not_by_its_addres
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let settings = Settings {
-        timeouts: Timeouts {
+    let settings = ClientConfig {
+        timeouts: ClientTimeouts {
             upload: Duration::from_millis(20),
-            ..Timeouts::default()
+            ..ClientTimeouts::default()
         },
-        ..Settings::default()
+        ..ClientConfig::default()
     };
     let target = format!("http://{}/", silent.local_addr().unwrap());
     let error = put(&uploader(settings, &target)).await.unwrap_err();
@@ -213,17 +212,16 @@ async fn a_host_that_is_not_on_the_list_is_refused_before_and_after_a_redirect()
     let other = MockServer::start().await;
     let answer = ResponseTemplate::new(307).insert_header("location", other.uri());
     answer_first(&server, answer, 1).await;
-    let only_server = || Settings {
-        policy: Policy {
+    let only_server = || ClientConfig {
+        policy: AddressPolicy {
             allowed_hosts: Some(vec![server.address().to_string().parse().unwrap()]),
-            ..Policy::default()
+            ..AddressPolicy::default()
         },
-        ..Settings::default()
+        ..ClientConfig::default()
     };
     for target in [other.uri(), server.uri()] {
         let error = put(&uploader(only_server(), &target)).await.unwrap_err();
-        let UploadError::Unsent(SendError::Refused(OutboundError::Host { host, .. })) = error
-        else {
+        let UploadError::Send(SendError::Refused(PolicyError::Host { host, .. })) = error else {
             panic!("{error:?}");
         };
         assert_eq!(host, other.address().to_string());
@@ -234,19 +232,19 @@ async fn a_host_that_is_not_on_the_list_is_refused_before_and_after_a_redirect()
 #[tokio::test]
 async fn a_name_of_this_machine_is_refused_where_private_addresses_are() {
     let server = MockServer::start().await;
-    let settings = Settings {
-        policy: Policy {
+    let settings = ClientConfig {
+        policy: AddressPolicy {
             private_addresses: PrivateAddresses::Refused,
-            ..Policy::default()
+            ..AddressPolicy::default()
         },
-        ..Settings::default()
+        ..ClientConfig::default()
     };
     let target = format!("http://localhost:{}/", server.address().port());
     let error = put(&uploader(settings, &target)).await.unwrap_err();
     assert!(
         matches!(
             error,
-            UploadError::Unsent(SendError::Refused(OutboundError::Private { .. }))
+            UploadError::Send(SendError::Refused(PolicyError::Private { .. }))
         ),
         "{error:?}"
     );

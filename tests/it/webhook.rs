@@ -10,8 +10,10 @@ use axum::routing::post;
 use axum::serve::Listener;
 use clipdraw::backoff::Backoff;
 use clipdraw::cog::Status;
-use clipdraw::delivery::webhook::{EventFilter, Sender, Webhook, WebhookConfig, WebhookEvent};
-use clipdraw::delivery::{Client, Policy, PrivateAddresses, Settings, Timeouts};
+use clipdraw::delivery::webhook::{
+    EventFilter, Webhook, WebhookConfig, WebhookEvent, WebhookSender,
+};
+use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, ClientTimeouts, PrivateAddresses};
 use clipdraw::inputs::Input;
 use clipdraw::service::{CancelPolicy, Destination, Prediction, Service, Submission};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -36,18 +38,18 @@ pub(crate) const AT_ONCE: WebhookConfig = WebhookConfig {
     backlog: 1 << 20,
 };
 
-fn sender(settings: Settings) -> Sender {
-    Sender::new(Arc::new(Client::new(settings).unwrap()), AT_ONCE)
+fn sender(settings: ClientConfig) -> WebhookSender {
+    WebhookSender::new(Arc::new(Client::new(settings).unwrap()), AT_ONCE)
 }
 
 /// Gives up a silent receiver soon.
-fn impatient() -> Settings {
-    Settings {
-        timeouts: Timeouts {
+fn impatient() -> ClientConfig {
+    ClientConfig {
+        timeouts: ClientTimeouts {
             webhook: Duration::from_millis(5),
-            ..Timeouts::default()
+            ..ClientTimeouts::default()
         },
-        ..Settings::default()
+        ..ClientConfig::default()
     }
 }
 
@@ -68,7 +70,13 @@ async fn submit(service: &Arc<Service>, id: &str, prompt: &str) -> Arc<Predictio
 }
 
 fn webhook(address: &str, events: EventFilter) -> Webhook {
-    Webhook::parse(&Policy::default(), address, events, &HeaderMap::new()).unwrap()
+    Webhook::parse(
+        &AddressPolicy::default(),
+        address,
+        events,
+        &HeaderMap::new(),
+    )
+    .unwrap()
 }
 
 fn only_completed() -> EventFilter {
@@ -76,12 +84,12 @@ fn only_completed() -> EventFilter {
 }
 
 /// Draws once and tells the receiver at `address`, until nothing is left to tell.
-async fn draw(sender: &Sender, address: &str, events: EventFilter) -> Arc<Prediction> {
+async fn draw(sender: &WebhookSender, address: &str, events: EventFilter) -> Arc<Prediction> {
     let (service, _) = ready_service(limits(1, 0)).await;
     let prediction = submit(&service, "id-1", "a cat").await;
     sender.spawn(Arc::clone(&prediction), webhook(address, events));
     prediction.finished().await;
-    sender.idle().await;
+    sender.wait_until_idle().await;
     assert_eq!(sender.pending(), 0);
     prediction
 }
@@ -110,7 +118,7 @@ async fn bodies(server: &MockServer) -> Vec<Value> {
 #[tokio::test]
 async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
     let server = answering(200, 1).await;
-    let sender = sender(Settings::default());
+    let sender = sender(ClientConfig::default());
     let prediction = draw(&sender, &server.uri(), EventFilter::default()).await;
     let told = bodies(&server).await;
     let (last, others) = told.split_last().unwrap();
@@ -127,19 +135,19 @@ async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
 #[tokio::test]
 async fn a_message_carries_the_headers_that_cog_sends() {
     let server = answering(200, 1).await;
-    let sender = sender(Settings::default());
+    let sender = sender(ClientConfig::default());
     let sender = sender.with_token(&"hush".into()).unwrap();
     let mut asked = HeaderMap::new();
     asked.insert("traceparent", "00-0af7-b7ad-01".parse().unwrap());
     asked.insert("tracestate", "a=b".parse().unwrap());
     asked.insert("cookie", "c=d".parse().unwrap());
     let address = format!("{}/hook?x=y", server.uri());
-    let policy = Policy::default();
+    let policy = AddressPolicy::default();
     let webhook = Webhook::parse(&policy, &address, only_completed(), &asked).unwrap();
     let (service, _) = ready_service(limits(1, 0)).await;
     let prediction = submit(&service, "id-1", "a cat").await;
     sender.spawn(prediction, webhook);
-    sender.idle().await;
+    sender.wait_until_idle().await;
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].method, "POST");
@@ -157,7 +165,7 @@ async fn a_message_carries_the_headers_that_cog_sends() {
 #[tokio::test]
 async fn the_end_is_told_once_to_a_receiver_that_failed_nine_times() {
     let server = answering(500, 9).await;
-    let sender = sender(Settings::default());
+    let sender = sender(ClientConfig::default());
     let prediction = draw(&sender, &server.uri(), only_completed()).await;
     let end = serde_json::to_vec(&prediction.snapshot()).unwrap();
     let requests = server.received_requests().await.unwrap();
@@ -171,7 +179,7 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_drawing() {
     let silent = SilentListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", silent.local_addr().unwrap());
     // Its patience of half a minute is longer than anything that this test waits for.
-    let sender = sender(Settings::default());
+    let sender = sender(ClientConfig::default());
     let (service, _) = ready_service(limits(1, 0)).await;
     for id in ["one", "two", "three"] {
         let prediction = submit(&service, id, "a cat").await;
@@ -229,7 +237,7 @@ async fn the_end_is_told_once_to_a_receiver_that_reset_five_connections() {
     };
     let router = Router::new().route("/", receive);
     let server = tokio::spawn(axum::serve(listener, router).into_future());
-    draw(&sender(Settings::default()), &address, only_completed()).await;
+    draw(&sender(ClientConfig::default()), &address, only_completed()).await;
     let body: Value = serde_json::from_str(&heard.recv().await.unwrap()).unwrap();
     assert_eq!(body["status"], "succeeded");
     assert!(heard.try_recv().is_err());
@@ -242,12 +250,12 @@ async fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(307).insert_header("location", forbidden.uri());
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    let sender = sender(Settings {
-        policy: Policy {
+    let sender = sender(ClientConfig {
+        policy: AddressPolicy {
             allowed_hosts: Some(vec![server.address().to_string().parse().unwrap()]),
-            ..Policy::default()
+            ..AddressPolicy::default()
         },
-        ..Settings::default()
+        ..ClientConfig::default()
     });
     draw(&sender, &server.uri(), only_completed()).await;
     assert_eq!(bodies(&server).await.len(), 1);
@@ -257,12 +265,12 @@ async fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
 #[tokio::test]
 async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refused() {
     let server = answering(200, 1).await;
-    let sender = sender(Settings {
-        policy: Policy {
+    let sender = sender(ClientConfig {
+        policy: AddressPolicy {
             private_addresses: PrivateAddresses::Refused,
-            ..Policy::default()
+            ..AddressPolicy::default()
         },
-        ..Settings::default()
+        ..ClientConfig::default()
     });
     let address = format!("http://localhost:{}/", server.address().port());
     draw(&sender, &address, EventFilter::default()).await;
@@ -272,14 +280,14 @@ async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refuse
 #[tokio::test]
 async fn a_prediction_cancelled_in_the_queue_is_told_as_completed_only() {
     let server = answering(200, 1).await;
-    let sender = sender(Settings::default());
+    let sender = sender(ClientConfig::default());
     let (service, controls) = ready_service(limits(1, 1)).await;
     let running = submit(&service, "running", "hold at 1").await;
     let waiting = submit(&service, "waiting", "a cat").await;
     let everything = webhook(&server.uri(), EventFilter::default());
     sender.spawn(Arc::clone(&waiting), everything);
     waiting.cancel();
-    sender.idle().await;
+    sender.wait_until_idle().await;
     let told = bodies(&server).await;
     assert_eq!(told.len(), 1);
     assert_eq!(told[0]["status"], "canceled");
@@ -293,7 +301,7 @@ async fn what_becomes_of_each_message_is_counted() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let completed = only_completed;
-    let sender = sender(Settings::default());
+    let sender = sender(ClientConfig::default());
     draw(&sender, &answering(200, 1).await.uri(), completed()).await;
     draw(&sender, &answering(404, 1).await.uri(), completed()).await;
     draw(&sender, &answering(503, 13).await.uri(), completed()).await;

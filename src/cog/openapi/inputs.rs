@@ -1,4 +1,4 @@
-//! The schema of the inputs, as Cog's generator writes it for a predictor with the same ones.
+//! The schema of the inputs, as Cog's generator writes it for a predictor with the same inputs.
 
 use serde_json::{Map, Value, json};
 

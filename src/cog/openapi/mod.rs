@@ -1,5 +1,5 @@
-//! The OpenAPI documents: the one that Cog's generator would write for the inputs, and one of
-//! everything that this server does.
+//! The OpenAPI documents: the one that Cog's generator would write for the inputs, and a complete one
+//! of this server.
 //!
 //! The parts that do not depend on the inputs are files in this folder: `cog.json` is what Cog's
 //! generator writes for every predictor that streams files, `beyond.json` is what this server adds.
@@ -13,21 +13,21 @@ use crate::inputs::{FIELDS, Kind};
 /// The version of Cog whose protocol the server speaks.
 pub const COG_VERSION: &str = "0.23.1";
 
-/// The document of Cog, OpenAPI 3.0.2, with the keys of all objects sorted. An image carries it as
-/// a label and as a file, and the server returns it as `/openapi.json`.
+/// The document of Cog (OpenAPI 3.0.2), with the keys of all objects sorted. A container image contains
+/// it as a label and as a file, and the server returns it as `/openapi.json`.
 pub fn document() -> Value {
     let mut document = cog();
     document.sort_all_objects();
     document
 }
 
-/// The document of the whole server: that of [`document`] with the additional paths, request fields,
-/// response formats and status codes.
+/// The document of the whole server: [`document`] with additional paths, request fields, response formats
+/// and status codes.
 pub fn complete_document() -> Value {
     let mut document = cog();
     let properties = &mut document["components"]["schemas"]["Input"]["properties"];
     for field in FIELDS {
-        // The server takes `null` for an absent input.
+        // The server treats `null` as an absent input.
         properties[field.name]["nullable"] = true.into();
         if matches!(field.kind, Kind::Text { .. }) {
             properties[field.name]["pattern"] = r"\S".into();

@@ -23,7 +23,7 @@ const SHUTDOWN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends one message once.
 pub(super) trait Transport: Send + Sync {
-    /// The status of the answer.
+    /// The status of the response.
     fn post(&self, json: Bytes) -> impl Future<Output = Result<StatusCode, SendError>> + Send;
 }
 
@@ -38,18 +38,18 @@ pub(super) struct Deliverer<T> {
     pub(super) backlog: Backlog,
 }
 
-/// Memory for the final messages that wait for their next attempt, shared by all predictions:
+/// Memory for the `completed` messages that wait for their next attempt, shared by all predictions:
 /// without a bound, receivers that are unreachable for minutes would fill it.
 #[derive(Debug, Clone)]
 pub(super) struct Backlog(Arc<Semaphore>);
 
 /// The result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
-enum Delivery {
+enum DeliveryResult {
     Delivered,
-    /// No answer, or one after which another attempt may succeed.
+    /// No response, or one after which another attempt may succeed.
     Failed(String),
-    /// An answer, or a reason not to send, after which no attempt can succeed.
+    /// A response or an error after which no attempt can succeed.
     Refused(String),
     /// The prediction ended during the attempt.
     Abandoned,
@@ -64,27 +64,27 @@ impl Backlog {
     /// Bytes for each permit of the semaphore.
     const UNIT: usize = 1024;
 
-    fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let units = u32::try_from(bytes.div_ceil(Self::UNIT)).ok()?;
         Arc::clone(&self.0).try_acquire_many_owned(units).ok()
     }
 }
 
 impl<T: Transport> Deliverer<T> {
-    /// Tries once, and gives up when `too_late` completes.
+    /// Tries once, and gives up when `deadline` completes.
     pub(super) async fn try_once(
         &self,
         event: WebhookEvent,
         snapshot: Snapshot,
-        too_late: impl Future<Output = ()>,
+        deadline: impl Future<Output = ()>,
     ) {
         let started = Instant::now();
         let json = to_json(snapshot).await;
-        let delivery = tokio::select! {
-            answer = self.transport.post(json) => Delivery::of(answer),
-            () = too_late => Delivery::Abandoned,
+        let result = tokio::select! {
+            answer = self.transport.post(json) => DeliveryResult::of(answer),
+            () = deadline => DeliveryResult::Abandoned,
         };
-        self.record(event, started, &delivery);
+        self.record(event, started, &result);
     }
 
     /// Tries until the message is delivered, the receiver refuses it, or the back-off ends.
@@ -92,24 +92,24 @@ impl<T: Transport> Deliverer<T> {
         let started = Instant::now();
         let json = to_json(snapshot).await;
         let mut pauses = self.backoff.pauses();
-        let mut room = None;
-        let delivery = loop {
-            let delivery = Delivery::of(self.transport.post(json.clone()).await);
-            let Delivery::Failed(reason) = &delivery else {
-                break delivery;
+        let mut reserved = None;
+        let result = loop {
+            let result = DeliveryResult::of(self.transport.post(json.clone()).await);
+            let DeliveryResult::Failed(reason) = &result else {
+                break result;
             };
             let Some(pause) = pauses.next() else {
-                break delivery;
+                break result;
             };
-            room = room.or_else(|| self.backlog.room(json.len()));
-            if room.is_none() {
-                let full = format!("{reason}, and too many webhooks wait to be repeated");
-                break Delivery::Failed(full);
+            reserved = reserved.or_else(|| self.backlog.reserve(json.len()));
+            if reserved.is_none() {
+                let full = format!("{reason}, and too many webhooks are waiting to be retried");
+                break DeliveryResult::Failed(full);
             }
-            debug!(prediction = %self.prediction_id, reason, ?pause, "webhook is repeated");
+            debug!(prediction = %self.prediction_id, reason, ?pause, "webhook failed, retrying");
             self.pause(pause).await;
         };
-        self.record(event, started, &delivery);
+        self.record(event, started, &result);
     }
 
     async fn pause(&self, pause: Duration) {
@@ -123,23 +123,22 @@ impl<T: Transport> Deliverer<T> {
         }
     }
 
-    fn record(&self, event: WebhookEvent, started: Instant, delivery: &Delivery) {
+    fn record(&self, event: WebhookEvent, started: Instant, result: &DeliveryResult) {
         let name = event.as_str();
-        let label = match delivery {
-            Delivery::Delivered => "delivered",
-            Delivery::Failed(_) => "failed",
-            Delivery::Refused(_) => "refused",
-            Delivery::Abandoned => "abandoned",
+        let label = match result {
+            DeliveryResult::Delivered => "delivered",
+            DeliveryResult::Failed(_) => "failed",
+            DeliveryResult::Refused(_) => "refused",
+            DeliveryResult::Abandoned => "abandoned",
         };
         counter!(metric::WEBHOOKS, "event" => name, "outcome" => label).increment(1);
         histogram!(metric::WEBHOOK_DURATION, "event" => name).record(started.elapsed());
         let prediction = &self.prediction_id;
-        match delivery {
-            Delivery::Delivered => debug!(%prediction, event = name, "webhook delivered"),
-            Delivery::Abandoned => debug!(%prediction, event = name, "webhook abandoned"),
-            Delivery::Failed(reason) | Delivery::Refused(reason) => {
-                // The next message contains what was lost with this one. Only the last has no next
-                // one.
+        match result {
+            DeliveryResult::Delivered => debug!(%prediction, event = name, "webhook delivered"),
+            DeliveryResult::Abandoned => debug!(%prediction, event = name, "webhook abandoned"),
+            DeliveryResult::Failed(reason) | DeliveryResult::Refused(reason) => {
+                // The next message repeats what was lost with this one. Only after the last there is none.
                 if event == WebhookEvent::Completed {
                     warn!(%prediction, event = name, reason, "webhook not delivered");
                 } else {
@@ -150,24 +149,24 @@ impl<T: Transport> Deliverer<T> {
     }
 }
 
-impl Delivery {
+impl DeliveryResult {
     fn of(answer: Result<StatusCode, SendError>) -> Self {
         match answer {
             Ok(status) if status.is_success() => Self::Delivered,
-            Ok(status) if may_pass(status) => Self::Failed(status.to_string()),
+            Ok(status) if is_temporary(status) => Self::Failed(status.to_string()),
             Ok(status) => Self::Refused(status.to_string()),
-            Err(error) if error.may_pass() => Self::Failed(error.to_string()),
+            Err(error) if error.is_temporary() => Self::Failed(error.to_string()),
             Err(error) => Self::Refused(error.to_string()),
         }
     }
 }
 
 /// The status codes after which Cog tries again.
-fn may_pass(status: StatusCode) -> bool {
+fn is_temporary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
-/// A state as JSON. It may have megabytes, which must not block other tasks.
+/// A state as JSON. It may be megabytes, which must not block other tasks.
 async fn to_json(snapshot: Snapshot) -> Bytes {
     let encoding = tokio::task::spawn_blocking(move || serde_json::to_vec(&snapshot));
     match encoding.await {

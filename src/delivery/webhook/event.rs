@@ -35,7 +35,7 @@ impl WebhookEvent {
 }
 
 impl EventFilter {
-    /// Only these kinds.
+    /// A filter for these kinds only.
     pub fn only(events: &[WebhookEvent]) -> Self {
         Self(events.to_vec())
     }
@@ -45,7 +45,7 @@ impl EventFilter {
         self.0.contains(&event)
     }
 
-    /// Whether it wants anything before the end.
+    /// Whether it wants any kind before `completed`.
     pub(super) fn wants_progress(&self) -> bool {
         self.0.iter().any(|event| *event != WebhookEvent::Completed)
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_those_that_are_known() {
+    fn the_error_for_an_unknown_name_lists_the_known_ones() {
         for text in [r#"["done"]"#, "null", r#""completed""#] {
             let error = serde_json::from_str::<EventFilter>(text).unwrap_err();
             let known = error

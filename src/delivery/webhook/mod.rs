@@ -1,17 +1,17 @@
-//! Webhooks: a receiver that the caller chose gets the state of a prediction when it starts, when it
-//! has new files or log lines, and when it is completed.
+//! Webhooks: a receiver that the caller chose gets the state of a prediction when it starts, when there
+//! are new files or log lines, and when it is completed.
 //!
 //! One task for each prediction sends one request at a time, so the messages are in order, and
 //! `completed` comes last. A message contains the newest state at the moment when it is sent: states
 //! in between are left out, and nothing is queued. So a slow or dead receiver costs neither memory
 //! nor drawing time.
 
-pub mod event;
+mod event;
 mod deliver;
 mod progress;
-pub mod sender;
+mod sender;
 #[cfg(test)]
 mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
-pub use sender::{Sender, Webhook, WebhookConfig};
+pub use sender::{Webhook, WebhookConfig, WebhookSender};

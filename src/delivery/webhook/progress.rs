@@ -11,8 +11,8 @@ use super::event::{EventFilter, WebhookEvent};
 use crate::cog::Status;
 use crate::service::{Prediction, Snapshot};
 
-/// What a receiver gets messages about.
-pub(super) trait Subject: Send + Sync {
+/// A prediction whose receiver gets messages.
+pub(super) trait ReportedPrediction: Send + Sync {
     /// The current state.
     fn snapshot(&self) -> Snapshot;
     /// Whether the status is final.
@@ -21,7 +21,7 @@ pub(super) trait Subject: Send + Sync {
     fn changes(&self) -> watch::Receiver<u64>;
 }
 
-impl Subject for Arc<Prediction> {
+impl ReportedPrediction for Arc<Prediction> {
     fn snapshot(&self) -> Snapshot {
         Prediction::snapshot(self)
     }
@@ -35,10 +35,10 @@ impl Subject for Arc<Prediction> {
     }
 }
 
-/// One receiver and the prediction that it follows.
+/// Reports the progress of one prediction to its receiver.
 #[derive(Debug)]
-pub(super) struct Follower<S, T> {
-    pub(super) subject: S,
+pub(super) struct ProgressReporter<P, T> {
+    pub(super) prediction: P,
     pub(super) deliverer: Deliverer<T>,
     pub(super) events: EventFilter,
     /// The minimum time from the start of one message to the start of the next. `completed` does
@@ -80,34 +80,34 @@ impl Sent {
     }
 }
 
-impl<S: Subject, T: Transport> Follower<S, T> {
+impl<P: ReportedPrediction, T: Transport> ProgressReporter<P, T> {
     /// Sends all messages that the receiver wants, in order. Ends when the prediction has ended and
     /// `completed` has been delivered or given up.
-    pub(super) async fn follow(self) {
+    pub(super) async fn run(self) {
         let last = self.progress().await;
         let Self {
-            subject,
+            prediction,
             deliverer,
             events,
             ..
         } = self;
         // The attempts may take minutes, and need only the message.
-        drop(subject);
+        drop(prediction);
         if events.wants(WebhookEvent::Completed) {
             deliverer.retry(WebhookEvent::Completed, last).await;
         }
     }
 
-    /// Sends everything but the end, and returns the final state.
+    /// Sends everything except `completed`, and returns the final state.
     async fn progress(&self) -> Snapshot {
         let mut sent = Sent::default();
-        let mut changes = self.subject.changes();
+        let mut changes = self.prediction.changes();
         if !self.events.wants_progress() {
             self.over().await;
         }
         loop {
             changes.borrow_and_update();
-            let snapshot = self.subject.snapshot();
+            let snapshot = self.prediction.snapshot();
             if snapshot.status.is_terminal() {
                 self.catch_up(&mut sent, &snapshot).await;
                 return snapshot;
@@ -120,7 +120,7 @@ impl<S: Subject, T: Transport> Follower<S, T> {
                     () = self.over() => {}
                 }
             } else {
-                // The number lives as long as the subject, so this ends with a change.
+                // The number lives as long as the prediction, so this ends with a change.
                 let _ = changes.changed().await;
             }
         }
@@ -156,9 +156,9 @@ impl<S: Subject, T: Transport> Follower<S, T> {
 
     /// Waits for the final status.
     async fn over(&self) {
-        let mut changes = self.subject.changes();
-        while !self.subject.is_over() {
-            // The number lives as long as the subject, so this ends with a change.
+        let mut changes = self.prediction.changes();
+        while !self.prediction.is_over() {
+            // The number lives as long as the prediction, so this ends with a change.
             let _ = changes.changed().await;
         }
     }

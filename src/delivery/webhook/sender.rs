@@ -15,9 +15,9 @@ use url::Url;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::EventFilter;
-use super::progress::Follower;
+use super::progress::ProgressReporter;
 use crate::backoff::Backoff;
-use crate::delivery::{AddressError, Client, ClientError, Policy, SendError};
+use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
 use crate::service::Prediction;
 
 /// The field of a request that names the receiver.
@@ -30,7 +30,7 @@ const TRACE_HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// A receiver of webhooks, and the kinds that it wants.
+/// A receiver of webhooks, and the kinds of messages that it wants.
 #[derive(Clone)]
 pub struct Webhook {
     url: Url,
@@ -38,7 +38,7 @@ pub struct Webhook {
     headers: HeaderMap,
 }
 
-/// How often webhooks are sent and repeated. The default is what Cog does.
+/// How often webhooks are sent and repeated. The defaults are those of Cog.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookConfig {
     /// The minimum time between two messages before `completed`.
@@ -47,8 +47,8 @@ pub struct WebhookConfig {
     pub backoff: Backoff,
     /// How long an earlier message may delay `completed`.
     pub grace: Duration,
-    /// The maximum size in bytes of all `completed` messages that wait for their next attempt. One
-    /// for which there is no room is given up.
+    /// The maximum size in bytes of all `completed` messages that wait for their next attempt. A
+    /// message that does not fit is given up.
     pub backlog: usize,
 }
 
@@ -67,9 +67,9 @@ impl Default for WebhookConfig {
     }
 }
 
-/// Starts the tasks that send webhooks, and waits for their end.
+/// Starts the tasks that send webhooks, and waits for them.
 #[derive(Debug)]
-pub struct Sender {
+pub struct WebhookSender {
     client: Arc<Client>,
     config: WebhookConfig,
     /// The value of `Authorization`.
@@ -84,9 +84,9 @@ impl Webhook {
     /// belongs to.
     ///
     /// # Errors
-    /// When the text is not an address, or the policy refuses it.
+    /// If the text is not a URL, or the policy refuses it.
     pub fn parse(
-        policy: &Policy,
+        policy: &AddressPolicy,
         text: &str,
         events: EventFilter,
         request_headers: &HeaderMap,
@@ -107,7 +107,7 @@ impl Webhook {
 }
 
 impl fmt::Debug for Webhook {
-    /// Shows the host only: the rest of the address may be a secret.
+    /// Shows only the host: the rest of the URL may be a secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Webhook")
@@ -117,21 +117,21 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// A receiver, with the client and the headers for it.
-struct Receiver {
+/// Sends messages to one receiver, with its headers.
+struct HttpTransport {
     client: Arc<Client>,
     url: Url,
     headers: HeaderMap,
 }
 
-impl Transport for Receiver {
+impl Transport for HttpTransport {
     async fn post(&self, json: Bytes) -> Result<StatusCode, SendError> {
         self.client.post_json(&self.url, &self.headers, json).await
     }
 }
 
-impl Sender {
-    /// Nothing is sent before [`Sender::spawn`].
+impl WebhookSender {
+    /// A sender without a token.
     pub fn new(client: Arc<Client>, config: WebhookConfig) -> Self {
         Self {
             client,
@@ -143,10 +143,10 @@ impl Sender {
         }
     }
 
-    /// The same with a bearer token for all receivers whose address has no credentials of its own.
+    /// Sets a bearer token for all receivers whose URL has no credentials of its own.
     ///
     /// # Errors
-    /// When the token contains characters that a header cannot have.
+    /// If the token contains characters that a header cannot have.
     pub fn with_token(self, token: &SecretString) -> Result<Self, ClientError> {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| ClientError::Token)?;
@@ -157,49 +157,49 @@ impl Sender {
         })
     }
 
-    /// Starts to send webhooks about a prediction. To be called within a tokio runtime.
+    /// Starts to send webhooks about a prediction. It must be called within a tokio runtime.
     pub fn spawn(&self, prediction: Arc<Prediction>, webhook: Webhook) {
-        let follower = Follower {
+        let reporter = ProgressReporter {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
-                transport: self.receiver(webhook.url, webhook.headers),
+                transport: self.transport(webhook.url, webhook.headers),
                 backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
                 backlog: self.backlog.clone(),
             },
-            subject: prediction,
+            prediction,
             events: webhook.events,
             throttle: self.config.throttle,
             grace: self.config.grace,
         };
-        self.tasks.spawn(follower.follow().in_current_span());
+        self.tasks.spawn(reporter.run().in_current_span());
     }
 
-    fn receiver(&self, url: Url, mut headers: HeaderMap) -> Receiver {
+    fn transport(&self, url: Url, mut headers: HeaderMap) -> HttpTransport {
         let own_credentials = !url.username().is_empty() || url.password().is_some();
         if let Some(authorization) = self.authorization.clone().filter(|_| !own_credentials) {
             headers.insert(AUTHORIZATION, authorization);
         }
-        Receiver {
+        HttpTransport {
             client: Arc::clone(&self.client),
             url,
             headers,
         }
     }
 
-    /// How many predictions have receivers that have not got everything yet.
+    /// How many predictions have a receiver that waits for messages.
     pub fn pending(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Shortens the pauses between attempts to a second, for the time of a shutdown.
+    /// Shortens the pauses between attempts to a second, during a shutdown.
     pub fn shorten_retries(&self) {
         self.stopping.cancel();
     }
 
     /// Waits until the last message to every receiver is delivered or given up. A receiver that
-    /// never answers takes half a minute for each attempt, so a shutdown limits this wait.
-    pub async fn idle(&self) {
+    /// never responds takes half a minute for each attempt, so a shutdown limits this wait.
+    pub async fn wait_until_idle(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -207,30 +207,21 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
-    use wiremock::matchers::any;
-    use wiremock::{Mock, MockServer, ResponseTemplate};
+    use wiremock::MockServer;
 
     use super::*;
-    use crate::delivery::Settings;
+    use crate::delivery::ClientConfig;
+    use crate::delivery::test_server::server_with;
 
     const TOKEN: &str = "hush-hush";
 
-    fn sender() -> Sender {
-        let client = Client::new(Settings::default()).unwrap();
-        Sender::new(Arc::new(client), WebhookConfig::default())
+    fn sender() -> WebhookSender {
+        let client = Client::new(ClientConfig::default()).unwrap();
+        WebhookSender::new(Arc::new(client), WebhookConfig::default())
     }
 
-    fn with_token() -> Sender {
+    fn with_token() -> WebhookSender {
         sender().with_token(&TOKEN.into()).unwrap()
-    }
-
-    async fn answering(status: u16, location: &str) -> MockServer {
-        let server = MockServer::start().await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(status).insert_header("location", location))
-            .mount(&server)
-            .await;
-        server
     }
 
     async fn authorizations(server: &MockServer) -> Vec<Option<String>> {
@@ -240,14 +231,14 @@ mod tests {
             .collect()
     }
 
-    async fn post(sender: &Sender, address: &str) {
-        let receiver = sender.receiver(address.parse().unwrap(), HeaderMap::new());
-        receiver.post("{}".into()).await.unwrap();
+    async fn post(sender: &WebhookSender, address: &str) {
+        let transport = sender.transport(address.parse().unwrap(), HeaderMap::new());
+        transport.post("{}".into()).await.unwrap();
     }
 
     #[tokio::test]
-    async fn webhooks_carry_the_token_and_the_address_may_bring_its_own_credentials() {
-        let server = answering(200, "").await;
+    async fn webhooks_carry_the_token_unless_the_url_has_its_own_credentials() {
+        let server = server_with(200, "").await;
         let sender = with_token();
         post(&sender, &server.uri()).await;
         let own = server.uri().replace("http://", "http://me:pw@");
@@ -258,8 +249,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_token_does_not_follow_a_redirect_to_another_host() {
-        let target = answering(200, "").await;
-        let server = answering(308, &target.uri()).await;
+        let target = server_with(200, "").await;
+        let server = server_with(308, &target.uri()).await;
         post(&with_token(), &server.uri()).await;
         assert_eq!(authorizations(&target).await, [None]);
         let requests = target.received_requests().await.unwrap();
@@ -274,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_can_have_is_refused_without_showing_it() {
+    fn a_token_that_is_not_a_valid_header_is_rejected_without_showing_it() {
         let error = sender().with_token(&"hush\n".into()).unwrap_err();
         assert!(matches!(error, ClientError::Token));
         assert!(!format!("{error:?}").contains("hush"));
@@ -296,8 +287,8 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_is_no_address_is_refused_by_the_name_of_its_field() {
-        let policy = Policy::default();
+    fn the_error_for_an_invalid_receiver_names_the_field() {
+        let policy = AddressPolicy::default();
         for text in ["", "not a url", "/hook", "ftp://a.example/"] {
             let parsed = Webhook::parse(&policy, text, EventFilter::default(), &HeaderMap::new());
             assert_eq!(parsed.unwrap_err().field(), "webhook", "{text}");
@@ -317,7 +308,7 @@ mod tests {
             headers.insert(name, "x".parse().unwrap());
         }
         headers.append("tracestate", "y".parse().unwrap());
-        let policy = Policy::default();
+        let policy = AddressPolicy::default();
         let filter = EventFilter::default();
         let webhook = Webhook::parse(&policy, "http://a.example/", filter, &headers).unwrap();
         let passed: Vec<_> = webhook.headers.iter().collect();
@@ -332,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_debug_output_shows_no_path_and_no_query() {
-        let policy = Policy::default();
+        let policy = AddressPolicy::default();
         let webhook = Webhook::parse(
             &policy,
             "http://me:hush@a.example/hush?key=hush",

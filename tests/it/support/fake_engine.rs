@@ -14,7 +14,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use clipdraw::delivery::{Client, Files, Settings};
+use clipdraw::delivery::{Client, ClientConfig, UploadingFileSink};
 use clipdraw::draw::{
     DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, Step, TermLoss,
 };
@@ -283,8 +283,8 @@ pub(crate) fn limits(slots: usize, queue: usize) -> Limits {
 
 /// A service without uploads whose predictions end within this process.
 pub(crate) fn service(limits: Limits) -> Arc<Service> {
-    let client = Arc::new(Client::new(Settings::default()).unwrap());
-    let files = Arc::new(Files::new(client));
+    let client = Arc::new(Client::new(ClientConfig::default()).unwrap());
+    let files = Arc::new(UploadingFileSink::new(client));
     Service::new(limits, Backends::in_memory(limits, files))
 }
 

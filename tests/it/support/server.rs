@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use clipdraw::cog::HealthStatus;
-use clipdraw::delivery::webhook::{Sender, WebhookConfig};
-use clipdraw::delivery::{self, Client, Files, Policy, Timeouts};
-use clipdraw::http::{self, ConnectionTimeouts, RequestLimits, listen};
+use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
+use clipdraw::delivery::{self, AddressPolicy, Client, ClientTimeouts, UploadingFileSink};
+use clipdraw::http::{self, ConnectionTimeouts, RequestLimits};
 use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -35,8 +35,8 @@ pub(crate) struct Choices {
     pub(crate) cors_origins: &'static [&'static str],
     pub(crate) limits: RequestLimits,
     pub(crate) connection_timeouts: ConnectionTimeouts,
-    pub(crate) policy: Policy,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) policy: AddressPolicy,
+    pub(crate) timeouts: ClientTimeouts,
     pub(crate) webhooks: WebhookConfig,
     pub(crate) failing_loads: usize,
 }
@@ -51,7 +51,7 @@ impl Default for Choices {
             cors_origins: &[],
             limits: RequestLimits {
                 body_bytes: 1 << 20,
-                body_pause: PATIENCE,
+                body_timeout: PATIENCE,
                 output_bytes: 1 << 28,
                 subscribers: 16,
             },
@@ -60,8 +60,8 @@ impl Default for Choices {
                 idle: PATIENCE,
                 stuck: PATIENCE,
             },
-            policy: Policy::default(),
-            timeouts: Timeouts::default(),
+            policy: AddressPolicy::default(),
+            timeouts: ClientTimeouts::default(),
             webhooks: WebhookConfig::default(),
             failing_loads: 0,
         }
@@ -73,7 +73,7 @@ pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) service: Arc<Service>,
     pub(crate) controls: Arc<Controls>,
-    pub(crate) webhooks: Arc<Sender>,
+    pub(crate) webhooks: Arc<WebhookSender>,
     /// Cancelled by `POST /shutdown`.
     pub(crate) stop: CancellationToken,
     /// Cancel it to close the listener.
@@ -114,7 +114,7 @@ impl Answer {
 pub(crate) struct Parts {
     pub(crate) router: Router,
     pub(crate) service: Arc<Service>,
-    webhooks: Arc<Sender>,
+    webhooks: Arc<WebhookSender>,
     stop: CancellationToken,
 }
 
@@ -122,16 +122,16 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
     let mut service_limits = limits(choices.slots, choices.queue);
     service_limits.replay = choices.replay;
     let client = Arc::new(
-        Client::new(delivery::Settings {
+        Client::new(delivery::ClientConfig {
             policy: choices.policy.clone(),
             timeouts: choices.timeouts,
-            ..delivery::Settings::default()
+            ..delivery::ClientConfig::default()
         })
         .unwrap(),
     );
-    let files = Arc::new(Files::new(Arc::clone(&client)));
+    let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
     let service = Service::new(service_limits, Backends::in_memory(service_limits, files));
-    let webhooks = Arc::new(Sender::new(Arc::clone(&client), choices.webhooks));
+    let webhooks = Arc::new(WebhookSender::new(Arc::clone(&client), choices.webhooks));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
     let dependencies = http::Dependencies {
@@ -181,7 +181,7 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
-        let serving = listen::serve(
+        let serving = http::serve(
             listener,
             router,
             choices.connection_timeouts,

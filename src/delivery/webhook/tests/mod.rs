@@ -1,4 +1,4 @@
-//! What a receiver is told and when, with a clock that stands still while nobody waits.
+//! Which messages a receiver gets and when, with tokio's paused clock.
 
 mod progress;
 mod completed;
@@ -18,44 +18,44 @@ use tokio_util::sync::CancellationToken;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::{EventFilter, WebhookEvent};
-use super::progress::{Follower, Subject};
+use super::progress::{ProgressReporter, ReportedPrediction};
 use super::sender::WebhookConfig;
 use crate::cog::Status;
-use crate::delivery::{OutboundError, SendError};
+use crate::delivery::{PolicyError, SendError};
 use crate::service::Snapshot;
 
-/// A prediction that a test moves on by hand.
-struct Drawing {
+/// A prediction that the test changes step by step.
+struct FakePrediction {
     state: Mutex<Snapshot>,
     changes: watch::Sender<u64>,
 }
 
-/// How a receiver answers.
+/// How a receiver responds.
 #[derive(Clone, Copy)]
-enum Reply {
+enum ScriptedReply {
     Status(u16),
     Slow(Duration),
     Never,
     Forbidden,
 }
 
-/// A receiver that keeps what it is told; after the scripted replies it answers 200.
-struct Receiver {
+/// A receiver that keeps the messages it gets; after the scripted replies it responds with 200.
+struct FakeReceiver {
     began: Instant,
-    replies: Mutex<VecDeque<Reply>>,
-    told: Mutex<Vec<(u64, Value)>>,
+    replies: Mutex<VecDeque<ScriptedReply>>,
+    messages: Mutex<Vec<(u64, Value)>>,
     busy: Mutex<bool>,
 }
 
-/// Everything that a test moves and looks at.
-struct Scene {
-    drawing: Arc<Drawing>,
-    receiver: Arc<Receiver>,
+/// A prediction, its receiver and the task between them.
+struct Scenario {
+    prediction: Arc<FakePrediction>,
+    receiver: Arc<FakeReceiver>,
     stopping: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Subject for Arc<Drawing> {
+impl ReportedPrediction for Arc<FakePrediction> {
     fn snapshot(&self) -> Snapshot {
         self.state.lock().unwrap().clone()
     }
@@ -69,31 +69,31 @@ impl Subject for Arc<Drawing> {
     }
 }
 
-impl Transport for Arc<Receiver> {
+impl Transport for Arc<FakeReceiver> {
     async fn post(&self, json: Bytes) -> Result<StatusCode, SendError> {
         let value: Value = serde_json::from_slice(&json).unwrap();
         let at = self.began.elapsed().as_millis() as u64;
-        self.told.lock().unwrap().push((at, value));
+        self.messages.lock().unwrap().push((at, value));
         let reply = self.replies.lock().unwrap().pop_front();
         assert!(
             !std::mem::replace(&mut *self.busy.lock().unwrap(), true),
             "two messages at once"
         );
         let _idle = Idle(self);
-        match reply.unwrap_or(Reply::Status(200)) {
-            Reply::Status(status) => Ok(StatusCode::from_u16(status).unwrap()),
-            Reply::Slow(time) => {
+        match reply.unwrap_or(ScriptedReply::Status(200)) {
+            ScriptedReply::Status(status) => Ok(StatusCode::from_u16(status).unwrap()),
+            ScriptedReply::Slow(time) => {
                 sleep(time).await;
                 Ok(StatusCode::OK)
             }
-            Reply::Never => std::future::pending().await,
-            Reply::Forbidden => Err(SendError::Refused(OutboundError::NoHost)),
+            ScriptedReply::Never => std::future::pending().await,
+            ScriptedReply::Forbidden => Err(SendError::Refused(PolicyError::NoHost)),
         }
     }
 }
 
-/// The receiver is free again, also when the sender breaks off.
-struct Idle<'a>(&'a Receiver);
+/// Marks the receiver as free again, also if the sender gives up.
+struct Idle<'a>(&'a FakeReceiver);
 
 impl Drop for Idle<'_> {
     fn drop(&mut self) {
@@ -101,7 +101,7 @@ impl Drop for Idle<'_> {
     }
 }
 
-impl Drawing {
+impl FakePrediction {
     fn new() -> Self {
         Self {
             state: Mutex::new(Snapshot {
@@ -145,22 +145,22 @@ impl Drawing {
     }
 }
 
-impl Scene {
-    fn new(events: EventFilter, replies: &[Reply]) -> Self {
+impl Scenario {
+    fn new(events: EventFilter, replies: &[ScriptedReply]) -> Self {
         Self::configured(WebhookConfig::default(), events, replies)
     }
 
-    fn configured(config: WebhookConfig, events: EventFilter, replies: &[Reply]) -> Self {
-        let drawing = Arc::new(Drawing::new());
-        let receiver = Arc::new(Receiver {
+    fn configured(config: WebhookConfig, events: EventFilter, replies: &[ScriptedReply]) -> Self {
+        let prediction = Arc::new(FakePrediction::new());
+        let receiver = Arc::new(FakeReceiver {
             began: Instant::now(),
             replies: Mutex::new(replies.iter().copied().collect()),
-            told: Mutex::default(),
+            messages: Mutex::default(),
             busy: Mutex::new(false),
         });
         let stopping = CancellationToken::new();
-        let follower = Follower {
-            subject: Arc::clone(&drawing),
+        let reporter = ProgressReporter {
+            prediction: Arc::clone(&prediction),
             deliverer: Deliverer {
                 transport: Arc::clone(&receiver),
                 prediction_id: "id-1".into(),
@@ -172,29 +172,33 @@ impl Scene {
             throttle: config.throttle,
             grace: config.grace,
         };
-        let task = tokio::spawn(follower.follow());
+        let task = tokio::spawn(reporter.run());
         Self {
-            drawing,
+            prediction,
             receiver,
             stopping,
             task,
         }
     }
 
-    /// Every message in brief: milliseconds, status, number of files, number of log lines.
-    async fn told(self) -> Vec<(u64, String, usize, usize)> {
+    /// A summary of every message: milliseconds, status, number of files, number of log lines.
+    async fn messages(self) -> Vec<(u64, String, usize, usize)> {
         self.task.await.unwrap();
-        let told = self.receiver.told.lock().unwrap();
-        told.iter().map(brief).collect()
+        let messages = self.receiver.messages.lock().unwrap();
+        messages.iter().map(summary).collect()
     }
 
-    /// When each message came, in milliseconds.
+    /// The arrival time of each message in milliseconds.
     async fn times(self) -> Vec<u64> {
-        self.told().await.iter().map(|message| message.0).collect()
+        self.messages()
+            .await
+            .iter()
+            .map(|message| message.0)
+            .collect()
     }
 }
 
-fn brief((at, message): &(u64, Value)) -> (u64, String, usize, usize) {
+fn summary((at, message): &(u64, Value)) -> (u64, String, usize, usize) {
     let status = message["status"].as_str().unwrap().to_owned();
     let files = message["output"].as_array().map_or(0, Vec::len);
     let lines = message["logs"].as_str().unwrap().lines().count();
@@ -205,16 +209,16 @@ fn message(at: u64, status: &str, files: usize, lines: usize) -> (u64, String, u
     (at, status.to_owned(), files, lines)
 }
 
-async fn pass(milliseconds: u64) {
+async fn advance(milliseconds: u64) {
     sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// A prediction that does nothing but end.
-fn ended(events: EventFilter, replies: &[Reply]) -> Scene {
-    let scene = Scene::new(events, replies);
-    scene.drawing.start();
-    scene.drawing.end(Status::Succeeded);
-    scene
+/// A prediction that starts and ends at once.
+fn ended(events: EventFilter, replies: &[ScriptedReply]) -> Scenario {
+    let scenario = Scenario::new(events, replies);
+    scenario.prediction.start();
+    scenario.prediction.end(Status::Succeeded);
+    scenario
 }
 
 fn only_completed() -> EventFilter {

@@ -1,18 +1,18 @@
-//! Inputs from `-i name=value` and `--json`.
+//! Reads inputs from `-i name=value` and `--json`.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use crate::inputs;
 
-/// The largest file that is read for an input or for all of them, in bytes.
-const LARGEST_FILE: u64 = 1 << 20;
+/// The maximum size of a file with one input or all of them, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Why inputs cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(super) enum ReadError {
     /// `-i` without a name and a value.
     #[error("`-i {0}` is not of the form name=value")]
     NotAnAssignment(String),
@@ -20,54 +20,54 @@ pub enum ReadError {
     #[error("`-i {0}=…` is given twice")]
     Twice(String),
     /// A file cannot be read as text.
-    #[error("{place}: cannot be read")]
+    #[error("{file}: cannot be read")]
     Unreadable {
-        /// The file, or "standard input".
-        place: String,
-        /// What the system says.
+        /// The file's path, or "standard input".
+        file: String,
+        /// The error of the system.
         #[source]
         cause: std::io::Error,
     },
-    /// A file is too large to hold inputs.
-    #[error("{place}: more than {LARGEST_FILE} bytes are too many for inputs")]
+    /// A file is too large.
+    #[error("{file}: is larger than {MAX_FILE_BYTES} bytes, the maximum for inputs")]
     TooLarge {
-        /// The file, or "standard input".
-        place: String,
+        /// The file's path, or "standard input".
+        file: String,
     },
-    /// A JSON document is broken.
-    #[error("{place}: is not JSON")]
+    /// The file is not a JSON document.
+    #[error("{file}: is not JSON")]
     NotJson {
-        /// The file, or "standard input".
-        place: String,
+        /// The file's path, or "standard input".
+        file: String,
         /// Where and why.
         #[source]
         cause: serde_json::Error,
     },
-    /// A JSON document is something else than an object.
-    #[error("{place}: holds no JSON object of inputs")]
+    /// The JSON document is not an object.
+    #[error("{file}: is not a JSON object of inputs")]
     NotAnObject {
-        /// The file, or "standard input".
-        place: String,
+        /// The file's path, or "standard input".
+        file: String,
     },
 }
 
-/// Joins the inputs of a JSON document and of `-i` assignments; the latter win.
+/// Merges the inputs of a JSON document and of `-i` assignments; an assignment overrides the document.
 ///
 /// # Errors
-/// When one of them cannot be read. Values are not checked here.
-pub fn read_inputs(
+/// If one of them cannot be read. Values are not checked here.
+pub(super) fn read_inputs(
     json: Option<&str>,
     assignments: &[String],
 ) -> Result<Map<String, Value>, ReadError> {
     let mut values = json.map_or_else(|| Ok(Map::new()), read_json)?;
-    let mut given = Map::new();
+    let mut assigned = Map::new();
     for assignment in assignments {
         let (name, value) = read_assignment(assignment)?;
-        if given.insert(name.clone(), value).is_some() {
+        if assigned.insert(name.clone(), value).is_some() {
             return Err(ReadError::Twice(name));
         }
     }
-    values.extend(given);
+    values.extend(assigned);
     Ok(values)
 }
 
@@ -77,69 +77,68 @@ fn read_assignment(assignment: &str) -> Result<(String, Value), ReadError> {
         .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| ReadError::NotAnAssignment(assignment.to_owned()))?;
     let text = match text.strip_prefix('@') {
-        Some(path) => read_text(&Source::File(path.into()))?.trim_end().to_owned(),
+        Some(path) => InputFile::Path(path.into())
+            .read_text()?
+            .trim_end()
+            .to_owned(),
         None => text.to_owned(),
     };
-    // A name that is unknown is refused where all inputs are checked.
+    // An unknown name is reported later, when all inputs are checked.
     let value =
         inputs::find(name).map_or_else(|| text.as_str().into(), |field| field.kind.parse(&text));
     Ok((name.to_owned(), value))
 }
 
-fn read_json(place: &str) -> Result<Map<String, Value>, ReadError> {
-    let source = match place {
-        "-" | "@-" => Source::StandardInput,
-        path => Source::File(path.strip_prefix('@').unwrap_or(path).into()),
+fn read_json(path: &str) -> Result<Map<String, Value>, ReadError> {
+    let file = match path {
+        "-" | "@-" => InputFile::StandardInput,
+        path => InputFile::Path(path.strip_prefix('@').unwrap_or(path).into()),
     };
-    let text = read_text(&source)?;
-    match serde_json::from_str(&text) {
+    match serde_json::from_str(&file.read_text()?) {
         Ok(Value::Object(values)) => Ok(values),
-        Ok(_) => Err(ReadError::NotAnObject {
-            place: source.place(),
-        }),
+        Ok(_) => Err(ReadError::NotAnObject { file: file.name() }),
         Err(cause) => Err(ReadError::NotJson {
-            place: source.place(),
+            file: file.name(),
             cause,
         }),
     }
 }
 
-enum Source {
+/// A file with one input or all of them.
+enum InputFile {
     StandardInput,
-    File(PathBuf),
+    Path(PathBuf),
 }
 
-impl Source {
-    fn place(&self) -> String {
+impl InputFile {
+    fn name(&self) -> String {
         match self {
             Self::StandardInput => "standard input".to_owned(),
-            Self::File(path) => path.display().to_string(),
+            Self::Path(path) => path.display().to_string(),
         }
     }
 
     fn open(&self) -> std::io::Result<Box<dyn Read>> {
         Ok(match self {
             Self::StandardInput => Box::new(std::io::stdin()),
-            Self::File(path) => Box::new(std::fs::File::open::<&Path>(path)?),
+            Self::Path(path) => Box::new(std::fs::File::open(path)?),
         })
     }
-}
 
-fn read_text(source: &Source) -> Result<String, ReadError> {
-    let mut text = String::new();
-    let length = source
-        .open()
-        .and_then(|reader| reader.take(LARGEST_FILE + 1).read_to_string(&mut text))
-        .map_err(|cause| ReadError::Unreadable {
-            place: source.place(),
-            cause,
-        })?;
-    if length as u64 > LARGEST_FILE {
-        return Err(ReadError::TooLarge {
-            place: source.place(),
-        });
+    fn read_text(&self) -> Result<String, ReadError> {
+        let mut text = String::new();
+        let length = self
+            .open()
+            .and_then(|reader| reader.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+            .map_err(|cause| ReadError::Unreadable {
+                file: self.name(),
+                cause,
+            })?;
+        if length as u64 > MAX_FILE_BYTES {
+            return Err(ReadError::TooLarge { file: self.name() });
+        }
+        Ok(text)
     }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn assignments_become_values_of_the_fields_types() {
+    fn an_assignment_becomes_a_value_of_the_fields_type() {
         let values = read(
             None,
             &["prompt=a=b", "num_paths=16", "clip_weight=0.5", "seed=x"],
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn files_hold_a_value_or_all_of_them_and_assignments_win() {
+    fn a_file_holds_one_value_or_all_inputs_and_assignments_override_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("prompt"), "a bonfire\n").unwrap();
@@ -181,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn the_error_names_the_file_or_assignment_that_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("list"), "[1]").unwrap();
         std::fs::write(path("broken"), "{").unwrap();
-        std::fs::write(path("large"), vec![b' '; (LARGEST_FILE + 1) as usize]).unwrap();
+        std::fs::write(path("large"), vec![b' '; (MAX_FILE_BYTES + 1) as usize]).unwrap();
         std::fs::write(path("bytes"), [0xff, 0xfe]).unwrap();
         for (json, assignments, expected) in [
             (
@@ -201,9 +200,9 @@ mod tests {
                 vec!["prompt=@/does/not/exist"],
                 "/does/not/exist: cannot be read",
             ),
-            (Some(path("list")), vec![], "holds no JSON object"),
+            (Some(path("list")), vec![], "is not a JSON object"),
             (Some(path("broken")), vec![], "is not JSON"),
-            (Some(path("large")), vec![], "are too many"),
+            (Some(path("large")), vec![], "is larger than 1048576 bytes"),
             (Some(path("bytes")), vec![], "cannot be read"),
         ] {
             let error = read(json.as_deref(), &assignments).unwrap_err();

@@ -1,4 +1,4 @@
-//! What can be said to `clipdraw serve`: every option of the server stands here.
+//! The arguments of `clipdraw serve`, grouped as in its help.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use clap::{ArgAction, Args};
 use secrecy::SecretString;
 use url::Url;
 
-use super::compute_arguments::ComputeArguments;
+use crate::command::model::ComputeArguments;
 use crate::delivery::HostPattern;
 use crate::environment;
 use crate::telemetry::{LogFormat, LogLevel};
 
-/// The maximum of options that are times, in seconds: one day.
-const LONGEST: f64 = 86_400.0;
+/// The maximum of arguments in seconds: one day.
+const MAX_SECONDS: f64 = 86_400.0;
 
 /// `clipdraw serve`.
 #[derive(Debug, Args)]
-pub struct ServeArguments {
+pub(in crate::command) struct ServeArguments {
     #[command(flatten)]
-    pub(super) listening: ListeningArguments,
+    pub(super) requests: RequestArguments,
     #[command(flatten)]
-    pub(super) work: WorkArguments,
+    pub(super) predictions: PredictionArguments,
     #[command(flatten)]
-    pub(super) sending: SendingArguments,
+    pub(super) delivery: DeliveryArguments,
     #[command(flatten)]
-    pub(super) stopping: StoppingArguments,
+    pub(super) shutdown: ShutdownArguments,
     #[command(flatten)]
-    pub(super) logging: LoggingArguments,
+    pub(super) log: LogArguments,
     #[command(flatten)]
     pub(super) compute: ComputeArguments,
 }
@@ -36,7 +36,7 @@ pub struct ServeArguments {
 /// Connections and requests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]
-pub(super) struct ListeningArguments {
+pub(super) struct RequestArguments {
     /// Address to listen on.
     #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
     pub(super) host: IpAddr,
@@ -55,10 +55,10 @@ pub(super) struct ListeningArguments {
     #[arg(long, default_value_t = 100 << 20, value_name = "BYTES")]
     pub(super) max_body_bytes: usize,
     /// Maximum seconds from the first byte of a request to the end of its headers.
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = some_seconds)]
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) header_timeout: Duration,
     /// Maximum seconds that a connection may be idle between requests, or within a request body.
-    #[arg(long, default_value = "75", value_name = "SECONDS", value_parser = some_seconds)]
+    #[arg(long, default_value = "75", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) idle_timeout: Duration,
     /// Maximum number of open event streams.
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -68,7 +68,7 @@ pub(super) struct ListeningArguments {
 /// Slots, the queue, and what is kept of predictions.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Predictions")]
-pub(super) struct WorkArguments {
+pub(super) struct PredictionArguments {
     /// Number of drawings made at the same time; they share each batch of CLIP.
     #[arg(long, env = environment::MAX_CONCURRENCY, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) slots: u16,
@@ -99,9 +99,9 @@ pub(super) struct WorkArguments {
 /// Webhooks and uploads.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Webhooks and uploads")]
-pub(super) struct SendingArguments {
+pub(super) struct DeliveryArguments {
     /// URL of a folder to which every output file is uploaded with PUT, instead of data URLs.
-    #[arg(long, value_name = "URL", value_parser = web_address)]
+    #[arg(long, value_name = "URL", value_parser = web_url)]
     pub(super) upload_url: Option<Url>,
     /// Minimum seconds between two webhooks of a prediction, except the first and the last.
     #[arg(long, env = environment::THROTTLE_RESPONSE_INTERVAL, default_value = "0.5", value_name = "SECONDS", value_parser = seconds)]
@@ -124,7 +124,7 @@ pub(super) struct SendingArguments {
 /// Shutdown.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shutdown")]
-pub(super) struct StoppingArguments {
+pub(super) struct ShutdownArguments {
     /// Ignore SIGTERM; only POST /shutdown and Ctrl-C end the server.
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, value_name = "true|false")]
     pub(super) await_explicit_shutdown: bool,
@@ -136,7 +136,7 @@ pub(super) struct StoppingArguments {
 /// Logging to standard error.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Log")]
-pub(super) struct LoggingArguments {
+pub(super) struct LogArguments {
     /// Format of log lines.
     #[arg(long = "log-format", env = environment::LOG_FORMAT, default_value = "json", value_name = "FORMAT", ignore_case = true)]
     pub(super) format: LogFormat,
@@ -148,11 +148,11 @@ pub(super) struct LoggingArguments {
     pub(super) filter: Option<String>,
 }
 
-fn some_seconds(text: &str) -> Result<Duration, String> {
+fn positive_seconds(text: &str) -> Result<Duration, String> {
     let time = seconds(text)?;
     if time.is_zero() {
         return Err(format!(
-            "it must be more than 0 and at most {LONGEST} seconds"
+            "it must be more than 0 and at most {MAX_SECONDS} seconds"
         ));
     }
     Ok(time)
@@ -161,9 +161,9 @@ fn some_seconds(text: &str) -> Result<Duration, String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
-        .filter(|seconds| (0.0..=LONGEST).contains(seconds))
+        .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("it must be a number of seconds from 0 to {LONGEST}"))
+        .ok_or_else(|| format!("it must be a number of seconds from 0 to {MAX_SECONDS}"))
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
@@ -175,9 +175,9 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
         .ok_or_else(|| "it must be * or an origin such as https://example.com".to_owned())
 }
 
-fn web_address(text: &str) -> Result<Url, String> {
+fn web_url(text: &str) -> Result<Url, String> {
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or_else(|| "it must be an address such as https://example.com/files".to_owned())
+        .ok_or_else(|| "it must be a URL such as https://example.com/files".to_owned())
 }

@@ -10,7 +10,7 @@ use crate::output::{loss_line, step_line};
 
 /// Shows the progress of one drawing on standard error.
 #[derive(Debug)]
-pub struct ProgressReporter {
+pub(super) struct ProgressReporter {
     display: Display,
     steps: usize,
     started: Instant,
@@ -27,7 +27,7 @@ const BAR: &str = "{bar:10.cyan/dim} {pos}/{len} steps  {per_sec}  {eta} left  {
 
 impl ProgressReporter {
     /// Starts reporting on a drawing of `steps` steps; with `quiet`, nothing is shown.
-    pub fn new(steps: usize, quiet: bool) -> Self {
+    pub(super) fn new(steps: usize, quiet: bool) -> Self {
         let display = if quiet {
             Display::Nothing
         } else if std::io::stderr().is_terminal() {
@@ -44,7 +44,7 @@ impl ProgressReporter {
     }
 
     /// Prints a line above the bar.
-    pub fn print(&self, line: &str) {
+    pub(super) fn print(&self, line: &str) {
         match &self.display {
             Display::Bar(bar) => bar.suspend(|| print(line)),
             Display::Lines => print(line),
@@ -53,7 +53,7 @@ impl ProgressReporter {
     }
 
     /// Shows a step: the bar shows every step, lines only those with a frame.
-    pub fn show(&self, step: &Step) {
+    pub(super) fn show(&self, step: &Step) {
         match &self.display {
             Display::Bar(bar) => {
                 bar.set_position(step.updates() as u64);
@@ -70,14 +70,14 @@ impl ProgressReporter {
     }
 
     /// Removes the bar.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
 
     /// The mean speed since the reporter was created.
-    pub fn steps_per_second(&self, steps: usize) -> f64 {
+    pub(super) fn steps_per_second(&self, steps: usize) -> f64 {
         steps as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 }

@@ -1,35 +1,44 @@
-//! Files of predictions on their way to their destination: into the response or onto a server.
+//! Puts the files of predictions where they go: into the response, or onto a server.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use url::Url;
 
 use super::client::Client;
-use super::upload::{Place, Uploader};
+use super::upload::Uploader;
 use crate::service::{Destination, FileError, FileSink, OutputFile};
 
 /// Writes files as data URLs, or uploads them.
 #[derive(Debug)]
-pub struct Files {
+pub struct UploadingFileSink {
     client: Arc<Client>,
 }
 
-impl Files {
-    /// Uploads go through this client and its policy.
+impl UploadingFileSink {
+    /// A sink whose uploads go through `client` and its policy.
     pub fn new(client: Arc<Client>) -> Self {
         Self { client }
     }
 
-    async fn upload(
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client)
+    }
+}
+
+#[async_trait]
+impl FileSink for UploadingFileSink {
+    async fn put(
         &self,
-        url: &Url,
-        place: Place,
+        destination: &Destination,
         file: OutputFile,
     ) -> Result<Arc<str>, FileError> {
-        let uploader = Uploader::new(Arc::clone(&self.client), url.clone(), place);
+        let uploader = match destination {
+            Destination::Inline => return Ok(data_url(file.media_type, &file.bytes).into()),
+            Destination::Folder(url) => Uploader::to_folder(self.client(), url.clone()),
+            Destination::Prefix(url) => Uploader::to_prefix(self.client(), url.clone()),
+        };
         let stored = uploader.put(
             &file.prediction_id,
             &file.name,
@@ -40,22 +49,7 @@ impl Files {
     }
 }
 
-#[async_trait]
-impl FileSink for Files {
-    async fn put(
-        &self,
-        destination: &Destination,
-        file: OutputFile,
-    ) -> Result<Arc<str>, FileError> {
-        match destination {
-            Destination::Inline => Ok(data_url(file.media_type, &file.bytes).into()),
-            Destination::Folder(url) => self.upload(url, Place::Folder, file).await,
-            Destination::Prefix(url) => self.upload(url, Place::Prefix, file).await,
-        }
-    }
-}
-
-/// A file as a URL that contains it (RFC 2397).
+/// A `data:` URL that contains a file (RFC 2397).
 fn data_url(media_type: &str, bytes: &[u8]) -> String {
     let mut url = format!("data:{media_type};base64,");
     STANDARD.encode_string(bytes, &mut url);

@@ -1,4 +1,4 @@
-//! The addresses in a request: its webhook and the place its output files are uploaded to.
+//! The URLs in a request: its webhook and where its output files are uploaded.
 
 use axum::http::HeaderMap;
 
@@ -10,23 +10,23 @@ use crate::delivery::AddressError;
 use crate::delivery::webhook::Webhook;
 use crate::service::Destination;
 
-/// The field of a request that holds the upload address of its files.
+/// The field of a request with the upload URL of its files.
 const PREFIX: &str = "output_file_prefix";
 
-/// The addresses of one request, after the policy has allowed them.
+/// The URLs in one request, which the policy allows.
 #[derive(Debug)]
-pub(super) struct Targets {
+pub(super) struct RequestAddresses {
     /// Where the output files go.
     pub(super) destination: Destination,
     /// The webhook that receives progress, if the request names one.
     pub(super) webhook: Option<Webhook>,
 }
 
-impl Targets {
-    /// Reads the addresses of a request.
+impl RequestAddresses {
+    /// Reads the URLs in a request.
     ///
     /// # Errors
-    /// Names the field whose value is not an address, or whose address the policy refuses.
+    /// If the value of a field is not a URL, or the policy refuses it; the error names the field.
     pub(super) fn read(
         dependencies: &Dependencies,
         request: &PredictionRequest,

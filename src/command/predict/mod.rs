@@ -1,0 +1,194 @@
+//! `clipdraw predict`: draws one prompt and writes the drawing to a file.
+
+mod inputs;
+mod progress;
+mod files;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::sync::oneshot;
+
+use self::files::{DrawingFile, FrameFolder};
+use self::inputs::read_inputs;
+use self::progress::ProgressReporter;
+use super::model::ComputeArguments;
+use super::signals::{self, SigtermPolicy, StopSignal};
+use crate::clip::Clip;
+use crate::draw::{Drawing, Frame};
+use crate::inputs::{FIELDS, Field, Input};
+use crate::output::{Provenance, loss_line, opening_line};
+
+/// `clipdraw predict`.
+#[derive(Debug, Args)]
+#[command(after_help = inputs_help())]
+pub(super) struct PredictArguments {
+    /// An input; `name=@path` reads its value from a file. Can be given several times.
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    inputs: Vec<String>,
+    /// Inputs as a JSON object, from a file or from standard input (-); `-i` overrides it.
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<String>,
+    /// Where to write the drawing; the extension .svg or .png selects the format, - means standard output.
+    /// Default: drawing.svg, or drawing.png with `output_format=png`.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Folder for the intermediate frames.
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
+    /// Size of a PNG in pixels per pixel of the canvas.
+    #[arg(long, default_value_t = 1.0, value_name = "SCALE")]
+    png_scale: f32,
+    /// Print only errors.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    compute: ComputeArguments,
+}
+
+/// Draws, and reports on standard error. The exit status is 0, or 130 after Ctrl-C and 143 after
+/// SIGTERM, which stop the drawing at the next step. A second signal ends the program at once.
+///
+/// # Errors
+/// If an input is not allowed, CLIP cannot be loaded, a number is not finite, or a file cannot
+/// be written. The strokes as they are at that moment are written nevertheless.
+pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let values = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
+    let input = Input::from_values(&values)?;
+    let spec = input.spec();
+    let file = DrawingFile::new(arguments.output.as_deref(), input.output_format())?;
+    file.format
+        .check_size(&spec.canvas, arguments.png_scale)
+        .context("--png-scale")?;
+    arguments.compute.set_threads()?;
+    let (clip, provenance) = arguments.compute.load_model()?;
+    let frames = arguments
+        .frames
+        .as_deref()
+        .map(|folder| FrameFolder::new(folder, spec.steps))
+        .transpose()?;
+    // Until here a signal ends the program at once, because there is no drawing to write.
+    let mut signal = signals::watch(SigtermPolicy::Stop)?;
+    let report = ProgressReporter::new(spec.steps, arguments.quiet);
+    report.print(&opening_line(input.prompt(), spec, &provenance));
+    let run = Run {
+        input: &input,
+        provenance: &provenance,
+        png_scale: arguments.png_scale,
+        file: &file,
+        frames: frames.as_ref(),
+        report: &report,
+    };
+    let mut drawing = Drawing::start(&clip, spec.clone())?;
+    let stopped = run.draw(&clip, &mut drawing, &mut signal);
+    let frame = drawing.frame();
+    file.write(&run.encode(&frame)?)?;
+    let steps_per_second = report.steps_per_second(frame.step);
+    report.finish();
+    report.print(&run.summary(&frame, started, steps_per_second));
+    Ok(stopped?.map_or(ExitCode::SUCCESS, |signal| signal.exit_status().into()))
+}
+
+/// What one drawing is made from, and where it is written.
+struct Run<'a> {
+    input: &'a Input,
+    provenance: &'a Provenance,
+    png_scale: f32,
+    file: &'a DrawingFile,
+    frames: Option<&'a FrameFolder>,
+    report: &'a ProgressReporter,
+}
+
+impl Run<'_> {
+    /// Steps until the drawing is finished, or until a signal, which it returns.
+    fn draw(
+        &self,
+        clip: &Clip,
+        drawing: &mut Drawing,
+        signal: &mut oneshot::Receiver<StopSignal>,
+    ) -> anyhow::Result<Option<StopSignal>> {
+        loop {
+            let step = drawing.step(clip)?;
+            self.report.show(&step);
+            if let Some(frame) = step.frame() {
+                self.write_frame(frame)?;
+            }
+            if step.is_finished() {
+                return Ok(None);
+            }
+            if let Ok(signal) = signal.try_recv() {
+                return Ok(Some(signal));
+            }
+        }
+    }
+
+    fn write_frame(&self, frame: &Frame) -> anyhow::Result<()> {
+        self.frames.map_or(Ok(()), |folder| {
+            folder.write(frame.step, self.file.format, &self.encode(frame)?)
+        })
+    }
+
+    fn encode(&self, frame: &Frame) -> anyhow::Result<Vec<u8>> {
+        let document = self.input.document(frame, self.provenance);
+        Ok(document.encode(self.file.format, self.png_scale)?)
+    }
+
+    fn summary(&self, frame: &Frame, started: Instant, steps_per_second: f64) -> String {
+        let spec = self.input.spec();
+        let state = if frame.step == spec.steps {
+            ""
+        } else {
+            " (unfinished)"
+        };
+        let memory = peak_memory().map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000));
+        format!(
+            "{}{state}: {} of {} steps in {:.1} s ({steps_per_second:.1} steps/s{}), seed {}, {}",
+            self.file.name(),
+            frame.step,
+            spec.steps,
+            started.elapsed().as_secs_f64(),
+            memory.unwrap_or_default(),
+            spec.seed,
+            loss_line(&frame.losses),
+        )
+    }
+}
+
+/// The maximum of the memory that this process has used in bytes, if the system reports it.
+fn peak_memory() -> Option<u64> {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
+    // macOS counts bytes, Linux kibibytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    u64::try_from(usage.max_rss()).ok().map(|size| size * unit)
+}
+
+fn inputs_help() -> String {
+    let entries: Vec<String> = FIELDS.iter().map(input_help).collect();
+    format!("Inputs:\n{}", entries.join("\n"))
+}
+
+fn input_help(field: &Field) -> String {
+    let default = match field.kind.default_value() {
+        Some(serde_json::Value::String(text)) => format!("default {text:?}"),
+        Some(value) => format!("default {value}"),
+        None => "default random".to_owned(),
+    };
+    format!(
+        "  {}\n      {} {}; {default}.",
+        field.name,
+        field.description,
+        capitalized(&field.kind.allowed())
+    )
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}

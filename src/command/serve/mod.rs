@@ -1,0 +1,36 @@
+//! `clipdraw serve`: serves drawings over HTTP until a signal or `POST /shutdown`.
+
+mod arguments;
+mod settings;
+mod background;
+mod server;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use signal_hook::low_level::exit;
+
+pub(super) use self::arguments::ServeArguments;
+use self::server::{Server, WorkerThread};
+
+/// Serves until a signal or `POST /shutdown`. The exit status is 0, or 130 after Ctrl-C.
+///
+/// # Errors
+/// If an argument cannot be used on this machine, or the port is in use.
+pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
+    let _logs = settings::log_settings(&arguments.log).install()?;
+    arguments.compute.set_threads()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the server's runtime")?;
+    let result = runtime.block_on(Server::run(arguments));
+    // Tasks that are still running have been abandoned.
+    runtime.shutdown_background();
+    let (status, worker) = result?;
+    if worker == WorkerThread::Running {
+        // A normal exit would run libtorch's destructors while the thread still uses it.
+        exit(status.into());
+    }
+    Ok(ExitCode::from(status))
+}

@@ -1,0 +1,199 @@
+//! Starts the parts of the server, and shuts them down gracefully at a signal or `POST /shutdown`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::arguments::ServeArguments;
+use super::{background, settings};
+use crate::command::signals::{self, StopSignal};
+use crate::delivery::UploadingFileSink;
+use crate::delivery::webhook::WebhookSender;
+use crate::http;
+use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
+use crate::telemetry::metric;
+
+/// How long cancelled predictions have to finish during shutdown; a step of the largest drawing
+/// takes seconds.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the last responses and webhooks have to be delivered.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long to wait for the drawing thread once its queue is empty.
+const THREAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often the drawing thread is polled during shutdown.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The state of the worker's thread at the end of the shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WorkerThread {
+    /// It has ended.
+    Ended,
+    /// It is still running and cannot be interrupted.
+    Running,
+}
+
+/// The running parts of the server.
+pub(super) struct Server {
+    service: Arc<Service>,
+    webhooks: Arc<WebhookSender>,
+    worker: thread::JoinHandle<()>,
+    connections: tokio::task::JoinHandle<()>,
+    /// Cancelled to refuse new connections.
+    closing: CancellationToken,
+    /// Cancelled by `POST /shutdown`.
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Serves until a signal or `POST /shutdown`, and shuts down. Returns the exit status and the state of
+    /// the worker's thread.
+    ///
+    /// # Errors
+    /// If an argument cannot be used on this machine, or the port is in use.
+    pub(super) async fn run(arguments: &ServeArguments) -> anyhow::Result<(u8, WorkerThread)> {
+        let signal = signals::watch(settings::sigterm_policy(&arguments.shutdown))?;
+        let server = Self::start(arguments).await?;
+        let received = tokio::select! {
+            received = signal => received.ok(),
+            () = server.stop.cancelled() => None,
+        };
+        info!(?received, "shutting down");
+        let worker = server.shut_down(arguments.shutdown.shutdown_grace).await;
+        Ok((received.map_or(0, exit_status), worker))
+    }
+
+    async fn start(arguments: &ServeArguments) -> anyhow::Result<Self> {
+        let client = settings::client(&arguments.delivery)?;
+        let destination = settings::destination(&arguments.delivery, &client)?;
+        let limits = settings::service_limits(&arguments.predictions);
+        let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
+        let service = Service::new(limits, Backends::in_memory(limits, files));
+        let webhooks = Arc::new(settings::webhook_sender(&arguments.delivery, &client)?);
+        let stop = CancellationToken::new();
+        let dependencies = http::Dependencies {
+            service: Arc::clone(&service),
+            client,
+            destination,
+            webhooks: Arc::clone(&webhooks),
+            stop: stop.clone(),
+            metrics: metric::collect(),
+        };
+        let config = http::ServerConfig {
+            access_token: settings::access_token(&arguments.requests),
+            cors_origins: arguments.requests.cors_origin.clone(),
+            limits: settings::request_limits(arguments),
+        };
+        let router = http::router(dependencies, config);
+        let listener = bind(arguments).await?;
+        let closing = CancellationToken::new();
+        let connections = http::serve(
+            listener,
+            router,
+            settings::connection_timeouts(&arguments.requests),
+            closing.clone(),
+        );
+        let worker = start_worker(arguments, &service)?;
+        let setup_timeout = arguments.predictions.setup_timeout;
+        tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
+        Ok(Self {
+            service,
+            webhooks,
+            worker,
+            connections: tokio::spawn(connections),
+            closing,
+            stop,
+        })
+    }
+
+    /// Stops accepting work, lets running predictions finish within `grace`, and delivers the last
+    /// responses and webhooks.
+    async fn shut_down(self, grace: Duration) -> WorkerThread {
+        self.service.close().await;
+        self.closing.cancel();
+        if timeout(grace, self.service.drained()).await.is_err() {
+            warn!("cancelling predictions that have not finished");
+            self.service.cancel_all().await;
+            if timeout(CANCEL_TIMEOUT, self.service.drained())
+                .await
+                .is_err()
+            {
+                warn!("the drawing thread does not respond");
+                self.service.cancel_now();
+                self.service.drained().await;
+            }
+        }
+        self.webhooks.shorten_retries();
+        let (responses, webhooks) = tokio::join!(
+            timeout(DELIVERY_TIMEOUT, self.connections),
+            timeout(DELIVERY_TIMEOUT, self.webhooks.wait_until_idle())
+        );
+        if responses.is_err() {
+            warn!("closing connections of clients that do not read their response");
+        }
+        if webhooks.is_err() {
+            let pending = self.webhooks.pending();
+            warn!(
+                pending,
+                "abandoning webhooks whose receivers do not respond"
+            );
+        }
+        let ended = async {
+            while !self.worker.is_finished() {
+                sleep(POLL_INTERVAL).await;
+            }
+        };
+        let thread = match timeout(THREAD_TIMEOUT, ended).await {
+            Ok(()) => WorkerThread::Ended,
+            Err(_) => WorkerThread::Running,
+        };
+        info!(?thread, "shut down");
+        thread
+    }
+}
+
+async fn bind(arguments: &ServeArguments) -> anyhow::Result<TcpListener> {
+    let requests = &arguments.requests;
+    let address = SocketAddr::new(requests.host, requests.port);
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}, choose another address with --port (or PORT) and --host"
+        )
+    })?;
+    let address = listener.local_addr().context("cannot read the port")?;
+    info!(%address, "listening");
+    Ok(listener)
+}
+
+fn start_worker(
+    arguments: &ServeArguments,
+    service: &Arc<Service>,
+) -> anyhow::Result<thread::JoinHandle<()>> {
+    let compute = arguments.compute.clone();
+    // An unknown device or weights file is a mistake on the command line. It is reported now, and not as a
+    // failure to load the model.
+    compute.check()?;
+    let load = move || {
+        let (clip, provenance) = compute.load_model().map_err(EngineError::new)?;
+        Ok(ClipEngine::new(clip, provenance))
+    };
+    worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
+}
+
+/// The exit status after a graceful shutdown: 0 after SIGTERM, as orchestrators expect, and 130
+/// after Ctrl-C, as in shells.
+fn exit_status(signal: StopSignal) -> u8 {
+    match signal {
+        StopSignal::Interrupt => signal.exit_status(),
+        StopSignal::Terminate => 0,
+    }
+}

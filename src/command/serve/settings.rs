@@ -1,0 +1,117 @@
+//! Turns the arguments of `clipdraw serve` into the settings of the server's parts.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::arguments::{
+    DeliveryArguments, LogArguments, PredictionArguments, RequestArguments, ServeArguments,
+    ShutdownArguments,
+};
+use crate::command::signals::SigtermPolicy;
+use crate::delivery::webhook::{WebhookConfig, WebhookSender};
+use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
+use crate::http::{ConnectionTimeouts, RequestLimits};
+use crate::service::{self, Destination};
+use crate::telemetry::LogSettings;
+
+pub(super) fn log_settings(arguments: &LogArguments) -> LogSettings {
+    LogSettings {
+        format: arguments.format,
+        level: arguments.level,
+        filter: arguments.filter.clone(),
+    }
+}
+
+pub(super) fn sigterm_policy(arguments: &ShutdownArguments) -> SigtermPolicy {
+    if arguments.await_explicit_shutdown {
+        SigtermPolicy::Ignore
+    } else {
+        SigtermPolicy::Stop
+    }
+}
+
+pub(super) fn client(arguments: &DeliveryArguments) -> anyhow::Result<Arc<Client>> {
+    let allowed = &arguments.allow_target;
+    let settings = delivery::ClientConfig {
+        policy: AddressPolicy {
+            allowed_hosts: (!allowed.is_empty()).then(|| allowed.clone()),
+            private_addresses: if arguments.refuse_private_addresses {
+                PrivateAddresses::Refused
+            } else {
+                PrivateAddresses::Allowed
+            },
+        },
+        user_agent: arguments.user_agent.clone().filter(|text| !text.is_empty()),
+        timeouts: delivery::ClientTimeouts::default(),
+    };
+    Ok(Arc::new(Client::new(settings)?))
+}
+
+/// Where the output files go of a prediction that does not name a destination.
+pub(super) fn destination(
+    arguments: &DeliveryArguments,
+    client: &Client,
+) -> anyhow::Result<Destination> {
+    let Some(url) = arguments.upload_url.clone() else {
+        return Ok(Destination::Inline);
+    };
+    client.policy().check(&url).context("--upload-url")?;
+    Ok(Destination::Folder(url))
+}
+
+pub(super) fn webhook_sender(
+    arguments: &DeliveryArguments,
+    client: &Arc<Client>,
+) -> anyhow::Result<WebhookSender> {
+    let config = WebhookConfig {
+        throttle: arguments.webhook_interval,
+        ..WebhookConfig::default()
+    };
+    let sender = WebhookSender::new(Arc::clone(client), config);
+    Ok(match non_empty(arguments.webhook_auth_token.as_ref()) {
+        Some(token) => sender.with_token(&token)?,
+        None => sender,
+    })
+}
+
+pub(super) fn service_limits(arguments: &PredictionArguments) -> service::Limits {
+    service::Limits {
+        slots: arguments.slots.into(),
+        queue: arguments.queue.into(),
+        replay: arguments.history as usize,
+        remember: arguments.remember as usize,
+        remember_for: arguments.remember_seconds,
+        remember_bytes: arguments.remember_bytes,
+    }
+}
+
+pub(super) fn request_limits(arguments: &ServeArguments) -> RequestLimits {
+    let requests = &arguments.requests;
+    RequestLimits {
+        body_bytes: requests.max_body_bytes,
+        body_timeout: requests.idle_timeout,
+        output_bytes: arguments.predictions.max_output_bytes,
+        subscribers: requests.stream_subscribers as usize,
+    }
+}
+
+pub(super) fn connection_timeouts(arguments: &RequestArguments) -> ConnectionTimeouts {
+    ConnectionTimeouts {
+        head: arguments.header_timeout,
+        idle: arguments.idle_timeout,
+        stuck: arguments.idle_timeout,
+    }
+}
+
+pub(super) fn access_token(arguments: &RequestArguments) -> Option<SecretString> {
+    non_empty(arguments.auth_token.as_ref())
+}
+
+/// An empty token counts as none: Compose and CI files set unused variables to the empty string.
+fn non_empty(token: Option<&SecretString>) -> Option<SecretString> {
+    token
+        .filter(|token| !token.expose_secret().is_empty())
+        .cloned()
+}
