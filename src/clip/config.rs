@@ -128,7 +128,7 @@ pub enum Activation {
 }
 
 /// One named model: name, length of an embedding, image size in pixels, image tower, text width.
-type Preset = (&'static str, i64, i64, ImageConfig, i64);
+type NamedSizes = (&'static str, i64, i64, ImageConfig, i64);
 
 const fn transformer(patch: i64, width: i64, layers: i64) -> ImageConfig {
     ImageConfig::Transformer(TransformerSize {
@@ -148,7 +148,7 @@ const fn resnet(width: i64, layers: [i64; 4]) -> ImageConfig {
 }
 
 /// OpenAI's published models (openai/CLIP, clip.py).
-const PRESETS: [Preset; 9] = [
+const PRESETS: [NamedSizes; 9] = [
     ("RN50", 1024, 224, resnet(64, [3, 4, 6, 3]), 512),
     ("RN101", 512, 224, resnet(64, [3, 4, 23, 3]), 512),
     ("RN50x4", 640, 288, resnet(80, [4, 6, 10, 6]), 640),
@@ -225,7 +225,7 @@ impl ClipConfig {
         Self::of(32, image_size, image, text)
     }
 
-    fn of_preset(&(_, embed_dim, image_size, image, width): &Preset) -> Self {
+    fn of_preset(&(_, embed_dim, image_size, image, width): &NamedSizes) -> Self {
         let heads = width / HEAD_WIDTH;
         let text = TextConfig {
             context: CONTEXT,
@@ -260,7 +260,7 @@ impl ClipConfig {
     }
 
     fn tower_name(&self) -> String {
-        let same = |preset: &&Preset| {
+        let same = |preset: &&NamedSizes| {
             let (_, embed_dim, image_size, image, width) = **preset;
             (embed_dim, image_size, image, width)
                 == (self.embed_dim, self.image_size, self.image, self.text.width)

@@ -21,13 +21,14 @@ pub(crate) struct Linear {
 impl Linear {
     /// Reads `weight` `[outputs, inputs]` and `bias`.
     pub(crate) fn new(weights: &Weights<'_>, inputs: i64, outputs: i64) -> Result<Self, ClipError> {
-        Self::named(weights, ["weight", "bias"], inputs, outputs)
+        Self::named(weights, "weight", "bias", inputs, outputs)
     }
 
     /// Reads a weight and a bias of these names.
     pub(crate) fn named(
         weights: &Weights<'_>,
-        [weight, bias]: [&str; 2],
+        weight: &str,
+        bias: &str,
         inputs: i64,
         outputs: i64,
     ) -> Result<Self, ClipError> {
@@ -57,6 +58,31 @@ impl Linear {
             weight: self.weight.narrow(0, start, length)?,
             bias,
         })
+    }
+}
+
+/// The sizes of a convolution with a square kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConvolutionSize {
+    /// Channels that come in.
+    pub(crate) inputs: i64,
+    /// Channels that go out.
+    pub(crate) outputs: i64,
+    /// Side of the kernel in pixels.
+    pub(crate) kernel: i64,
+    /// Step in pixels.
+    pub(crate) stride: i64,
+}
+
+impl ConvolutionSize {
+    /// A convolution with a step of one pixel.
+    pub(crate) fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
+        Self {
+            inputs,
+            outputs,
+            kernel,
+            stride: 1,
+        }
     }
 }
 
@@ -139,7 +165,9 @@ impl Mlp {
 /// fused attention, whose backward pass adds in no fixed order on CUDA.
 pub(crate) fn attend(
     heads: i64,
-    [queries, keys, values]: [&Tensor; 3],
+    queries: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
     mask: Option<&Tensor>,
 ) -> Result<Tensor, TchError> {
     let (batch, length, width) = queries.size3()?;

@@ -6,7 +6,7 @@ use super::checkpoint::weights::{Frozen, Weights};
 use super::config::ClipConfig;
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear};
-use super::transformer::{Block, BlockSize, read_blocks};
+use super::transformer::{TransformerBlock, TransformerBlockSize, read_blocks};
 
 /// A transformer in which each token sees only those before it; the end mark's last state is the embedding.
 ///
@@ -15,7 +15,7 @@ use super::transformer::{Block, BlockSize, read_blocks};
 pub(crate) struct TextTower {
     vocabulary: Frozen,
     positions: Frozen,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerBlock>,
     last_norm: LayerNorm,
     projection: Linear,
     device: Device,
@@ -30,7 +30,7 @@ impl TextTower {
     ) -> Result<Self, ClipError> {
         let weights = weights.in_fp32();
         let text = config.text;
-        let size = BlockSize {
+        let size = TransformerBlockSize {
             width: text.width,
             heads: text.heads,
             activation: config.activation,

@@ -225,7 +225,7 @@ impl Drawing {
             return Err(self.not_finite(Quantity::Gradient, term));
         }
         if !from_views.is_finite() {
-            let term = self.objective.description("clip");
+            let term = self.objective.description_of_views();
             return Err(self.not_finite(Quantity::Gradient, term));
         }
         let mut gradient = on_strokes.gradient;

@@ -59,12 +59,12 @@ pub fn step_together(
 }
 
 /// What keeps all drawings from going on.
-enum Failure {
+enum SharedFailure {
     Clip(Arc<ClipError>),
     Render(Arc<RenderError>),
 }
 
-impl Failure {
+impl SharedFailure {
     fn in_step(&self, step: usize) -> DrawError {
         match self {
             Self::Clip(cause) => DrawError::Clip {
@@ -79,13 +79,13 @@ impl Failure {
     }
 }
 
-impl From<ClipError> for Failure {
+impl From<ClipError> for SharedFailure {
     fn from(cause: ClipError) -> Self {
         Self::Clip(Arc::new(cause))
     }
 }
 
-impl From<RenderError> for Failure {
+impl From<RenderError> for SharedFailure {
     fn from(cause: RenderError) -> Self {
         Self::Render(Arc::new(cause))
     }
@@ -97,7 +97,7 @@ fn evaluate(
     renderer: &dyn Renderer,
     drawings: &[&mut Drawing],
     views: &[Vec<ViewTransform>],
-) -> Result<Vec<(ViewOutcome, StrokeGradient)>, Failure> {
+) -> Result<Vec<(ViewOutcome, StrokeGradient)>, SharedFailure> {
     let scenes: Vec<Scene<'_>> = drawings
         .iter()
         .zip(views)

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::document::metadata;
 use super::format::{EncodeError, Metadata, svg_to_png, write_svg};
 use crate::clip::Clip;
 use crate::draw::{DrawError, Drawing, Frame, Spec, Step};
@@ -38,18 +39,13 @@ impl FinishedDrawing {
             .iter()
             .map(|prompt| prompt.text.as_str())
             .collect();
-        let provenance = json!({
-            "program": env!("CARGO_PKG_NAME"),
-            "version": env!("CARGO_PKG_VERSION"),
-            "model": clip.name(),
-            "seed": spec.seed,
-            "step": frame.step,
-        });
+        let details = [
+            ("model", json!(clip.name())),
+            ("seed", json!(spec.seed)),
+            ("step", json!(frame.step)),
+        ];
         Self {
-            metadata: Metadata {
-                title: prompts.join(" | "),
-                provenance: provenance.to_string(),
-            },
+            metadata: metadata(prompts.join(" | "), details),
             canvas: spec.canvas,
             frame,
         }

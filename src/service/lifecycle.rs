@@ -140,7 +140,7 @@ impl Service {
         if let Some(unfinished) = self.unfinished(id).await {
             return Err(SubmitError::AlreadyRunning(unfinished));
         }
-        match self.health().await.status {
+        match self.status().await {
             HealthStatus::Ready => Ok(()),
             HealthStatus::Busy => Err(SubmitError::AtCapacity),
             HealthStatus::Defunct => Err(SubmitError::Closed),
@@ -205,6 +205,15 @@ impl Service {
     /// All predictions that are known, the newest first.
     pub async fn recent(&self) -> Vec<Arc<Prediction>> {
         self.backends.store.recent().await
+    }
+
+    /// The status of the server, without the logs that [`Service::health`] copies.
+    async fn status(&self) -> HealthStatus {
+        if self.shutdown.is_closed() {
+            return HealthStatus::Defunct;
+        }
+        let depth = self.backends.queue.depth().await;
+        self.readiness.status(depth, self.limits.capacity())
     }
 
     /// The state of the server.

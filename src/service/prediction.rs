@@ -26,7 +26,7 @@ pub struct Prediction {
     input: Arc<Map<String, Value>>,
     created_at: Timestamp,
     cancel_policy: CancelPolicy,
-    state: Mutex<State>,
+    state: Mutex<PredictionState>,
     /// A number that grows with every change.
     changes: watch::Sender<u64>,
     cancel: CancellationToken,
@@ -34,7 +34,7 @@ pub struct Prediction {
 }
 
 #[derive(Debug)]
-struct State {
+struct PredictionState {
     status: Status,
     started_at: Option<Timestamp>,
     /// The start by a clock that is never set back.
@@ -79,7 +79,7 @@ impl Prediction {
             input: Arc::new(job.input.values().clone()),
             created_at: job.created_at,
             cancel_policy: job.cancel_policy,
-            state: Mutex::new(State {
+            state: Mutex::new(PredictionState {
                 status: Status::Starting,
                 started_at: None,
                 started: None,
@@ -230,21 +230,25 @@ impl Prediction {
     /// Adds events, and wakes everybody who watches once they are all visible. To be called by
     /// stores only. Nothing happens after [`Event::Completed`].
     pub fn apply(&self, events: Vec<Event>) {
+        let mut changed = false;
         {
             let mut state = self.state.lock();
             for event in events {
                 if state.status.is_terminal() {
-                    return;
+                    break;
                 }
                 state.apply(&event);
                 state.history.push(event);
+                changed = true;
             }
         }
-        self.changes.send_modify(|number| *number += 1);
+        if changed {
+            self.changes.send_modify(|number| *number += 1);
+        }
     }
 }
 
-impl State {
+impl PredictionState {
     fn apply(&mut self, event: &Event) {
         match event {
             Event::Start { started_at } => {
@@ -269,5 +273,38 @@ impl State {
             .insert(PREDICT_TIME.to_owned(), completion.predict_time.into());
         self.completed_at = Some(completion.completed_at);
         self.status = completion.outcome.status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Input;
+    use crate::service::job::Destination;
+
+    fn prediction() -> Prediction {
+        let values = serde_json::json!({"prompt": "a house"});
+        let job = Job {
+            id: "a".to_owned(),
+            input: Input::from_values(values.as_object().unwrap()).unwrap(),
+            notes: Vec::new(),
+            destination: Destination::Inline,
+            cancel_policy: CancelPolicy::OnRequest,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        Prediction::accepted(&job, 8)
+    }
+
+    #[test]
+    fn an_end_wakes_everybody_although_events_follow_it_in_the_same_batch() {
+        let prediction = prediction();
+        let mut changes = prediction.changes();
+        let end = Event::Completed(prediction.completion(Outcome::Succeeded));
+        prediction.apply(vec![end, Event::log("too late")]);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        assert_eq!(prediction.snapshot().logs.as_ref(), "");
+        prediction.apply(vec![Event::log("too late")]);
+        assert!(!changes.has_changed().unwrap());
     }
 }

@@ -206,7 +206,10 @@ fn the_error_names_wrong_inputs_and_nothing_is_written() {
             vec!["-o", "no/such/folder/a.svg"],
             "there is no folder no/such/folder",
         ),
-        (vec!["--device", "cuda:99"], "device cuda:99 is not available"),
+        (
+            vec!["--device", "cuda:99"],
+            "device cuda:99 is not available",
+        ),
         (vec!["--device", "tpu"], "`tpu` is not a device"),
         (vec!["--precision", "int4"], "`int4` is not a precision"),
         (vec!["--weights", "ViT-B/23"], "ViT-B/32"),

@@ -11,7 +11,7 @@ use tch::{TchError, Tensor};
 use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
 use crate::clip::config::{ClipConfig, EfficientNetSize};
 use crate::clip::error::ClipError;
-use crate::clip::layers::Linear;
+use crate::clip::layers::{ConvolutionSize, Linear};
 
 /// How many times wider the middle of a block is than what comes in, by stage.
 const EXPANSIONS: [i64; 7] = [1, 6, 6, 6, 6, 6, 6];
@@ -22,9 +22,9 @@ const STRIDES: [i64; 7] = [1, 2, 2, 2, 1, 2, 1];
 /// Where `ReLU6` ends.
 pub const CEILING: f64 = 6.0;
 
-/// The sizes of one block.
+/// The sizes of one block, an inverted residual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockSize {
+pub struct InvertedResidualSize {
     /// Channels that come in.
     pub inputs: i64,
     /// Channels in the middle.
@@ -37,7 +37,7 @@ pub struct BlockSize {
     pub stride: i64,
 }
 
-impl BlockSize {
+impl InvertedResidualSize {
     /// Whether what comes in is added to what goes out.
     pub fn has_shortcut(self) -> bool {
         self.stride == 1 && self.inputs == self.outputs
@@ -51,12 +51,12 @@ impl BlockSize {
 
 impl EfficientNetSize {
     /// The sizes of all blocks in their order.
-    pub fn blocks(&self) -> Vec<BlockSize> {
+    pub fn blocks(&self) -> Vec<InvertedResidualSize> {
         let mut blocks = Vec::new();
         let mut inputs = self.stem;
         for stage in 0..self.layers.len() {
             for index in 0..self.layers[stage] {
-                blocks.push(BlockSize {
+                blocks.push(InvertedResidualSize {
                     inputs,
                     middle: inputs * EXPANSIONS[stage],
                     outputs: self.widths[stage],
@@ -96,7 +96,7 @@ pub fn pad(map: &Tensor, kernel: i64, stride: i64) -> Result<(Tensor, i64), TchE
 
 /// A convolution with "same" padding.
 #[derive(Debug, Clone)]
-struct Convolution {
+struct SamePaddedConvolution {
     kernel: Frozen,
     bias: Frozen,
     side: i64,
@@ -104,13 +104,15 @@ struct Convolution {
     groups: i64,
 }
 
-impl Convolution {
+impl SamePaddedConvolution {
     /// Reads `weight` `[outputs, inputs, side, side]` and `bias`.
-    fn dense(
-        weights: &Weights<'_>,
-        [inputs, outputs]: [i64; 2],
-        [side, stride]: [i64; 2],
-    ) -> Result<Self, ClipError> {
+    fn dense(weights: &Weights<'_>, size: ConvolutionSize) -> Result<Self, ClipError> {
+        let ConvolutionSize {
+            inputs,
+            outputs,
+            kernel: side,
+            stride,
+        } = size;
         let kernel = weights.tensor("weight", &[outputs, inputs, side, side])?;
         Ok(Self {
             kernel: weights.place_kernel(&kernel)?,
@@ -125,7 +127,8 @@ impl Convolution {
     fn depthwise(
         weights: &Weights<'_>,
         channels: i64,
-        [side, stride]: [i64; 2],
+        side: i64,
+        stride: i64,
     ) -> Result<Self, ClipError> {
         let kernel = weights.tensor("weight", &[channels, 1, side, side])?;
         Ok(Self {
@@ -155,18 +158,18 @@ impl Convolution {
     }
 }
 
-/// Wide in the middle, where every channel is seen alone; narrow outside.
+/// An inverted residual (Sandler et al. 2018): wide in the middle, where every channel is seen alone; narrow outside.
 #[derive(Debug, Clone)]
-struct Block {
-    expand: Option<Convolution>,
-    depthwise: Convolution,
-    project: Convolution,
+struct InvertedResidual {
+    expand: Option<SamePaddedConvolution>,
+    depthwise: SamePaddedConvolution,
+    project: SamePaddedConvolution,
     has_shortcut: bool,
 }
 
-impl Block {
-    fn new(weights: &Weights<'_>, size: BlockSize) -> Result<Self, ClipError> {
-        let BlockSize {
+impl InvertedResidual {
+    fn new(weights: &Weights<'_>, size: InvertedResidualSize) -> Result<Self, ClipError> {
+        let InvertedResidualSize {
             inputs,
             middle,
             outputs,
@@ -174,18 +177,25 @@ impl Block {
             stride,
         } = size;
         let expand = if size.expands() {
-            Some(Convolution::dense(
+            Some(SamePaddedConvolution::dense(
                 &weights.at("expand"),
-                [inputs, middle],
-                [1, 1],
+                ConvolutionSize::new(inputs, middle, 1),
             )?)
         } else {
             None
         };
         Ok(Self {
             expand,
-            depthwise: Convolution::depthwise(&weights.at("depthwise"), middle, [kernel, stride])?,
-            project: Convolution::dense(&weights.at("project"), [middle, outputs], [1, 1])?,
+            depthwise: SamePaddedConvolution::depthwise(
+                &weights.at("depthwise"),
+                middle,
+                kernel,
+                stride,
+            )?,
+            project: SamePaddedConvolution::dense(
+                &weights.at("project"),
+                ConvolutionSize::new(middle, outputs, 1),
+            )?,
             has_shortcut: size.has_shortcut(),
         })
     }
@@ -208,9 +218,9 @@ impl Block {
 /// Stem, blocks, head, mean, projection.
 #[derive(Debug, Clone)]
 pub(crate) struct EfficientNet {
-    stem: Convolution,
-    blocks: Vec<Block>,
-    head: Convolution,
+    stem: SamePaddedConvolution,
+    blocks: Vec<InvertedResidual>,
+    head: SamePaddedConvolution,
     projection: Linear,
 }
 
@@ -223,12 +233,19 @@ impl EfficientNet {
     ) -> Result<Self, ClipError> {
         let names = weights.at("blocks");
         let blocks = size.blocks().into_iter().enumerate();
-        let blocks = blocks.map(|(index, size)| Block::new(&names.at(index), size));
+        let blocks = blocks.map(|(index, size)| InvertedResidual::new(&names.at(index), size));
         let last = size.widths[size.widths.len() - 1];
+        let stem = ConvolutionSize {
+            stride: 2,
+            ..ConvolutionSize::new(3, size.stem, 3)
+        };
         Ok(Self {
-            stem: Convolution::dense(&weights.at("stem"), [3, size.stem], [3, 2])?,
+            stem: SamePaddedConvolution::dense(&weights.at("stem"), stem)?,
             blocks: blocks.collect::<Result<_, _>>()?,
-            head: Convolution::dense(&weights.at("head"), [last, size.head], [1, 1])?,
+            head: SamePaddedConvolution::dense(
+                &weights.at("head"),
+                ConvolutionSize::new(last, size.head, 1),
+            )?,
             projection: Linear::new(&weights.at("projection"), size.head, config.embed_dim)?,
         })
     }
@@ -264,7 +281,7 @@ mod tests {
     fn the_blocks_are_those_of_lite0() {
         let blocks = EfficientNetSize::lite0().blocks();
         assert_eq!(blocks.len(), 16);
-        let first = BlockSize {
+        let first = InvertedResidualSize {
             inputs: 32,
             middle: 32,
             outputs: 16,
@@ -273,7 +290,7 @@ mod tests {
         };
         assert_eq!(blocks[0], first);
         assert!(!first.expands() && !first.has_shortcut());
-        let last = BlockSize {
+        let last = InvertedResidualSize {
             inputs: 192,
             middle: 1152,
             outputs: 320,

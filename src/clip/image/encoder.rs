@@ -121,7 +121,8 @@ impl ImageEncoder {
     /// Views `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient. The first
     /// tower encodes the first two views, the next one the next two, and so on.
     pub(crate) fn forward(&self, views: &Tensor) -> Result<Tensor, TchError> {
-        self.forward_by(&self.towers_of(0, views.size()[0] as usize), views)
+        let views = views.f_to_device(self.device())?;
+        self.forward_by(&self.towers_of(0, views.size()[0] as usize), &views)
     }
 
     /// An encoder with one tower alone: that of number `tower` modulo their number.
@@ -143,7 +144,7 @@ impl ImageEncoder {
     /// Encodes views, each with the tower of its number in `towers`, and keeps the graph.
     pub(super) fn encode(&self, towers: &[usize], views: &Tensor) -> Result<Encoded, TchError> {
         let views = views
-            .f_to_device(self.mean.device())?
+            .f_to_device(self.device())?
             .f_detach()?
             .f_set_requires_grad(true)?;
         let embeddings = self.forward_by(towers, &views)?;
@@ -159,8 +160,8 @@ impl ImageEncoder {
         })
     }
 
+    /// Views on the encoder's device, each with the tower of its number in `towers`, to unit vectors.
     fn forward_by(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
-        let views = views.f_to_device(self.mean.device())?;
         let normalized = views.f_sub(&self.mean)?.f_div(&self.std)?;
         let embeddings = match towers {
             [tower, others @ ..] if others.iter().all(|other| other == tower) => {

@@ -6,7 +6,7 @@ use crate::clip::checkpoint::weights::{Frozen, Weights};
 use crate::clip::config::{ClipConfig, TransformerSize};
 use crate::clip::error::ClipError;
 use crate::clip::layers::{LayerNorm, Linear};
-use crate::clip::transformer::{Block, BlockSize, read_blocks};
+use crate::clip::transformer::{TransformerBlock, TransformerBlockSize, read_blocks};
 
 /// A transformer over square patches and one class token, whose last state is the picture's embedding.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub(crate) struct VisionTransformer {
     class: Frozen,
     positions: Frozen,
     first_norm: LayerNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerBlock>,
     last_norm: LayerNorm,
     projection: Linear,
     patch: i64,
@@ -41,7 +41,7 @@ impl VisionTransformer {
             .tensor("conv1.weight", &[width, 3, patch, patch])?
             .reshape([width, pixels]);
         let projection = weights.tensor("proj", &[width, config.embed_dim])?.tr();
-        let size = BlockSize {
+        let size = TransformerBlockSize {
             width,
             heads,
             activation: config.activation,

@@ -175,6 +175,11 @@ impl Objective {
         Losses::new(terms.collect())
     }
 
+    /// What the terms on views are called together in an error message: all of them come from CLIP.
+    pub(super) fn description_of_views(&self) -> String {
+        self.description(prompt::NAME)
+    }
+
     /// What a term is called in an error message.
     pub(super) fn description(&self, name: &str) -> String {
         let term = self.terms.iter().find(|term| term.name() == name);

@@ -8,6 +8,9 @@ use tch::{TchError, Tensor};
 use super::term::{EncodedPrompt, Term, TermContext, ViewEmbeddings};
 use crate::draw::losses::PromptLoss;
 
+/// The name of the term.
+pub(super) const NAME: &str = "clip";
+
 /// The term of all prompts together.
 #[derive(Debug, Clone)]
 pub(super) struct Prompts {
@@ -26,7 +29,7 @@ impl Prompts {
 
 impl Term for Prompts {
     fn name(&self) -> &'static str {
-        "clip"
+        NAME
     }
 
     fn share(&self) -> Box<dyn Term> {
