@@ -1,6 +1,6 @@
-//! What a program needs that writes weight files or trains towers of this library's kinds.
+//! Helpers for programs that write weight files, or that train towers of the kinds in this library.
 //!
-//! Not for drawing: [`Clip`](super::Clip) reads weight files by itself.
+//! They are not needed to draw: [`Clip`](super::Clip) reads weight files itself.
 
 pub use super::checkpoint::detect::{
     activation as detect_activation, shapes, text as detect_text, tower_branch,

@@ -14,11 +14,11 @@ pub(crate) struct TransformerBlockSize {
     pub(crate) width: i64,
     /// Attention heads.
     pub(crate) heads: i64,
-    /// The mlp's function.
+    /// The activation function of the MLP.
     pub(crate) activation: Activation,
 }
 
-/// Attention, then a mlp, each behind a norm and added to what came in.
+/// Attention and then an MLP, each with a layer norm before it and its result added to its input.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformerBlock {
     attention_norm: LayerNorm,
@@ -76,7 +76,8 @@ impl TransformerBlock {
 
     /// The first token only, which still attends to all: `[N, L, W]` to `[N, 1, W]`.
     ///
-    /// It equals the first token of [`TransformerBlock::forward`] and saves most of the work of a last block.
+    /// It equals the first token of [`TransformerBlock::forward`] and saves most of the work of the last
+    /// block.
     pub(crate) fn forward_first(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
         let normed = self.attention_norm.forward(tokens)?;
         let queries = self.queries.forward(&normed.f_narrow(1, 0, 1)?)?;

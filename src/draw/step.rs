@@ -20,7 +20,7 @@ use crate::scene::StrokeGradient;
 
 impl Drawing {
     /// Moves the strokes by one step, with the renderer that suits the model's device. When all updates are
-    /// done, the drawing is evaluated once more instead, so that the last frame has losses of its own.
+    /// done, the drawing is evaluated once more instead, so that the last frame has its own losses.
     ///
     /// To move several drawings at once, which costs less, see [`step_together`].
     ///
@@ -58,7 +58,7 @@ pub fn step_together(
     }
 }
 
-/// What keeps all drawings from going on.
+/// A failure after which none of the drawings can continue.
 enum SharedFailure {
     Clip(Arc<ClipError>),
     Render(Arc<RenderError>),
@@ -91,7 +91,8 @@ impl From<RenderError> for SharedFailure {
     }
 }
 
-/// What the terms on views say of each drawing, and their gradient with respect to its strokes.
+/// The results of the terms on views for each drawing, and their gradient with respect to its
+/// strokes.
 fn evaluate(
     clip: &Clip,
     renderer: &dyn Renderer,
@@ -138,8 +139,8 @@ fn evaluate(
     Ok(outcomes.into_iter().zip(gradients).collect())
 }
 
-/// What the objective of each part of a batch says, and the gradient of all of them with respect to the
-/// embeddings, `[n, E]`, in units of each drawing's scale.
+/// The results of the objective of each part of a batch, and the gradient of all of them with respect
+/// to the embeddings, `[n, E]`, in units of each drawing's scale.
 fn losses_and_gradient(
     parts: &[BatchPart],
     embeddings: &Tensor,

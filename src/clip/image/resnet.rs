@@ -1,7 +1,7 @@
 //! The image tower of the RN models: OpenAI's ModifiedResNet.
 //!
 //! It differs from the usual `ResNet` by a stem of three convolutions, by average pooling instead of
-//! strides, and by attention in place of the last pooling. Batch normalisation is folded into the
+//! strides, and by attention in place of the last pooling. Batch normalization is folded into the
 //! convolutions when the weights are read.
 
 use tch::{TchError, Tensor};
@@ -15,7 +15,7 @@ use crate::clip::layers::{ConvolutionSize, Linear, NORM_EPSILON, attend};
 /// A block's output is this many times as wide as its inner convolutions.
 const EXPANSION: i64 = 4;
 
-/// A convolution with the batch normalisation behind it.
+/// A convolution followed by batch normalization.
 #[derive(Debug, Clone)]
 struct ConvBatchNorm {
     kernel: Frozen,
@@ -60,7 +60,7 @@ impl ConvBatchNorm {
     }
 }
 
-/// The mean of each square of `side` pixels.
+/// Average pooling over squares of `side` pixels.
 fn avg_pool(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
     if side == 1 {
         return Ok(map.shallow_clone());
@@ -127,7 +127,8 @@ impl Bottleneck {
     }
 }
 
-/// One token of attention over the last map: its mean asks, all its pixels answer.
+/// Attention pooling of the last map. The query is the map's mean; keys and values are the mean and
+/// all pixels.
 #[derive(Debug, Clone)]
 struct AttentionPool {
     positions: Frozen,
@@ -224,7 +225,7 @@ impl ResNet {
         })
     }
 
-    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    /// Normalized 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let mut map = channels_last(&pictures.f_to_kind(self.pool.positions.kind())?)?;
         for convolution in &self.stem {

@@ -1,5 +1,5 @@
-//! The prompts: minus the sum over the views of the cosine between view and text (`CLIPDraw`, section 3.1),
-//! weighted.
+//! The term of the prompts: the negative weighted sum over the views of the cosine between view and text
+//! (`CLIPDraw`, section 3.1).
 
 use std::sync::Arc;
 

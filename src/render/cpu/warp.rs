@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use crate::render::view::{Projection, ViewTransform};
 use crate::scene::Picture;
 
-/// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).
+/// The colour around the canvas: white, as in the original notebook (torchvision's `fill=1`).
 const FILL: f32 = 1.0;
 
 /// The maximum number of samples in a pixel of a view along an axis.
@@ -108,7 +108,7 @@ pub fn view_gradient(
     picture
 }
 
-/// An image with a border, so that what lies around the canvas is no special case.
+/// An image with a border, so that the area around the canvas needs no special case.
 ///
 /// A sample beyond the canvas is clamped into the border, where all four texels are white. In the
 /// transpose, what is scattered to the border is dropped: white does not depend on the strokes.

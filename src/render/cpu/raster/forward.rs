@@ -25,7 +25,7 @@ pub(super) fn forward(bins: &TileBins, strokes: &Strokes, canvas: &Canvas) -> Pi
             .unwrap_or_default()
             .par_chunks_mut(TILE * width)
     };
-    // One task a row of tiles: a band of rows of pixels in each of the three planes.
+    // One task per row of tiles: a band of rows of pixels in each of the three planes.
     let bands = (plane(), plane(), plane());
     bands.into_par_iter().enumerate().for_each_init(
         || Forward::new(TilePainter::new(bins, strokes, canvas)),
@@ -116,18 +116,18 @@ impl<'a> TilePainter<'a> {
         self.background.map(|channel| [[channel; TILE]; TILE])
     }
 
-    /// The strokes on the tile in a column and a row that can be seen, the lowest first: nothing
-    /// shows below an opaque stroke that covers the tile.
+    /// The visible strokes on the tile in a column and a row, the lowest first: nothing is visible
+    /// below an opaque stroke that covers the tile.
     ///
-    /// The hidden strokes have no gradient, as nothing of them is in the picture. The opaque stroke
-    /// itself gets the gradient of its opacity as if it lay on the bare canvas.
+    /// The hidden strokes have no gradient, because they are not part of the picture. The opaque
+    /// stroke itself gets the gradient of its opacity as if it lay on the bare canvas.
     pub(super) fn visible(&self, [column, row]: [usize; 2]) -> &'a [TileStroke] {
         let strokes = self.bins.strokes_on(row * self.bins.tiles[0] + column);
         let hides = |stroke: &TileStroke| stroke.is_solid() && self.color(stroke)[3] >= 1.0;
         &strokes[strokes.iter().rposition(hides).unwrap_or(0)..]
     }
 
-    /// The color of a stroke.
+    /// The colour of a stroke.
     pub(super) fn color(&self, stroke: &TileStroke) -> Rgba {
         self.strokes.colors[stroke.stroke as usize]
     }

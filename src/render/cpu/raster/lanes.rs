@@ -21,7 +21,7 @@ pub(super) type Plane = [[f32; TILE]; TILE];
 pub(super) const ZEROS: Plane = [[0.0; TILE]; TILE];
 
 /// One number for every sample of a line: two samples of each pixel of a row, first the left ones of
-/// all pixels, then the right ones, so that adding the halves gives one number a pixel.
+/// all pixels, then the right ones, so that adding the halves gives one number per pixel.
 ///
 /// ```text
 ///   pixels    |  0  |  1  |  2  | ...         line   [0L 1L 2L ... 7L | 0R 1R 2R ... 7R]
