@@ -22,7 +22,7 @@ pub struct Detail {
     pub ctx: Option<DetailContext>,
 }
 
-/// More about an error than its message.
+/// Details of an error besides its message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DetailContext {
     /// What is allowed, in words that follow "must be".

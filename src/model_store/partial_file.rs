@@ -1,4 +1,5 @@
-//! The partial file of a download. It outlives the program, so that the next run can continue.
+//! The partial file of a download. It stays when the program ends, so that the next run can
+//! continue.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, Write};

@@ -1,4 +1,4 @@
-//! A drawing from start to end, for those who use this crate as a library.
+//! A drawing from start to end, for users of the library.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::clip::Clip;
 use crate::draw::{DrawError, Drawing, Frame, Spec, Step};
 use crate::scene::Canvas;
 
-/// Draws a plan to its end. To see the frames on the way, use [`Drawing::step`].
+/// Draws a plan to its end. To get the intermediate frames, use [`Drawing::step`].
 ///
 /// # Errors
 /// When a prompt has more tokens than the model reads, CLIP or the renderer fails, or a number is not

@@ -1,4 +1,4 @@
-//! The handle of one prediction: its state, its events, and those who watch it.
+//! The handle of one prediction: its state, its events, and its subscribers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::outcome::{Completion, Outcome};
 use super::snapshot::{PREDICT_TIME, Snapshot};
 use crate::cog::Status;
 
-/// A prediction from its acceptance to its end, shared by all who follow it.
+/// A prediction from its acceptance to its end, shared by everything that follows it.
 ///
 /// The state changes only by events, which come from the store. The first
 /// [`Event::Completed`] is the last of them.
@@ -37,7 +37,7 @@ pub struct Prediction {
 struct PredictionState {
     status: Status,
     started_at: Option<Timestamp>,
-    /// The start by a clock that is never set back.
+    /// The start, by a monotonic clock.
     started: Option<Instant>,
     completed_at: Option<Timestamp>,
     logs: String,
@@ -139,7 +139,7 @@ impl Prediction {
         self.state.lock().status
     }
 
-    /// Asks for its cancellation. Another request, or one after the end, changes nothing.
+    /// Requests its cancellation. A repeated request, or one after the end, has no effect.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -165,7 +165,7 @@ impl Prediction {
         self.snapshot()
     }
 
-    /// Waits until it does not wait for a slot any more.
+    /// Waits until the prediction no longer waits for a slot.
     pub(super) async fn left_queue(&self) {
         self.reaches(|status| status != Status::Starting).await;
     }
@@ -193,16 +193,16 @@ impl Prediction {
     /// has seen, if it reconnects.
     ///
     /// # Errors
-    /// When events that it has not seen are not kept any more.
+    /// When events that it has not seen are no longer kept.
     pub fn first_event(&self, after: Option<u64>) -> Result<u64, Truncated> {
         self.state.lock().history.first_for(after)
     }
 
-    /// The event of that number; nothing if it has not happened yet. [`Event::Completed`] is the
+    /// The event of that number; `None` if it has not happened yet. [`Event::Completed`] is the
     /// last event.
     ///
     /// # Errors
-    /// When it is not kept any more.
+    /// When it is no longer kept.
     pub fn event(&self, number: u64) -> Result<Option<Event>, Truncated> {
         self.state.lock().history.event(number)
     }
@@ -217,7 +217,7 @@ impl Prediction {
         self.state.lock().output.iter().map(|file| file.len()).sum()
     }
 
-    /// Its end, if it ended now.
+    /// The completion that it would have if it ended now.
     pub(super) fn completion(&self, outcome: Outcome) -> Completion {
         let started = self.state.lock().started;
         Completion {
@@ -227,8 +227,8 @@ impl Prediction {
         }
     }
 
-    /// Adds events, and wakes everybody who watches once they are all visible. To be called by
-    /// stores only. Nothing happens after [`Event::Completed`].
+    /// Adds events, and wakes all watchers once all of them are visible. Only stores may call this.
+    /// Nothing happens after [`Event::Completed`].
     pub fn apply(&self, events: Vec<Event>) {
         let mut changed = false;
         {

@@ -12,7 +12,7 @@ pub struct Readiness(Mutex<ReadinessState>);
 #[derive(Debug)]
 struct ReadinessState {
     setup: Setup,
-    /// Why the model does not work any more, if so.
+    /// Why the model no longer works; `None` if it works.
     fault: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct Health {
 }
 
 impl Default for Readiness {
-    /// The model is being loaded from now on.
+    /// Loading of the model starts now.
     fn default() -> Self {
         Self(Mutex::new(ReadinessState {
             setup: Setup::begin(),
@@ -77,8 +77,8 @@ impl Readiness {
         self.0.lock().status(depth, capacity)
     }
 
-    /// The state of a server that accepts predictions, whose queue is so deep and has room for
-    /// `capacity`.
+    /// The state of a server that accepts predictions, from the depth of its queue and its
+    /// capacity.
     pub(super) fn health(&self, depth: Depth, capacity: usize) -> Health {
         let state = self.0.lock();
         Health {
