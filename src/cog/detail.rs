@@ -38,7 +38,7 @@ impl Detail {
     }
 
     /// One error for each limit, with the message of Cog's server. For a rule that Cog cannot express,
-    /// one error with a message of our own.
+    /// one error with this server's own message.
     fn of_input(error: &InputError) -> Vec<Self> {
         let messages = match &error.problem {
             Problem::Limits {

@@ -10,8 +10,8 @@ use crate::scene::start::StartStyle;
 pub struct Preset {
     /// The strokes at the start.
     pub start: StartStyle,
-    /// Learning rate of control points in pixels of a 224 pixel canvas, each from a fraction of the
-    /// steps on; the largest fraction comes first.
+    /// Learning rates of control points in pixels of a 224 pixel canvas: pairs of a fraction of the
+    /// steps and the rate from there on, the largest fraction first.
     pub point_rates: [(f64, f32); 3],
     /// Learning rate of half widths in pixels of a 224 pixel canvas.
     pub width_rate: f32,

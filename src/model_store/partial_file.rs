@@ -21,7 +21,7 @@ pub(super) struct PartialFile {
 }
 
 impl PartialFile {
-    /// Opens or creates the partial file beside `target`, and locks it against other processes.
+    /// Opens or creates the partial file next to `target`, and locks it against other processes.
     pub(super) fn open_beside(target: &Path) -> Result<Self, StoreError> {
         let mut name = target.as_os_str().to_owned();
         name.push(".part");

@@ -6,7 +6,7 @@ use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
 use crate::draw::Frame;
 use crate::scene::Canvas;
 
-/// What made a drawing, besides the inputs: everything that can change its strokes.
+/// What determines a drawing besides the inputs: everything that can change its strokes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The CLIP model's name.

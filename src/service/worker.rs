@@ -156,7 +156,7 @@ impl<E: Engine> Worker<E> {
                     self.service.readiness.model_failed(fault);
                 }
             }
-            // Waiting predictions fail now, since nobody knows how long they would have to wait.
+            // Waiting predictions fail now, because it is unknown how long they would have to wait.
             while let Some(assignment) = self.next(Wait::No) {
                 assignment.fail(WorkerFault::NotLoaded);
             }

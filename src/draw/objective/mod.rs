@@ -24,7 +24,8 @@ use crate::scene::{Canvas, StrokeGradient, Strokes};
 /// The settings of all terms that a request can choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectiveSpec {
-    /// The weight of the prompts' loss; with 0, only the terms on strokes act.
+    /// The weight of the terms on views, which depend on CLIP; with 0, only the terms on strokes
+    /// act.
     pub clip_weight: f64,
     /// The penalty on distance from the centre.
     pub center: CenterConstraint,
@@ -100,7 +101,7 @@ impl Objective {
         self.terms.push(term);
     }
 
-    /// The factor that the gradient with respect to the views still lacks when it comes from CLIP.
+    /// The factor by which the gradient with respect to the views must be multiplied after CLIP.
     pub(super) fn scale(&self) -> f32 {
         self.target.scale
     }

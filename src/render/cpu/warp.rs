@@ -99,8 +99,8 @@ pub fn view_gradient(
             .zip(views)
             .map(scatter)
             .collect();
-        // The sum of floats depends on its order. Each view has an image of its own to scatter to,
-        // and these are added up in the order of the views, whichever thread finished first.
+        // The sum of floats depends on its order. Each view has its own image to scatter to, and
+        // these are added up in the order of the views, whichever thread finished first.
         for image in &images {
             image.add_to(&mut picture);
         }
@@ -297,7 +297,7 @@ impl Sampling {
 /// One unless the view shrinks the picture; then enough that their mean is an antialiased pixel.
 ///
 /// How many source pixels a pixel spans differs over a perspective; the map's derivative in the view's
-/// middle, by a difference over one pixel, stands for all of it.
+/// middle, estimated by a difference over one pixel, is used for the whole view.
 fn samples_per_axis(source: &Projection, side: usize) -> usize {
     let middle = side as f64 / 2.0;
     let [x, y] = source.map([middle, middle]);
