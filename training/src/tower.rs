@@ -1,5 +1,5 @@
-//! Image towers in training: with batch normalisation of their own, where the finished ones have it
-//! folded into their convolutions.
+//! Image towers in training, with batch normalization, which is folded into the convolutions of
+//! finished towers.
 
 use std::collections::BTreeMap;
 
