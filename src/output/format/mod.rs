@@ -1,5 +1,5 @@
-//! The file formats of a drawing, one file each. To add one, describe it as a [`Format`] in its own
-//! file and add it to the list in `output_format.rs`.
+//! The file formats of a drawing, one file each. To add one, describe it as a [`Format`](descriptor::Format) in a file
+//! of its own and add it to the list in `output_format.rs`.
 
 mod error;
 mod descriptor;
