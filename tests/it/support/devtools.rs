@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 /// How long the browser may take to start, on a machine that runs other tests too.
-const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
+const LAUNCH_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long an expression may take, for example one that waits for a drawing.
 const CALL_TIMEOUT: Duration = Duration::from_secs(100);
@@ -49,7 +49,7 @@ pub(crate) fn pass_over(why: &str) {
 
 /// A page of a browser of its own, which ends when the page is dropped.
 pub(crate) struct Page {
-    page: chromiumoxide::Page,
+    tab: chromiumoxide::Page,
     events: JoinHandle<()>,
     // The order matters: the browser ends before its profile is removed.
     _browser: Browser,
@@ -85,10 +85,10 @@ impl Page {
             .unwrap();
         let (browser, mut handler) = Browser::launch(config).await.unwrap();
         let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        let page = browser.new_page(url).await.unwrap();
-        page.wait_for_navigation().await.unwrap();
+        let tab = browser.new_page(url).await.unwrap();
+        tab.wait_for_navigation().await.unwrap();
         Self {
-            page,
+            tab,
             events,
             _browser: browser,
             _profile: profile,
@@ -103,7 +103,7 @@ impl Page {
             .return_by_value(true)
             .build()
             .unwrap();
-        let result = self.page.evaluate_expression(parameters).await.unwrap();
+        let result = self.tab.evaluate_expression(parameters).await.unwrap();
         result.value().cloned().unwrap_or_default()
     }
 
@@ -120,7 +120,7 @@ impl Page {
         let parameters = ScreenshotParams::builder()
             .format(CaptureScreenshotFormat::Png)
             .build();
-        self.page.screenshot(parameters).await.unwrap()
+        self.tab.screenshot(parameters).await.unwrap()
     }
 }
 
