@@ -85,10 +85,10 @@ impl Page {
             .unwrap();
         let (browser, mut handler) = Browser::launch(config).await.unwrap();
         let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        let page = browser.new_page(url).await.unwrap();
-        page.wait_for_navigation().await.unwrap();
+        let tab = browser.new_page(url).await.unwrap();
+        tab.wait_for_navigation().await.unwrap();
         Self {
-            tab: page,
+            tab,
             events,
             _browser: browser,
             _profile: profile,
