@@ -7,9 +7,13 @@ pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
 pub(crate) const HEAD_WIDTH: i64 = 64;
+/// Added to the variance by every norm of OpenAI's models (PyTorch's default).
+pub const NORM_EPSILON: f64 = 1e-5;
 /// Tokens in CLIP's vocabulary, its start and end marks included.
-const VOCABULARY: i64 = 49_408;
-/// Tokens that CLIP's text tower reads at most.
+pub(crate) const VOCABULARY: i64 = 49_408;
+/// The id of the end mark, the highest.
+pub(crate) const END_MARK: i64 = VOCABULARY - 1;
+/// Tokens that the text tower of OpenAI's models reads at most.
 pub const CONTEXT: i64 = 77;
 
 /// Everything about a CLIP model that is not a weight.
@@ -25,8 +29,10 @@ pub struct ClipConfig {
     pub towers: usize,
     /// The text tower.
     pub text: TextConfig,
-    /// The function between the two layers of each perceptron.
-    pub activation: Activation,
+    /// What the blocks of the image tower compute, if it is a transformer.
+    pub image_block: BlockConfig,
+    /// What the blocks of the text tower compute.
+    pub text_block: BlockConfig,
     /// Channel means that are taken off a picture.
     pub mean: [f32; 3],
     /// Standard deviations that a picture is divided by.
@@ -124,6 +130,23 @@ pub enum Activation {
     QuickGelu,
     /// The exact Gaussian error linear unit.
     Gelu,
+}
+
+/// What the blocks of a transformer compute that the shapes of their tensors do not show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockConfig {
+    /// The function between the two layers of each perceptron.
+    pub activation: Activation,
+    /// Added to the variance by each norm.
+    pub norm_epsilon: f64,
+}
+
+impl BlockConfig {
+    /// The blocks of OpenAI's models.
+    pub(crate) const OPEN_AI: Self = Self {
+        activation: Activation::QuickGelu,
+        norm_epsilon: NORM_EPSILON,
+    };
 }
 
 /// One named model: name, length of an embedding, image size in pixels, image tower, text width.
@@ -243,7 +266,8 @@ impl ClipConfig {
             image,
             towers: 1,
             text,
-            activation: Activation::QuickGelu,
+            image_block: BlockConfig::OPEN_AI,
+            text_block: BlockConfig::OPEN_AI,
             mean: CLIP_MEAN,
             std: CLIP_STD,
         }

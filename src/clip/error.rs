@@ -64,6 +64,53 @@ pub enum ClipError {
         /// The shape it should have; -1 for a dimension of any size.
         expected: Vec<i64>,
     },
+    /// A tensor is of a kind of number that is not read.
+    #[error("weights {file}: `{tensor}` is {kind}; F16, BF16, F32 and F64 can be read")]
+    UnreadableKind {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in OpenAI's layout, or in the file where it has none there.
+        tensor: String,
+        /// Its kind of number, as the file calls it.
+        kind: String,
+    },
+    /// The file has a tensor that this architecture does not have, so it is another one.
+    #[error(
+        "weights {file}: not a CLIP model that we know: nothing uses `{tensor}`, {shape:?}{}",
+        and_others(.others)
+    )]
+    UnusedTensor {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in OpenAI's layout, or in the file where it has none there.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// How many more such tensors there are.
+        others: usize,
+    },
+    /// The file has more than one model.
+    #[error("weights {file}: it holds several models, below `{}`; save one of them alone", .places.join("` and `"))]
+    SeveralModels {
+        /// The file.
+        file: PathBuf,
+        /// The prefixes of their names.
+        places: Vec<String>,
+    },
+    /// A configuration beside the weights says something that the model here does not do.
+    #[error("weights {file}: {config} says {key} = {found}, but {expected}")]
+    Unsupported {
+        /// The file.
+        file: PathBuf,
+        /// The configuration's file name.
+        config: String,
+        /// The key, with the objects that it is in.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What it would have to be, as a clause.
+        expected: String,
+    },
     /// The prompt is longer than the model can read.
     #[error("the prompt has {tokens} tokens, but the model reads at most {limit}")]
     TooManyTokens {
@@ -99,6 +146,15 @@ pub enum ClipError {
         #[source]
         cause: TchError,
     },
+}
+
+/// The end of a sentence about the first of several tensors.
+fn and_others(count: &usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", nor 1 other tensor".to_owned(),
+        _ => format!(", nor {count} other tensors"),
+    }
 }
 
 impl ClipError {

@@ -6,8 +6,6 @@ use super::checkpoint::weights::{Frozen, Weights};
 use super::config::Activation;
 use super::error::ClipError;
 
-/// Added to the variance by every norm of CLIP's (PyTorch's default).
-pub const NORM_EPSILON: f64 = 1e-5;
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
@@ -41,6 +39,29 @@ impl Linear {
         Self { weight, bias }
     }
 
+    /// Reads `weight` and `bias` and multiplies each output by its number in `scale`, `[outputs]`, if there is one.
+    pub(crate) fn scaled(
+        weights: &Weights<'_>,
+        [inputs, outputs]: [i64; 2],
+        scale: Option<&Tensor>,
+    ) -> Result<Self, ClipError> {
+        let Some(scale) = scale else {
+            return Self::new(weights, inputs, outputs);
+        };
+        let (weight, bias) = (
+            weights.tensor("weight", &[outputs, inputs])?,
+            weights.tensor("bias", &[outputs])?,
+        );
+        let scaled = |tensor: Tensor, scale: &Tensor| {
+            let scaled = tensor.f_mul(scale);
+            scaled.map_err(ClipError::while_doing("scaling a layer"))
+        };
+        Ok(Self {
+            weight: weights.place(&scaled(weight, &scale.reshape([outputs, 1]))?)?,
+            bias: Some(weights.place(&scaled(bias, scale)?)?),
+        })
+    }
+
     /// `[.., inputs]` to `[.., outputs]`.
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
         input.f_linear(&self.weight, self.bias.as_deref())
@@ -66,11 +87,12 @@ pub(crate) struct LayerNorm {
     weight: Frozen,
     bias: Frozen,
     width: i64,
+    epsilon: f64,
 }
 
 impl LayerNorm {
-    /// Reads `weight` and `bias`, both `[width]`.
-    pub(crate) fn new(weights: &Weights<'_>, width: i64) -> Result<Self, ClipError> {
+    /// Reads `weight` and `bias`, both `[width]`. `epsilon` is added to the variance.
+    pub(crate) fn new(weights: &Weights<'_>, width: i64, epsilon: f64) -> Result<Self, ClipError> {
         let (weight, bias) = (
             weights.placed("weight", &[width])?,
             weights.placed("bias", &[width])?,
@@ -79,6 +101,7 @@ impl LayerNorm {
             weight,
             bias,
             width,
+            epsilon,
         })
     }
 
@@ -88,13 +111,13 @@ impl LayerNorm {
             [self.width],
             Some(&*self.weight),
             Some(&*self.bias),
-            NORM_EPSILON,
+            self.epsilon,
             false,
         )
     }
 }
 
-/// The multilayer perceptron of a block: two layers, four times as hidden in between.
+/// The multilayer perceptron of a block: two layers, in most models four times as wide in between.
 #[derive(Debug, Clone)]
 pub(crate) struct Mlp {
     fc: Linear,
@@ -103,14 +126,17 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    /// Reads `c_fc` and `c_proj`.
+    /// Reads `c_fc`, which says how wide it is in between, and `c_proj`, whose outputs are multiplied by `scale`.
     pub(crate) fn new(
         weights: &Weights<'_>,
         width: i64,
         activation: Activation,
+        scale: Option<&Tensor>,
     ) -> Result<Self, ClipError> {
-        let fc = Linear::new(&weights.at("c_fc"), width, 4 * width)?;
-        let proj = Linear::new(&weights.at("c_proj"), 4 * width, width)?;
+        let expand = weights.at("c_fc");
+        let hidden = expand.rows("weight").unwrap_or(4 * width);
+        let fc = Linear::new(&expand, width, hidden)?;
+        let proj = Linear::scaled(&weights.at("c_proj"), [hidden, width], scale)?;
         Ok(Self {
             fc,
             proj,

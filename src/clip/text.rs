@@ -3,7 +3,7 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::checkpoint::weights::{Frozen, Weights};
-use super::config::ClipConfig;
+use super::config::{ClipConfig, TextConfig};
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear};
 use super::transformer::{Block, BlockSize, read_blocks};
@@ -33,16 +33,20 @@ impl TextTower {
         let size = BlockSize {
             width: text.width,
             heads: text.heads,
-            activation: config.activation,
+            block: config.text_block,
         };
         let projection = weights
             .tensor("text_projection", &[text.width, config.embed_dim])?
             .tr();
         Ok(Self {
             vocabulary: weights.placed("token_embedding.weight", &[text.vocabulary, text.width])?,
-            positions: weights.placed("positional_embedding", &[text.context, text.width])?,
+            positions: weights.place(&positions(&weights, text)?)?,
             blocks: read_blocks(&weights.at("transformer"), text.layers, size)?,
-            last_norm: LayerNorm::new(&weights.at("ln_final"), text.width)?,
+            last_norm: LayerNorm::new(
+                &weights.at("ln_final"),
+                text.width,
+                config.text_block.norm_epsilon,
+            )?,
             projection: Linear::of(weights.place(&projection)?, None),
             device,
         })
@@ -76,4 +80,23 @@ impl TextTower {
             .forward(&self.last_norm.forward(&end)?)?
             .f_select(0, 0)
     }
+}
+
+/// The position embeddings `[context, width]`.
+///
+/// LongCLIP (Zhang et al. 2024) has two tables, of which the first keeps the rows that it was begun with.
+fn positions(weights: &Weights<'_>, text: TextConfig) -> Result<Tensor, ClipError> {
+    /// Rows that LongCLIP takes from the first table (beichenzbc/Long-CLIP, model_longclip.py).
+    const KEPT: i64 = 20;
+    let shape = [text.context, text.width];
+    let first = weights.tensor("positional_embedding", &shape)?;
+    let Some(second) = weights.optional("positional_embedding_res", &shape)? else {
+        return Ok(first);
+    };
+    let kept = KEPT.min(text.context);
+    let joined = || {
+        let rest = second.f_narrow(0, kept, text.context - kept)?;
+        Tensor::f_cat(&[first.f_narrow(0, 0, kept)?, rest], 0)
+    };
+    joined().map_err(ClipError::while_doing("joining position embeddings"))
 }

@@ -44,15 +44,16 @@ impl VisionTransformer {
         let size = BlockSize {
             width,
             heads,
-            activation: config.activation,
+            block: config.image_block,
         };
+        let epsilon = config.image_block.norm_epsilon;
         Ok(Self {
             patches: Linear::of(weights.place(&kernel)?, None),
             class: weights.placed("class_embedding", &[width])?,
             positions: weights.placed("positional_embedding", &[grid * grid + 1, width])?,
-            first_norm: LayerNorm::new(&weights.at("ln_pre"), width)?,
+            first_norm: LayerNorm::new(&weights.at("ln_pre"), width, epsilon)?,
             blocks: read_blocks(&weights.at("transformer"), layers, size)?,
-            last_norm: LayerNorm::new(&weights.at("ln_post"), width)?,
+            last_norm: LayerNorm::new(&weights.at("ln_post"), width, epsilon)?,
             projection: Linear::of(weights.place(&projection)?, None),
             patch,
             grid,
@@ -75,7 +76,11 @@ impl VisionTransformer {
     fn tokens(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let (count, patch, grid) = (pictures.size()[0], self.patch, self.grid);
         // Patches do not overlap, so the strided convolution is one matrix product over cut-out patches.
+        // Like a convolution, it leaves out the pixels behind the last whole patch.
+        let whole = grid * patch;
         let cut = pictures
+            .f_narrow(2, 0, whole)?
+            .f_narrow(3, 0, whole)?
             .f_to_kind(self.class.kind())?
             .f_reshape([count, 3, grid, patch, grid, patch])?
             .f_permute([0, 2, 4, 1, 3, 5])?
