@@ -69,7 +69,7 @@ pub enum ClipError {
     UnreadableKind {
         /// The file.
         file: PathBuf,
-        /// The tensor's name in OpenAI's layout, or in the file where it has none there.
+        /// The tensor's name in the file.
         tensor: String,
         /// Its kind of number, as the file calls it.
         kind: String,
@@ -82,7 +82,7 @@ pub enum ClipError {
     UnusedTensor {
         /// The file.
         file: PathBuf,
-        /// The tensor's name in OpenAI's layout, or in the file where it has none there.
+        /// The tensor's name in the file.
         tensor: String,
         /// Its shape.
         shape: Vec<i64>,

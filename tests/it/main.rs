@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod checkpoints;
 mod cli;
 mod clip_loading;
 mod clip_parity;

@@ -69,12 +69,16 @@ pub(crate) fn recognises(checkpoint: &Checkpoint) -> bool {
 pub(crate) fn rename(checkpoint: &mut Checkpoint) -> Result<(), TchError> {
     checkpoint.layout = Layout::HuggingFace;
     checkpoint.tensors = renamed(&checkpoint.tensors)?;
-    let unread = std::mem::take(&mut checkpoint.unread);
-    checkpoint.unread = unread
-        .into_iter()
-        .map(|(name, numbers)| (joined_name(&name), numbers))
-        .collect();
+    checkpoint.unread = with_new_names(std::mem::take(&mut checkpoint.unread));
+    checkpoint.file_names = with_new_names(std::mem::take(&mut checkpoint.file_names));
     Ok(())
+}
+
+fn with_new_names<T>(named: BTreeMap<String, T>) -> BTreeMap<String, T> {
+    let named = named.into_iter();
+    named
+        .map(|(name, value)| (joined_name(&name), value))
+        .collect()
 }
 
 fn renamed(tensors: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, TchError> {

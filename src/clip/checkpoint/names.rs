@@ -36,13 +36,14 @@ const TEXT_FOLDERS: [&str; 2] = ["text_model.embeddings.", "text."];
 /// The prefix of the text tower in `open_clip`'s `CustomTextCLIP`.
 const CUSTOM_TEXT: &str = "text.";
 
-/// Last parts of the names of tensors that no embedding depends on.
-const HARMLESS: [&str; 5] = [
+/// Tensors of a model that no embedding depends on. In deeper places, the same names mean something.
+const HARMLESS: [&str; 6] = [
     "logit_scale",
     "logit_bias",
     "attn_mask",
-    "position_ids",
-    "num_batches_tracked",
+    "visual.attn_mask",
+    "text_model.embeddings.position_ids",
+    "vision_model.embeddings.position_ids",
 ];
 
 /// What the names of those things contain that a training run keeps beside its model.
@@ -99,14 +100,15 @@ pub(crate) fn locate(source: &dyn TensorSource) -> Result<Located, NotLocated> {
             ]));
         }
         let is_copy = copies.iter().any(|copy| name.starts_with(copy.as_str()));
-        if is_copy || is_harmless(name) || is_training_state(name) {
-            continue;
-        }
         let inside = roots
             .iter()
             .find_map(|root| name.strip_prefix(root.as_str()));
+        let inside = inside.map(|name| name.strip_prefix(CUSTOM_TEXT).unwrap_or(name));
+        let name = inside.unwrap_or(name);
+        if is_copy || HARMLESS.contains(&name) || is_training_state(name) {
+            continue;
+        }
         if let Some(inside) = inside {
-            let inside = inside.strip_prefix(CUSTOM_TEXT).unwrap_or(inside);
             let known = located
                 .names
                 .insert(inside.to_owned(), (*original).to_owned());
@@ -116,7 +118,7 @@ pub(crate) fn locate(source: &dyn TensorSource) -> Result<Located, NotLocated> {
                     (*original).to_owned(),
                 ]));
             }
-        } else if !entries[*original].is_scalar() {
+        } else if !HARMLESS.contains(&last_part(name)) && !entries[*original].is_scalar() {
             located.beside.push((*original).to_owned());
         }
     }
@@ -226,10 +228,6 @@ fn without_wrappers(name: &str) -> String {
 
 fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
-}
-
-fn is_harmless(name: &str) -> bool {
-    HARMLESS.contains(&last_part(name))
 }
 
 fn is_training_state(name: &str) -> bool {

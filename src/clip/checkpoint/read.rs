@@ -75,6 +75,7 @@ fn from_source(file: &Path, source: &mut dyn TensorSource) -> Result<Checkpoint,
             checkpoint.unread.insert(name.clone(), numbers);
         }
     }
+    checkpoint.file_names = located.names;
     if hugging_face::recognises(&checkpoint) {
         hugging_face::rename(&mut checkpoint)
             .map_err(ClipError::while_doing("joining attention weights"))?;

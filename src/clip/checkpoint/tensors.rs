@@ -32,6 +32,8 @@ pub struct Checkpoint {
     pub metadata: BTreeMap<String, String>,
     /// Tensors of kinds that are not read, such as integers and 8-bit floats.
     pub(super) unread: BTreeMap<String, Numbers>,
+    /// The names that the tensors have in the file, for errors; where there is none, it is the same.
+    pub(super) file_names: BTreeMap<String, String>,
     /// Whose names they had.
     pub(super) layout: Layout,
     /// The names of the tensors that a model has taken.
@@ -46,6 +48,7 @@ impl Checkpoint {
             tensors: BTreeMap::new(),
             metadata: BTreeMap::new(),
             unread: BTreeMap::new(),
+            file_names: BTreeMap::new(),
             layout: Layout::OpenAi,
             used: RefCell::default(),
         }
@@ -115,7 +118,7 @@ impl Checkpoint {
             None => Ok(()),
             Some((name, tensor)) => Err(ClipError::UnusedTensor {
                 file: self.file.clone(),
-                tensor: name.clone(),
+                tensor: self.file_name(name).to_owned(),
                 shape: tensor.size(),
                 others: unused.count(),
             }),
@@ -130,11 +133,15 @@ impl Checkpoint {
         }
     }
 
+    fn file_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.file_names.get(name).map_or(name, String::as_str)
+    }
+
     fn missing(&self, tensor: &str, expected: &[i64]) -> ClipError {
         if let Some(Numbers::Integer(kind) | Numbers::Unsupported(kind)) = self.unread.get(tensor) {
             return ClipError::UnreadableKind {
                 file: self.file.clone(),
-                tensor: tensor.to_owned(),
+                tensor: self.file_name(tensor).to_owned(),
                 kind: kind.clone(),
             };
         }

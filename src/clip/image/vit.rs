@@ -76,11 +76,8 @@ impl VisionTransformer {
     fn tokens(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let (count, patch, grid) = (pictures.size()[0], self.patch, self.grid);
         // Patches do not overlap, so the strided convolution is one matrix product over cut-out patches.
-        // Like a convolution, it leaves out the pixels behind the last whole patch.
-        let whole = grid * patch;
-        let cut = pictures
-            .f_narrow(2, 0, whole)?
-            .f_narrow(3, 0, whole)?
+        let cut = self
+            .whole_patches(pictures)?
             .f_to_kind(self.class.kind())?
             .f_reshape([count, 3, grid, patch, grid, patch])?
             .f_permute([0, 2, 4, 1, 3, 5])?
@@ -88,6 +85,15 @@ impl VisionTransformer {
         let patches = self.patches.forward(&cut)?;
         let class = self.class.f_expand([count, 1, -1], false)?;
         Tensor::f_cat(&[&class, &patches], 1)?.f_add(&self.positions)
+    }
+
+    /// The pictures without the pixels behind the last whole patch, which a convolution leaves out as well.
+    fn whole_patches(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        let side = self.grid * self.patch;
+        if pictures.size()[2..] == [side, side] {
+            return Ok(pictures.shallow_clone());
+        }
+        pictures.f_narrow(2, 0, side)?.f_narrow(3, 0, side)
     }
 
     fn project(&self, tokens: &Tensor) -> Result<Tensor, TchError> {

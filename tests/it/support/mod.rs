@@ -1,5 +1,6 @@
 //! What tests share: a server, an engine that obeys its prompts, a file server, a browser.
 
+pub(crate) mod clip_files;
 pub(crate) mod devtools;
 pub(crate) mod fake_engine;
 pub(crate) mod file_server;
