@@ -2,6 +2,7 @@
 
 use super::fault::EngineError;
 use crate::clip::Clip;
+use crate::clip::config::CONTEXT;
 use crate::draw::{DrawError, Drawing, Progress, Spec, step_with};
 use crate::output::Provenance;
 use crate::render::{Renderer, renderer_for};
@@ -15,6 +16,11 @@ pub trait Engine {
 
     /// What is written into every file about its provenance.
     fn provenance(&self) -> &Provenance;
+
+    /// The maximum number of tokens of a prompt, start and end marks included.
+    fn token_limit(&self) -> usize {
+        CONTEXT as usize
+    }
 
     /// Begins a drawing.
     ///
@@ -56,6 +62,10 @@ impl Engine for ClipEngine {
 
     fn provenance(&self) -> &Provenance {
         &self.provenance
+    }
+
+    fn token_limit(&self) -> usize {
+        self.clip.token_limit()
     }
 
     fn start(&self, spec: &Spec) -> Result<Drawing, DrawError> {

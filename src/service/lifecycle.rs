@@ -102,6 +102,11 @@ impl Service {
         })
     }
 
+    /// The maximum number of tokens of a prompt, start and end marks included.
+    pub fn token_limit(&self) -> usize {
+        self.readiness.token_limit()
+    }
+
     /// Accepts a prediction. To be called within a tokio runtime.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 
 use super::queue::Depth;
+use crate::clip::config::CONTEXT;
 use crate::cog::{HealthStatus, Setup, SetupStatus};
 
 /// Whether the model can draw: how its loading went, and whether it has failed since.
@@ -14,6 +15,8 @@ struct State {
     setup: Setup,
     /// Why the model does not work any more, if so.
     fault: Option<String>,
+    /// The maximum number of tokens of a prompt; that of OpenAI's models until one is loaded.
+    token_limit: usize,
 }
 
 /// The state of the server with its reasons.
@@ -37,6 +40,7 @@ impl Default for Readiness {
         Self(Mutex::new(State {
             setup: Setup::begin(),
             fault: None,
+            token_limit: CONTEXT as usize,
         }))
     }
 }
@@ -50,6 +54,16 @@ impl Readiness {
                 .setup
                 .end(SetupStatus::Failed, "worker setup timed out\n".to_owned());
         }
+    }
+
+    /// The model reads at most so many tokens.
+    pub(super) fn set_token_limit(&self, limit: usize) {
+        self.0.lock().token_limit = limit;
+    }
+
+    /// How many tokens the model reads at most, start and end marks included.
+    pub(super) fn token_limit(&self) -> usize {
+        self.0.lock().token_limit
     }
 
     /// The model works, for the first time or again. The logs are those of the first loading.
