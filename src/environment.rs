@@ -12,6 +12,9 @@ pub const WEIGHTS_DIR: &str = "CLIPDRAW_WEIGHTS_DIR";
 /// The CLIP weights to draw with, a name or a path; the flag `--weights` wins over it.
 pub const WEIGHTS: &str = "CLIPDRAW_WEIGHTS";
 
+/// The activation of CLIP weights whose file does not say it; the flag `--activation` wins over it.
+pub const ACTIVATION: &str = "CLIPDRAW_ACTIVATION";
+
 /// The port that the server listens on; the flag `--port` wins over it.
 pub const PORT: &str = "PORT";
 

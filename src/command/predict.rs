@@ -11,7 +11,7 @@ use signal_hook::flag;
 
 use super::arguments::PredictArguments;
 use super::inputs::read_inputs;
-use super::model;
+use super::model::{self, LoadedModel};
 use super::output::{FrameFolder, Output};
 use super::progress::ProgressReporter;
 use crate::clip::Clip;
@@ -31,14 +31,19 @@ const SIGNAL_STATUS: i32 = 128;
 pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let raw = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
-    let input = Input::from_values(&raw)?;
+    let input = Input::from_values_of_any_length(&raw)?;
     let output = Output::new(arguments.output.as_deref(), input.output_format())?;
     output
         .format
         .check_size(&input.spec().canvas, arguments.png_scale)
         .context("--png-scale")?;
     model::set_threads(&arguments.compute)?;
-    let (clip, provenance) = model::load(&arguments.compute)?;
+    let LoadedModel {
+        clip,
+        provenance,
+        warnings,
+    } = model::load(&arguments.compute)?;
+    input.check_tokens(clip.token_limit())?;
     let frames = arguments
         .frames
         .as_deref()
@@ -47,6 +52,9 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     // Until here a signal ends the program at once: there is nothing to keep.
     let interruption = Interruption::watch()?;
     let report = ProgressReporter::new(input.spec().steps, arguments.quiet);
+    for warning in &warnings {
+        report.print(&format!("warning: {warning}"));
+    }
     report.print(&opening_line(input.prompt(), input.spec(), &provenance));
     let session = Session {
         input: &input,

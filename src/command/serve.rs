@@ -218,8 +218,11 @@ fn start_worker(
     compute.device.resolve().context("--device")?;
     compute.weights.resolve().context("--weights")?;
     let load = move || {
-        let (clip, provenance) = model::load(&compute).map_err(EngineError::new)?;
-        Ok(ClipEngine::new(clip, provenance))
+        let model = model::load(&compute).map_err(EngineError::new)?;
+        for warning in model.warnings {
+            warn!("{warning}");
+        }
+        Ok(ClipEngine::new(model.clip, model.provenance))
     };
     worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
 }

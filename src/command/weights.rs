@@ -13,14 +13,15 @@ use crate::clip::WeightsSource;
 use crate::environment;
 use crate::errors::chain;
 use crate::model_store::{
-    Entry, Event, FetchRequest, Folders, Place, PublishedModel, RetryPolicy, StoreError, Verdict,
-    choose, fetch, inventory, registry, verify, weights_files,
+    Entry, Event, FetchRequest, Folders, HubModel, HubRequest, Place, RetryPolicy, StoreError,
+    Verdict, choose, fetch, fetch_from_hub, inventory, passed_over, registry, verify,
+    weights_files,
 };
 
 /// Which weights to draw with; for every subcommand that loads a model.
 #[derive(Debug, Clone, Args)]
 pub struct WeightsChoice {
-    /// CLIP weights: a name from `clipdraw weights list`, or a file.
+    /// CLIP weights: a name from `clipdraw weights list`, a file, or a folder with one.
     ///
     /// Without it: the best full-size weights on this machine, else the embedded model.
     #[arg(long, value_name = "NAME|PATH", env = environment::WEIGHTS)]
@@ -37,6 +38,17 @@ impl WeightsChoice {
     pub fn resolve(&self) -> Result<WeightsSource, StoreError> {
         let wish = self.weights.as_deref().filter(|name| !name.is_empty());
         choose(wish, &self.folder.folders())
+    }
+}
+
+impl WeightsChoice {
+    /// What a person should know of files that were passed over for these weights.
+    pub fn warnings(&self, chosen: &WeightsSource) -> Vec<String> {
+        if self.weights.as_deref().is_some_and(|name| !name.is_empty()) {
+            return Vec::new();
+        }
+        let flaws = passed_over(chosen, &self.folder.folders());
+        flaws.iter().map(|flaw| chain(flaw)).collect()
     }
 }
 
@@ -74,9 +86,10 @@ enum Action {
     List,
     /// Downloads weights and checks their SHA-256; continues a download that broke off.
     Fetch {
-        /// The name of the weights, for example ViT-B/32.
+        /// The name of the weights: one from the list, for example ViT-B/32, a repository of Hugging Face's hub,
+        /// hf:ORGANISATION/NAME, or a model of open_clip's, for example ViT-B-32/laion2b_s34b_b79k.
         name: String,
-        /// The address of a folder with the file, instead of the publisher's.
+        /// The address of a folder with the file, or of a mirror of the hub, instead of the publisher's.
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
@@ -119,7 +132,27 @@ fn list(folders: &Folders) -> anyhow::Result<ExitCode> {
             entry.model.name
         )?;
     }
+    for (model, folder) in HubModel::all_in(folders.all()) {
+        writeln!(
+            out,
+            "{:<28} {:<12}{}",
+            model.name(),
+            "fetched",
+            folder.display()
+        )?;
+    }
+    for flaw in passed_over(&default, folders) {
+        warn(&flaw);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a warning about a file with hints on how to mend it.
+fn warn(flaw: &StoreError) {
+    note(&format!("warning: {}", chain(flaw)));
+    for line in flaw.hint().iter().flat_map(|hint| hint.lines()) {
+        note(&format!("hint: {line}"));
+    }
 }
 
 fn describe(entry: &Entry) -> (&'static str, String) {
@@ -143,34 +176,58 @@ fn is_default(entry: &Entry, default: &WeightsSource) -> bool {
 }
 
 fn fetch_named(name: &str, mirror: Option<&str>, folders: &Folders) -> anyhow::Result<ExitCode> {
-    let model = registry::find(name).ok_or_else(|| StoreError::UnknownName {
-        name: name.to_owned(),
-        nearest: registry::nearest(name),
-    })?;
+    let Some(model) = registry::find(name) else {
+        let model = HubModel::find(name).ok_or_else(|| StoreError::UnknownName {
+            name: name.to_owned(),
+            nearest: registry::nearest(name),
+        })?;
+        return fetch_hub_model(&model, mirror, folders);
+    };
     let request = FetchRequest {
         model,
         folder: folders.receiving()?,
         mirror,
         retry: RetryPolicy::default(),
     };
-    let bar = progress_bar(model)?;
+    let bar = progress_bar(model.size, model.name.to_owned())?;
     let path = fetch(&request, &mut |event| show(&bar, &event));
     bar.finish_and_clear();
     writeln!(io::stdout(), "{}", path?.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn progress_bar(model: &PublishedModel) -> anyhow::Result<ProgressBar> {
+fn fetch_hub_model(
+    model: &HubModel,
+    mirror: Option<&str>,
+    folders: &Folders,
+) -> anyhow::Result<ExitCode> {
+    let request = HubRequest {
+        model,
+        folder: folders.receiving()?,
+        mirror,
+        retry: RetryPolicy::default(),
+    };
+    let bar = progress_bar(0, model.name())?;
+    let path = fetch_from_hub(&request, &mut |event| show(&bar, &event));
+    bar.finish_and_clear();
+    writeln!(io::stdout(), "{}", path?.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress_bar(size: u64, name: String) -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template(
         "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
     )?;
-    Ok(ProgressBar::new(model.size)
-        .with_style(style)
-        .with_message(model.name))
+    Ok(ProgressBar::new(size).with_style(style).with_message(name))
 }
 
 fn show(bar: &ProgressBar, event: &Event<'_>) {
     match event {
+        Event::Begun { name, size } => {
+            bar.set_length(*size);
+            bar.set_position(0);
+            bar.set_message((*name).to_owned());
+        }
         Event::AlreadyHere => bar.suspend(|| note("it is here already, and intact")),
         Event::Arrived(length) => bar.set_position(*length),
         Event::Retrying { cause, pause } => {

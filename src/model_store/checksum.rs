@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -30,6 +30,18 @@ pub(super) fn feed(reader: &mut impl Read, sum: &mut Sha256) -> io::Result<u64> 
             }
         }
     }
+}
+
+/// The SHA-256 of several files one after the other, 64 lower-case hexadecimal digits.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn of_files(paths: &[PathBuf]) -> io::Result<String> {
+    let mut sum = Sha256::new();
+    for path in paths {
+        feed(&mut File::open(path)?, &mut sum)?;
+    }
+    Ok(digits(sum))
 }
 
 /// The SHA-256 of a file, 64 lower-case hexadecimal digits.

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use super::contents::check_contents;
 use super::error::StoreError;
-use super::folders::{Folders, check_size};
+use super::folders::{Folders, check_file};
+use super::hub_model::HubModel;
 use super::inventory::{Place, inventory};
 use super::registry::{self, Source};
 use crate::clip::WeightsSource;
 
-/// Finds the weights that `wish` names, by a published name or by a path. Without a wish the best
+/// Finds the weights that `wish` names, by a published name, a name of Hugging Face's hub or of open_clip's, or by the path
+/// of a file or a folder. Without a wish the best
 /// full-size weights on this machine are taken, else the embedded model.
 ///
 /// # Errors
@@ -37,15 +40,28 @@ fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
             return Ok(WeightsSource::Embedded);
         }
         let path = folders.find(model).ok_or_else(|| StoreError::NotFetched {
-            name: model.name,
+            name: model.name.to_owned(),
             folders: folders.all().to_vec(),
         })?;
-        check_size(&path, model)?;
+        check_file(&path, model)?;
         return Ok(WeightsSource::File(path));
     }
     let path = Path::new(wish);
     if path.is_file() {
+        check_contents(path)?;
         return Ok(WeightsSource::File(path.to_owned()));
+    }
+    if path.is_dir() {
+        return Ok(WeightsSource::File(path.to_owned()));
+    }
+    if let Some(model) = HubModel::find(wish) {
+        let folder = model.find_in(folders.all());
+        return folder
+            .map(WeightsSource::File)
+            .ok_or_else(|| StoreError::NotFetched {
+                name: wish.to_owned(),
+                folders: folders.all().to_vec(),
+            });
     }
     if path.extension().is_some() {
         return Err(StoreError::NoSuchFile {

@@ -1,9 +1,10 @@
 //! What can go wrong between a name and a weights file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::registry::MODELS;
+use super::hub_model::{HubModel, open_clip_name};
+use super::registry::{self, MODELS};
 
 /// Why weights cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum StoreError {
     #[error("the weights {name} are not on this machine, looked in {}", listed(.folders))]
     NotFetched {
         /// The model's name.
-        name: &'static str,
+        name: String,
         /// The folders that were searched.
         folders: Vec<PathBuf>,
     },
@@ -41,6 +42,49 @@ pub enum StoreError {
         found: u64,
         /// The published length in bytes.
         expected: u64,
+    },
+    /// A file of Git LFS that says where the weights are, and is not the weights.
+    #[error("{path} is a Git LFS pointer, not the weights themselves")]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file has only the beginning of the weights.
+    #[error("{path} is incomplete: it has {found} bytes, and its header needs {expected}")]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+        /// The length in bytes that its header needs.
+        expected: u64,
+    },
+    /// A download that broke off.
+    #[error("{path} is an unfinished download of {name}")]
+    Unfinished {
+        /// The model's name.
+        name: &'static str,
+        /// The unfinished file.
+        path: PathBuf,
+    },
+    /// A model of the hub's cannot be fetched.
+    #[error("cannot fetch {name} from {url}")]
+    HubUnfetchable {
+        /// The model's name.
+        name: String,
+        /// The address that was tried last.
+        url: String,
+        /// What the last attempt met.
+        #[source]
+        cause: Box<TransferError>,
+    },
+    /// A repository of the hub's has no weights that can be read.
+    #[error("{name} has no weights that can be read; its files are {}", .files.join(", "))]
+    NoWeightsOnHub {
+        /// The model's name.
+        name: String,
+        /// The files of the repository.
+        files: Vec<String>,
     },
     /// The embedded model was to be fetched.
     #[error("{name} ships inside the program, there is nothing to fetch")]
@@ -112,16 +156,24 @@ pub enum TransferError {
         /// The sum of what arrived.
         found: String,
         /// The published sum.
-        expected: &'static str,
+        expected: String,
         /// Whether a part of it came from an earlier run, so that a fresh start may help.
         continued: bool,
     },
+    /// The answer is no list of files.
+    #[error("the answer is no list of files")]
+    NoListing(#[source] reqwest::Error),
     /// The received bytes cannot be written.
     #[error("cannot write what arrived")]
     Disk(#[source] io::Error),
 }
 
 impl TransferError {
+    /// Whether the server does not have the file.
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status(status) if matches!(status.as_u16(), 401 | 403 | 404 | 410))
+    }
+
     /// Whether another attempt may succeed where this one failed.
     pub(super) fn may_pass(&self) -> bool {
         match self {
@@ -131,7 +183,7 @@ impl TransferError {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
             Self::WrongSum { continued, .. } => *continued,
-            Self::Disk(_) => false,
+            Self::Disk(_) | Self::NoListing(_) => false,
         }
     }
 }
@@ -157,6 +209,32 @@ impl StoreError {
                 path.display()
             )),
             Self::NoFolder => Some("name one with --weights-dir".to_owned()),
+            Self::LfsPointer { path } => Some(format!(
+                "get the weights with: git lfs pull, in the folder of {}",
+                path.display()
+            )),
+            Self::Unfinished { name, .. } => {
+                Some(format!("finish it with: clipdraw weights fetch {name}"))
+            }
+            Self::HubUnfetchable { cause, .. } if cause.is_not_found() => Some(
+                "look up the name on https://huggingface.co; models that need a licence to be accepted are downloaded there\n\
+                 a folder that was downloaded is named with: --weights FOLDER"
+                    .to_owned(),
+            ),
+            Self::HubUnfetchable { .. } => Some(
+                "what has arrived is kept, and the next fetch continues there\n\
+                 behind a proxy: set HTTPS_PROXY\n\
+                 from a mirror of the hub: add --url https://host\n\
+                 a folder that was downloaded elsewhere is named with: --weights FOLDER"
+                    .to_owned(),
+            ),
+            Self::Unfetchable {
+                name,
+                path,
+                sha256,
+                cause,
+                ..
+            } if cause.is_not_found() => Some(not_found_hint(name, path, sha256)),
             Self::Unfetchable {
                 url, path, sha256, ..
             } => Some(format!(
@@ -183,6 +261,26 @@ impl StoreError {
             cause,
         }
     }
+}
+
+/// What to do where the file of a published model is not where it was.
+fn not_found_hint(name: &str, path: &Path, sha256: &str) -> String {
+    let name = registry::find(name).and_then(open_clip_name);
+    let elsewhere = name.and_then(|name| Some((HubModel::find(&name)?.repository, name)));
+    let elsewhere = elsewhere.map(|(repository, name)| {
+        format!(
+            "the same model is published as https://huggingface.co/{repository}\n\
+             get it from there with: clipdraw weights fetch {name}\n\
+             draw with it with: --weights {name}, or --weights FOLDER where the folder was downloaded otherwise\n"
+        )
+    });
+    format!(
+        "{}from a mirror: add --url https://host/folder\n\
+         or copy the file from a machine that has it\n\
+         and place it at {}, with the SHA-256 {sha256}",
+        elsewhere.unwrap_or_default(),
+        path.display()
+    )
 }
 
 fn listed(folders: &[PathBuf]) -> String {

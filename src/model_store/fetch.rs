@@ -37,6 +37,16 @@ pub struct RetryPolicy {
     pub pause: Duration,
 }
 
+impl RetryPolicy {
+    /// The pauses between attempts.
+    pub(super) fn back_off(self) -> ExponentialBuilder {
+        ExponentialBuilder::default()
+            .with_min_delay(self.pause)
+            .with_max_times(self.max_retries)
+            .with_jitter()
+    }
+}
+
 impl Default for RetryPolicy {
     /// Four retries within about ten seconds: enough for a short outage, and a missing network is
     /// still reported soon.
@@ -51,6 +61,13 @@ impl Default for RetryPolicy {
 /// Progress of a download.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The download of one of several files begins.
+    Begun {
+        /// The file's name.
+        name: &'a str,
+        /// Its length in bytes.
+        size: u64,
+    },
     /// An intact file exists already; nothing is downloaded.
     AlreadyHere,
     /// The number of bytes of the file received so far.
@@ -92,7 +109,12 @@ pub fn fetch(
     };
     let client =
         transfer::client().map_err(|cause| unfetchable(TransferError::Connection(cause)))?;
-    match download((&client, &url), request, &mut part, report) {
+    let wanted = Wanted {
+        url: &url,
+        size: model.size,
+        sha256: Some(model.sha256),
+    };
+    match download(&client, &wanted, request.retry, &mut part, report) {
         Ok(()) => part.finish(&target)?,
         Err(cause) => {
             part.leave();
@@ -118,42 +140,51 @@ fn address(request: &FetchRequest<'_>) -> Result<String, StoreError> {
     })
 }
 
-fn download(
-    server: (&Client, &str),
-    request: &FetchRequest<'_>,
+/// A file to download.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// Its address.
+    pub(super) url: &'a str,
+    /// Its length in bytes.
+    pub(super) size: u64,
+    /// Its SHA-256, where it is known.
+    pub(super) sha256: Option<&'a str>,
+}
+
+/// Brings a file, or the rest of it, in as many attempts as the policy allows.
+pub(super) fn download(
+    client: &Client,
+    wanted: &Wanted<'_>,
+    retry: RetryPolicy,
     part: &mut Part,
     report: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), TransferError> {
-    let back_off = ExponentialBuilder::default()
-        .with_min_delay(request.retry.pause)
-        .with_max_times(request.retry.max_retries)
-        .with_jitter();
     // Both closures report, one at a time.
     let report = RefCell::new(report);
     let attempt = || {
         let mut arrived = |length| (report.borrow_mut())(Event::Arrived(length));
         arrived(part.length());
-        transfer::transfer(server, part, request.model.size, &mut arrived)?;
-        check_sum(part, request.model)
+        transfer::transfer((client, wanted.url), part, wanted.size, &mut arrived)?;
+        check_sum(part, wanted)
     };
     attempt
-        .retry(back_off)
+        .retry(retry.back_off())
         .when(TransferError::may_pass)
         .notify(|cause, pause| (report.borrow_mut())(Event::Retrying { cause, pause }))
         .call()
 }
 
 /// Compares the sum of all that arrived; bytes with a wrong one are of no use to any later run.
-fn check_sum(part: &mut Part, model: &PublishedModel) -> Result<(), TransferError> {
+fn check_sum(part: &mut Part, wanted: &Wanted<'_>) -> Result<(), TransferError> {
     let found = part.sum();
-    if found == model.sha256 {
+    let Some(expected) = wanted.sha256.filter(|expected| *expected != found) else {
         return Ok(());
-    }
+    };
     let continued = part.continued();
     part.restart().map_err(TransferError::Disk)?;
     Err(TransferError::WrongSum {
         found,
-        expected: model.sha256,
+        expected: expected.to_owned(),
         continued,
     })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::StoreError;
-use super::folders::{Folders, check_size};
+use super::folders::{Folders, check_file};
 use super::registry::{MODELS, PublishedModel, Source};
 
 /// A published model and where it is.
@@ -28,7 +28,7 @@ pub enum Place {
     Elsewhere,
 }
 
-/// Every published model, in the order of the registry. Only lengths are compared: a SHA-256 of
+/// Every published model, in the order of the registry. Only lengths and first bytes are looked at: a SHA-256 of
 /// all files takes seconds, and [`super::verify()`] does that.
 pub fn inventory(folders: &Folders) -> Vec<Entry> {
     MODELS
@@ -44,11 +44,12 @@ fn place(model: &PublishedModel, folders: &Folders) -> Place {
     if model.source == Source::Embedded {
         return Place::Embedded;
     }
-    let Some(path) = folders.find(model) else {
-        return Place::Elsewhere;
-    };
-    match check_size(&path, model) {
-        Ok(()) => Place::File(path),
-        Err(flaw) => Place::Damaged(flaw),
+    let mut first_flaw = None;
+    for path in folders.candidates(model) {
+        match check_file(&path, model) {
+            Ok(()) => return Place::File(path),
+            Err(flaw) => first_flaw = first_flaw.or(Some(flaw)),
+        }
     }
+    first_flaw.map_or(Place::Elsewhere, Place::Damaged)
 }

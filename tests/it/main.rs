@@ -38,3 +38,4 @@ mod support;
 mod upload;
 mod webhook;
 mod weights;
+mod weights_hub;

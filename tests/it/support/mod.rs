@@ -4,5 +4,6 @@ pub(crate) mod clip_files;
 pub(crate) mod devtools;
 pub(crate) mod fake_engine;
 pub(crate) mod file_server;
+pub(crate) mod hub_server;
 pub(crate) mod scores;
 pub(crate) mod server;
