@@ -8,7 +8,7 @@ use super::folders::{Folders, check_file};
 use super::hub_model::HubModel;
 use super::inventory::{Place, inventory};
 use super::registry::{self, Source};
-use crate::clip::WeightsSource;
+use crate::clip::{WeightsSource, weights_files};
 
 /// Finds the weights that `wish` names, by a published name, a name of Hugging Face's hub or of open_clip's, or by the path
 /// of a file or a folder. Without a wish the best
@@ -52,16 +52,15 @@ fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
         return Ok(WeightsSource::File(path.to_owned()));
     }
     if path.is_dir() {
-        return Ok(WeightsSource::File(path.to_owned()));
+        return folder_source(path);
     }
     if let Some(model) = HubModel::find(wish) {
         let folder = model.find_in(folders.all());
-        return folder
-            .map(WeightsSource::File)
-            .ok_or_else(|| StoreError::NotFetched {
-                name: wish.to_owned(),
-                folders: folders.all().to_vec(),
-            });
+        let folder = folder.ok_or_else(|| StoreError::NotFetched {
+            name: wish.to_owned(),
+            folders: folders.all().to_vec(),
+        })?;
+        return folder_source(&folder);
     }
     if path.extension().is_some() {
         return Err(StoreError::NoSuchFile {
@@ -72,4 +71,12 @@ fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
         name: wish.to_owned(),
         nearest: registry::nearest(wish),
     })
+}
+
+/// The weights in a folder. One that has none is reported when it is loaded, with the reason.
+fn folder_source(folder: &Path) -> Result<WeightsSource, StoreError> {
+    for file in weights_files(folder).unwrap_or_default() {
+        check_contents(&file)?;
+    }
+    Ok(WeightsSource::File(folder.to_owned()))
 }

@@ -1,9 +1,10 @@
 //! Models on Hugging Face's hub, by their names there or by open_clip's.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::registry::PublishedModel;
+use crate::clip::weights_files;
 
 /// `NAME/TAG REPOSITORY` lines, one for each model of `open_clip`'s that is on the hub and can be read here.
 const OPEN_CLIP_NAMES: &str = include_str!("open_clip_names.txt");
@@ -41,10 +42,10 @@ impl HubModel {
         self.repository.replace('/', SEPARATOR)
     }
 
-    /// The folder with its files in one of these folders.
+    /// The folder with its files in one of these folders, if its weights have been fetched.
     pub fn find_in(&self, folders: &[PathBuf]) -> Option<PathBuf> {
         let places = folders.iter().map(|folder| folder.join(self.folder_name()));
-        places.into_iter().find(|place| place.is_dir())
+        places.into_iter().find(|place| has_weights(place))
     }
 
     /// All models of the hub in these folders, with their folders.
@@ -58,13 +59,18 @@ impl HubModel {
                 let path = entry.ok()?.path();
                 let (organisation, name) = path.file_name()?.to_str()?.split_once(SEPARATOR)?;
                 let repository = format!("{organisation}/{name}");
-                (path.is_dir() && is_repository(&repository))
+                (has_weights(&path) && is_repository(&repository))
                     .then(|| (Self { repository }, path.clone()))
             })
             .collect();
         found.sort_by(|(first, _), (second, _)| first.repository.cmp(&second.repository));
         found
     }
+}
+
+/// Whether a folder has weights. Configurations arrive before them.
+fn has_weights(folder: &Path) -> bool {
+    folder.is_dir() && weights_files(folder).is_ok()
 }
 
 /// Stands for the slash of a repository in a folder's name.

@@ -26,11 +26,7 @@ pub fn passed_over(chosen: &WeightsSource, folders: &Folders) -> Vec<StoreError>
             }
             flaws.extend(check_file(&path, model).err());
         }
-        flaws.extend(unfinished(
-            model.name,
-            &folders.all().to_vec(),
-            model.file_name,
-        ));
+        flaws.extend(unfinished(model.name, folders.all(), model.file_name));
     }
     for folder in folders.all() {
         let files = weights_files(folder).unwrap_or_default();

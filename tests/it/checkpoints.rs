@@ -363,7 +363,7 @@ fn a_float_tensor_that_nothing_uses_is_refused_by_its_name() {
     for name in [
         "visual.attn_pool.query",
         "visual.transformer.resblocks.1.attn.q_norm.weight",
-        "transformer.resblocks.2.ln_1.weight_extra",
+        "transformer.resblocks.1.ln_1.weight_extra",
         "text_projection_bias",
         "transformer.resblocks.0.attn.logit_scale",
         "visual.proj_lora_a",
@@ -396,7 +396,9 @@ fn tensors_that_no_embedding_depends_on_are_left_out() {
     tensors.insert("vision_model.embeddings.position_ids".to_owned(), ids);
     tensors.insert("logit_bias".to_owned(), (Dtype::F32, vec![], floats([1.0])));
     let mask = (Dtype::F32, vec![77, 77], vec![0; 4 * 77 * 77]);
-    tensors.insert("attn_mask".to_owned(), mask);
+    tensors.insert("attn_mask".to_owned(), mask.clone());
+    let block = "text_model.encoder.layers.1.attn_mask";
+    tensors.insert(block.to_owned(), mask);
     ModelFolder::new(&tensors, &HEADER)
         .embed()
         .assert(GELU_IMAGE, GELU_TEXTS);

@@ -10,7 +10,7 @@ use super::tensors::{Checkpoint, Layout};
 const MARK: &str = "vision_model.embeddings.class_embedding";
 
 /// Whole names that differ.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 8] = [
     (
         "vision_model.embeddings.class_embedding",
         "visual.class_embedding",
@@ -30,6 +30,10 @@ const NAMES: [(&str, &str); 7] = [
     (
         "text_model.embeddings.position_embedding.weight",
         "positional_embedding",
+    ),
+    (
+        "text_model.embeddings.position_embedding_res.weight",
+        "positional_embedding_res",
     ),
     ("visual_projection.weight", "visual.proj"),
     ("text_projection.weight", "text_projection"),

@@ -36,15 +36,11 @@ const TEXT_FOLDERS: [&str; 2] = ["text_model.embeddings.", "text."];
 /// The prefix of the text tower in `open_clip`'s `CustomTextCLIP`.
 const CUSTOM_TEXT: &str = "text.";
 
-/// Tensors of a model that no embedding depends on. In deeper places, the same names mean something.
-const HARMLESS: [&str; 6] = [
-    "logit_scale",
-    "logit_bias",
-    "attn_mask",
-    "visual.attn_mask",
-    "text_model.embeddings.position_ids",
-    "vision_model.embeddings.position_ids",
-];
+/// Tensors of a model that no embedding depends on. Attention layers of some models have their own of these names, on which
+/// it does.
+const HARMLESS: [&str; 2] = ["logit_scale", "logit_bias"];
+/// The same in any place, as last parts of names: OpenAI's archives have the causal mask in every block.
+const HARMLESS_PARTS: [&str; 3] = ["attn_mask", "position_ids", "num_batches_tracked"];
 
 /// What the names of those things contain that a training run keeps beside its model.
 const TRAINING_STATE: [&str; 5] = ["optimizer", "scheduler", "scaler", "callbacks", "rng_state"];
@@ -105,7 +101,8 @@ pub(crate) fn locate(source: &dyn TensorSource) -> Result<Located, NotLocated> {
             .find_map(|root| name.strip_prefix(root.as_str()));
         let inside = inside.map(|name| name.strip_prefix(CUSTOM_TEXT).unwrap_or(name));
         let name = inside.unwrap_or(name);
-        if is_copy || HARMLESS.contains(&name) || is_training_state(name) {
+        let is_harmless = HARMLESS.contains(&name) || HARMLESS_PARTS.contains(&last_part(name));
+        if is_copy || is_harmless || is_training_state(name) {
             continue;
         }
         if let Some(inside) = inside {

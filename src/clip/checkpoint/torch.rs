@@ -89,8 +89,8 @@ impl<'bytes> TorchArchive<'bytes> {
         {
             return Err(TorchFileError::BigEndian);
         }
-        let (pickle, _) = pickle::read(&part(&mut archive, &pickle, bytes.len())?)
-            .map(|(pickle, rest)| (pickle, rest.len()))?;
+        let pickle = part(&mut archive, &pickle, bytes.len())?;
+        let (pickle, _) = pickle::read(&pickle)?;
         Ok(Self {
             file: file.to_owned(),
             archive,
