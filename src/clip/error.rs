@@ -77,7 +77,7 @@ pub enum ClipError {
     /// The file has a tensor that this architecture does not have, so it is another one.
     #[error(
         "weights {file}: not a CLIP model that we know: nothing uses `{tensor}`, {shape:?}{}",
-        and_others(.others)
+        and_others(*.others)
     )]
     UnusedTensor {
         /// The file.
@@ -149,7 +149,7 @@ pub enum ClipError {
 }
 
 /// The end of a sentence about the first of several tensors.
-fn and_others(count: &usize) -> String {
+fn and_others(count: usize) -> String {
     match count {
         0 => String::new(),
         1 => ", nor 1 other tensor".to_owned(),

@@ -45,7 +45,7 @@ const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not z
 pub enum WeightsSource {
     /// The small model inside the program.
     Embedded,
-    /// A weight file: safetensors or a file of PyTorch's, with OpenAI's, open_clip's or Hugging Face's names; or
+    /// A weight file: safetensors or a file of PyTorch's, with OpenAI's, `open_clip`'s or Hugging Face's names; or
     /// a folder with one, or the index of several files (`*.index.json`).
     File(PathBuf),
 }

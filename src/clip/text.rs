@@ -86,7 +86,7 @@ impl TextTower {
 ///
 /// LongCLIP (Zhang et al. 2024) has two tables, of which the first keeps the rows that it was begun with.
 fn positions(weights: &Weights<'_>, text: TextConfig) -> Result<Tensor, ClipError> {
-    /// Rows that LongCLIP takes from the first table (beichenzbc/Long-CLIP, model_longclip.py).
+    /// Rows that LongCLIP takes from the first table (beichenzbc/Long-CLIP, `model_longclip.py`).
     const KEPT: i64 = 20;
     let shape = [text.context, text.width];
     let first = weights.tensor("positional_embedding", &shape)?;

@@ -87,7 +87,7 @@ enum Action {
     /// Downloads weights and checks their SHA-256; continues a download that broke off.
     Fetch {
         /// The name of the weights: one from the list, for example ViT-B/32, a repository of Hugging Face's hub,
-        /// hf:ORGANISATION/NAME, or a model of open_clip's, for example ViT-B-32/laion2b_s34b_b79k.
+        /// hf:ORGANISATION/NAME, or a model of `open_clip`'s, for example ViT-B-32/laion2b_s34b_b79k.
         name: String,
         /// The address of a folder with the file, or of a mirror of the hub, instead of the publisher's.
         #[arg(long, value_name = "URL")]

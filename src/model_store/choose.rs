@@ -10,7 +10,7 @@ use super::inventory::{Place, inventory};
 use super::registry::{self, Source};
 use crate::clip::{WeightsSource, weights_files};
 
-/// Finds the weights that `wish` names, by a published name, a name of Hugging Face's hub or of open_clip's, or by the path
+/// Finds the weights that `wish` names, by a published name, a name of Hugging Face's hub or of `open_clip`'s, or by the path
 /// of a file or a folder. Without a wish the best
 /// full-size weights on this machine are taken, else the embedded model.
 ///

@@ -64,11 +64,11 @@ pub(super) fn list(client: &Client, url: &str) -> Result<Vec<HubFile>, TransferE
 
 /// The files that a model needs, its weights last; nothing if there are no weights.
 pub(super) fn needed(files: &[HubFile]) -> Option<Vec<HubFile>> {
-    let find = |name: &&str| files.iter().find(|file| file.path == **name);
-    let weights = WEIGHTS.iter().find_map(|name| find(&name))?;
+    let find = |name: &str| files.iter().find(|file| file.path == name);
+    let weights = WEIGHTS.iter().find_map(|name| find(name))?;
     let mut needed: Vec<HubFile> = CONFIGURATIONS
         .iter()
-        .filter_map(|name| find(&name))
+        .filter_map(|name| find(name))
         .cloned()
         .collect();
     if let Some((stem, extension)) = weights

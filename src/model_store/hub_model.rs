@@ -1,4 +1,4 @@
-//! Models on Hugging Face's hub, by their names there or by open_clip's.
+//! Models on Hugging Face's hub, by their names there or by `open_clip`'s.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct HubModel {
 }
 
 impl HubModel {
-    /// The model of a name such as `hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K`, or of open_clip's name and tag,
+    /// The model of a name such as `hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K`, or of `open_clip`'s name and tag,
     /// `ViT-B-32/laion2b_s34b_b79k`.
     pub fn find(name: &str) -> Option<Self> {
         let repository = match name.strip_prefix(HUB) {

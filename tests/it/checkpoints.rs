@@ -62,7 +62,7 @@ fn hugging_face_config(vision: &str, text: &str) -> Value {
     })
 }
 
-/// The open_clip layout with one value of the configuration changed, named by a JSON pointer's parts.
+/// The `open_clip` layout with one value of the configuration changed, named by a JSON pointer's parts.
 fn with_open_clip(key: &str, value: Value) -> ModelFolder {
     let mut config = open_clip_config();
     set(&mut config, key, value);
@@ -432,18 +432,27 @@ fn a_model_is_found_under_any_prefix() {
             let folder = ModelFolder::new(&tensors, &HEADER);
             folder.embed().assert(GELU_IMAGE, GELU_TEXTS);
         }
-        let custom = renamed(&wide(), |name| match name.starts_with("visual.") {
-            true => format!("{prefix}{name}"),
-            false => format!("{prefix}text.{name}"),
+        let custom = renamed(&wide(), |name| {
+            let folder = if name.starts_with("visual.") {
+                ""
+            } else {
+                "text."
+            };
+            format!("{prefix}{folder}{name}")
         });
         let folder = ModelFolder::new(&custom, &HEADER);
         folder.embed().assert(GELU_IMAGE, GELU_TEXTS);
     }
     // A wrapper around one tower alone, and towers in dictionaries of their own.
     let wrapped = renamed(&wide(), |name| name.replace("visual.", "visual.module."));
-    let apart = renamed(&wide(), |name| match name.starts_with("visual.") {
-        true => format!("image_encoder.{name}"),
-        false => format!("text_encoder.{name}"),
+    let apart = renamed(&wide(), |name| {
+        let image = name.starts_with("visual.");
+        let folder = if image {
+            "image_encoder"
+        } else {
+            "text_encoder"
+        };
+        format!("{folder}.{name}")
     });
     for tensors in [wrapped, apart] {
         let folder = ModelFolder::new(&tensors, &HEADER);

@@ -19,8 +19,8 @@ const RESNET_REDUCTION: i64 = 32;
 /// Channels of a ModifiedResNet's last map for each channel after its stem.
 pub(crate) const RESNET_GROWTH: i64 = 32;
 
-/// Widths of published image transformers whose heads are not 64 wide: ViT-H, g, bigG and e (open_clip,
-/// model_configs).
+/// Widths of published image transformers whose heads are not 64 wide: ViT-H, g, bigG and e (`open_clip`,
+/// `model_configs`).
 const WIDTHS_OF_16_HEADS: [i64; 4] = [1280, 1408, 1664, 1792];
 
 /// All that is known of a model: its tensors with their header, and what lies beside them.

@@ -36,7 +36,7 @@ enum FolderError {
 }
 
 /// The file of weights that a path leads to: the file itself, or the one in a folder such as Hugging Face's
-/// or open_clip's downloads. It may be the index of several files.
+/// or `open_clip`'s downloads. It may be the index of several files.
 ///
 /// # Errors
 /// When a folder has no weights, or several files that could be meant.

@@ -15,7 +15,7 @@ const LARGEST_FILE: u64 = 16 << 30;
 /// Whose names the tensors had in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// OpenAI's, which open_clip has as well.
+    /// OpenAI's, which `open_clip` has as well.
     OpenAi,
     /// Those of transformers' `CLIPModel`.
     HuggingFace,

@@ -1,7 +1,9 @@
 //! A stand-in for Hugging Face's hub on 127.0.0.1: one repository, its listing and its files.
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -25,7 +27,7 @@ impl HubServer {
         for (name, bytes) in files {
             let mut file =
                 json!({"type": "file", "path": name, "size": bytes.len(), "oid": "0123"});
-            if !name.ends_with(".json") {
+            if Path::new(name).extension() != Some(OsStr::new("json")) {
                 file["lfs"] =
                     json!({"oid": sha256(bytes), "size": bytes.len(), "pointerSize": 134});
             }
@@ -57,8 +59,10 @@ impl HubServer {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let digits = Sha256::digest(bytes);
-    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(bytes);
+    digest
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn serve(mut stream: TcpStream, answers: &BTreeMap<String, Vec<u8>>) -> String {

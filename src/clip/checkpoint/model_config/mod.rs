@@ -1,4 +1,4 @@
-//! What a configuration beside the weights says of the model: open_clip's `open_clip_config.json`, or Hugging Face's
+//! What a configuration beside the weights says of the model: `open_clip`'s `open_clip_config.json`, or Hugging Face's
 //! `config.json` and `preprocessor_config.json`.
 //!
 //! A setting that changes the result is used, compared with the tensors, or refused by its name.

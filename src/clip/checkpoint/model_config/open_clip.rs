@@ -1,5 +1,5 @@
 //! `open_clip`'s `open_clip_config.json`. Its keys and their defaults are those of `CLIPVisionCfg` and `CLIPTextCfg`
-//! (mlfoundations/open_clip, model.py).
+//! (`mlfoundations/open_clip`, model.py).
 
 use serde_json::Value;
 

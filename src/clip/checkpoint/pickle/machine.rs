@@ -234,23 +234,9 @@ impl<'bytes> Machine<'bytes> {
                 _ => None,
             },
             "collections.OrderedDict" => self.dictionary(arguments),
-            other => self.unread_tensor(other),
+            other => unread_tensor(other),
         };
         self.push(value.unwrap_or(Value::Fields(Vec::new())))
-    }
-
-    /// A tensor of a kind whose numbers are not simply a part of a storage, such as a sparse one.
-    fn unread_tensor(&self, class: &str) -> Option<Value> {
-        let kind = class.strip_prefix("torch._utils._rebuild_")?;
-        kind.contains("tensor").then(|| {
-            Value::Tensor(StoredTensor {
-                storage: String::new(),
-                numbers: Numbers::Unsupported(kind.to_owned()),
-                offset: 0,
-                shape: Vec::new(),
-                strides: Vec::new(),
-            })
-        })
     }
 
     /// `OrderedDict([(key, value), ...])`.
@@ -395,4 +381,18 @@ impl<'bytes> Machine<'bytes> {
 /// Keys and values by turns as pairs.
 fn pairs(parts: &[Index]) -> impl Iterator<Item = (Index, Index)> {
     parts.chunks_exact(2).map(|pair| (pair[0], pair[1]))
+}
+
+/// A tensor of a kind whose numbers are not simply a part of a storage, such as a sparse one.
+fn unread_tensor(class: &str) -> Option<Value> {
+    let kind = class.strip_prefix("torch._utils._rebuild_")?;
+    kind.contains("tensor").then(|| {
+        Value::Tensor(StoredTensor {
+            storage: String::new(),
+            numbers: Numbers::Unsupported(kind.to_owned()),
+            offset: 0,
+            shape: Vec::new(),
+            strides: Vec::new(),
+        })
+    })
 }
