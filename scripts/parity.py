@@ -165,8 +165,9 @@ def write_fixtures():
     tensors, _ = answered("tiny_vit")
     save_file(hugging_face(tensors), FIXTURES / "tiny_vit_hf.safetensors", metadata("tiny_vit"))
     save_answers("embedded", embedded_answers())
-    for file in FIXTURES.iterdir():
+    for file in filter(Path.is_file, FIXTURES.iterdir()):
         file.chmod(0o644)
+    subprocess.run([sys.executable, ROOT / "scripts/checkpoint_fixtures.py"], check=True)
     subprocess.run([sys.executable, ROOT / "scripts/token_fixture.py", FIXTURES / "tokens.json.gz"], check=True)
 
 

@@ -10,6 +10,10 @@ pub const WEIGHTS_DIR: &str = "CLIPDRAW_WEIGHTS_DIR";
 /// The CLIP weights to draw with, a name or a path; the flag `--weights` takes precedence.
 pub const WEIGHTS: &str = "CLIPDRAW_WEIGHTS";
 
+/// The activation function of CLIP weights whose file does not state it; the flag `--activation` takes
+/// precedence.
+pub const ACTIVATION: &str = "CLIPDRAW_ACTIVATION";
+
 /// The port that the server listens on; the flag `--port` takes precedence.
 pub const PORT: &str = "PORT";
 

@@ -7,9 +7,13 @@ pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
 pub(crate) const HEAD_WIDTH: i64 = 64;
+/// Added to the variance by every norm of OpenAI's models (PyTorch's default).
+pub const NORM_EPSILON: f64 = 1e-5;
 /// Size of CLIP's vocabulary, including the start and end tokens.
-const VOCABULARY: i64 = 49_408;
-/// Maximum number of tokens that CLIP's text tower reads.
+pub(crate) const VOCABULARY: i64 = 49_408;
+/// The id of the end token, which is the highest.
+pub(crate) const END_TOKEN: i64 = VOCABULARY - 1;
+/// Maximum number of tokens that the text tower of OpenAI's models reads.
 pub const CONTEXT: i64 = 77;
 
 /// Everything about a CLIP model that is not a weight.
@@ -26,8 +30,10 @@ pub struct ClipConfig {
     pub towers: usize,
     /// The text tower.
     pub text: TextConfig,
-    /// The activation function of each MLP.
-    pub activation: Activation,
+    /// The settings of the blocks of the image tower, if it is a transformer.
+    pub image_block: BlockConfig,
+    /// The settings of the blocks of the text tower.
+    pub text_block: BlockConfig,
     /// Channel means that are subtracted from a picture.
     pub mean: [f32; 3],
     /// Standard deviations that a picture is divided by.
@@ -126,6 +132,23 @@ pub enum Activation {
     QuickGelu,
     /// The exact Gaussian error linear unit.
     Gelu,
+}
+
+/// The settings of the blocks of a transformer that the shapes of their tensors do not show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockConfig {
+    /// The activation function of the MLP.
+    pub activation: Activation,
+    /// Added to the variance by each layer norm.
+    pub norm_epsilon: f64,
+}
+
+impl BlockConfig {
+    /// The blocks of OpenAI's models.
+    pub(crate) const OPEN_AI: Self = Self {
+        activation: Activation::QuickGelu,
+        norm_epsilon: NORM_EPSILON,
+    };
 }
 
 /// One named model: name, length of an embedding, image size in pixels, image tower, text width.
@@ -245,7 +268,8 @@ impl ClipConfig {
             image,
             towers: 1,
             text,
-            activation: Activation::QuickGelu,
+            image_block: BlockConfig::OPEN_AI,
+            text_block: BlockConfig::OPEN_AI,
             mean: CLIP_MEAN,
             std: CLIP_STD,
         }

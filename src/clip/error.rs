@@ -65,6 +65,53 @@ pub enum ClipError {
         /// The shape it should have; -1 for a dimension of any size.
         expected: Vec<i64>,
     },
+    /// A tensor has a number type that cannot be read.
+    #[error("weights {file}: `{tensor}` is {kind}; F16, BF16, F32 and F64 can be read")]
+    UnreadableKind {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// Its number type, as it is named in the file.
+        kind: String,
+    },
+    /// The file has a tensor that this architecture does not have, so it contains another architecture.
+    #[error(
+        "weights {file}: not a known CLIP model: nothing uses `{tensor}`, {shape:?}{}",
+        and_others(*.others)
+    )]
+    UnusedTensor {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The number of further unused tensors.
+        others: usize,
+    },
+    /// The file contains more than one model.
+    #[error("weights {file}: it contains several models, with the prefixes `{}`; save only one of them", .places.join("` and `"))]
+    SeveralModels {
+        /// The file.
+        file: PathBuf,
+        /// The prefixes of the names of their tensors.
+        places: Vec<String>,
+    },
+    /// A configuration next to the weights has a setting that is not supported.
+    #[error("weights {file}: {config} has {key} = {found}, but {expected}")]
+    Unsupported {
+        /// The file.
+        file: PathBuf,
+        /// The configuration's file name.
+        config: String,
+        /// The key, with the names of the objects around it.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What is supported, as a clause.
+        expected: String,
+    },
     /// The prompt is longer than the model can read.
     #[error("the prompt has {tokens} tokens, but the model reads at most {limit}")]
     TooManyTokens {
@@ -100,6 +147,15 @@ pub enum ClipError {
         #[source]
         cause: TchError,
     },
+}
+
+/// The end of an error message about the first of several tensors.
+fn and_others(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", nor 1 other tensor".to_owned(),
+        _ => format!(", nor {count} other tensors"),
+    }
 }
 
 impl ClipError {

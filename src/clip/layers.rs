@@ -6,8 +6,6 @@ use super::checkpoint::weights::{Frozen, Weights};
 use super::config::Activation;
 use super::error::ClipError;
 
-/// Added to the variance by every norm of CLIP's (PyTorch's default).
-pub const NORM_EPSILON: f64 = 1e-5;
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
@@ -40,6 +38,30 @@ impl Linear {
     /// Takes finished tensors: `[outputs, inputs]` and, if any, `[outputs]`.
     pub(crate) fn of(weight: Frozen, bias: Option<Frozen>) -> Self {
         Self { weight, bias }
+    }
+
+    /// Reads `weight` and `bias`, and multiplies each output by its element of `scale`, `[outputs]`, if there is one.
+    pub(crate) fn scaled(
+        weights: &Weights<'_>,
+        inputs: i64,
+        outputs: i64,
+        scale: Option<&Tensor>,
+    ) -> Result<Self, ClipError> {
+        let Some(scale) = scale else {
+            return Self::new(weights, inputs, outputs);
+        };
+        let (weight, bias) = (
+            weights.tensor("weight", &[outputs, inputs])?,
+            weights.tensor("bias", &[outputs])?,
+        );
+        let scaled = |tensor: Tensor, scale: &Tensor| {
+            let scaled = tensor.f_mul(scale);
+            scaled.map_err(ClipError::while_doing("scaling a layer"))
+        };
+        Ok(Self {
+            weight: weights.place(&scaled(weight, &scale.reshape([outputs, 1]))?)?,
+            bias: Some(weights.place(&scaled(bias, scale)?)?),
+        })
     }
 
     /// `[.., inputs]` to `[.., outputs]`.
@@ -92,11 +114,12 @@ pub(crate) struct LayerNorm {
     weight: Frozen,
     bias: Frozen,
     width: i64,
+    epsilon: f64,
 }
 
 impl LayerNorm {
-    /// Reads `weight` and `bias`, both `[width]`.
-    pub(crate) fn new(weights: &Weights<'_>, width: i64) -> Result<Self, ClipError> {
+    /// Reads `weight` and `bias`, both `[width]`. `epsilon` is added to the variance.
+    pub(crate) fn new(weights: &Weights<'_>, width: i64, epsilon: f64) -> Result<Self, ClipError> {
         let (weight, bias) = (
             weights.placed("weight", &[width])?,
             weights.placed("bias", &[width])?,
@@ -105,6 +128,7 @@ impl LayerNorm {
             weight,
             bias,
             width,
+            epsilon,
         })
     }
 
@@ -114,13 +138,13 @@ impl LayerNorm {
             [self.width],
             Some(&*self.weight),
             Some(&*self.bias),
-            NORM_EPSILON,
+            self.epsilon,
             false,
         )
     }
 }
 
-/// The multilayer perceptron of a block: two layers; the hidden width is four times as large.
+/// The multilayer perceptron of a block: two layers; in most models, the hidden width is four times as large.
 #[derive(Debug, Clone)]
 pub(crate) struct Mlp {
     fc: Linear,
@@ -129,14 +153,17 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    /// Reads `c_fc` and `c_proj`.
+    /// Reads `c_fc`, whose number of rows is the hidden width, and `c_proj`, whose outputs are multiplied by `scale`.
     pub(crate) fn new(
         weights: &Weights<'_>,
         width: i64,
         activation: Activation,
+        scale: Option<&Tensor>,
     ) -> Result<Self, ClipError> {
-        let fc = Linear::new(&weights.at("c_fc"), width, 4 * width)?;
-        let proj = Linear::new(&weights.at("c_proj"), 4 * width, width)?;
+        let expand = weights.at("c_fc");
+        let hidden = expand.rows("weight").unwrap_or(4 * width);
+        let fc = Linear::new(&expand, width, hidden)?;
+        let proj = Linear::scaled(&weights.at("c_proj"), hidden, width, scale)?;
         Ok(Self {
             fc,
             proj,

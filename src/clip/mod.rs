@@ -25,14 +25,16 @@ use tch::{Device, Kind, Tensor};
 
 use crate::compute::library;
 
+use self::checkpoint::detect::{Evidence, detect_config};
 use self::checkpoint::weights::{Origin, Weights};
-use self::checkpoint::{Checkpoint, detect, hugging_face, safetensors, torch};
+use self::checkpoint::{ModelConfig, read_checkpoint, read_checkpoint_bytes};
 use self::image::{ImageEncoder, unit};
 use self::text::TextTower;
 
+pub use checkpoint::weights_files;
 pub use config::{
-    Activation, CLIP_MEAN, CLIP_STD, CONTEXT, ClipConfig, EfficientNetSize, ImageConfig,
-    ResNetSize, TextConfig, TransformerSize,
+    Activation, BlockConfig, CLIP_MEAN, CLIP_STD, CONTEXT, ClipConfig, EfficientNetSize,
+    ImageConfig, ResNetSize, TextConfig, TransformerSize,
 };
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
@@ -48,8 +50,16 @@ const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not z
 pub enum WeightsSource {
     /// The small model inside the program.
     Embedded,
-    /// A weight file: safetensors with OpenAI's or Hugging Face's names, or OpenAI's TorchScript.
+    /// A weight file: safetensors or a PyTorch file, with the tensor names of OpenAI, `open_clip` or Hugging
+    /// Face; or a folder with one, or the index of several files (`*.index.json`).
     File(PathBuf),
+}
+
+/// What a caller knows about a model and its files may not state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadOptions {
+    /// The activation function of a model from a file; it overrides the file. The embedded model ignores it.
+    pub activation: Option<Activation>,
 }
 
 /// A loaded model. A model may have several image towers, which were trained in different ways and take
@@ -60,6 +70,7 @@ pub struct Clip {
     text: TextTower,
     device: Device,
     kind: Kind,
+    activation_is_assumed: bool,
     prompts: Mutex<LruCache<String, Tensor>>,
 }
 
@@ -67,20 +78,44 @@ impl Clip {
     /// Loads a model and moves its image tower to `device` as numbers of `kind`.
     ///
     /// # Errors
-    /// When the file is missing, incomplete, not a weight file or not a CLIP model, or when the
-    /// device has too little memory.
+    /// When the file is missing, incomplete, not a weight file, not a CLIP model, or of an architecture that
+    /// is not supported, or when the device has too little memory.
     pub fn load(source: &WeightsSource, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        let checkpoint = match source {
-            WeightsSource::Embedded => read_checkpoint(Path::new(embedded::NAME), embedded::BYTES)?,
-            WeightsSource::File(file) => read_checkpoint(file, &checkpoint::read_bytes(file)?)?,
+        Self::load_with(source, device, kind, LoadOptions::default())
+    }
+
+    /// Like [`Clip::load`], with options.
+    ///
+    /// # Errors
+    /// As [`Clip::load`].
+    pub fn load_with(
+        source: &WeightsSource,
+        device: Device,
+        kind: Kind,
+        options: LoadOptions,
+    ) -> Result<Self, ClipError> {
+        let (checkpoint, beside, activation) = match source {
+            WeightsSource::Embedded => {
+                let name = Path::new(embedded::NAME);
+                (read_checkpoint_bytes(name, embedded::BYTES)?, None, None)
+            }
+            WeightsSource::File(path) => {
+                let checkpoint = read_checkpoint(path)?;
+                let beside = ModelConfig::beside(&checkpoint)?;
+                (checkpoint, beside, options.activation)
+            }
         };
-        let config = detect::detect_config(&checkpoint)?;
-        Self::build(
-            config,
-            &Weights::new(Origin::Checkpoint(&checkpoint), device, kind),
-            device,
-            kind,
-        )
+        let evidence = Evidence {
+            checkpoint: &checkpoint,
+            config: beside.as_ref(),
+            activation,
+        };
+        let config = detect_config(&evidence)?;
+        let weights = Weights::new(Origin::Checkpoint(&checkpoint), device, kind);
+        let mut clip = Self::build(config, &weights, device, kind)?;
+        checkpoint.check_all_used()?;
+        clip.activation_is_assumed = evidence.assumes_activation()?;
+        Ok(clip)
     }
 
     /// A model of these sizes with random weights, the same for the same seed, for tests and
@@ -114,6 +149,7 @@ impl Clip {
             config,
             device,
             kind,
+            activation_is_assumed: false,
             prompts: Mutex::new(LruCache::new(KEPT_PROMPTS)),
         })
     }
@@ -148,6 +184,17 @@ impl Clip {
         self.kind
     }
 
+    /// The maximum number of tokens of a text, including the start and end tokens.
+    pub fn token_limit(&self) -> usize {
+        self.config.text.context as usize
+    }
+
+    /// Whether neither the weight file nor a configuration next to it states the activation function, so
+    /// that OpenAI's QuickGELU is assumed.
+    pub fn activation_is_assumed(&self) -> bool {
+        self.activation_is_assumed
+    }
+
     /// The number of tokens in `text`, including the start and end tokens.
     pub fn count_tokens(&self, text: &str) -> usize {
         Tokenizer::shared().encode(text).len()
@@ -164,7 +211,7 @@ impl Clip {
             return Ok(known.shallow_clone());
         }
         let ids = Tokenizer::shared().encode(text);
-        let limit = self.config.text.context as usize;
+        let limit = self.token_limit();
         if ids.len() > limit {
             return Err(ClipError::TooManyTokens {
                 tokens: ids.len(),
@@ -249,24 +296,4 @@ impl fmt::Debug for Clip {
             .field("kind", &kind)
             .finish_non_exhaustive()
     }
-}
-
-/// Reads a weight file of any layout and gives its tensors OpenAI's names.
-fn read_checkpoint(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
-    let mut checkpoint = if bytes.starts_with(torch::MAGIC) {
-        torch::read(file, bytes)?
-    } else if bytes.get(8) == Some(&b'{') {
-        safetensors::read(file, bytes)?
-    } else {
-        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
-        return Err(ClipError::NotWeights {
-            file: file.to_owned(),
-            start,
-        });
-    };
-    if hugging_face::recognises(&checkpoint.tensors) {
-        checkpoint.tensors = hugging_face::rename(&checkpoint.tensors)
-            .map_err(ClipError::while_doing("joining attention weights"))?;
-    }
-    Ok(checkpoint)
 }

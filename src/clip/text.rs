@@ -3,7 +3,7 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::checkpoint::weights::{Frozen, Weights};
-use super::config::ClipConfig;
+use super::config::{ClipConfig, TextConfig};
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear};
 use super::transformer::{TransformerBlock, TransformerBlockSize, read_blocks};
@@ -35,16 +35,20 @@ impl TextTower {
         let size = TransformerBlockSize {
             width: text.width,
             heads: text.heads,
-            activation: config.activation,
+            block: config.text_block,
         };
         let projection = weights
             .tensor("text_projection", &[text.width, config.embed_dim])?
             .tr();
         Ok(Self {
             vocabulary: weights.placed("token_embedding.weight", &[text.vocabulary, text.width])?,
-            positions: weights.placed("positional_embedding", &[text.context, text.width])?,
+            positions: weights.place(&positions(&weights, text)?)?,
             blocks: read_blocks(&weights.at("transformer"), text.layers, size)?,
-            last_norm: LayerNorm::new(&weights.at("ln_final"), text.width)?,
+            last_norm: LayerNorm::new(
+                &weights.at("ln_final"),
+                text.width,
+                config.text_block.norm_epsilon,
+            )?,
             projection: Linear::of(weights.place(&projection)?, None),
             device,
         })
@@ -80,4 +84,23 @@ impl TextTower {
             .forward(&self.last_norm.forward(&end)?)?
             .f_select(0, 0)
     }
+}
+
+/// The position embeddings `[context, width]`.
+///
+/// LongCLIP (Zhang et al. 2024) has two tables: the first rows are those of the first table.
+fn positions(weights: &Weights<'_>, text: TextConfig) -> Result<Tensor, ClipError> {
+    /// Number of rows from the first table (beichenzbc/Long-CLIP, `model_longclip.py`).
+    const KEPT: i64 = 20;
+    let shape = [text.context, text.width];
+    let first = weights.tensor("positional_embedding", &shape)?;
+    let Some(second) = weights.optional("positional_embedding_res", &shape)? else {
+        return Ok(first);
+    };
+    let kept = KEPT.min(text.context);
+    let joined = || {
+        let rest = second.f_narrow(0, kept, text.context - kept)?;
+        Tensor::f_cat(&[first.f_narrow(0, 0, kept)?, rest], 0)
+    };
+    joined().map_err(ClipError::while_doing("joining position embeddings"))
 }

@@ -3,7 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::checkpoint::weights::Weights;
-use super::config::Activation;
+use super::config::BlockConfig;
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear, Mlp, attend};
 
@@ -14,11 +14,14 @@ pub(crate) struct TransformerBlockSize {
     pub(crate) width: i64,
     /// Attention heads.
     pub(crate) heads: i64,
-    /// The activation function of the MLP.
-    pub(crate) activation: Activation,
+    /// The settings of the blocks.
+    pub(crate) block: BlockConfig,
 }
 
 /// Attention and then an MLP, each with a layer norm before it and its result added to its input.
+///
+/// Models with a layer scale (Touvron et al. 2021, "Going deeper with Image Transformers") multiply both
+/// results by a vector before they are added. It is folded into the last layer of each.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformerBlock {
     attention_norm: LayerNorm,
@@ -50,13 +53,27 @@ impl TransformerBlock {
             qkv.outputs(start, length)
                 .map_err(ClipError::while_doing("splitting an attention layer"))
         };
+        let epsilon = size.block.norm_epsilon;
+        let scale = |name| weights.at(name).optional("gamma", &[width]);
+        let attention_scale = scale("ls_1")?;
+        let mlp_scale = scale("ls_2")?;
         Ok(Self {
             queries: part(0, width)?,
             keys_and_values: part(width, 2 * width)?,
-            attention_norm: LayerNorm::new(&weights.at("ln_1"), width)?,
-            output: Linear::new(&attention.at("out_proj"), width, width)?,
-            mlp_norm: LayerNorm::new(&weights.at("ln_2"), width)?,
-            mlp: Mlp::new(&weights.at("mlp"), width, size.activation)?,
+            attention_norm: LayerNorm::new(&weights.at("ln_1"), width, epsilon)?,
+            output: Linear::scaled(
+                &attention.at("out_proj"),
+                width,
+                width,
+                attention_scale.as_ref(),
+            )?,
+            mlp_norm: LayerNorm::new(&weights.at("ln_2"), width, epsilon)?,
+            mlp: Mlp::new(
+                &weights.at("mlp"),
+                width,
+                size.block.activation,
+                mlp_scale.as_ref(),
+            )?,
             qkv,
             size,
         })

@@ -4,14 +4,26 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
 use clap::builder::OsStringValueParser;
+use clap::{Args, ValueEnum};
 
-use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
+use crate::clip::{Activation, Clip, EMBEDDED_SHA256, LoadOptions, WeightsSource, weights_files};
 use crate::compute::{DeviceChoice, Precision, device_names, library};
 use crate::environment;
-use crate::model_store::{Folders, StoreError, choose, sha256_of_file};
+use crate::errors::chain;
+use crate::model_store::{Folders, StoreError, choose, passed_over, registry, sha256_of_files};
 use crate::output::Provenance;
+
+/// A model that is ready to draw.
+#[derive(Debug)]
+pub(super) struct LoadedModel {
+    /// The model.
+    pub(super) clip: Clip,
+    /// What is written into files about it.
+    pub(super) provenance: Provenance,
+    /// Warnings about how it was chosen and read, one line each.
+    pub(super) warnings: Vec<String>,
+}
 
 /// The arguments of every subcommand that uses a model.
 #[derive(Debug, Clone, Args)]
@@ -25,14 +37,39 @@ pub(super) struct ComputeArguments {
     precision: Precision,
     #[command(flatten)]
     weights: WeightsChoice,
+    /// Activation function of CLIP weights from a file. Default: that of the file or of a configuration
+    /// next to it, else quick-gelu.
+    ///
+    /// Only needed for a file without a configuration: gelu for laion2B, DataComp and CommonPool; quick-gelu for
+    /// OpenAI, MetaCLIP and most DFN models.
+    #[arg(long, value_name = "NAME", env = environment::ACTIVATION)]
+    activation: Option<ActivationChoice>,
     /// Number of threads. Default: one per core. It changes the speed, not the drawing.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
 
+/// The activation functions that a model may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ActivationChoice {
+    /// The one of OpenAI's models.
+    QuickGelu,
+    /// The exact one.
+    Gelu,
+}
+
+impl From<ActivationChoice> for Activation {
+    fn from(choice: ActivationChoice) -> Self {
+        match choice {
+            ActivationChoice::QuickGelu => Self::QuickGelu,
+            ActivationChoice::Gelu => Self::Gelu,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 struct WeightsChoice {
-    /// CLIP weights: a name from `clipdraw weights list`, or a file.
+    /// CLIP weights: a name from `clipdraw weights list`, a file, or a folder with one.
     ///
     /// Without it: the best full-size weights on this machine, else the embedded model.
     #[arg(long, value_name = "NAME|PATH", env = environment::WEIGHTS)]
@@ -80,13 +117,18 @@ impl ComputeArguments {
     ///
     /// # Errors
     /// If there is no such device, or the weights cannot be read.
-    pub(super) fn load_model(&self) -> anyhow::Result<(Clip, Provenance)> {
+    pub(super) fn load_model(&self) -> anyhow::Result<LoadedModel> {
         let device = self.device.resolve()?;
         let weights = self.weights.resolve()?;
-        let clip = Clip::load(&weights, device, self.precision.kind(device))?;
+        let options = LoadOptions {
+            activation: self.activation.map(Into::into),
+        };
+        let clip = Clip::load_with(&weights, device, self.precision.kind(device), options)?;
+        let mut warnings = self.weights.warnings(&weights);
+        warnings.extend(assumption(&clip, &weights));
         let checksum = match &weights {
             WeightsSource::Embedded => EMBEDDED_SHA256.to_owned(),
-            WeightsSource::File(path) => sha256_of_file(path)
+            WeightsSource::File(path) => sha256_of_files(&weights_files(path)?)
                 .with_context(|| format!("{} cannot be read", path.display()))?,
         };
         let provenance = Provenance {
@@ -95,15 +137,31 @@ impl ComputeArguments {
             device: device_names(&[device]),
             precision: self.precision.resolved(device).to_string(),
         };
-        Ok((clip, provenance))
+        Ok(LoadedModel {
+            clip,
+            provenance,
+            warnings,
+        })
     }
 }
 
 impl WeightsChoice {
     fn resolve(&self) -> Result<WeightsSource, StoreError> {
+        choose(self.requested(), &self.folder.folders())
+    }
+
+    /// Warnings about files that were skipped when `chosen` was found.
+    fn warnings(&self, chosen: &WeightsSource) -> Vec<String> {
+        if self.requested().is_some() {
+            return Vec::new();
+        }
+        let errors = passed_over(chosen, &self.folder.folders());
+        errors.iter().map(|error| chain(error)).collect()
+    }
+
+    fn requested(&self) -> Option<&str> {
         // An empty value counts as unset: Compose and CI files set unused variables to it.
-        let name = self.weights.as_deref().filter(|name| !name.is_empty());
-        choose(name, &self.folder.folders())
+        self.weights.as_deref().filter(|name| !name.is_empty())
     }
 }
 
@@ -117,4 +175,20 @@ impl WeightsFolder {
             .filter(|folder| !folder.is_empty());
         Folders::new(named.map(PathBuf::from))
     }
+}
+
+/// A warning about an activation function that is not stated. Published weights get none, because theirs is
+/// known.
+fn assumption(clip: &Clip, weights: &WeightsSource) -> Option<String> {
+    let WeightsSource::File(path) = weights else {
+        return None;
+    };
+    if !clip.activation_is_assumed() || registry::is_named_after_published(path) {
+        return None;
+    }
+    Some(format!(
+        "{} does not state its activation function, so quick-gelu is assumed, as in the models of OpenAI and MetaCLIP \
+         and most DFN models; models of laion2B, DataComp and CommonPool need --activation gelu",
+        path.display()
+    ))
 }

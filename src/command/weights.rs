@@ -11,10 +11,9 @@ use super::model::WeightsFolder;
 use crate::clip::WeightsSource;
 use crate::errors::chain;
 use crate::model_store::{
-    FetchEvent, FetchRequest, Folders, InventoryEntry, ModelLocation, RetryPolicy, StoreError,
-    Verification, choose, fetch, inventory,
-    registry::{self, PublishedModel},
-    verify, weights_files,
+    FetchEvent, FetchRequest, Folders, HubModel, HubRequest, InventoryEntry, ModelLocation,
+    RetryPolicy, StoreError, Verification, choose, fetch, fetch_from_hub, inventory, passed_over,
+    registry, verify, weights_files,
 };
 
 /// `clipdraw weights`.
@@ -32,9 +31,10 @@ enum Action {
     List,
     /// Download weights and verify their SHA-256; resumes an interrupted download.
     Fetch {
-        /// Name of the weights, for example ViT-B/32.
+        /// Name of the weights: one from the list, for example ViT-B/32; a repository on Hugging Face's hub,
+        /// hf:ORGANIZATION/NAME; or a model of `open_clip`, for example ViT-B-32/laion2b_s34b_b79k.
         name: String,
-        /// URL of a folder with the file, instead of the publisher's.
+        /// URL of a folder with the file, or of a mirror of the hub, instead of the publisher's.
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
@@ -77,7 +77,27 @@ fn list(folders: &Folders) -> anyhow::Result<ExitCode> {
             entry.model.name
         )?;
     }
+    for (model, folder) in HubModel::all_in(folders.all()) {
+        writeln!(
+            out,
+            "{:<28} {:<12}{}",
+            model.name(),
+            "fetched",
+            folder.display()
+        )?;
+    }
+    for error in passed_over(&default, folders) {
+        warn(&error);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a warning about a file, with hints on how to fix it.
+fn warn(error: &StoreError) {
+    note(&format!("warning: {}", chain(error)));
+    for line in error.hint().iter().flat_map(|hint| hint.lines()) {
+        note(&format!("hint: {line}"));
+    }
 }
 
 fn describe(entry: &InventoryEntry) -> (&'static str, String) {
@@ -101,34 +121,58 @@ fn is_default(entry: &InventoryEntry, default: &WeightsSource) -> bool {
 }
 
 fn fetch_named(name: &str, mirror: Option<&str>, folders: &Folders) -> anyhow::Result<ExitCode> {
-    let model = registry::find(name).ok_or_else(|| StoreError::UnknownName {
-        name: name.to_owned(),
-        suggestion: registry::suggestion(name),
-    })?;
+    let Some(model) = registry::find(name) else {
+        let model = HubModel::find(name).ok_or_else(|| StoreError::UnknownName {
+            name: name.to_owned(),
+            suggestion: registry::suggestion(name),
+        })?;
+        return fetch_hub_model(&model, mirror, folders);
+    };
     let request = FetchRequest {
         model,
         folder: folders.download_folder()?,
         mirror,
         retry: RetryPolicy::default(),
     };
-    let bar = progress_bar(model)?;
+    let bar = progress_bar(model.size, model.name.to_owned())?;
     let path = fetch(&request, &mut |event| show(&bar, &event));
     bar.finish_and_clear();
     writeln!(io::stdout(), "{}", path?.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn progress_bar(model: &PublishedModel) -> anyhow::Result<ProgressBar> {
+fn fetch_hub_model(
+    model: &HubModel,
+    mirror: Option<&str>,
+    folders: &Folders,
+) -> anyhow::Result<ExitCode> {
+    let request = HubRequest {
+        model,
+        folder: folders.download_folder()?,
+        mirror,
+        retry: RetryPolicy::default(),
+    };
+    let bar = progress_bar(0, model.name())?;
+    let path = fetch_from_hub(&request, &mut |event| show(&bar, &event));
+    bar.finish_and_clear();
+    writeln!(io::stdout(), "{}", path?.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress_bar(size: u64, name: String) -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template(
         "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
     )?;
-    Ok(ProgressBar::new(model.size)
-        .with_style(style)
-        .with_message(model.name))
+    Ok(ProgressBar::new(size).with_style(style).with_message(name))
 }
 
 fn show(bar: &ProgressBar, event: &FetchEvent<'_>) {
     match event {
+        FetchEvent::FileStarted { name, size } => {
+            bar.set_length(*size);
+            bar.set_position(0);
+            bar.set_message((*name).to_owned());
+        }
         FetchEvent::AlreadyFetched => bar.suspend(|| note("already downloaded and verified")),
         FetchEvent::Received(length) => bar.set_position(*length),
         FetchEvent::Retrying { cause, pause } => {

@@ -153,7 +153,8 @@ async fn start(
     headers: &HeaderMap,
     mut request: PredictionRequest,
 ) -> Result<Response, HttpError> {
-    let (input, notes) = Input::from_request(&request.inputs()?)?;
+    let token_limit = state.service().token_limit();
+    let (input, notes) = Input::from_request_within(&request.inputs()?, token_limit)?;
     let addresses = RequestAddresses::read(&state.dependencies, &request, headers)?;
     if matches!(addresses.destination, Destination::Inline) {
         check_output(&input, state.config.limits.output_bytes)?;

@@ -4,11 +4,14 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
+use super::prompt::{check_tokens, parse_prompts};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
-use crate::draw::{Frame, Spec};
+use crate::clip::CONTEXT;
+use crate::draw::{Frame, Spec, WeightedPrompt};
 use crate::output::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
 
@@ -16,8 +19,11 @@ use crate::output::{Document, OutputFormat, Provenance};
 /// `cog` command reads whole numbers as 32-bit ones).
 const RANDOM_SEEDS: u64 = 1 << 31;
 
+/// The name of the input with the prompts.
+const PROMPT: &str = "prompt";
+
 /// Checked inputs with their defaults filled in. Serialized, they are an object of their values;
-/// deserializing checks them again.
+/// deserializing checks them again, except for the number of tokens, whose limit depends on the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     values: Map<String, Value>,
@@ -26,12 +32,33 @@ pub struct Input {
 
 impl Input {
     /// Checks raw values. An unknown name is an error. Inputs that are absent or `null` get their
-    /// default; an absent seed is chosen at random.
+    /// default; an absent seed is chosen at random. A prompt may have as many tokens as
+    /// OpenAI's models read.
     ///
     /// # Errors
     /// With every input that is unknown, of the wrong type or outside its limits.
     pub fn from_values(raw: &Map<String, Value>) -> Result<Self, InputErrors> {
-        Self::checked(raw, unknown::errors(raw))
+        Self::checked(raw, unknown::errors(raw), CONTEXT as usize)
+    }
+
+    /// As [`Self::from_values`], for a model that is not known yet: prompts may have any number of tokens. Call
+    /// [`Self::check_tokens`] once it is known.
+    ///
+    /// # Errors
+    /// As [`Self::from_values`].
+    pub fn from_values_of_any_length(raw: &Map<String, Value>) -> Result<Self, InputErrors> {
+        Self::checked(raw, unknown::errors(raw), usize::MAX)
+    }
+
+    /// Checks that no prompt has more than `limit` tokens, including the start and end tokens.
+    ///
+    /// # Errors
+    /// When one of them has more tokens.
+    pub fn check_tokens(&self, limit: usize) -> Result<(), InputErrors> {
+        match token_error(&self.values, &self.plan.spec.prompts, limit) {
+            None => Ok(()),
+            Some(error) => Err(InputErrors(vec![error])),
+        }
     }
 
     /// Checks the raw values of a request as [`Self::from_values`] does, but ignores unknown names,
@@ -41,7 +68,20 @@ impl Input {
     /// # Errors
     /// With every input that is of the wrong type or outside its limits.
     pub fn from_request(raw: &Map<String, Value>) -> Result<(Self, Vec<String>), InputErrors> {
-        Ok((Self::checked(raw, Vec::new())?, unknown::notes(raw)))
+        Self::from_request_within(raw, CONTEXT as usize)
+    }
+
+    /// As [`Self::from_request`], for a model that reads at most `token_limit` tokens, including the start
+    /// and end tokens.
+    ///
+    /// # Errors
+    /// As [`Self::from_request`].
+    pub fn from_request_within(
+        raw: &Map<String, Value>,
+        token_limit: usize,
+    ) -> Result<(Self, Vec<String>), InputErrors> {
+        let input = Self::checked(raw, Vec::new(), token_limit)?;
+        Ok((input, unknown::notes(raw)))
     }
 
     /// Every input by name, in the table's order, the seed included.
@@ -84,9 +124,23 @@ impl Input {
         }
     }
 
-    fn checked(raw: &Map<String, Value>, mut errors: Vec<InputError>) -> Result<Self, InputErrors> {
+    fn checked(
+        raw: &Map<String, Value>,
+        mut errors: Vec<InputError>,
+        token_limit: usize,
+    ) -> Result<Self, InputErrors> {
         let values = with_defaults(raw);
+        let before = errors.len();
         let inputs = Inputs::read(&values, &mut errors);
+        let prompt_is_wrong = errors.iter().any(|error| error.field == PROMPT);
+        let prompt = values
+            .get(PROMPT)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !prompt_is_wrong && let Ok(parts) = parse_prompts(prompt) {
+            // The prompt is the first input of the table, and errors are in the order of the table.
+            errors.splice(before..before, token_error(&values, &parts, token_limit));
+        }
         let (Some(inputs), true) = (inputs, errors.is_empty()) else {
             return Err(InputErrors(errors));
         };
@@ -109,8 +163,19 @@ impl Serialize for Input {
 impl<'de> Deserialize<'de> for Input {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Map::deserialize(deserializer)?;
-        Self::from_values(&values).map_err(D::Error::custom)
+        Self::from_values_of_any_length(&values).map_err(D::Error::custom)
     }
+}
+
+/// The error if a prompt has too many tokens.
+fn token_error(
+    values: &Map<String, Value>,
+    parts: &[WeightedPrompt],
+    limit: usize,
+) -> Option<InputError> {
+    let error = check_tokens(parts, limit).err()?;
+    let value = values.get(PROMPT).unwrap_or(&Value::Null);
+    Some(broken_rule(PROMPT, value, error.to_string()))
 }
 
 fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {

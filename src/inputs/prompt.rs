@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use crate::clip::CONTEXT;
 use crate::clip::Tokenizer;
 use crate::draw::WeightedPrompt;
 
@@ -51,13 +50,15 @@ pub enum PromptError {
     TooMany(usize),
     /// A prompt is too long for CLIP's text transformer.
     #[error(
-        "`{text}` has {tokens} tokens, including the start and end tokens; at most {CONTEXT} are allowed"
+        "`{text}` has {tokens} tokens, including the start and end tokens; at most {limit} are allowed"
     )]
     TooManyTokens {
         /// The beginning of the prompt.
         text: String,
         /// The number of its tokens.
         tokens: usize,
+        /// The maximum number that the model reads.
+        limit: usize,
     },
 }
 
@@ -65,21 +66,29 @@ impl FromStr for Prompt {
     type Err = PromptError;
 
     fn from_str(text: &str) -> Result<Self, PromptError> {
-        let parts = parse_prompts(text)?;
-        for part in &parts {
-            let tokens = Tokenizer::shared().encode(&part.text).len();
-            if tokens > CONTEXT as usize {
-                return Err(PromptError::TooManyTokens {
-                    text: beginning(&part.text),
-                    tokens,
-                });
-            }
-        }
         Ok(Self {
             text: text.to_owned(),
-            parts,
+            parts: parse_prompts(text)?,
         })
     }
+}
+
+/// Checks that no prompt has more than `limit` tokens, including the start and end tokens.
+///
+/// # Errors
+/// When one of them has more tokens.
+pub fn check_tokens(parts: &[WeightedPrompt], limit: usize) -> Result<(), PromptError> {
+    for part in parts {
+        let tokens = Tokenizer::shared().encode(&part.text).len();
+        if tokens > limit {
+            return Err(PromptError::TooManyTokens {
+                text: beginning(&part.text),
+                tokens,
+                limit,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Splits a text at `|` and each part at its last colon, if a number follows it. A colon between
@@ -182,8 +191,9 @@ mod tests {
     #[test]
     fn a_prompt_of_too_many_tokens_is_an_error_however_many_prompts_there_are() {
         let long = "very ".repeat(100);
-        let Err(PromptError::TooManyTokens { text, tokens }) =
-            format!("a fox | {long}").parse::<Prompt>()
+        let prompt: Prompt = format!("a fox | {long}").parse().unwrap();
+        assert_eq!(check_tokens(&prompt.parts, 102), Ok(()));
+        let Err(PromptError::TooManyTokens { text, tokens, .. }) = check_tokens(&prompt.parts, 77)
         else {
             panic!("it is too long");
         };

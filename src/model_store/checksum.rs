@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -33,6 +33,18 @@ pub(super) fn hash_rest(reader: &mut impl Read, hasher: &mut Sha256) -> io::Resu
             }
         }
     }
+}
+
+/// The SHA-256 of the concatenation of several files, 64 lower-case hexadecimal digits.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn sha256_of_files(paths: &[PathBuf]) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    for path in paths {
+        hash_rest(&mut File::open(path)?, &mut hasher)?;
+    }
+    Ok(to_hex(hasher))
 }
 
 /// The SHA-256 of a file, 64 lower-case hexadecimal digits.

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use super::contents::check_contents;
 use super::error::StoreError;
-use super::folders::{Folders, check_size};
+use super::folders::{Folders, check_file};
+use super::hub_model::HubModel;
 use super::inventory::{ModelLocation, inventory};
 use super::registry::{self, ModelSource};
-use crate::clip::WeightsSource;
+use crate::clip::{WeightsSource, weights_files};
 
-/// Finds the requested weights by a published name or by a path. If none are requested, it finds the
-/// best full-size weights on this machine, else the embedded model.
+/// Finds the requested weights by a published name, a name on Hugging Face's hub or in `open_clip`, or the
+/// path of a file or a folder. If none are requested, it finds the best full-size weights on this machine,
+/// else the embedded model.
 ///
 /// # Errors
 /// If the name is unknown, its file is missing or has the wrong size, or there is no file at the path.
@@ -36,15 +39,27 @@ fn named(requested: &str, folders: &Folders) -> Result<WeightsSource, StoreError
             return Ok(WeightsSource::Embedded);
         }
         let path = folders.find(model).ok_or_else(|| StoreError::NotFetched {
-            name: model.name,
+            name: model.name.to_owned(),
             folders: folders.all().to_vec(),
         })?;
-        check_size(&path, model)?;
+        check_file(&path, model)?;
         return Ok(WeightsSource::File(path));
     }
     let path = Path::new(requested);
     if path.is_file() {
+        check_contents(path)?;
         return Ok(WeightsSource::File(path.to_owned()));
+    }
+    if path.is_dir() {
+        return folder_source(path);
+    }
+    if let Some(model) = HubModel::find(requested) {
+        let folder = model.find_in(folders.all());
+        let folder = folder.ok_or_else(|| StoreError::NotFetched {
+            name: requested.to_owned(),
+            folders: folders.all().to_vec(),
+        })?;
+        return folder_source(&folder);
     }
     if path.extension().is_some() {
         return Err(StoreError::NoSuchFile {
@@ -55,4 +70,12 @@ fn named(requested: &str, folders: &Folders) -> Result<WeightsSource, StoreError
         name: requested.to_owned(),
         suggestion: registry::suggestion(requested),
     })
+}
+
+/// The weights in a folder. If it has none, the error with the reason comes from loading it.
+fn folder_source(folder: &Path) -> Result<WeightsSource, StoreError> {
+    for file in weights_files(folder).unwrap_or_default() {
+        check_contents(&file)?;
+    }
+    Ok(WeightsSource::File(folder.to_owned()))
 }

@@ -1,9 +1,10 @@
 //! Errors of finding and downloading weights.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::registry::MODELS;
+use super::hub_model::{HubModel, open_clip_name};
+use super::registry::{self, MODELS};
 
 /// Why weights cannot be found or downloaded.
 #[non_exhaustive]
@@ -21,7 +22,7 @@ pub enum StoreError {
     #[error("the weights {name} are not on this machine; searched folders: {}", join_paths(.folders))]
     NotFetched {
         /// The model's name.
-        name: &'static str,
+        name: String,
         /// The folders that were searched.
         folders: Vec<PathBuf>,
     },
@@ -42,6 +43,49 @@ pub enum StoreError {
         found: u64,
         /// The published size in bytes.
         expected: u64,
+    },
+    /// The file is a Git LFS pointer, which only says where the weights are.
+    #[error("{path} is a Git LFS pointer, not the weights themselves")]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file contains only the beginning of the weights.
+    #[error("{path} is incomplete: it has {found} bytes, and its header needs {expected}")]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        found: u64,
+        /// The size in bytes according to its header.
+        expected: u64,
+    },
+    /// A download was interrupted.
+    #[error("{path} is an unfinished download of {name}")]
+    Unfinished {
+        /// The model's name.
+        name: &'static str,
+        /// The unfinished file.
+        path: PathBuf,
+    },
+    /// A model on the hub cannot be fetched.
+    #[error("cannot fetch {name} from {url}")]
+    HubFetchFailed {
+        /// The model's name.
+        name: String,
+        /// The URL of the last attempt.
+        url: String,
+        /// Why the last attempt failed.
+        #[source]
+        cause: Box<TransferError>,
+    },
+    /// A repository on the hub has no weights that can be read.
+    #[error("{name} has no weights that can be read; its files are {}", .files.join(", "))]
+    NoWeightsOnHub {
+        /// The model's name.
+        name: String,
+        /// The files of the repository.
+        files: Vec<String>,
     },
     /// The embedded model need not be fetched.
     #[error("{name} is part of the program and need not be fetched")]
@@ -114,16 +158,24 @@ pub enum TransferError {
         /// The SHA-256 of the downloaded file.
         found: String,
         /// The published one.
-        expected: &'static str,
+        expected: String,
         /// Whether a part of it is from an earlier run, so that starting again may help.
         resumed: bool,
     },
+    /// The response is not a list of files.
+    #[error("the response is not a list of files")]
+    NoListing(#[source] reqwest::Error),
     /// The received bytes cannot be written.
     #[error("cannot write the received bytes")]
     Disk(#[source] io::Error),
 }
 
 impl TransferError {
+    /// Whether the server does not have the file.
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status(status) if matches!(status.as_u16(), 401 | 403 | 404 | 410))
+    }
+
     /// Whether another attempt may succeed.
     pub(super) fn is_temporary(&self) -> bool {
         match self {
@@ -133,7 +185,7 @@ impl TransferError {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
             Self::WrongChecksum { resumed, .. } => *resumed,
-            Self::Disk(_) => false,
+            Self::Disk(_) | Self::NoListing(_) => false,
         }
     }
 }
@@ -159,6 +211,21 @@ impl StoreError {
                 path.display()
             )),
             Self::NoFolder => Some("choose one with --weights-dir".to_owned()),
+            Self::LfsPointer { path } => Some(format!(
+                "get the weights with: git lfs pull, in the folder of {}",
+                path.display()
+            )),
+            Self::Unfinished { name, .. } => {
+                Some(format!("finish it with: clipdraw weights fetch {name}"))
+            }
+            Self::HubFetchFailed { cause, .. } => Some(hub_hint(cause)),
+            Self::FetchFailed {
+                name,
+                path,
+                sha256,
+                cause,
+                ..
+            } if cause.is_not_found() => Some(not_found_hint(name, path, sha256)),
             Self::FetchFailed {
                 url, path, sha256, ..
             } => Some(format!(
@@ -185,6 +252,40 @@ impl StoreError {
             cause,
         }
     }
+}
+
+/// What to do if a model on the hub cannot be fetched.
+fn hub_hint(cause: &TransferError) -> String {
+    if cause.is_not_found() {
+        return "look up the name on https://huggingface.co; if a license must be accepted, download the model there\n\
+                then use the downloaded folder with: --weights FOLDER"
+            .to_owned();
+    }
+    "the received part is kept, and the next fetch continues there\n\
+     behind a proxy: set HTTPS_PROXY\n\
+     from a mirror of the hub: add --url https://host\n\
+     or download the folder elsewhere and use it with: --weights FOLDER"
+        .to_owned()
+}
+
+/// What to do if the file of a published model no longer exists at its URL.
+fn not_found_hint(name: &str, path: &Path, sha256: &str) -> String {
+    let name = registry::find(name).and_then(open_clip_name);
+    let elsewhere = name.and_then(|name| Some((HubModel::find(&name)?.repository, name)));
+    let elsewhere = elsewhere.map(|(repository, name)| {
+        format!(
+            "the same model is published at https://huggingface.co/{repository}\n\
+             get it from there with: clipdraw weights fetch {name}\n\
+             draw with it with: --weights {name}, or --weights FOLDER if the folder was downloaded another way\n"
+        )
+    });
+    format!(
+        "{}from a mirror: add --url https://host/folder\n\
+         or copy the file from a machine that has it\n\
+         and place it at {}, with the SHA-256 {sha256}",
+        elsewhere.unwrap_or_default(),
+        path.display()
+    )
 }
 
 fn join_paths(folders: &[PathBuf]) -> String {

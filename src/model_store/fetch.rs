@@ -35,6 +35,16 @@ pub struct RetryPolicy {
     pub pause: Duration,
 }
 
+impl RetryPolicy {
+    /// The pauses between attempts.
+    pub(super) fn backoff(self) -> ExponentialBuilder {
+        ExponentialBuilder::default()
+            .with_min_delay(self.pause)
+            .with_max_times(self.max_retries)
+            .with_jitter()
+    }
+}
+
 impl Default for RetryPolicy {
     /// Four retries within about ten seconds: enough for a short outage, and a missing network is
     /// still reported soon.
@@ -49,6 +59,13 @@ impl Default for RetryPolicy {
 /// Progress of a download.
 #[derive(Debug)]
 pub enum FetchEvent<'a> {
+    /// The download of one of several files begins.
+    FileStarted {
+        /// The file's name.
+        name: &'a str,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// An intact file exists already; nothing is downloaded.
     AlreadyFetched,
     /// The number of bytes of the file received so far.
@@ -93,8 +110,9 @@ pub fn fetch(
         client: &client,
         url: &url,
         size: model.size,
+        sha256: Some(model.sha256),
     };
-    match download(&remote, request, &mut partial, report) {
+    match download(&remote, request.retry, &mut partial, report) {
         Ok(()) => partial.finish(&target)?,
         Err(cause) => {
             partial.keep();
@@ -120,42 +138,39 @@ fn url_of(request: &FetchRequest<'_>) -> Result<String, StoreError> {
     })
 }
 
-fn download(
+/// Downloads a file, or the rest of it, in as many attempts as the policy allows.
+pub(super) fn download(
     remote: &RemoteFile<'_>,
-    request: &FetchRequest<'_>,
+    retry: RetryPolicy,
     partial: &mut PartialFile,
     report: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<(), TransferError> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(request.retry.pause)
-        .with_max_times(request.retry.max_retries)
-        .with_jitter();
     // Both closures report, one at a time.
     let report = RefCell::new(report);
     let attempt = || {
         let mut received = |length| (report.borrow_mut())(FetchEvent::Received(length));
         received(partial.length());
         remote.download(partial, &mut received)?;
-        check_sha256(partial, request.model)
+        check_sha256(partial, remote)
     };
     attempt
-        .retry(backoff)
+        .retry(retry.backoff())
         .when(TransferError::is_temporary)
         .notify(|cause, pause| (report.borrow_mut())(FetchEvent::Retrying { cause, pause }))
         .call()
 }
 
 /// Checks the SHA-256 of the received bytes. If it is wrong they are useless, and are discarded.
-fn check_sha256(partial: &mut PartialFile, model: &PublishedModel) -> Result<(), TransferError> {
+fn check_sha256(partial: &mut PartialFile, remote: &RemoteFile<'_>) -> Result<(), TransferError> {
     let found = partial.sha256();
-    if found == model.sha256 {
+    let Some(expected) = remote.sha256.filter(|expected| *expected != found) else {
         return Ok(());
-    }
+    };
     let resumed = partial.is_resumed();
     partial.restart().map_err(TransferError::Disk)?;
     Err(TransferError::WrongChecksum {
         found,
-        expected: model.sha256,
+        expected: expected.to_owned(),
         resumed,
     })
 }

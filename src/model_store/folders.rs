@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::contents::check_contents;
 use super::error::StoreError;
 use super::registry::{ModelSource, PublishedModel};
 use crate::environment;
@@ -42,12 +43,31 @@ impl Folders {
 
     /// The file of a model: as published, or converted to safetensors under the same name.
     pub fn find(&self, model: &PublishedModel) -> Option<PathBuf> {
+        self.candidates(model).into_iter().next()
+    }
+
+    /// All files that a model may be in, the preferred one first.
+    pub(super) fn candidates(&self, model: &PublishedModel) -> Vec<PathBuf> {
         let converted = format!("{}.safetensors", model.stem());
-        self.0
+        let mut paths: Vec<PathBuf> = self
+            .0
             .iter()
             .flat_map(|folder| [folder.join(&converted), folder.join(model.file_name)])
-            .find(|path| path.is_file())
+            .filter(|path| path.is_file())
+            .collect();
+        paths.dedup();
+        paths
     }
+}
+
+/// Rejects a file that cannot be the model because it is a Git LFS pointer or incomplete, or because its size
+/// differs.
+///
+/// # Errors
+/// If it is such a file, or cannot be read.
+pub(super) fn check_file(path: &Path, model: &PublishedModel) -> Result<(), StoreError> {
+    check_contents(path)?;
+    check_size(path, model)
 }
 
 /// Rejects a file that cannot be the published one because its size differs. A file in another format
@@ -55,7 +75,7 @@ impl Folders {
 ///
 /// # Errors
 /// If the size differs, or cannot be read.
-pub(super) fn check_size(path: &Path, model: &PublishedModel) -> Result<(), StoreError> {
+fn check_size(path: &Path, model: &PublishedModel) -> Result<(), StoreError> {
     let published = path.file_name().is_some_and(|name| name == model.file_name);
     if !published || model.source == ModelSource::Embedded {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::StoreError;
-use super::folders::{Folders, check_size};
+use super::folders::{Folders, check_file};
 use super::registry::{MODELS, ModelSource, PublishedModel};
 
 /// A published model and where it is.
@@ -28,8 +28,8 @@ pub enum ModelLocation {
     Missing,
 }
 
-/// Every published model, in the order of the registry. Only sizes are compared, because the
-/// SHA-256 of all files takes seconds; [`super::verify()`] compares that.
+/// Every published model, in the order of the registry. Only the size and the first bytes of a file are
+/// checked, because the SHA-256 of all files takes seconds; [`super::verify()`] compares that.
 pub fn inventory(folders: &Folders) -> Vec<InventoryEntry> {
     MODELS
         .iter()
@@ -44,11 +44,12 @@ fn locate(model: &PublishedModel, folders: &Folders) -> ModelLocation {
     if model.source == ModelSource::Embedded {
         return ModelLocation::Embedded;
     }
-    let Some(path) = folders.find(model) else {
-        return ModelLocation::Missing;
-    };
-    match check_size(&path, model) {
-        Ok(()) => ModelLocation::File(path),
-        Err(error) => ModelLocation::Invalid(error),
+    let mut first_error = None;
+    for path in folders.candidates(model) {
+        match check_file(&path, model) {
+            Ok(()) => return ModelLocation::File(path),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
     }
+    first_error.map_or(ModelLocation::Missing, ModelLocation::Invalid)
 }

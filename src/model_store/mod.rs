@@ -5,20 +5,28 @@
 //! of a weights file except for its SHA-256.
 
 pub mod registry;
+mod hub_model;
 mod error;
+mod contents;
 mod folders;
 mod checksum;
 mod verify;
 mod inventory;
+mod passed_over;
 mod partial_file;
 mod transfer;
 mod fetch;
+mod hub_listing;
+mod hub_fetch;
 mod choose;
 
-pub use checksum::sha256_of_file;
+pub use checksum::{sha256_of_file, sha256_of_files};
 pub use choose::choose;
 pub use error::{StoreError, TransferError};
 pub use fetch::{FetchEvent, FetchRequest, RetryPolicy, fetch};
 pub use folders::Folders;
+pub use hub_fetch::{HubRequest, fetch_from_hub};
+pub use hub_model::HubModel;
 pub use inventory::{InventoryEntry, ModelLocation, inventory};
+pub use passed_over::passed_over;
 pub use verify::{Verification, verify, weights_files};

@@ -1,5 +1,8 @@
 //! The published models, by name.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::clip::EMBEDDED_SHA256;
 use crate::suggest::suggest;
 
@@ -127,6 +130,14 @@ pub fn find(name: &str) -> Option<&'static PublishedModel> {
     MODELS.iter().find(|model| {
         model.name.eq_ignore_ascii_case(name) || model.stem().eq_ignore_ascii_case(name)
     })
+}
+
+/// Whether a file has the name of a published model.
+pub fn is_named_after_published(path: &Path) -> bool {
+    let name = path.file_name();
+    MODELS
+        .iter()
+        .any(|model| name == Some(OsStr::new(model.file_name)))
 }
 
 /// The name that was most likely meant by a mistyped one, if any is similar.

@@ -34,6 +34,8 @@ pub(super) struct RemoteFile<'a> {
     pub(super) url: &'a str,
     /// Its size in bytes.
     pub(super) size: u64,
+    /// Its SHA-256, if it is known.
+    pub(super) sha256: Option<&'a str>,
 }
 
 impl RemoteFile<'_> {

@@ -1,7 +1,7 @@
 //! The interface of the engine that draws: CLIP, or a fake in tests of the service.
 
 use super::fault::EngineError;
-use crate::clip::Clip;
+use crate::clip::{CONTEXT, Clip};
 use crate::draw::{DrawError, Drawing, Spec, Step, step_together};
 use crate::output::Provenance;
 use crate::render::{Renderer, renderer_for};
@@ -15,6 +15,11 @@ pub trait Engine {
 
     /// The provenance that is written into every file.
     fn provenance(&self) -> &Provenance;
+
+    /// The maximum number of tokens of a prompt, including the start and end tokens.
+    fn token_limit(&self) -> usize {
+        CONTEXT as usize
+    }
 
     /// Begins a drawing.
     ///
@@ -57,6 +62,10 @@ impl Engine for ClipEngine {
 
     fn provenance(&self) -> &Provenance {
         &self.provenance
+    }
+
+    fn token_limit(&self) -> usize {
+        self.clip.token_limit()
     }
 
     fn start(&self, spec: &Spec) -> Result<Drawing, DrawError> {

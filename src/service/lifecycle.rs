@@ -103,6 +103,11 @@ impl Service {
         })
     }
 
+    /// The maximum number of tokens of a prompt, including the start and end tokens.
+    pub fn token_limit(&self) -> usize {
+        self.readiness.token_limit()
+    }
+
     /// Accepts a prediction. It must be called within a tokio runtime.
     ///
     /// # Errors

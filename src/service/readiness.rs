@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 
 use super::queue::Depth;
+use crate::clip::CONTEXT;
 use crate::cog::{HealthStatus, Setup, SetupStatus};
 
 /// Whether the model can draw: how its loading went, and whether it has failed since.
@@ -14,6 +15,8 @@ struct ReadinessState {
     setup: Setup,
     /// Why the model no longer works; `None` if it works.
     fault: Option<String>,
+    /// The maximum number of tokens of a prompt; that of OpenAI's models until one is loaded.
+    token_limit: usize,
 }
 
 /// The state of the server with its reasons.
@@ -38,6 +41,7 @@ impl Default for Readiness {
         Self(Mutex::new(ReadinessState {
             setup: Setup::begin(),
             fault: None,
+            token_limit: CONTEXT as usize,
         }))
     }
 }
@@ -51,6 +55,16 @@ impl Readiness {
                 .setup
                 .end(SetupStatus::Failed, "worker setup timed out\n".to_owned());
         }
+    }
+
+    /// Sets the maximum number of tokens that the model reads.
+    pub(super) fn set_token_limit(&self, limit: usize) {
+        self.0.lock().token_limit = limit;
+    }
+
+    /// The maximum number of tokens that the model reads, including the start and end tokens.
+    pub(super) fn token_limit(&self) -> usize {
+        self.0.lock().token_limit
     }
 
     /// The model works, for the first time or again. The logs are those of the first loading.

@@ -128,6 +128,7 @@ impl<E: Engine> Worker<E> {
                 );
                 info!("{line}");
                 let logs = format!("loading the model\n{line}\nServer ready\n");
+                self.service.readiness.set_token_limit(engine.token_limit());
                 self.service.readiness.model_loaded(logs);
                 Some(engine)
             }

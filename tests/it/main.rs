@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod checkpoints;
 mod cli;
 mod clip_loading;
 mod clip_parity;
@@ -37,3 +38,4 @@ mod support;
 mod upload;
 mod webhook;
 mod weights;
+mod weights_hub;

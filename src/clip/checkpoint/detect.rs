@@ -1,16 +1,16 @@
 //! Finds a model's sizes in the shapes of its tensors, by OpenAI's own rules (openai/CLIP, model.py, `build_model`).
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::str::FromStr;
 
-use serde_json::Value;
 use tch::Tensor;
 
 use super::Checkpoint;
+use super::model_config::{Heads, ModelConfig, TowerConfig};
+use super::names::described_names;
 use crate::clip::config::{
-    Activation, CLIP_MEAN, CLIP_STD, ClipConfig, EfficientNetSize, HEAD_WIDTH, ImageConfig,
-    ResNetSize, TextConfig, TransformerSize,
+    Activation, BlockConfig, CLIP_MEAN, CLIP_STD, ClipConfig, EfficientNetSize, HEAD_WIDTH,
+    ImageConfig, NORM_EPSILON, ResNetSize, TextConfig, TransformerSize, VOCABULARY,
 };
 use crate::clip::error::ClipError;
 
@@ -19,36 +19,113 @@ const RESNET_REDUCTION: i64 = 32;
 /// Channels of a ModifiedResNet's last map for each channel after its stem.
 pub(crate) const RESNET_GROWTH: i64 = 32;
 
-/// The sizes that the tensors have, completed by the header's metadata and the files beside the weights.
+/// Widths of published image transformers whose heads are not 64 wide: ViT-H, g, bigG and e (`open_clip`,
+/// `model_configs`).
+const WIDTHS_OF_16_HEADS: [i64; 4] = [1280, 1408, 1664, 1792];
+
+/// Everything that is known about a model: its tensors with their header, and the configuration next to them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    /// The tensors, and the header's metadata, which takes precedence over the configuration.
+    pub(crate) checkpoint: &'a Checkpoint,
+    /// The configuration next to the weights.
+    pub(crate) config: Option<&'a ModelConfig>,
+    /// The caller's activation function, which takes precedence over everything else.
+    pub(crate) activation: Option<Activation>,
+}
+
+impl Evidence<'_> {
+    fn image(&self) -> Option<TowerConfig> {
+        self.config?.image
+    }
+
+    fn text(&self) -> Option<TowerConfig> {
+        self.config?.text
+    }
+
+    /// Whether the activation function is not stated, so that OpenAI's is assumed.
+    ///
+    /// # Errors
+    /// When the header's value is unknown.
+    pub(crate) fn assumes_activation(&self) -> Result<bool, ClipError> {
+        let stated = self.activation.is_some() || self.image().or(self.text()).is_some();
+        Ok(!stated && stated_activation(self.checkpoint)?.is_none())
+    }
+
+    fn block(&self, tower: Option<TowerConfig>) -> Result<BlockConfig, ClipError> {
+        let stated = match self.activation {
+            Some(activation) => Some(activation),
+            None => stated_activation(self.checkpoint)?,
+        };
+        let tower = tower.map(|tower| tower.block);
+        Ok(BlockConfig {
+            activation: stated
+                .or(tower.map(|block| block.activation))
+                .unwrap_or(BlockConfig::OPEN_AI.activation),
+            norm_epsilon: tower.map_or(NORM_EPSILON, |block| block.norm_epsilon),
+        })
+    }
+}
+
+/// The sizes of the tensors, with the settings of the header's metadata and of the configuration next to the weights.
 ///
 /// # Errors
-/// When the tensors are not those of a CLIP model.
-pub(crate) fn detect_config(checkpoint: &Checkpoint) -> Result<ClipConfig, ClipError> {
-    let (image_size, image) = if checkpoint.tensors.contains_key("visual.proj") {
-        transformer(checkpoint)?
-    } else if checkpoint
-        .tensors
-        .contains_key("visual.attnpool.c_proj.weight")
-    {
-        resnet(checkpoint)?
-    } else if checkpoint.tensors.contains_key("visual.head.weight") {
+/// If the tensors are not those of a CLIP model, or the configuration does not fit them.
+pub(crate) fn detect_config(evidence: &Evidence<'_>) -> Result<ClipConfig, ClipError> {
+    let checkpoint = evidence.checkpoint;
+    let heads = evidence.image().map(|tower| tower.heads);
+    let (image_size, image) = if checkpoint.has("visual.proj") {
+        transformer(checkpoint, heads)?
+    } else if checkpoint.has("visual.attnpool.c_proj.weight") {
+        resnet(checkpoint, heads)?
+    } else if checkpoint.has("visual.head.weight") {
         efficient_net(checkpoint)?
     } else {
-        return Err(checkpoint.unknown(
-            "it has none of `visual.proj`, `visual.attnpool.c_proj.weight` and `visual.head.weight`",
-        ));
+        let names = checkpoint.tensors.keys().chain(checkpoint.unread.keys());
+        return Err(checkpoint.unknown(format!(
+            "it has none of `visual.proj`, `visual.attnpool.c_proj.weight` and `visual.head.weight`; it has {}",
+            described_names(names.collect())
+        )));
     };
     let [_, embed_dim] = checkpoint.shape("text_projection")?;
-    Ok(ClipConfig {
+    let text = text_with(checkpoint, evidence.text().map(|tower| tower.heads))?;
+    if text.vocabulary != VOCABULARY {
+        return Err(checkpoint.unknown(format!(
+            "its vocabulary has {} tokens, and CLIP's tokenizer has {VOCABULARY}",
+            text.vocabulary
+        )));
+    }
+    let (mean, std) = evidence
+        .config
+        .map_or((None, None), |config| (config.mean, config.std));
+    let config = ClipConfig {
         embed_dim,
-        image_size,
+        image_size: stated_image_size(evidence, image_size, image),
         image,
         towers: towers(checkpoint)?,
-        text: text(checkpoint)?,
-        activation: activation(checkpoint)?,
-        mean: channels(checkpoint, "image_mean", CLIP_MEAN)?,
-        std: channels(checkpoint, "image_std", CLIP_STD)?,
-    })
+        text,
+        image_block: evidence.block(evidence.image())?,
+        text_block: evidence.block(evidence.text())?,
+        mean: channels(checkpoint, "image_mean", mean.unwrap_or(CLIP_MEAN))?,
+        std: channels(checkpoint, "image_std", std.unwrap_or(CLIP_STD))?,
+    };
+    if let Some(stated) = evidence.config {
+        stated.check_sizes(&checkpoint.file, &config)?;
+    }
+    Ok(config)
+}
+
+/// The image size of the configuration if it has as many whole patches as the tensors: the pixels after the
+/// last patch of a row or a column are cut off.
+fn stated_image_size(evidence: &Evidence<'_>, found: i64, image: ImageConfig) -> i64 {
+    match (evidence.config.and_then(ModelConfig::image_size), image) {
+        (Some(stated), ImageConfig::Transformer(size))
+            if stated / size.patch == found / size.patch =>
+        {
+            stated
+        }
+        _ => found,
+    }
 }
 
 /// How many image towers there are.
@@ -90,7 +167,10 @@ pub fn tower_branch(tower: usize) -> String {
     }
 }
 
-fn transformer(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
+fn transformer(
+    checkpoint: &Checkpoint,
+    stated: Option<Heads>,
+) -> Result<(i64, ImageConfig), ClipError> {
     let [width, _, patch, _] = checkpoint.shape("visual.conv1.weight")?;
     let [positions, _] = checkpoint.shape("visual.positional_embedding")?;
     let grid = square_root(positions - 1).ok_or_else(|| {
@@ -98,7 +178,12 @@ fn transformer(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError>
             "{positions} positions are no square grid and a class"
         ))
     })?;
-    let heads = heads(checkpoint, "vision_heads", width)?;
+    let usual = if WIDTHS_OF_16_HEADS.contains(&width) {
+        Heads::Count(16)
+    } else {
+        Heads::Width(HEAD_WIDTH)
+    };
+    let heads = heads(checkpoint, "vision_heads", width, stated.unwrap_or(usual))?;
     let layers = checkpoint.count("visual.transformer.resblocks.");
     Ok((
         grid * patch,
@@ -111,7 +196,7 @@ fn transformer(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError>
     ))
 }
 
-fn resnet(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
+fn resnet(checkpoint: &Checkpoint, stated: Option<Heads>) -> Result<(i64, ImageConfig), ClipError> {
     let [width, ..] = checkpoint.shape::<4>("visual.layer1.0.conv1.weight")?;
     let [positions, _] = checkpoint.shape("visual.attnpool.positional_embedding")?;
     let grid = square_root(positions - 1).ok_or_else(|| {
@@ -120,7 +205,8 @@ fn resnet(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipError> {
         ))
     })?;
     let layers = [1, 2, 3, 4].map(|stage| checkpoint.count(&format!("visual.layer{stage}.")));
-    let heads = heads(checkpoint, "vision_heads", width * RESNET_GROWTH)?;
+    let stated = stated.unwrap_or(Heads::Width(HEAD_WIDTH));
+    let heads = heads(checkpoint, "vision_heads", width * RESNET_GROWTH, stated)?;
     Ok((
         grid * RESNET_REDUCTION,
         ImageConfig::ResNet(ResNetSize {
@@ -164,9 +250,14 @@ fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipErro
 /// # Errors
 /// When its tensors are missing.
 pub fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
+    text_with(checkpoint, None)
+}
+
+fn text_with(checkpoint: &Checkpoint, stated: Option<Heads>) -> Result<TextConfig, ClipError> {
     let [context, width] = checkpoint.shape("positional_embedding")?;
     let [vocabulary, _] = checkpoint.shape("token_embedding.weight")?;
-    let heads = heads(checkpoint, "text_heads", width)?;
+    let stated = stated.unwrap_or(Heads::Width(HEAD_WIDTH));
+    let heads = heads(checkpoint, "text_heads", width, stated)?;
     let layers = checkpoint.count("transformer.resblocks.");
     Ok(TextConfig {
         context,
@@ -177,10 +268,16 @@ pub fn text(checkpoint: &Checkpoint) -> Result<TextConfig, ClipError> {
     })
 }
 
-fn heads(checkpoint: &Checkpoint, key: &str, width: i64) -> Result<i64, ClipError> {
+/// The number of heads in the header under `key`, else `otherwise`.
+fn heads(
+    checkpoint: &Checkpoint,
+    key: &str,
+    width: i64,
+    otherwise: Heads,
+) -> Result<i64, ClipError> {
     let heads = match checkpoint.metadata.get(key) {
         Some(value) => value.parse().unwrap_or(0),
-        None => (width / HEAD_WIDTH).max(1),
+        None => otherwise.count(width).max(1),
     };
     if heads < 1 || width % heads != 0 {
         return Err(checkpoint.unknown(format!("width {width} is not divisible by {heads} heads")));
@@ -193,47 +290,22 @@ fn square_root(number: i64) -> Option<i64> {
     (root > 0 && root * root == number).then_some(root)
 }
 
-/// The header's value, else that of a configuration beside the file, else OpenAI's default.
+/// The header's value, else OpenAI's.
 ///
 /// # Errors
 /// When the header's value is unknown.
 pub fn activation(checkpoint: &Checkpoint) -> Result<Activation, ClipError> {
+    Ok(stated_activation(checkpoint)?.unwrap_or(BlockConfig::OPEN_AI.activation))
+}
+
+fn stated_activation(checkpoint: &Checkpoint) -> Result<Option<Activation>, ClipError> {
     match checkpoint.metadata.get("activation").map(String::as_str) {
-        Some("gelu") => Ok(Activation::Gelu),
-        Some("quick_gelu") => Ok(Activation::QuickGelu),
+        Some("gelu") => Ok(Some(Activation::Gelu)),
+        Some("quick_gelu") => Ok(Some(Activation::QuickGelu)),
         Some(other) => Err(checkpoint.unknown(format!(
             "its activation is `{other}`, not gelu or quick_gelu"
         ))),
-        None => Ok(activation_beside(&checkpoint.file).unwrap_or(Activation::QuickGelu)),
-    }
-}
-
-/// `open_clip` and Hugging Face keep the activation in a file beside the weights.
-fn activation_beside(weights: &Path) -> Option<Activation> {
-    let read = |name: &str| -> Option<Value> {
-        let text = std::fs::read_to_string(weights.with_file_name(name)).ok()?;
-        serde_json::from_str(&text).ok()
-    };
-    if let Some(model) =
-        read("open_clip_config.json").and_then(|config| config.get("model_cfg").cloned())
-    {
-        let quick = model
-            .get("quick_gelu")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
-        return Some(if quick {
-            Activation::QuickGelu
-        } else {
-            Activation::Gelu
-        });
-    }
-    match read("config.json")?
-        .pointer("/vision_config/hidden_act")?
-        .as_str()?
-    {
-        "gelu" => Some(Activation::Gelu),
-        "quick_gelu" => Some(Activation::QuickGelu),
-        _ => None,
+        None => Ok(None),
     }
 }
 

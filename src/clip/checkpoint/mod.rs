@@ -1,11 +1,21 @@
 //! Weight files of every layout, read as tensors under OpenAI's names.
 
+mod source;
 mod tensors;
 mod pickle;
 pub(crate) mod safetensors;
-pub(crate) mod torch;
-pub(crate) mod hugging_face;
+mod torch;
+mod legacy;
+mod shards;
+mod folder;
+mod names;
+mod hugging_face;
+mod read;
+mod model_config;
 pub(crate) mod detect;
 pub(crate) mod weights;
 
+pub use folder::weights_files;
+pub(crate) use model_config::ModelConfig;
+pub(crate) use read::{read_checkpoint, read_checkpoint_bytes};
 pub use tensors::{Checkpoint, read_bytes};

@@ -1,14 +1,25 @@
-//! The tensors of one weight file, under OpenAI's names whatever the file calls them.
+//! The tensors of one weight file under OpenAI's names, regardless of the names in the file.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tch::Tensor;
 
+use super::source::Numbers;
 use crate::clip::error::ClipError;
 
 /// Bytes of a weight file that we agree to hold in memory; the largest CLIP has about 5 GB.
 const LARGEST_FILE: u64 = 16 << 30;
+
+/// The naming scheme of the tensors in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// OpenAI's, which `open_clip` also uses.
+    OpenAi,
+    /// That of `CLIPModel` in transformers.
+    HuggingFace,
+}
 
 /// Named tensors on the CPU, and what the file says about itself.
 #[derive(Debug)]
@@ -19,9 +30,30 @@ pub struct Checkpoint {
     pub tensors: BTreeMap<String, Tensor>,
     /// Facts in the file's header, such as `activation`.
     pub metadata: BTreeMap<String, String>,
+    /// Tensors of number types that are not read, such as integers and 8-bit floats.
+    pub(super) unread: BTreeMap<String, Numbers>,
+    /// The names of the tensors in the file, for errors, if they differ.
+    pub(super) file_names: BTreeMap<String, String>,
+    /// The naming scheme in the file.
+    pub(super) layout: Layout,
+    /// The names of the tensors that a model uses.
+    used: RefCell<BTreeSet<String>>,
 }
 
 impl Checkpoint {
+    /// The checkpoint of a file, without tensors.
+    pub(super) fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            tensors: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            file_names: BTreeMap::new(),
+            layout: Layout::OpenAi,
+            used: RefCell::default(),
+        }
+    }
+
     /// A tensor's shape, if it has `DIMS` dimensions.
     ///
     /// # Errors
@@ -33,6 +65,11 @@ impl Checkpoint {
             .ok_or_else(|| self.missing(name, &[-1; DIMS]))?
             .size();
         <[i64; DIMS]>::try_from(found).map_err(|found| self.wrong_shape(name, found, &[-1; DIMS]))
+    }
+
+    /// Whether there is a tensor with this name, of any number type.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name) || self.unread.contains_key(name)
     }
 
     /// How many of `prefix0`, `prefix1`, ... the file has without a gap.
@@ -59,7 +96,33 @@ impl Checkpoint {
         if tensor.size() != expected {
             return Err(self.wrong_shape(name, tensor.size(), expected));
         }
+        self.used.borrow_mut().insert(name.to_owned());
         Ok(tensor.shallow_clone())
+    }
+
+    /// Rejects a file with a tensor that no part of the model uses: it belongs to another architecture.
+    ///
+    /// # Errors
+    /// If there is such a tensor.
+    pub(crate) fn check_all_used(&self) -> Result<(), ClipError> {
+        let unsupported = |numbers: &Numbers| matches!(numbers, Numbers::Unsupported(_));
+        if let Some((name, _)) = self.unread.iter().find(|(_, kind)| unsupported(kind)) {
+            return Err(self.missing(name, &[]));
+        }
+        let used = self.used.borrow();
+        let mut unused = self
+            .tensors
+            .iter()
+            .filter(|(name, _)| !used.contains(*name));
+        match unused.next() {
+            None => Ok(()),
+            Some((name, tensor)) => Err(ClipError::UnusedTensor {
+                file: self.file.clone(),
+                tensor: self.file_name(name).to_owned(),
+                shape: tensor.size(),
+                others: unused.count(),
+            }),
+        }
     }
 
     /// The error that the tensors fit no model, with the reason.
@@ -70,7 +133,18 @@ impl Checkpoint {
         }
     }
 
+    fn file_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.file_names.get(name).map_or(name, String::as_str)
+    }
+
     fn missing(&self, tensor: &str, expected: &[i64]) -> ClipError {
+        if let Some(Numbers::Integer(kind) | Numbers::Unsupported(kind)) = self.unread.get(tensor) {
+            return ClipError::UnreadableKind {
+                file: self.file.clone(),
+                tensor: self.file_name(tensor).to_owned(),
+                kind: kind.clone(),
+            };
+        }
         let (file, tensor) = (self.file.clone(), tensor.to_owned());
         ClipError::MissingTensor {
             file,

@@ -5,20 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tch::{Kind, Tensor};
 use thiserror::Error;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Checkpoint;
-use super::pickle::{PickleError, StoredTensor, read_tensors};
+use super::pickle::{self, PickleError, StoredTensor};
+use super::source::{Entry, Numbers, TensorSource};
 use crate::clip::error::ClipError;
 
 /// What every zip archive starts with.
 pub(crate) const MAGIC: &[u8] = b"PK\x03\x04";
 
-/// Why an archive cannot be read.
+/// Why a PyTorch file cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum TorchFileError {
     #[error("the zip archive is broken")]
@@ -29,51 +29,99 @@ pub(crate) enum TorchFileError {
     NoPickle,
     #[error("`{0}` is compressed, which PyTorch never does")]
     Compressed(String),
+    #[error("its numbers are big-endian")]
+    BigEndian,
     #[error(transparent)]
     Pickle(#[from] PickleError),
+    #[error("it is a pickle, but not one that torch.save wrote")]
+    NoTorchPickle,
+    #[error("the file ends before the numbers of storage {0}")]
+    NoStorage(String),
     #[error("`{0}` reaches outside of its storage")]
     OutOfBounds(String),
     #[error("libtorch failed while copying weights")]
     Torch(#[from] tch::TchError),
 }
 
-/// Reads all float tensors, parameters and buffers alike.
-pub(crate) fn read(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
-    let broken = |cause: TorchFileError| ClipError::Broken {
-        file: file.to_owned(),
-        cause: Box::new(cause),
-    };
-    let tensors = read_archive(bytes).map_err(broken)?;
-    Ok(Checkpoint {
-        file: file.to_owned(),
-        tensors,
-        metadata: BTreeMap::new(),
-    })
-}
-
-fn read_archive(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, TorchFileError> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes))?;
-    let pickle = archive
-        .file_names()
-        .find(|name| name.ends_with("/data.pkl"))
-        .map(str::to_owned);
-    let pickle = pickle.ok_or(TorchFileError::NoPickle)?;
-    let folder = pickle.trim_end_matches("data.pkl").to_owned();
-    let stored = read_tensors(&entry(&mut archive, &pickle, bytes.len())?)?;
-    let mut tensors = BTreeMap::new();
-    for (name, place) in stored {
-        let Some(kind) = place.kind else { continue };
-        let storage = entry(
-            &mut archive,
-            &format!("{folder}data/{}", place.storage),
-            bytes.len(),
-        )?;
-        tensors.insert(name.clone(), load(&name, &place, kind, &storage)?);
+impl TorchFileError {
+    /// The error that `file` is broken.
+    pub(super) fn about(self, file: &Path) -> ClipError {
+        ClipError::Broken {
+            file: file.to_owned(),
+            cause: Box::new(self),
+        }
     }
-    Ok(tensors)
 }
 
-fn entry(
+/// An open archive.
+#[derive(Debug)]
+pub(crate) struct TorchArchive<'bytes> {
+    file: PathBuf,
+    archive: ZipArchive<Cursor<&'bytes [u8]>>,
+    /// The maximum size of a part of the archive in bytes.
+    limit: usize,
+    /// The folder in the archive that contains everything.
+    folder: String,
+    stored: BTreeMap<String, StoredTensor>,
+    entries: BTreeMap<String, Entry>,
+}
+
+impl<'bytes> TorchArchive<'bytes> {
+    /// Lists all tensors, parameters and buffers alike.
+    ///
+    /// # Errors
+    /// When the archive or its pickle is broken.
+    pub(crate) fn open(file: &Path, bytes: &'bytes [u8]) -> Result<Self, ClipError> {
+        Self::try_open(file, bytes).map_err(|cause| cause.about(file))
+    }
+
+    fn try_open(file: &Path, bytes: &'bytes [u8]) -> Result<Self, TorchFileError> {
+        let mut archive = ZipArchive::new(Cursor::new(bytes))?;
+        let pickle = archive
+            .file_names()
+            .find(|name| name.ends_with("/data.pkl"))
+            .map(str::to_owned);
+        let pickle = pickle.ok_or(TorchFileError::NoPickle)?;
+        let folder = pickle.trim_end_matches("data.pkl").to_owned();
+        let order = format!("{folder}byteorder");
+        if archive.file_names().any(|name| name == order)
+            && part(&mut archive, &order, bytes.len())?.starts_with(b"big")
+        {
+            return Err(TorchFileError::BigEndian);
+        }
+        let pickle = part(&mut archive, &pickle, bytes.len())?;
+        let (pickle, _) = pickle::read(&pickle)?;
+        Ok(Self {
+            file: file.to_owned(),
+            archive,
+            limit: bytes.len(),
+            folder,
+            entries: entries(&pickle.tensors),
+            stored: pickle.tensors,
+        })
+    }
+}
+
+impl TensorSource for TorchArchive<'_> {
+    fn entries(&self) -> &BTreeMap<String, Entry> {
+        &self.entries
+    }
+
+    fn is_same(&self, first: &str, second: &str) -> bool {
+        self.stored.get(first) == self.stored.get(second)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {
+        let mut read = || {
+            let place = find(&self.stored, name)?;
+            let storage = format!("{}data/{}", self.folder, place.storage);
+            load(name, place, &part(&mut self.archive, &storage, self.limit)?)
+        };
+        read().map_err(|cause| cause.about(&self.file))
+    }
+}
+
+fn part(
     archive: &mut ZipArchive<Cursor<&[u8]>>,
     name: &str,
     limit: usize,
@@ -87,27 +135,51 @@ fn entry(
     Ok(bytes)
 }
 
-fn load(
+/// The number types and shapes of the tensors in a pickle.
+pub(super) fn entries(stored: &BTreeMap<String, StoredTensor>) -> BTreeMap<String, Entry> {
+    let entry = |tensor: &StoredTensor| Entry {
+        numbers: tensor.numbers.clone(),
+        shape: tensor.shape.clone(),
+    };
+    let entries = stored.iter();
+    entries
+        .map(|(name, tensor)| (name.clone(), entry(tensor)))
+        .collect()
+}
+
+/// The tensor with this name.
+pub(super) fn find<'a>(
+    stored: &'a BTreeMap<String, StoredTensor>,
+    name: &str,
+) -> Result<&'a StoredTensor, TorchFileError> {
+    let missing = || TorchFileError::NoStorage(name.to_owned());
+    stored.get(name).ok_or_else(missing)
+}
+
+/// The tensor at a place in the bytes of its storage.
+pub(super) fn load(
     name: &str,
     place: &StoredTensor,
-    kind: Kind,
     storage: &[u8],
 ) -> Result<Tensor, TorchFileError> {
+    let Numbers::Float(kind) = place.numbers else {
+        return Err(TorchFileError::OutOfBounds(name.to_owned()));
+    };
     let length = storage.len() / kind.elt_size_in_bytes();
     if last_index(place).is_none_or(|last| last >= length as i64) {
         return Err(TorchFileError::OutOfBounds(name.to_owned()));
     }
-    let whole = Tensor::f_from_data_size(
-        &storage[..length * kind.elt_size_in_bytes()],
-        &[length as i64],
-        kind,
-    )?;
-    Ok(whole
+    Ok(from_bytes(storage, length, kind)?
         .f_as_strided(&place.shape, &place.strides, place.offset)?
         .f_contiguous()?)
 }
 
-/// The last number of the storage that the tensor uses, or nothing where that is no number.
+fn from_bytes(storage: &[u8], length: usize, kind: Kind) -> Result<Tensor, tch::TchError> {
+    let bytes = &storage[..length * kind.elt_size_in_bytes()];
+    Tensor::f_from_data_size(bytes, &[length as i64], kind)
+}
+
+/// The last index of the storage that the tensor uses; `None` if its shape or strides are not valid.
 fn last_index(place: &StoredTensor) -> Option<i64> {
     if place.shape.len() != place.strides.len() || place.offset < 0 {
         return None;

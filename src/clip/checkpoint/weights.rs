@@ -100,6 +100,30 @@ impl<'file> Weights<'file> {
         }
     }
 
+    /// Like [`Weights::tensor`], for a tensor that not every model has; random weights have none.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub(crate) fn optional(&self, name: &str, shape: &[i64]) -> Result<Option<Tensor>, ClipError> {
+        match self.origin {
+            Origin::Checkpoint(checkpoint) if checkpoint.has(&self.full(name)) => {
+                self.tensor(name, shape).map(Some)
+            }
+            Origin::Checkpoint(_) | Origin::Random(_) => Ok(None),
+        }
+    }
+
+    /// The number of rows of the tensor with this name; `None` if the weights are random or it is missing.
+    pub(crate) fn rows(&self, name: &str) -> Option<i64> {
+        match self.origin {
+            Origin::Checkpoint(checkpoint) => {
+                let tensor = checkpoint.tensors.get(&self.full(name))?;
+                tensor.size().first().copied()
+            }
+            Origin::Random(_) => None,
+        }
+    }
+
     /// Moves a finished tensor to the model's device and kind, contiguous and without gradient.
     pub(crate) fn place(&self, tensor: &Tensor) -> Result<Frozen, ClipError> {
         let placed = || -> Result<Tensor, TchError> {

@@ -8,9 +8,9 @@ use tch::{TchError, Tensor};
 
 use crate::clip::checkpoint::detect::RESNET_GROWTH;
 use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
-use crate::clip::config::{ClipConfig, ResNetSize};
+use crate::clip::config::{ClipConfig, NORM_EPSILON, ResNetSize};
 use crate::clip::error::ClipError;
-use crate::clip::layers::{ConvolutionSize, Linear, NORM_EPSILON, attend};
+use crate::clip::layers::{ConvolutionSize, Linear, attend};
 
 /// A block's output is this many times as wide as its inner convolutions.
 const EXPANSION: i64 = 4;

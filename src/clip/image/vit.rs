@@ -45,15 +45,16 @@ impl VisionTransformer {
         let size = TransformerBlockSize {
             width,
             heads,
-            activation: config.activation,
+            block: config.image_block,
         };
+        let epsilon = config.image_block.norm_epsilon;
         Ok(Self {
             patches: Linear::of(weights.place(&kernel)?, None),
             class: weights.placed("class_embedding", &[width])?,
             positions: weights.placed("positional_embedding", &[grid * grid + 1, width])?,
-            first_norm: LayerNorm::new(&weights.at("ln_pre"), width)?,
+            first_norm: LayerNorm::new(&weights.at("ln_pre"), width, epsilon)?,
             blocks: read_blocks(&weights.at("transformer"), layers, size)?,
-            last_norm: LayerNorm::new(&weights.at("ln_post"), width)?,
+            last_norm: LayerNorm::new(&weights.at("ln_post"), width, epsilon)?,
             projection: Linear::of(weights.place(&projection)?, None),
             patch,
             grid,
@@ -77,7 +78,8 @@ impl VisionTransformer {
     fn tokens(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let (count, patch, grid) = (pictures.size()[0], self.patch, self.grid);
         // Patches do not overlap, so the strided convolution is a matrix product over the patches.
-        let cut = pictures
+        let cut = self
+            .whole_patches(pictures)?
             .f_to_kind(self.class.kind())?
             .f_reshape([count, 3, grid, patch, grid, patch])?
             .f_permute([0, 2, 4, 1, 3, 5])?
@@ -85,6 +87,15 @@ impl VisionTransformer {
         let patches = self.patches.forward(&cut)?;
         let class = self.class.f_expand([count, 1, -1], false)?;
         Tensor::f_cat(&[&class, &patches], 1)?.f_add(&self.positions)
+    }
+
+    /// The pictures without the pixels after the last whole patch, which a convolution leaves out as well.
+    fn whole_patches(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        let side = self.grid * self.patch;
+        if pictures.size()[2..] == [side, side] {
+            return Ok(pictures.shallow_clone());
+        }
+        pictures.f_narrow(2, 0, side)?.f_narrow(3, 0, side)
     }
 
     fn project(&self, tokens: &Tensor) -> Result<Tensor, TchError> {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use self::files::{DrawingFile, FrameFolder};
 use self::inputs::read_inputs;
 use self::progress::ProgressReporter;
-use super::model::ComputeArguments;
+use super::model::{ComputeArguments, LoadedModel};
 use super::signals::{self, SigtermPolicy, StopSignal};
 use crate::clip::Clip;
 use crate::draw::{Drawing, Frame};
@@ -58,14 +58,19 @@ pub(super) struct PredictArguments {
 pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let values = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
-    let input = Input::from_values(&values)?;
+    let input = Input::from_values_of_any_length(&values)?;
     let spec = input.spec();
     let file = DrawingFile::new(arguments.output.as_deref(), input.output_format())?;
     file.format
         .check_size(&spec.canvas, arguments.png_scale)
         .context("--png-scale")?;
     arguments.compute.set_threads()?;
-    let (clip, provenance) = arguments.compute.load_model()?;
+    let LoadedModel {
+        clip,
+        provenance,
+        warnings,
+    } = arguments.compute.load_model()?;
+    input.check_tokens(clip.token_limit())?;
     let frames = arguments
         .frames
         .as_deref()
@@ -74,6 +79,9 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     // Until here a signal ends the program at once, because there is no drawing to write.
     let mut signal = signals::watch(SigtermPolicy::Stop)?;
     let report = ProgressReporter::new(spec.steps, arguments.quiet);
+    for warning in &warnings {
+        report.print(&format!("warning: {warning}"));
+    }
     report.print(&opening_line(input.prompt(), spec, &provenance));
     let run = Run {
         input: &input,

@@ -183,8 +183,11 @@ fn start_worker(
     // failure to load the model.
     compute.check()?;
     let load = move || {
-        let (clip, provenance) = compute.load_model().map_err(EngineError::new)?;
-        Ok(ClipEngine::new(clip, provenance))
+        let model = compute.load_model().map_err(EngineError::new)?;
+        for warning in model.warnings {
+            warn!("{warning}");
+        }
+        Ok(ClipEngine::new(model.clip, model.provenance))
     };
     worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
 }

@@ -1,7 +1,9 @@
 //! Shared by the tests: a server, an engine that is controlled by prompts, a file server, a browser.
 
+pub(crate) mod clip_files;
 pub(crate) mod devtools;
 pub(crate) mod fake_engine;
 pub(crate) mod file_server;
+pub(crate) mod hub_server;
 pub(crate) mod scores;
 pub(crate) mod server;

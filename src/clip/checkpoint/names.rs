@@ -1,0 +1,238 @@
+//! Finds a model among the named tensors of a file, at any depth and among other contents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::TensorSource;
+
+/// Parts of names that are added when a module is wrapped, and are ignored: by `DataParallel` and its
+/// successors, by `torch.compile`, by activation checkpointing, and in the dictionaries of a pickled module.
+const WRAPPERS: [&str; 8] = [
+    "module",
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+    "_forward_module",
+    "_modules",
+    "_parameters",
+    "_buffers",
+];
+
+/// Tensors that only an image tower has; a model is found by one of these.
+const IMAGE_MARKS: [&str; 8] = [
+    "visual.conv1.weight",
+    "visual.class_embedding",
+    "visual.positional_embedding",
+    "visual.proj",
+    "visual.attnpool.c_proj.weight",
+    "visual.stem.weight",
+    "visual.head.weight",
+    "vision_model.embeddings.class_embedding",
+];
+
+/// A tensor that only a text tower has, and the prefixes before its name in some layouts.
+const TEXT_MARK: &str = "token_embedding.weight";
+const TEXT_FOLDERS: [&str; 2] = ["text_model.embeddings.", "text."];
+
+/// The prefix of the text tower in `open_clip`'s `CustomTextCLIP`.
+const CUSTOM_TEXT: &str = "text.";
+
+/// Tensors of a model that embeddings do not depend on. In attention layers, tensors with these names are
+/// not harmless.
+const HARMLESS: [&str; 2] = ["logit_scale", "logit_bias"];
+/// The same, as last parts of names anywhere: OpenAI's archives have the causal mask in every block.
+const HARMLESS_PARTS: [&str; 3] = ["attn_mask", "position_ids", "num_batches_tracked"];
+
+/// Parts of the names of the training state that is saved with a model.
+const TRAINING_STATE: [&str; 5] = ["optimizer", "scheduler", "scaler", "callbacks", "rng_state"];
+/// The same, as whole parts of names.
+const TRAINING_PARTS: [&str; 3] = ["optim", "opt", "sched"];
+/// Last parts of the names of an optimizer's state for each parameter.
+const OPTIMIZER_STATE: [&str; 5] = [
+    "exp_avg",
+    "exp_avg_sq",
+    "max_exp_avg_sq",
+    "momentum_buffer",
+    "square_avg",
+];
+
+/// A model's tensors among those of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Located {
+    /// From names in the model to names in the file.
+    pub(crate) names: BTreeMap<String, String>,
+    /// Names in the file of tensors outside of the model that are not known training state.
+    pub(crate) beside: Vec<String>,
+}
+
+/// Why no model was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotLocated {
+    /// No tensor has the name of a tensor of a CLIP model.
+    NoModel,
+    /// There are several, with these prefixes.
+    SeveralModels(Vec<String>),
+}
+
+/// Finds the one model in a file.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub(crate) fn locate(source: &dyn TensorSource) -> Result<Located, NotLocated> {
+    let entries = source.entries();
+    let mut clean: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for name in entries.keys() {
+        clean.entry(without_wrappers(name)).or_default().push(name);
+    }
+    let Roots { roots, copies } = find_roots(source, &clean)?;
+    let mut located = Located::default();
+    for (name, originals) in &clean {
+        let [original, doubles @ ..] = originals.as_slice() else {
+            continue;
+        };
+        if let Some(copy) = doubles.iter().find(|copy| !source.is_same(original, copy)) {
+            return Err(NotLocated::SeveralModels(vec![
+                (*original).to_owned(),
+                (*copy).to_owned(),
+            ]));
+        }
+        let is_copy = copies.iter().any(|copy| name.starts_with(copy.as_str()));
+        let inside = roots
+            .iter()
+            .find_map(|root| name.strip_prefix(root.as_str()));
+        let inside = inside.map(|name| name.strip_prefix(CUSTOM_TEXT).unwrap_or(name));
+        let name = inside.unwrap_or(name);
+        let is_harmless = HARMLESS.contains(&name) || HARMLESS_PARTS.contains(&last_part(name));
+        if is_copy || is_harmless || is_training_state(name) {
+            continue;
+        }
+        if let Some(inside) = inside {
+            let known = located
+                .names
+                .insert(inside.to_owned(), (*original).to_owned());
+            if let Some(known) = known {
+                return Err(NotLocated::SeveralModels(vec![
+                    known,
+                    (*original).to_owned(),
+                ]));
+            }
+        } else if !HARMLESS.contains(&last_part(name)) && !entries[*original].is_scalar() {
+            located.beside.push((*original).to_owned());
+        }
+    }
+    Ok(located)
+}
+
+/// The most informative names of a file, as the end of a sentence that begins with `it has`.
+pub(crate) fn described_names(mut names: Vec<&String>) -> String {
+    /// The number of names in the sentence.
+    const LISTED: usize = 3;
+    let tells_little = |name: &&String| {
+        let parts = ["visual", "vision", "text", "token", "clip"];
+        !parts.iter().any(|part| name.contains(part))
+    };
+    names.sort_by_key(tells_little);
+    let listed = names.iter().take(LISTED).map(|name| format!("`{name}`"));
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        _ if listed.is_empty() => "no tensors".to_owned(),
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
+}
+
+/// The prefixes of a model.
+struct Roots {
+    /// The prefixes of the model's names, the longest first: one for both towers, or one for each.
+    roots: Vec<String>,
+    /// Further prefixes of the same tensors.
+    copies: Vec<String>,
+}
+
+fn find_roots(
+    source: &dyn TensorSource,
+    clean: &BTreeMap<String, Vec<&str>>,
+) -> Result<Roots, NotLocated> {
+    let mut image = BTreeSet::new();
+    let mut text = BTreeSet::new();
+    for name in clean.keys().filter(|name| !is_training_state(name)) {
+        image.extend(IMAGE_MARKS.iter().filter_map(|mark| before(name, mark)));
+        if let Some(place) = before(name, TEXT_MARK) {
+            let folders = TEXT_FOLDERS.iter();
+            text.extend(folders.filter_map(|folder| before(place, folder)));
+            text.insert(place);
+        }
+    }
+    let both: Vec<&str> = image.intersection(&text).copied().collect();
+    if let [first, others @ ..] = both.as_slice() {
+        if !others
+            .iter()
+            .all(|other| are_copies(source, clean, first, other))
+        {
+            return Err(several(&both));
+        }
+        return Ok(Roots {
+            roots: vec![(*first).to_owned()],
+            copies: others.iter().map(|&copy| copy.to_owned()).collect(),
+        });
+    }
+    // The towers have different prefixes, or one is missing, which is reported when it is read. A text tower
+    // below one of the folders is found with two prefixes, with the folder and without.
+    let text = text.into_iter().next();
+    let image: Vec<&str> = image.into_iter().collect();
+    if image.len() > 1 {
+        return Err(several(&image));
+    }
+    let mut roots: Vec<String> = image.into_iter().chain(text).map(str::to_owned).collect();
+    if roots.is_empty() {
+        return Err(NotLocated::NoModel);
+    }
+    roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
+    Ok(Roots {
+        roots,
+        copies: Vec::new(),
+    })
+}
+
+fn several(places: &[&str]) -> NotLocated {
+    NotLocated::SeveralModels(places.iter().map(|&place| place.to_owned()).collect())
+}
+
+/// Whether two prefixes have the same tensors.
+fn are_copies(
+    source: &dyn TensorSource,
+    clean: &BTreeMap<String, Vec<&str>>,
+    first: &str,
+    second: &str,
+) -> bool {
+    let mut inside = clean
+        .iter()
+        .filter_map(|(name, originals)| Some((name.strip_prefix(first)?, originals)));
+    inside.all(|(name, originals)| {
+        let other = clean.get(&format!("{second}{name}"));
+        other.is_none_or(|others| source.is_same(originals[0], others[0]))
+    })
+}
+
+/// The prefix before the last parts of a name.
+fn before<'a>(name: &'a str, parts: &str) -> Option<&'a str> {
+    name.strip_suffix(parts)
+        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+}
+
+fn without_wrappers(name: &str) -> String {
+    let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+fn is_training_state(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let state = |part: &str| {
+        let contained = TRAINING_STATE.iter().any(|state| part.contains(state));
+        contained || TRAINING_PARTS.contains(&part)
+    };
+    lower.split('.').any(state) || OPTIMIZER_STATE.contains(&last_part(name))
+}

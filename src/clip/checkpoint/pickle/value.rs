@@ -1,0 +1,109 @@
+//! The values that a pickle builds, and the kinds of number of `PyTorch`'s storages.
+
+use tch::Kind;
+use thiserror::Error;
+
+use crate::clip::checkpoint::source::Numbers;
+
+/// Why a pickle cannot be read.
+#[derive(Debug, Error)]
+pub(crate) enum PickleError {
+    #[error("the pickle ends too early")]
+    Truncated,
+    #[error("the pickle has the unknown instruction {0:#04x}")]
+    UnknownInstruction(u8),
+    #[error("the pickle takes a value from an empty stack")]
+    EmptyStack,
+    #[error("the pickle has too many values")]
+    TooManyValues,
+}
+
+/// The numbers that several tensors may share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StorageInfo {
+    /// Its number type.
+    pub(crate) numbers: Numbers,
+    /// Size of one number in bytes.
+    pub(crate) element_size: usize,
+}
+
+/// The position of a tensor's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredTensor {
+    /// Key of the storage.
+    pub(crate) storage: String,
+    /// Its number type.
+    pub(crate) numbers: Numbers,
+    /// First number, counted from the start of the storage.
+    pub(crate) offset: i64,
+    /// Shape.
+    pub(crate) shape: Vec<i64>,
+    /// Steps in the storage from one number to the next along each dimension.
+    pub(crate) strides: Vec<i64>,
+}
+
+/// The position of a value in the list of all values.
+pub(super) type Index = usize;
+
+/// A value of a pickle.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// Anything that is not a tensor and does not contain one.
+    Other,
+    Integer(i64),
+    Text(String),
+    Class(String),
+    Sequence(Vec<Index>),
+    /// A dictionary or an object with named fields.
+    Fields(Vec<(Index, Index)>),
+    /// A storage, or a view of it that starts at `offset`.
+    Storage {
+        key: String,
+        info: StorageInfo,
+        offset: i64,
+    },
+    Tensor(StoredTensor),
+}
+
+/// The numbers of a storage of this class, such as `torch.FloatStorage`.
+pub(super) fn storage_info(class: &str) -> StorageInfo {
+    let name = class.rsplit('.').next().unwrap_or(class);
+    let kind = name.strip_suffix("Storage").unwrap_or(name);
+    let integer = |name: &str| Numbers::Integer(name.to_owned());
+    let (numbers, element_size) = match kind {
+        "Half" => (Numbers::Float(Kind::Half), 2),
+        "BFloat16" => (Numbers::Float(Kind::BFloat16), 2),
+        "Float" => (Numbers::Float(Kind::Float), 4),
+        "Double" => (Numbers::Float(Kind::Double), 8),
+        "Long" => (integer("int64"), 8),
+        "Int" => (integer("int32"), 4),
+        "Short" => (integer("int16"), 2),
+        "Char" => (integer("int8"), 1),
+        "Byte" | "Untyped" => (integer("uint8"), 1),
+        "Bool" => (integer("bool"), 1),
+        "ComplexFloat" => (Numbers::Unsupported("complex64".to_owned()), 8),
+        "ComplexDouble" => (Numbers::Unsupported("complex128".to_owned()), 16),
+        "QInt32" => (Numbers::Unsupported("qint32".to_owned()), 4),
+        other => (Numbers::Unsupported(other.to_owned()), 1),
+    };
+    StorageInfo {
+        numbers,
+        element_size,
+    }
+}
+
+/// The numbers of a tensor of this class of kinds, such as `torch.float16`.
+pub(super) fn dtype_numbers(class: &str) -> Numbers {
+    let name = class.rsplit('.').next().unwrap_or(class);
+    match name {
+        "float16" => Numbers::Float(Kind::Half),
+        "bfloat16" => Numbers::Float(Kind::BFloat16),
+        "float32" => Numbers::Float(Kind::Float),
+        "float64" => Numbers::Float(Kind::Double),
+        "bool" => Numbers::Integer(name.to_owned()),
+        _ if name.starts_with("int") || name.starts_with("uint") => {
+            Numbers::Integer(name.to_owned())
+        }
+        _ => Numbers::Unsupported(name.to_owned()),
+    }
+}
