@@ -17,6 +17,7 @@ mod preference;
 mod auth;
 mod request_log;
 mod docs;
+mod misplaced;
 mod prediction_request;
 mod output_budget;
 mod completed_event;
