@@ -100,7 +100,8 @@ pub(super) struct PredictionArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Webhooks and uploads")]
 pub(super) struct DeliveryArguments {
-    /// URL of a folder to which every output file is uploaded with PUT, instead of data URLs.
+    /// URL of a folder to which every output file is uploaded with PUT, instead of data URLs. Each
+    /// prediction has a folder of its own there, named by its id.
     #[arg(long, value_name = "URL", value_parser = web_url)]
     pub(super) upload_url: Option<Url>,
     /// Minimum seconds between two webhooks of a prediction, except the first and the last.
