@@ -34,4 +34,4 @@ mod listen;
 pub use connection_watch::ConnectionTimeouts;
 pub use listen::serve;
 pub use router::router;
-pub use state::{Dependencies, RequestLimits, ServerConfig};
+pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};

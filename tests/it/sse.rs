@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use clipdraw::http::CompletedOutput;
 use clipdraw::service::worker;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -103,8 +104,54 @@ async fn a_stream_tells_everything_in_order_with_cogs_words_and_then_ends() {
     }
     let end = frames.last().unwrap();
     assert_eq!(end.name, "completed");
-    assert_eq!(end.data, site.get("/predictions/s").await.json());
-    assert_eq!(end.data["output"].as_array().unwrap().len(), outputs.len());
+    let mut state = site.get("/predictions/s").await.json();
+    let files = state.as_object_mut().unwrap().remove("output").unwrap();
+    assert_eq!(end.data, state, "the files were sent before");
+    let chunks = outputs.iter().map(|output| output.data["chunk"].clone());
+    assert_eq!(files, chunks.collect::<Value>());
+}
+
+/// The files of all `output` events, and those of `completed`.
+fn files(frames: &[Frame]) -> (Vec<Value>, Vec<Value>) {
+    let outputs = frames.iter().filter(|frame| frame.name == "output");
+    let sent = outputs.map(|output| output.data["chunk"].clone()).collect();
+    let end = frames.last().unwrap();
+    assert_eq!(end.name, "completed");
+    let repeated = end.data["output"].as_array().cloned();
+    (sent, repeated.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn no_file_is_sent_twice_on_a_stream_and_none_is_missing() {
+    let site = Site::start(Choices::default()).await;
+    site.send("PUT", "/predictions/a", &small("a cat")).await;
+    let all = site.get("/predictions/a").await.json()["output"].clone();
+    let all = all.as_array().unwrap();
+    let whole = stream(&site, "GET", "/predictions/a", &Value::Null).await;
+    let last = frames(&whole.text).last().unwrap().number.unwrap();
+    for after in 0..last {
+        let request = streaming(site.request("GET", "/predictions/a"));
+        let answer = Answer::read(request.header("last-event-id", after.to_string())).await;
+        let (sent, rest) = files(&frames(&answer.text));
+        assert_eq!([rest, sent].concat(), *all, "after {after}");
+    }
+    let (sent, rest) = files(&frames(&whole.text));
+    assert_eq!((sent.len(), rest.len()), (all.len(), 0));
+}
+
+#[tokio::test]
+async fn completed_repeats_every_file_where_the_operator_wants_it_as_in_cog() {
+    let site = Site::start(Choices {
+        completed_output: CompletedOutput::All,
+        ..Choices::default()
+    })
+    .await;
+    let answer = stream(&site, "POST", "/predictions", &named("a", "a cat")).await;
+    let all = frames(&answer.text);
+    let (sent, repeated) = files(&all);
+    assert_eq!(sent, repeated);
+    let state = site.get("/predictions/a").await.json();
+    assert_eq!(all.last().unwrap().data, state);
 }
 
 #[tokio::test]
@@ -149,7 +196,12 @@ async fn who_comes_late_is_told_from_the_beginning_and_who_comes_back_the_rest()
     assert_eq!(all[0].number, Some(1));
     assert_eq!(all.last().unwrap().data["status"], "succeeded");
     assert_eq!(frames(&polled.text().await.unwrap()), all);
-    assert_eq!(frames(&back.text().await.unwrap()), all[4..]);
+    let mut back = frames(&back.text().await.unwrap());
+    // Event 4 was before the first file or behind it; `completed` has what this stream did not send.
+    let (sent, rest) = files(&back);
+    assert_eq!([rest, sent].concat(), files(&all).0);
+    back.last_mut().unwrap().data = all.last().unwrap().data.clone();
+    assert_eq!(back, all[4..]);
 
     let remembered = stream(&site, "GET", "/predictions/first", &Value::Null).await;
     let remembered = frames(&remembered.text);

@@ -63,6 +63,10 @@ pub(super) struct RequestArguments {
     /// Maximum number of open event streams.
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) stream_subscribers: u32,
+    /// Repeat all files in the `completed` event of event streams, as Cog does. Default: only the files
+    /// that the stream has not sent before.
+    #[arg(long)]
+    pub(super) completed_with_output: bool,
 }
 
 /// Slots, the queue, and what is kept of predictions.

@@ -12,7 +12,7 @@ use super::arguments::{
 use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
-use crate::http::{ConnectionTimeouts, RequestLimits};
+use crate::http::{CompletedOutput, ConnectionTimeouts, RequestLimits};
 use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
 
@@ -94,6 +94,14 @@ pub(super) fn request_limits(arguments: &ServeArguments) -> RequestLimits {
         body_timeout: requests.idle_timeout,
         output_bytes: arguments.predictions.max_output_bytes,
         subscribers: requests.stream_subscribers as usize,
+    }
+}
+
+pub(super) fn completed_output(arguments: &RequestArguments) -> CompletedOutput {
+    if arguments.completed_with_output {
+        CompletedOutput::All
+    } else {
+        CompletedOutput::Unsent
     }
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{self, AddressPolicy, Client, ClientTimeouts, UploadingFileSink};
-use clipdraw::http::{self, ConnectionTimeouts, RequestLimits};
+use clipdraw::http::{self, CompletedOutput, ConnectionTimeouts, RequestLimits};
 use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -34,6 +34,7 @@ pub(crate) struct Choices {
     pub(crate) token: Option<&'static str>,
     pub(crate) cors_origins: &'static [&'static str],
     pub(crate) limits: RequestLimits,
+    pub(crate) completed_output: CompletedOutput,
     pub(crate) connection_timeouts: ConnectionTimeouts,
     pub(crate) policy: AddressPolicy,
     pub(crate) timeouts: ClientTimeouts,
@@ -55,6 +56,7 @@ impl Default for Choices {
                 output_bytes: 1 << 28,
                 subscribers: 16,
             },
+            completed_output: CompletedOutput::Unsent,
             connection_timeouts: ConnectionTimeouts {
                 head: PATIENCE,
                 idle: PATIENCE,
@@ -148,6 +150,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
             .map(|origin| HeaderValue::from_static(origin))
             .collect(),
         limits: choices.limits,
+        completed_output: choices.completed_output,
     };
     let router = http::router(dependencies, config);
     Parts {
