@@ -19,7 +19,7 @@ use super::bounded_json::{BoundedValue, IgnoredStrings};
 use super::error::HttpError;
 use super::misplaced::MisplacedInputs;
 use crate::cog::Detail;
-use crate::delivery::webhook::EventFilter;
+use crate::delivery::webhook::{EventFilter, WebhookOutput};
 
 /// The maximum length of a prediction's ID in characters.
 const MAX_ID_LENGTH: usize = 128;
@@ -48,6 +48,8 @@ pub(super) struct PredictionRequest {
     pub(super) webhook_events_filter: EventFilter,
     #[serde(default)]
     output_file_prefix: Option<BoundedValue>,
+    /// How much of the output the webhook gets, if it shall differ from the server's setting.
+    pub(super) webhook_output: Option<WebhookOutput>,
 }
 
 impl PredictionRequest {

@@ -227,6 +227,20 @@ impl Prediction {
         }
     }
 
+    /// Adds a line to the log about the delivery of the prediction, which can go on after its end. Then
+    /// the line is no event, because the event streams have ended.
+    pub fn add_note(&self, line: &str) {
+        let event = Event::log(line);
+        {
+            let mut state = self.state.lock();
+            state.apply(&event);
+            if !state.status.is_terminal() {
+                state.history.push(event);
+            }
+        }
+        self.changes.send_modify(|number| *number += 1);
+    }
+
     /// Adds events, and wakes everybody who watches once they are all visible. To be called by
     /// stores only. Nothing happens after [`Event::Completed`].
     pub fn apply(&self, events: Vec<Event>) {

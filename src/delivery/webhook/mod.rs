@@ -5,8 +5,12 @@
 //! `completed` comes last. A message contains the newest state at the moment when it is sent: states
 //! in between are left out, and nothing is queued. So a slow or dead receiver costs neither memory
 //! nor drawing time.
+//!
+//! A receiver that answers 413, or closes the connection on large messages, gets the message again with less output, and less from then on.
 
 mod event;
+mod output;
+mod notes;
 mod deliver;
 mod progress;
 mod sender;
@@ -14,4 +18,5 @@ mod sender;
 mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
+pub use output::WebhookOutput;
 pub use sender::{Webhook, WebhookConfig, WebhookSender};
