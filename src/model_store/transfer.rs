@@ -19,8 +19,8 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
     const SILENCE: Duration = Duration::from_secs(30);
     /// How long it may take to reach it.
     const CONNECT: Duration = Duration::from_secs(15);
-    tls::install_crypto_provider();
     Client::builder()
+        .tls_backend_preconfigured(tls::client_config())
         .user_agent(concat!("clipdraw/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .timeout(SILENCE)
