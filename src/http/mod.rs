@@ -10,10 +10,14 @@
 //! the prediction.
 
 mod connection_watch;
+mod connection_limit;
+mod response_body;
 mod drain;
 mod bounded_json;
 mod error;
 mod preference;
+mod accept;
+mod drawing;
 mod auth;
 mod request_log;
 mod docs;
@@ -32,6 +36,6 @@ mod router;
 mod listen;
 
 pub use connection_watch::ConnectionTimeouts;
-pub use listen::serve;
+pub use listen::{ConnectionLimits, serve};
 pub use router::router;
 pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};

@@ -100,7 +100,7 @@ impl Server {
         let connections = http::serve(
             listener,
             router,
-            settings::connection_timeouts(&arguments.requests),
+            settings::connection_limits(&arguments.requests),
             closing.clone(),
         );
         let worker = start_worker(arguments, &service)?;

@@ -8,7 +8,7 @@ use axum::Router;
 use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{self, AddressPolicy, Client, ClientTimeouts, UploadingFileSink};
-use clipdraw::http::{self, CompletedOutput, ConnectionTimeouts, RequestLimits};
+use clipdraw::http::{self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
 use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -36,6 +36,8 @@ pub(crate) struct Choices {
     pub(crate) limits: RequestLimits,
     pub(crate) completed_output: CompletedOutput,
     pub(crate) connection_timeouts: ConnectionTimeouts,
+    pub(crate) connections: usize,
+    pub(crate) streams: u32,
     pub(crate) policy: AddressPolicy,
     pub(crate) timeouts: ClientTimeouts,
     pub(crate) webhooks: WebhookConfig,
@@ -62,6 +64,8 @@ impl Default for Choices {
                 idle: PATIENCE,
                 stuck: PATIENCE,
             },
+            connections: 1000,
+            streams: 100,
             policy: AddressPolicy::default(),
             timeouts: ClientTimeouts::default(),
             webhooks: WebhookConfig::default(),
@@ -184,12 +188,12 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
-        let serving = http::serve(
-            listener,
-            router,
-            choices.connection_timeouts,
-            closing.clone(),
-        );
+        let limits = ConnectionLimits {
+            connections: choices.connections,
+            streams: choices.streams,
+            timeouts: choices.connection_timeouts,
+        };
+        let serving = http::serve(listener, router, limits, closing.clone());
         Self {
             address,
             service,
