@@ -1,7 +1,8 @@
 //! The environment: every variable that the program reads is named here, and nothing else
 //! asks for one.
 //!
-//! Variables that belong to a flag are read by clap, which gets the name from here.
+//! Variables that belong to a flag are read by clap, which gets the name from here. Libraries read those
+//! that every program has in common: `SSL_CERT_FILE` and `SSL_CERT_DIR` (see `tls`), `HTTPS_PROXY` and so on.
 
 use std::env;
 use std::path::PathBuf;

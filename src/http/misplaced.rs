@@ -41,6 +41,9 @@ const OTHER_FIELDS: &[&str] = &[
     "webhook_output",
 ];
 
+/// What to do instead.
+const ADVICE: &str = r#"put the inputs under `input`, as in {"input": {"prompt": "a cat"}}"#;
+
 /// The maximum number of errors; more would only repeat the reason.
 const MAX_REPORTED: usize = 5;
 
@@ -99,9 +102,6 @@ impl MisplacedInputs {
         }
     }
 }
-
-/// What to do instead.
-const ADVICE: &str = r#"put the inputs under `input`, as in {"input": {"prompt": "a cat"}}"#;
 
 impl<'de> Deserialize<'de> for MisplacedInputs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -202,14 +202,14 @@ mod tests {
     /// The fields that the errors are about.
     fn fields(body: &str) -> Vec<String> {
         let errors = MisplacedInputs::find(body.as_bytes()).into_errors();
-        errors.iter().for_each(|error| {
+        for error in &errors {
             assert!(
                 error.msg.contains("put the inputs under `input`"),
                 "{}",
                 error.msg
             );
             assert_eq!(error.loc[0], "body");
-        });
+        }
         errors
             .into_iter()
             .map(|error| error.loc[1].clone())
