@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod certificates;
 mod cli;
 mod clip_loading;
 mod clip_parity;
@@ -15,6 +16,8 @@ mod compute;
 mod conformance;
 mod connections;
 mod contrast;
+mod crowd;
+mod drawing_response;
 mod routes;
 mod draw;
 mod failures;
