@@ -19,31 +19,22 @@ pub(super) struct CompletedEvent {
     written: usize,
 }
 
-/// What follows the chunks that have been written.
-#[derive(Debug)]
-pub(super) enum Rest {
-    /// More chunks.
-    Chunks(CompletedEvent),
-    /// Nothing.
-    Nothing,
-}
-
 impl CompletedEvent {
     /// The event of that number. `output` has the first `unsent` files of the prediction, and is left out if
     /// there are none.
-    pub(super) fn new(number: u64, mut state: Snapshot, unsent: usize) -> Self {
+    pub(super) fn new(number: u64, mut state: Snapshot, unsent: usize) -> Box<Self> {
         let mut files = std::mem::take(&mut state.output);
         files.truncate(unsent);
-        Self {
+        Box::new(Self {
             number,
             state,
             files,
             written: 0,
-        }
+        })
     }
 
-    /// The next chunk, and what follows it.
-    pub(super) fn next(mut self) -> (Bytes, Rest) {
+    /// The next chunk, and the event without it if there is more to write.
+    pub(super) fn next(mut self: Box<Self>) -> (Bytes, Option<Box<Self>>) {
         let mut chunk = if self.written == 0 {
             self.head()
         } else {
@@ -51,7 +42,7 @@ impl CompletedEvent {
         };
         let Some(file) = self.files.get(self.written) else {
             chunk.extend_from_slice(b"}\n\n");
-            return (chunk.into(), Rest::Nothing);
+            return (chunk.into(), None);
         };
         let opening: &[u8] = if self.written == 0 {
             b",\"output\":["
@@ -62,10 +53,10 @@ impl CompletedEvent {
         write_json(&mut chunk, &**file);
         self.written += 1;
         if self.written < self.files.len() {
-            return (chunk.into(), Rest::Chunks(self));
+            return (chunk.into(), Some(self));
         }
         chunk.extend_from_slice(b"]}\n\n");
-        (chunk.into(), Rest::Nothing)
+        (chunk.into(), None)
     }
 
     /// Everything before `output`, the JSON object without its closing brace.
@@ -98,17 +89,15 @@ mod tests {
         }
     }
 
-    fn written(mut event: CompletedEvent) -> (Value, usize) {
+    fn written(event: Box<CompletedEvent>) -> (Value, usize) {
         let mut text = Vec::new();
         let mut chunks = 0;
-        loop {
-            let (chunk, rest) = event.next();
+        let mut rest = Some(event);
+        while let Some(event) = rest {
+            let (chunk, more) = event.next();
             text.extend_from_slice(&chunk);
             chunks += 1;
-            match rest {
-                Rest::Chunks(more) => event = more,
-                Rest::Nothing => break,
-            }
+            rest = more;
         }
         let text = String::from_utf8(text).unwrap();
         let data = text

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
-use super::completed_event::{CompletedEvent, Rest};
+use super::completed_event::CompletedEvent;
 use super::error::HttpError;
 use super::state::{AppState, CompletedOutput};
 use crate::service::{Event, Prediction, Subscriber};
@@ -131,7 +131,7 @@ enum Phase {
     /// It waits for the event of that number.
     At(u64),
     /// It gets the rest of its last event.
-    Completing(CompletedEvent),
+    Completing(Box<CompletedEvent>),
     /// It must get an error event, because it has missed events.
     Failed(&'static str, u64),
     /// It has received its last event.
@@ -205,12 +205,9 @@ impl EventStream {
         numbered_event(number, name, &data)
     }
 
-    fn complete(&mut self, event: CompletedEvent) -> Bytes {
+    fn complete(&mut self, event: Box<CompletedEvent>) -> Bytes {
         let (chunk, rest) = event.next();
-        self.phase = match rest {
-            Rest::Chunks(more) => Phase::Completing(more),
-            Rest::Nothing => Phase::Ended,
-        };
+        self.phase = rest.map_or(Phase::Ended, Phase::Completing);
         chunk
     }
 }

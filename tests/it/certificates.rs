@@ -47,14 +47,13 @@ impl TlsServer {
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = channel();
         std::thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                let (sender, config) = (sender.clone(), Arc::clone(&config));
-                std::thread::spawn(move || {
-                    let connection = ServerConnection::new(config).unwrap();
-                    if let Some(line) = answer(StreamOwned::new(connection, stream)) {
-                        let _ = sender.send(line);
-                    }
-                });
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let (stream, sender) = (
+                    StreamOwned::new(connection, stream.unwrap()),
+                    sender.clone(),
+                );
+                std::thread::spawn(move || answer(stream).map(|line| sender.send(line)));
             }
         });
         Self { port, requests }

@@ -6,7 +6,11 @@ use super::{drawn_by_clipdraw, drawn_by_cog};
 /// The events of the smallest drawing.
 pub(super) const EVENTS: &str = "200 start metric log metric metric metric log output metric metric metric log output completed (succeeded)";
 
-const NOT_TWICE: &str = "`completed` repeats no file that the stream has sent: all in one line would be megabytes, more than many clients read";
+/// The events of a drawing that is cancelled after its first file, and the answer to the request to cancel.
+const JOINED: &str =
+    "200 {}\n200 start metric log metric metric metric log output completed (canceled)";
+
+pub(super) const NOT_TWICE: &str = "`completed` repeats no file that the stream has sent: all in one line would be megabytes, more than many clients read";
 
 /// The events of a drawing with four files.
 fn four_files() -> String {
@@ -102,7 +106,7 @@ pub(super) fn cases() -> Vec<Case> {
             joined(),
             NOT_TWICE,
         )
-        .answers("JOINED_COG", "JOINED"),
+        .answers(JOINED, JOINED),
         Case::better(
             "of a finished prediction",
             vec![
