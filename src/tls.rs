@@ -19,7 +19,7 @@ pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// How an HTTPS client checks the certificates of servers: by those of the system, or those in the file
+/// How an HTTPS client verifies the certificates of servers: with those of the system, or those in the file
 /// that the environment variable `SSL_CERT_FILE` names. A certificate in that file is also accepted as
 /// the server's own.
 ///
@@ -38,8 +38,9 @@ fn trusted_certificates() -> Vec<CertificateDer<'static>> {
         warn!(%error, "a CA certificate cannot be read");
     }
     if found.certs.is_empty() {
-        // http still works, and a server that needs nothing else has to start.
-        warn!("found no CA certificates, requests to https addresses will fail");
+        // Without CA certificates http still works, and a server that needs only http must be
+        // able to start.
+        warn!("found no CA certificates; requests to https URLs will fail");
     }
     found.certs
 }
@@ -49,7 +50,7 @@ fn config_for(certificates: Vec<CertificateDer<'static>>) -> ClientConfig {
     roots.add_parsable_certificates(certificates.iter().cloned());
     let roots = Arc::new(roots);
     let builder = ClientConfig::builder();
-    // Without any root, no verifier can be made.
+    // A verifier cannot be made without a root certificate.
     let mut config = match WebPkiServerVerifier::builder(Arc::clone(&roots)).build() {
         Ok(chains) => {
             let trusted = certificates.into_iter().collect();
@@ -67,8 +68,9 @@ fn config_for(certificates: Vec<CertificateDer<'static>>) -> ClientConfig {
 
 /// Accepts the certificates that a trusted one has signed, and the trusted ones themselves.
 ///
-/// `openssl req -x509` makes a certificate that may sign others, and webpki refuses such a one as that of a
-/// server (`CaUsedAsEndEntity`), even if it is trusted. OpenSSL's clients, curl among them, accept it.
+/// `openssl req -x509` makes a certificate that may sign others, and webpki does not accept such a
+/// certificate from a server (`CaUsedAsEndEntity`), even if it is trusted. Clients that use OpenSSL, such as
+/// curl, accept it.
 #[derive(Debug)]
 struct TrustedCertificates {
     chains: Arc<WebPkiServerVerifier>,
@@ -92,7 +94,7 @@ impl ServerCertVerifier for TrustedCertificates {
             now,
         );
         match verified {
-            // webpki has checked the dates before it comes to this.
+            // webpki checks the dates before it returns this error.
             Err(error) if is_ca(&error) && self.trusted.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())

@@ -5,24 +5,24 @@ use std::io;
 
 use rustls::CertificateError;
 
-/// The reason in words, with the way out, if a certificate is the reason.
+/// Why the certificate was refused and what to do, as text; `None` if the error has another reason.
 pub(super) fn explain(error: &reqwest::Error) -> Option<String> {
     let cause = certificate_error(error)?;
     let advice = match cause {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "no trusted authority has signed it; name a PEM file with it, or with the certificate of its authority, in SSL_CERT_FILE"
+            "no trusted authority has signed it; set SSL_CERT_FILE to a PEM file with it, or with the certificate of its authority"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it has to name the host as subjectAltName, such as DNS:files.example.com or IP:10.0.0.1; a common name alone does not count"
+            "it must have the host as its subjectAltName, such as DNS:files.example.com or IP:10.0.0.1; a common name alone is not enough"
         }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => {
-            "make a new one, or check the clock of this machine"
+            "renew it, or check the clock of this machine"
         }
         CertificateError::Other(_) => {
-            "name a PEM file with exactly this certificate in SSL_CERT_FILE, or use one that is no authority (CA:FALSE)"
+            "set SSL_CERT_FILE to a PEM file with exactly this certificate, or use one that is not an authority (CA:FALSE)"
         }
         _ => {
             return Some(format!(
@@ -35,7 +35,7 @@ pub(super) fn explain(error: &reqwest::Error) -> Option<String> {
     ))
 }
 
-/// The error about a certificate among the causes.
+/// The certificate error among the causes of an error.
 fn certificate_error(error: &reqwest::Error) -> Option<&CertificateError> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(current) = cause {

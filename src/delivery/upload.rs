@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_in_a_folder_of_its_prediction_and_a_query_stays_behind_its_name() {
+    fn a_file_is_in_the_folder_of_its_prediction_and_a_query_stays_after_its_name() {
         let cases = [
             ("http://a.example", "http://a.example/id-1/0.svg"),
             ("http://a.example/", "http://a.example/id-1/0.svg"),

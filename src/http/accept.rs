@@ -21,16 +21,16 @@ pub(super) enum Form {
 pub(super) enum FormatChoice {
     /// This one.
     Only(OutputFormat),
-    /// Every format is as good: the one that it was drawn in.
+    /// No format is preferred: the one that it was drawn in.
     AsDrawn,
 }
 
 impl Form {
-    /// Reads the header. JSON is the answer unless an image is preferred, whatever else is accepted:
-    /// Cog's server does not read the header, and its clients may send anything.
+    /// Reads the header. The response is JSON unless an image is preferred, whatever else is accepted:
+    /// Cog's server does not read the header, so its clients may send anything.
     ///
     /// # Errors
-    /// If the client accepts images only, and none of the formats.
+    /// If the client accepts only images, and none in an available format.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, HttpError> {
         let ranges = ranges(headers);
         let json = quality(&ranges, "application/json");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn other_images_alone_cannot_be_had() {
+    fn other_image_types_alone_are_refused() {
         for accept in [
             "image/jpeg",
             "image/webp, image/gif;q=0.5",

@@ -1,5 +1,5 @@
-//! The limit on open connections. Beyond it a few connections are still served, so that health checks are
-//! answered and everybody else learns the reason.
+//! The limit on open connections. A few connections beyond it are still served, so that health checks are
+//! answered and other clients get an error with the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
-/// How many connections beyond the limit are served at the same time. Each takes a moment.
+/// How many connections beyond the limit are served at the same time. Each is open only briefly.
 const RESERVE: usize = 32;
 
 /// What a connection may be used for.
@@ -19,7 +19,7 @@ pub(super) enum Access {
     HealthOnly,
 }
 
-/// The right to one connection, until it is dropped.
+/// A permit for one connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     /// What the connection may be used for.
@@ -49,7 +49,7 @@ impl ConnectionLimit {
     }
 
     /// Admits a connection. If the reserve is used up too, it waits until one of those connections ends,
-    /// which is soon; until then the system keeps new connections waiting.
+    /// which is soon. Until then new connections wait in the backlog of the operating system.
     pub(super) async fn admit(&self) -> ConnectionPermit {
         let (permit, access) = tokio::select! {
             biased;

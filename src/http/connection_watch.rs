@@ -83,8 +83,8 @@ struct Inner {
     head: Option<Instant>,
     /// Since when writes have been blocked by the client.
     stuck: Option<Instant>,
-    /// Whether a request has come over HTTP/2. From then on what arrives between requests is no head: it
-    /// may be a ping, or room for the rest of a response.
+    /// Whether a request has come over HTTP/2. From then on, bytes that arrive between requests need not be
+    /// a head: they may be a ping, or a window update for the rest of a response.
     is_http2: bool,
     /// Since when the client has made no room for more of a response, by the number of the request.
     unread: HashMap<u64, Instant>,

@@ -13,17 +13,18 @@ use crate::cog::Status;
 use crate::output::{OutputFormat, svg_to_png};
 use crate::service::{Destination, Snapshot};
 
-/// The header with the ID of the prediction, as uploads have it.
+/// The header with the ID of the prediction; uploads have it too.
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
-/// A browser that shows the drawing runs no script in it and loads nothing for it.
+/// With this policy a browser that shows the drawing runs no scripts and loads nothing else.
 const CONTENT_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
 
-/// Pixels of a PNG for one of the canvas.
+/// The number of pixels of a PNG for each pixel of the canvas, in each direction.
 const PNG_SCALE: f32 = 1.0;
 
-/// Checks before anything is drawn that the drawing can be had in the format that the client asks for.
+/// Checks, before anything is drawn, that the drawing will be available in the format that the client
+/// asks for.
 ///
 /// # Errors
 /// If it will be a PNG, or will be uploaded, and another format is asked for.
@@ -41,7 +42,7 @@ pub(super) fn check_format(
     }
 }
 
-/// Only strokes that are here can be painted in another format.
+/// Only an SVG that was not uploaded can be converted.
 fn is_possible(drawn: OutputFormat, wanted: OutputFormat, is_here: bool) -> bool {
     drawn == wanted || (is_here && (drawn, wanted) == (OutputFormat::Svg, OutputFormat::Png))
 }
@@ -49,7 +50,7 @@ fn is_possible(drawn: OutputFormat, wanted: OutputFormat, is_here: bool) -> bool
 /// The drawing of a prediction that has succeeded: the file, or a redirect to where it was uploaded.
 ///
 /// # Errors
-/// If there is no finished drawing, or it cannot be had in that format.
+/// If there is no finished drawing, or it is not available in that format.
 pub(super) async fn respond(
     snapshot: Snapshot,
     choice: FormatChoice,
@@ -104,7 +105,7 @@ fn paint(svg: Vec<u8>) -> Result<Vec<u8>, HttpError> {
     svg_to_png(&svg, PNG_SCALE).map_err(|error| HttpError::internal(&error))
 }
 
-/// A file that was uploaded is where `output` says.
+/// A redirect to an uploaded file.
 fn redirect(url: &str) -> Result<Response, HttpError> {
     let url = HeaderValue::from_str(url).map_err(|error| HttpError::internal(&error))?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response())

@@ -52,13 +52,13 @@ pub(super) enum HttpError {
     /// Cog's trainings have no event stream.
     #[error("Training endpoints do not support streaming responses.")]
     TrainingStream,
-    /// The client accepts images only, and none of the formats.
+    /// The client accepts only images, and none in an available format.
     #[error(
         "There is no drawing in a format that Accept names, only as {}.",
         media_types()
     )]
     NoSuchFormat,
-    /// The drawing is in another format than the client accepts.
+    /// The drawing has a format that the client does not accept.
     #[error("The drawing is of the type {}. Ask for that type, or for another `output_format`.", drawn.media_type())]
     OtherFormat {
         /// The format of the drawing.

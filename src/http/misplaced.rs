@@ -1,7 +1,7 @@
-//! Inputs that lie beside `input` in the body of a request, where they would be ignored.
+//! Inputs beside `input` in the body of a request, where they would be ignored.
 //!
 //! Cog ignores unknown fields. A request whose inputs are in the wrong place would therefore be drawn with
-//! the defaults, for minutes and without a word. So a field that is meant as an input, or as `input`
+//! the defaults, for minutes and without a warning. So a field that is meant as an input, or as `input`
 //! itself, is an error here.
 
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::suggest::suggest;
 /// The field that holds the inputs.
 const INPUT: &str = "input";
 
-/// Fields that may stand beside `input`: those of Cog's requests and responses, and of Replicate's API,
-/// whose clients send back what they got.
+/// Fields that may be beside `input`: those of Cog's requests and responses, and of Replicate's API,
+/// whose clients may send back what they have received.
 const OTHER_FIELDS: &[&str] = &[
     "completed_at",
     "context",
@@ -53,7 +53,7 @@ const MAX_COMPARED: usize = 50;
 /// The maximum length of a name that is compared and repeated, in characters.
 const MAX_NAME_LENGTH: usize = 60;
 
-/// The inputs in the wrong place, in the order of the body.
+/// The misplaced inputs, in the order of the body.
 #[derive(Debug, Default)]
 pub(super) struct MisplacedInputs {
     errors: Vec<Detail>,
@@ -65,7 +65,7 @@ pub(super) struct MisplacedInputs {
 }
 
 impl MisplacedInputs {
-    /// Finds the inputs in the wrong place of a body that has been parsed as a request before.
+    /// Finds the misplaced inputs of a body that has already been parsed as a request.
     pub(super) fn find(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
@@ -81,7 +81,7 @@ impl MisplacedInputs {
         self.errors
     }
 
-    /// Takes note of a field that is not known.
+    /// Checks an unknown field.
     fn add(&mut self, name: &str, holds_inputs: bool) {
         let is_input = inputs::find(name).is_some();
         let is_compared = self.compared < MAX_COMPARED;
@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for MisplacedInputs {
     }
 }
 
-/// The value of an unknown field, of which nothing is kept.
+/// The value of an unknown field; its contents are not kept.
 #[derive(Debug, Default)]
 struct FieldValue {
     /// Whether it is an object with an input, or with `input`.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_cog_and_fields_that_mean_nothing_are_no_errors() {
+    fn fields_of_cog_and_other_unknown_fields_are_not_errors() {
         for body in [
             "{}",
             r#"{"input": null}"#,
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn very_many_and_very_long_names_cost_little() {
+    fn very_many_and_very_long_names_are_handled_cheaply() {
         let names: Vec<_> = (0..20_000)
             .map(|index| format!(r#""p{index}": 0"#))
             .collect();

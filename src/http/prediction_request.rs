@@ -28,7 +28,7 @@ const MAX_ID_LENGTH: usize = 128;
 /// requests for too long.
 const MAX_INLINE_BYTES: usize = 1 << 18;
 
-/// The body of a prediction request. Unknown fields are ignored, unless they are inputs in the wrong place.
+/// The body of a prediction request. Unknown fields are ignored, unless they are misplaced inputs.
 ///
 /// The fields are in the order of Cog, which also accepts a JSON array of their values. The name of
 /// the type appears in error messages.
@@ -48,7 +48,7 @@ pub(super) struct PredictionRequest {
     pub(super) webhook_events_filter: EventFilter,
     #[serde(default)]
     output_file_prefix: Option<BoundedValue>,
-    /// How much of the output the webhook gets, if it shall differ from the server's setting.
+    /// How much of the output the webhook gets; the server's setting by default.
     pub(super) webhook_output: Option<WebhookOutput>,
 }
 

@@ -8,8 +8,8 @@ use hyper::body::{Frame, SizeHint};
 
 use super::connection_watch::ActiveRequest;
 
-/// The maximum size in bytes of what hyper gets of a body on HTTP/2 at once. It accepts the next piece only when
-/// the client has made room for the one before, which shows whether the client reads.
+/// The maximum size in bytes of the pieces in which hyper gets a body on HTTP/2. It accepts the next piece only
+/// when the client has made room for the previous one, which shows whether the client reads.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// The body of a response.

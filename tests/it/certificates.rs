@@ -1,4 +1,4 @@
-//! Webhooks and uploads over HTTPS, to servers with certificates of their own.
+//! Webhooks and uploads over HTTPS, to servers with their own certificates.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ use crate::serve::{Server, command};
 /// The maximum time for anything that a test waits for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A file of the folder that was made with `openssl req -x509 -newkey ec -pkeyopt
+/// A file made with `openssl req -x509 -newkey ec -pkeyopt
 /// ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=localhost` and for `authority` and `leaf` with
 /// `-addext subjectAltName=DNS:localhost`, for `leaf` with `-addext basicConstraints=critical,CA:FALSE`
 /// too.
@@ -125,7 +125,7 @@ fn draw(trusted: &str, target: &TlsServer) -> Value {
 }
 
 #[test]
-fn a_self_signed_certificate_works_if_it_is_named_whether_or_not_it_may_sign_others() {
+fn a_self_signed_certificate_in_the_file_works_whether_or_not_it_may_sign_others() {
     for certificate in ["authority", "leaf"] {
         let target = TlsServer::start(certificate);
         let answer = draw(&format!("{certificate}.pem"), &target);
@@ -136,7 +136,7 @@ fn a_self_signed_certificate_works_if_it_is_named_whether_or_not_it_may_sign_oth
 }
 
 #[test]
-fn a_certificate_that_is_refused_is_reported_with_the_reason_and_the_way_out() {
+fn the_error_for_a_refused_certificate_has_the_reason_and_says_what_to_do() {
     for (certificate, trusted, reason) in [
         ("authority", "leaf.pem", "SSL_CERT_FILE"),
         ("leaf", "authority.pem", "SSL_CERT_FILE"),

@@ -1,4 +1,4 @@
-//! Very many connections at once: idle ones, slow ones and stalled ones, beside a drawing that goes on.
+//! Many connections at once: idle, slow and stalled ones, while a drawing is being made.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn get(server: &TestServer, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_health_checks_are_answered_and_others_are_told_why_not() {
+async fn beyond_the_limit_only_health_checks_are_answered_and_other_requests_get_the_reason() {
     let server = TestServer::start(Choices {
         connections: 50,
         ..Choices::default()
@@ -46,7 +46,7 @@ async fn beyond_the_limit_health_checks_are_answered_and_others_are_told_why_not
     for _ in 0..50 {
         open.push(server.connect("").await);
     }
-    // Nothing tells whether the server has accepted the last of them.
+    // The test cannot see directly whether the server has accepted the last of them.
     while !get(&server, "/predictions")
         .await
         .starts_with("HTTP/1.1 503")
@@ -71,7 +71,7 @@ async fn beyond_the_limit_health_checks_are_answered_and_others_are_told_why_not
     refused.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 503"), "{text}");
     assert_eq!(server.service.recent().await.len(), 0);
-    // More than the reserve, silent: health checks wait for a moment.
+    // More silent connections than the reserve has: a health check has to wait for a moment.
     let silent: Vec<_> = (0..40).map(|_| server.connect("")).collect();
     let silent = futures_util::future::join_all(silent).await;
     let answer = get(&server, "/health-check").await;
@@ -95,7 +95,7 @@ async fn a_reader_on_http_2_that_stalls_is_timed_out() {
     assert_eq!(stalled.status(), 200);
     sleep(Duration::from_millis(1500)).await;
     assert!(stalled.bytes().await.is_err(), "the connection is closed");
-    // Another connection, on which everything is read.
+    // On another connection everything is read.
     let read = client.get(server.url(LARGE)).send().await.unwrap();
     assert!(read.bytes().await.unwrap().len() > 1_000_000);
 }
@@ -168,7 +168,7 @@ async fn send_slowly(mut stream: TcpStream, text: String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drawing_goes_on_beside_many_idle_slow_and_stalled_clients() {
+async fn a_drawing_continues_despite_many_idle_slow_and_stalled_clients() {
     const IDLE: usize = 300;
     const SLOW: usize = 20;
     let mut choices = Choices::default();

@@ -1,4 +1,4 @@
-//! The finished drawing itself as the answer, to clients that ask for an image.
+//! The finished drawing itself as the response, for clients that ask for an image.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ async fn server() -> TestServer {
     TestServer::start(Choices::default()).await
 }
 
-/// What came back, as bytes.
+/// A response with its body as bytes.
 struct Image {
     status: u16,
     headers: HeaderMap,
@@ -128,7 +128,7 @@ async fn the_header_decides_the_format() {
 }
 
 #[tokio::test]
-async fn a_format_that_cannot_be_had_is_refused_before_anything_is_drawn() {
+async fn a_format_that_is_not_available_is_refused_before_anything_is_drawn() {
     let server = server().await;
     let mut png = small("hold at 0");
     png["input"]["output_format"] = "png".into();
@@ -184,7 +184,7 @@ async fn without_a_finished_drawing_the_answer_is_an_error_in_json() {
 }
 
 #[tokio::test]
-async fn a_second_put_waits_for_the_drawing_and_a_stream_or_a_background_job_stays_what_it_is() {
+async fn a_second_put_waits_for_the_drawing_but_streams_and_background_requests_are_not_affected() {
     let server = server().await;
     server.post_async(&with_id("a", "hold at 1")).await;
     server.hold().await;
@@ -225,5 +225,5 @@ async fn a_drawing_that_was_uploaded_is_answered_with_a_redirect() {
     assert_eq!(last.method.as_str(), "GET");
     assert_eq!(last.url.path(), "/files/drawing-00003.svg");
     let other = image(&server, "GET", "/predictions/a", "image/png", &Value::Null).await;
-    assert_eq!(other.status, 406, "what is elsewhere cannot be painted");
+    assert_eq!(other.status, 406, "an uploaded file cannot be converted");
 }

@@ -140,7 +140,7 @@ async fn no_file_is_sent_twice_on_a_stream_and_none_is_missing() {
 }
 
 #[tokio::test]
-async fn completed_repeats_every_file_where_the_operator_wants_it_as_in_cog() {
+async fn completed_repeats_every_file_if_the_server_is_configured_so_as_in_cog() {
     let server = TestServer::start(Choices {
         completed_output: CompletedOutput::All,
         ..Choices::default()
@@ -198,7 +198,7 @@ async fn a_late_subscriber_gets_all_events_and_one_that_reconnects_gets_the_rest
     assert_eq!(all.last().unwrap().data["status"], "succeeded");
     assert_eq!(events(&polled.text().await.unwrap()), all);
     let mut back = events(&back.text().await.unwrap());
-    // Event 4 was before the first file or behind it; `completed` has what this stream did not send.
+    // Event 4 may be before or after the first file; `completed` has the files that this stream has not sent.
     let (sent, rest) = files(&back);
     assert_eq!([rest, sent].concat(), files(&all).0);
     back.last_mut().unwrap().data = all.last().unwrap().data.clone();

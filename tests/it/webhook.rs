@@ -253,8 +253,8 @@ async fn a_receiver_that_reset_five_connections_gets_completed_once() {
     server.abort();
 }
 
-/// A receiver whose framework limits bodies, as frameworks do: it answers 413 before it has read all of
-/// a body, and closes the connection.
+/// A receiver with a limit on bodies, as many frameworks have: it answers 413 before it has read the
+/// whole body, and closes the connection.
 async fn limited(max_bytes: usize) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
@@ -267,7 +267,8 @@ async fn limited(max_bytes: usize) -> (String, mpsc::UnboundedReceiver<String>) 
     (address, bodies)
 }
 
-/// A receiver that closes the connection of a larger message unread, so that nothing it may answer arrives.
+/// A receiver that closes the connection without reading a message larger than `max_bytes`, and without a
+/// response.
 async fn closing(max_bytes: usize) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
@@ -301,7 +302,7 @@ async fn closing(max_bytes: usize) -> (String, mpsc::UnboundedReceiver<String>) 
     (address, bodies)
 }
 
-/// Draws eleven files of some hundred kilobytes each.
+/// Draws eleven files of several hundred kilobytes each.
 async fn draw_much(address: &str) -> Arc<Prediction> {
     let (service, _) = ready_service(limits(1, 0)).await;
     let values = json!({

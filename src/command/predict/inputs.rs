@@ -43,14 +43,14 @@ pub(super) enum ReadError {
         #[source]
         cause: serde_json::Error,
     },
-    /// The JSON document is not an object, or its `input` is none.
+    /// The JSON document is not an object, or its `input` is not one.
     #[error("{file}: is not a JSON object of inputs")]
     NotAnObject {
         /// The file's path, or "standard input".
         file: String,
     },
-    /// Inputs within `input` and beside it.
-    #[error("{file}: `{name}` stands beside `input`; put all inputs under `input`, or none")]
+    /// There are inputs both in `input` and beside it.
+    #[error("{file}: `{name}` is beside `input`; put either all inputs under `input`, or none")]
     BesideInput {
         /// The file's path, or "standard input".
         file: String,
@@ -62,7 +62,7 @@ pub(super) enum ReadError {
 /// The field of a request's body that holds the inputs.
 const INPUT: &str = "input";
 
-/// What some editors put at the beginning of a file.
+/// Some editors write this at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Merges the inputs of a JSON document and of `-i` assignments; an assignment overrides the document.
@@ -119,7 +119,7 @@ fn read_json(path: &str) -> Result<Map<String, Value>, ReadError> {
 }
 
 /// The inputs in an object: the object itself, or its `input` if it is the body of a request to the
-/// server. What else such a body holds, like an id or a webhook, means nothing to the command.
+/// server. The command ignores the other fields of such a body, such as an ID or a webhook.
 fn inputs_of(
     mut object: Map<String, Value>,
     file: &InputFile,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_a_file() {
+    fn a_byte_order_mark_is_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("all"), "\u{feff}{\"seed\": 5}").unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_of_a_request_holds_the_inputs_in_its_input() {
+    fn the_inputs_are_read_from_the_input_of_a_request_body() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("body").display().to_string();
         for (body, expected) in [
@@ -254,7 +254,7 @@ mod tests {
             (r#"{"input": "x"}"#, "is not a JSON object of inputs"),
             (
                 r#"{"input": {"seed": 5}, "prompt": "a"}"#,
-                "`prompt` stands beside `input`",
+                "`prompt` is beside `input`",
             ),
         ] {
             std::fs::write(&file, body).unwrap();

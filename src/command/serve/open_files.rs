@@ -1,4 +1,4 @@
-//! The number of files that the process may open, of which every connection is one.
+//! The limit on the open files of the process. Every connection counts as one.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::warn;
@@ -7,8 +7,8 @@ use tracing::warn;
 /// health checks.
 const OTHER_FILES: u64 = 200;
 
-/// Allows the process as many open files as the system lets it, and returns the number of connections, at
-/// most `wanted`, that there is room for.
+/// Raises the limit on open files as far as needed and allowed, and returns the number of connections that
+/// there is room for, at most `wanted`.
 pub(super) fn room_for_connections(wanted: usize) -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return wanted;

@@ -29,7 +29,7 @@ const SHUTDOWN_PAUSE: Duration = Duration::from_secs(1);
 /// may be too large: some servers close the connection without reading it, and their answer is lost.
 const SMALL_BYTES: usize = 64 << 10;
 
-/// After so many lost connections in a row a large message counts as too large.
+/// The number of consecutive lost connections after which a large message counts as too large.
 const MAX_LOST: u32 = 2;
 
 /// Sends one message once.
@@ -49,7 +49,7 @@ pub(super) struct Deliverer<T> {
     pub(super) backlog: Backlog,
     /// How much of the output the receiver gets. It becomes less when a message is too large for it.
     pub(super) output: Mutex<WebhookOutput>,
-    /// How often in a row the connection was lost while a large message was sent.
+    /// The number of consecutive times that the connection was lost while a large message was sent.
     pub(super) lost: AtomicU32,
     pub(super) notes: DeliveryNotes,
 }
@@ -126,7 +126,7 @@ impl<T: Transport> Deliverer<T> {
         self.record(event, started, &result);
     }
 
-    /// Sends a message, and as long as it is too large for the receiver once more with less output. Returns
+    /// Sends a message. While it is too large for the receiver, sends it again with less output. Returns
     /// the result and the size of the last message in bytes.
     async fn attempt(&self, snapshot: &mut Snapshot) -> (DeliveryResult, usize) {
         loop {
@@ -168,7 +168,7 @@ impl<T: Transport> Deliverer<T> {
     fn explain(&self, bytes: usize, reason: &str, snapshot: &mut Snapshot) {
         let line = format!(
             "webhook: a message of {bytes} bytes is too large for the receiver ({reason}); it gets {}",
-            self.output.lock().in_words()
+            self.output.lock().description()
         );
         info!(prediction = %self.prediction_id, "{line}");
         snapshot.logs = format!("{}{line}\n", snapshot.logs).into();

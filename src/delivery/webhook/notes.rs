@@ -1,4 +1,4 @@
-//! Lines about the delivery of webhooks in the log of the prediction that they are about.
+//! Lines about the delivery of webhooks in the log of their prediction.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -9,7 +9,7 @@ use crate::service::Prediction;
 pub(super) struct DeliveryNotes(Box<dyn Fn(&str) + Send + Sync>);
 
 impl DeliveryNotes {
-    /// For a prediction, which need not be kept for this.
+    /// Notes in the log of a prediction, without keeping the prediction in memory.
     pub(super) fn of(prediction: &Arc<Prediction>) -> Self {
         let prediction: Weak<Prediction> = Arc::downgrade(prediction);
         Self::new(move |line| {

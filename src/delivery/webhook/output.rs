@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::service::Snapshot;
 
-/// How much of a prediction's output its webhooks have. Every message repeats the files so far, and
-/// with data URLs these can be megabytes, more than many receivers accept.
+/// How much of a prediction's output its webhooks contain. Every message repeats the files so far. As
+/// data URLs these can be several megabytes, more than many receivers accept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookOutput {
@@ -40,8 +40,8 @@ impl WebhookOutput {
         }
     }
 
-    /// The output that a message has, in words that follow "it gets".
-    pub(super) fn in_words(self) -> &'static str {
+    /// The output that a message has, as a text that can follow "it gets".
+    pub(super) fn description(self) -> &'static str {
         match self {
             Self::All => "all files",
             Self::Last => "the last file only",
