@@ -1,5 +1,6 @@
 //! The environment: every variable that the program reads is named here, and is read only here or, if
-//! it belongs to a flag, by clap.
+//! it belongs to a flag, by clap. Libraries read those that many programs have in common:
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` (see `tls`), `HTTPS_PROXY` and so on.
 
 use std::env;
 use std::path::PathBuf;

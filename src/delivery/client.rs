@@ -7,7 +7,6 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect;
 use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
-use tracing::warn;
 use url::Url;
 
 use super::error::{ClientError, PolicyError, SendError};
@@ -72,17 +71,10 @@ impl Client {
         let policy = Arc::new(settings.policy);
         let timeouts = settings.timeouts;
         let build = |follows: fn(StatusCode) -> bool| {
-            let configured = || {
-                builder(&policy, follows)
-                    .user_agent(user_agent.clone())
-                    .connect_timeout(timeouts.connect)
-            };
-            // Without CA certificates http still works, and a server that needs only http must be
-            // able to start.
-            configured().build().or_else(|cause| {
-                warn!(%cause, "found no CA certificates; requests to https URLs will fail");
-                configured().tls_certs_only([]).build()
-            })
+            builder(&policy, follows)
+                .user_agent(user_agent.clone())
+                .connect_timeout(timeouts.connect)
+                .build()
         };
         Ok(Self {
             webhooks: build(repeats_post).map_err(ClientError::Build)?,
@@ -150,8 +142,8 @@ fn user_agent(chosen: Option<String>) -> Result<HeaderValue, ClientError> {
 }
 
 fn builder(policy: &Arc<AddressPolicy>, follows: fn(StatusCode) -> bool) -> ClientBuilder {
-    tls::install_crypto_provider();
     let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::client_config())
         .dns_resolver(Arc::new(PolicyResolver::new(
             SystemResolver,
             Arc::clone(policy),

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::net::IpAddr;
 
+use super::certificate;
+
 /// Why the policy refuses a URL. The message names only the host: the rest of a URL may contain
 /// secrets.
 #[non_exhaustive]
@@ -118,6 +120,11 @@ impl SendError {
     pub fn is_temporary(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }
+
+    /// Whether the host was reached and the connection was lost after that.
+    pub(super) fn is_lost_connection(&self) -> bool {
+        matches!(self, Self::Connection(error) if !error.is_connect())
+    }
 }
 
 impl From<reqwest::Error> for SendError {
@@ -140,6 +147,9 @@ impl From<reqwest::Error> for SendError {
 
 /// The root cause of an error: `Connection refused` rather than `error sending request`.
 fn root_cause(error: &reqwest::Error) -> String {
+    if let Some(reason) = certificate::explain(error) {
+        return reason;
+    }
     let mut cause: &dyn Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

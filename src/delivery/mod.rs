@@ -5,6 +5,7 @@
 //! name has been resolved, because only then the IP address is known; and at every redirect.
 
 mod address;
+mod certificate;
 mod error;
 mod host_pattern;
 mod policy;

@@ -34,17 +34,27 @@ const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Uploads files to URLs with a common prefix.
 pub struct Uploader {
     client: Arc<Client>,
-    /// The names of files are appended to its path.
+    /// The paths of files are appended to its path.
     prefix: Url,
+    layout: Layout,
     backoff: Backoff,
+}
+
+/// What is appended to the path of the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// The ID of the prediction as a folder, and the name of the file.
+    FolderForEachPrediction,
+    /// The name of the file.
+    NameOnly,
 }
 
 /// Why a file was not uploaded. The messages are those of Cog.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// The name cannot be part of a URL's path.
-    #[error("Failed to upload output: `{name}` is not the name of a file")]
+    /// The name of the file, or the ID that names its folder, cannot be part of a URL's path.
+    #[error("Failed to upload output: `{name}` is not the name of a file or folder")]
     Name {
         /// The name.
         name: String,
@@ -70,13 +80,17 @@ impl UploadError {
 }
 
 impl Uploader {
-    /// Uploads files into the folder at a URL, with or without a final slash (`--upload-url`). The
-    /// URL is checked against the policy with each file.
+    /// Uploads files into the folder at a URL, with or without a final slash (`--upload-url`), where each
+    /// prediction has a folder of its own, named by its ID. The URL is checked against the policy with
+    /// each file.
     pub fn to_folder(client: Arc<Client>, mut folder: Url) -> Self {
         if !folder.path().ends_with('/') {
             folder.set_path(&format!("{}/", folder.path()));
         }
-        Self::to_prefix(client, folder)
+        Self {
+            layout: Layout::FolderForEachPrediction,
+            ..Self::to_prefix(client, folder)
+        }
     }
 
     /// Uploads files to URLs that begin with `prefix`, used as it is (`output_file_prefix`). It is
@@ -85,6 +99,7 @@ impl Uploader {
         Self {
             client,
             prefix,
+            layout: Layout::NameOnly,
             backoff: BACKOFF,
         }
     }
@@ -112,11 +127,9 @@ impl Uploader {
     ) -> Result<String, UploadError> {
         let started = Instant::now();
         let headers = headers(prediction_id, media_type);
-        let result = match self.url_of(file_name) {
-            Some(url) => self.put_with_retries(&url, &headers, &bytes).await,
-            None => Err(UploadError::Name {
-                name: file_name.to_owned(),
-            }),
+        let result = match self.url_of(prediction_id, file_name) {
+            Ok(url) => self.put_with_retries(&url, &headers, &bytes).await,
+            Err(error) => Err(error),
         };
         let outcome = if result.is_ok() { "stored" } else { "failed" };
         counter!(metric::UPLOADS, "outcome" => outcome).increment(1);
@@ -162,13 +175,19 @@ impl Uploader {
         }
     }
 
-    /// The URL of a file; `None` if the name would change the path. A query of the prefix stays after
-    /// the path.
-    fn url_of(&self, file_name: &str) -> Option<Url> {
-        let path = format!("{}{}", self.prefix.path(), segment(file_name)?);
+    /// The URL of a file. A query of the prefix stays after the path.
+    fn url_of(&self, prediction_id: &str, file_name: &str) -> Result<Url, UploadError> {
+        let prefix = self.prefix.path();
+        let file = segment(file_name)?;
+        let path = match self.layout {
+            Layout::FolderForEachPrediction => {
+                format!("{prefix}{}/{file}", segment(prediction_id)?)
+            }
+            Layout::NameOnly => format!("{prefix}{file}"),
+        };
         let mut url = self.prefix.clone();
         url.set_path(&path);
-        Some(url)
+        Ok(url)
     }
 }
 
@@ -182,16 +201,20 @@ impl fmt::Debug for Uploader {
     }
 }
 
-/// A name as one segment of a path; `None` if it would change the path.
-fn segment(name: &str) -> Option<String> {
+/// A name as one segment of a path.
+///
+/// # Errors
+/// If it would change the path.
+fn segment(name: &str) -> Result<String, UploadError> {
     if matches!(name, "" | "." | "..") {
-        return None;
+        let name = name.to_owned();
+        return Err(UploadError::Name { name });
     }
     let mut url = Url::parse("http://file/").expect("the URL is well-formed");
     url.path_segments_mut()
         .expect("an http address has a path")
         .push(name);
-    Some(url.path().trim_start_matches('/').to_owned())
+    Ok(url.path().trim_start_matches('/').to_owned())
 }
 
 fn headers(prediction_id: &str, media_type: &str) -> HeaderMap {
@@ -223,31 +246,34 @@ mod tests {
         Arc::new(Client::new(ClientConfig::default()).unwrap())
     }
 
-    fn in_folder(folder: &str, file_name: &str) -> Option<String> {
+    fn in_folder(folder: &str, id: &str, file_name: &str) -> Option<String> {
         let uploader = Uploader::to_folder(client(), folder.parse().unwrap());
-        Some(uploader.url_of(file_name)?.into())
+        Some(uploader.url_of(id, file_name).ok()?.into())
     }
 
     fn with_prefix(prefix: &str, file_name: &str) -> Option<String> {
         let uploader = Uploader::to_prefix(client(), prefix.parse().unwrap());
-        Some(uploader.url_of(file_name)?.into())
+        Some(uploader.url_of("id-1", file_name).ok()?.into())
     }
 
     #[test]
-    fn a_file_is_in_the_folder_and_a_query_stays_behind_its_name() {
+    fn a_file_is_in_the_folder_of_its_prediction_and_a_query_stays_after_its_name() {
         let cases = [
-            ("http://a.example", "http://a.example/0.svg"),
-            ("http://a.example/", "http://a.example/0.svg"),
-            ("http://a.example/up", "http://a.example/up/0.svg"),
-            ("http://a.example/up/", "http://a.example/up/0.svg"),
+            ("http://a.example", "http://a.example/id-1/0.svg"),
+            ("http://a.example/", "http://a.example/id-1/0.svg"),
+            ("http://a.example/up", "http://a.example/up/id-1/0.svg"),
+            ("http://a.example/up/", "http://a.example/up/id-1/0.svg"),
             (
                 "http://a.example/up?sig=1",
-                "http://a.example/up/0.svg?sig=1",
+                "http://a.example/up/id-1/0.svg?sig=1",
             ),
-            ("http://a.example/a%2Fb/", "http://a.example/a%2Fb/0.svg"),
+            (
+                "http://a.example/a%2Fb/",
+                "http://a.example/a%2Fb/id-1/0.svg",
+            ),
         ];
         for (folder, expected) in cases {
-            let found = in_folder(folder, "0.svg");
+            let found = in_folder(folder, "id-1", "0.svg");
             assert_eq!(found.as_deref(), Some(expected), "{folder}");
         }
     }
@@ -269,20 +295,26 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_always_one_segment_of_the_path() {
+    fn a_name_and_an_id_are_always_one_segment_of_the_path() {
+        let folder = "http://a.example/up";
         let cases = [
-            ("../../x", "http://a.example/up/..%2F..%2Fx"),
-            ("a?b#c", "http://a.example/up/a%3Fb%23c"),
-            ("a\\b", "http://a.example/up/a%5Cb"),
-            ("%2e%2e", "http://a.example/up/%252e%252e"),
-            ("a b/ü\n", "http://a.example/up/a%20b%2F%C3%BC"),
+            ("../../x", "..%2F..%2Fx"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("a\\b", "a%5Cb"),
+            ("%2e%2e", "%252e%252e"),
+            ("a b/ü\n", "a%20b%2F%C3%BC"),
+            ("a:b", "a:b"),
+            ("...", "..."),
         ];
-        for (name, expected) in cases {
-            let found = in_folder("http://a.example/up", name);
-            assert_eq!(found.as_deref(), Some(expected), "{name}");
+        for (name, segment) in cases {
+            let file = in_folder(folder, "id-1", name);
+            assert_eq!(file, Some(format!("{folder}/id-1/{segment}")), "{name}");
+            let file = in_folder(folder, name, "0.svg");
+            assert_eq!(file, Some(format!("{folder}/{segment}/0.svg")), "{name}");
         }
         for name in ["", ".", ".."] {
-            assert_eq!(in_folder("http://a.example/up", name), None);
+            assert_eq!(in_folder(folder, "id-1", name), None, "{name}");
+            assert_eq!(in_folder(folder, name, "0.svg"), None, "{name}");
         }
     }
 

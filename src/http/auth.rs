@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use super::error::HttpError;
 
 /// Paths that need no token, because orchestrators and load balancers do not have it.
-const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
+pub(super) const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
 
 /// Rejects requests without the token.
 pub(super) async fn require_token(

@@ -3,14 +3,17 @@
 //! A connection may be silent while a request on it is being answered, because a drawing takes
 //! minutes. It may not stall in the middle of a request's head, stay open between requests forever,
 //! or stop reading a response.
+//!
+//! On HTTP/1 a client that stops reading blocks the writes to its connection. On HTTP/2 it does not: each
+//! stream has a window, and when that is used up the server has nothing to write. There the body of
+//! a response notices that hyper no longer asks for more of it.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -40,10 +43,28 @@ impl ConnectionTimeouts {
         }
     }
 
+    /// The timeouts with none longer than `maximum`.
+    pub(super) fn at_most(self, maximum: Duration) -> Self {
+        Self {
+            head: self.head.min(maximum),
+            idle: self.idle.min(maximum),
+            stuck: self.stuck.min(maximum),
+        }
+    }
+
     /// The shortest of the three timeouts.
     pub(super) fn shortest(self) -> Duration {
         self.head.min(self.idle).min(self.stuck)
     }
+}
+
+/// The version of HTTP, as far as connections behave differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// One request after another.
+    Http1,
+    /// Several requests at a time, and messages of the connection itself.
+    Http2,
 }
 
 /// What one connection is doing, shared by its stream and its requests.
@@ -62,6 +83,13 @@ struct Inner {
     head: Option<Instant>,
     /// Since when writes have been blocked by the client.
     stuck: Option<Instant>,
+    /// Whether a request has come over HTTP/2. From then on, bytes that arrive between requests need not be
+    /// a head: they may be a ping, or a window update for the rest of a response.
+    is_http2: bool,
+    /// Since when the client has made no room for more of a response, by the number of the request.
+    unread: HashMap<u64, Instant>,
+    /// The number of the next request.
+    next_request: u64,
 }
 
 impl ConnectionState {
@@ -73,6 +101,9 @@ impl ConnectionState {
                 idle: Instant::now(),
                 head: None,
                 stuck: None,
+                is_http2: false,
+                unread: HashMap::new(),
+                next_request: 0,
             }),
         })
     }
@@ -81,7 +112,8 @@ impl ConnectionState {
     /// being answered and the client reads the response.
     pub(super) fn deadline(&self, timeouts: ConnectionTimeouts) -> Option<Instant> {
         let state = self.inner.lock();
-        let stuck = state.stuck.map(|since| since + timeouts.stuck);
+        let stuck = state.unread.values().chain(&state.stuck).min();
+        let stuck = stuck.map(|since| *since + timeouts.stuck);
         let waiting = (state.requests == 0).then(|| {
             state
                 .head
@@ -91,16 +123,22 @@ impl ConnectionState {
     }
 
     /// Records that a request's head has arrived; the request ends when the guard is dropped.
-    pub(super) fn begin_request(self: &Arc<Self>) -> ActiveRequest {
+    pub(super) fn begin_request(self: &Arc<Self>, protocol: Protocol) -> ActiveRequest {
         let mut state = self.inner.lock();
         state.requests += 1;
         state.head = None;
-        ActiveRequest(Arc::clone(self))
+        state.is_http2 |= protocol == Protocol::Http2;
+        state.next_request += 1;
+        ActiveRequest {
+            connection: Arc::clone(self),
+            number: state.next_request,
+            protocol,
+        }
     }
 
     fn received(&self) {
         let mut state = self.inner.lock();
-        if state.requests == 0 {
+        if state.requests == 0 && !state.is_http2 {
             state.head.get_or_insert_with(Instant::now);
         }
     }
@@ -117,42 +155,40 @@ impl ConnectionState {
 
 /// A request that is being answered, until the last byte of the response is handed to hyper.
 #[derive(Debug)]
-pub(super) struct ActiveRequest(Arc<ConnectionState>);
+pub(super) struct ActiveRequest {
+    connection: Arc<ConnectionState>,
+    number: u64,
+    protocol: Protocol,
+}
+
+impl ActiveRequest {
+    /// Whether it came over HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.protocol == Protocol::Http2
+    }
+
+    /// Records that hyper asks for more of the response, because the client has room for it.
+    pub(super) fn asked_for_more(&self) {
+        if self.is_http2() {
+            self.connection.inner.lock().unread.remove(&self.number);
+        }
+    }
+
+    /// Records that hyper got a part of the response, which it sends as soon as the client has room.
+    pub(super) fn got_data(&self) {
+        if self.is_http2() {
+            let mut state = self.connection.inner.lock();
+            state.unread.insert(self.number, Instant::now());
+        }
+    }
+}
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let mut state = self.0.inner.lock();
+        let mut state = self.connection.inner.lock();
+        state.unread.remove(&self.number);
         state.requests -= 1;
         state.idle = Instant::now();
-    }
-}
-
-/// The body of a response, which keeps its request active until it is sent.
-#[derive(Debug)]
-pub(super) struct ResponseBody {
-    /// The body that the router returned.
-    pub(super) body: Body,
-    /// Dropped together with the body.
-    pub(super) _active_request: ActiveRequest,
-}
-
-impl HttpBody for ResponseBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -242,7 +278,7 @@ mod tests {
         state.received();
         let first_byte = start + Duration::from_secs(5);
         assert_eq!(state.deadline(TIMEOUTS), Some(first_byte + TIMEOUTS.head));
-        let active_request = state.begin_request();
+        let active_request = state.begin_request(Protocol::Http1);
         state.received();
         assert_eq!(state.deadline(TIMEOUTS), None);
         tokio::time::advance(Duration::from_secs(500)).await;
@@ -254,7 +290,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_response_that_the_client_does_not_read_times_out() {
         let state = ConnectionState::new();
-        let _active_request = state.begin_request();
+        let _active_request = state.begin_request(Protocol::Http1);
         state.written::<()>(&Poll::Pending);
         let since = Instant::now();
         tokio::time::advance(Duration::from_secs(20)).await;
@@ -262,5 +298,29 @@ mod tests {
         assert_eq!(state.deadline(TIMEOUTS), Some(since + TIMEOUTS.stuck));
         state.written(&Poll::Ready(()));
         assert_eq!(state.deadline(TIMEOUTS), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn on_http_2_a_response_times_out_when_no_more_of_it_is_asked_for() {
+        let state = ConnectionState::new();
+        let [first, second] = [(); 2].map(|()| state.begin_request(Protocol::Http2));
+        first.got_data();
+        let since = Instant::now();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        second.got_data();
+        second.asked_for_more();
+        assert_eq!(state.deadline(TIMEOUTS), Some(since + TIMEOUTS.stuck));
+        drop(first);
+        assert_eq!(state.deadline(TIMEOUTS), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn on_http_2_what_arrives_between_requests_neither_is_a_head_nor_prolongs_the_wait() {
+        let state = ConnectionState::new();
+        drop(state.begin_request(Protocol::Http2));
+        let since = Instant::now();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        state.received();
+        assert_eq!(state.deadline(TIMEOUTS), Some(since + TIMEOUTS.idle));
     }
 }

@@ -9,8 +9,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::cog::Detail;
+use crate::cog::{Detail, Status};
 use crate::inputs::InputErrors;
+use crate::output::OutputFormat;
 use crate::service::Prediction;
 
 /// Why a request is rejected.
@@ -42,12 +43,49 @@ pub(super) enum HttpError {
     /// There is no unfinished prediction with this ID to cancel.
     #[error("there is nothing to cancel")]
     NothingToCancel,
+    /// Too many connections are open.
+    #[error("Too many connections. Try again later; /health-check and /ready are answered.")]
+    TooManyConnections,
     /// Too many event streams are open.
     #[error("Too many stream subscribers")]
     TooManySubscribers,
     /// Cog's trainings have no event stream.
     #[error("Training endpoints do not support streaming responses.")]
     TrainingStream,
+    /// The client accepts only images, and none in an available format.
+    #[error(
+        "There is no drawing in a format that Accept names, only as {}.",
+        media_types()
+    )]
+    NoSuchFormat,
+    /// The drawing has a format that the client does not accept.
+    #[error("The drawing is of the type {}. Ask for that type, or for another `output_format`.", drawn.media_type())]
+    OtherFormat {
+        /// The format of the drawing.
+        drawn: OutputFormat,
+    },
+    /// The drawing was asked for and is not finished.
+    #[error("The drawing is not finished: prediction {id} is {}.", status.as_str())]
+    Unfinished {
+        /// The prediction.
+        id: Arc<str>,
+        /// Its status.
+        status: Status,
+    },
+    /// The drawing was asked for, and its prediction was cancelled.
+    #[error("There is no finished drawing: prediction {id} was canceled.")]
+    DrawingCanceled {
+        /// The prediction.
+        id: Arc<str>,
+    },
+    /// The drawing was asked for, and its prediction failed.
+    #[error("{message}")]
+    DrawingFailed {
+        /// The prediction.
+        id: Arc<str>,
+        /// Why it failed.
+        message: Arc<str>,
+    },
     /// The access token is missing or wrong.
     #[error("A valid access token is needed: Authorization: Bearer TOKEN")]
     Unauthorized,
@@ -79,13 +117,29 @@ impl HttpError {
         match self {
             Self::Body(rejection) => rejection.status(),
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotReady | Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
-            Self::AtCapacity | Self::AlreadyRunning(_) => StatusCode::CONFLICT,
+            Self::NotReady | Self::Closed | Self::TooManyConnections => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::AtCapacity
+            | Self::AlreadyRunning(_)
+            | Self::Unfinished { .. }
+            | Self::DrawingCanceled { .. } => StatusCode::CONFLICT,
             Self::NotFound | Self::NothingToCancel => StatusCode::NOT_FOUND,
             Self::TooManySubscribers => StatusCode::TOO_MANY_REQUESTS,
-            Self::TrainingStream => StatusCode::NOT_ACCEPTABLE,
+            Self::TrainingStream | Self::NoSuchFormat | Self::OtherFormat { .. } => {
+                StatusCode::NOT_ACCEPTABLE
+            }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::DrawingFailed { .. } | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The status of the prediction whose drawing was asked for.
+    fn prediction_status(&self) -> Status {
+        match self {
+            Self::Unfinished { status, .. } => *status,
+            Self::DrawingCanceled { .. } => Status::Canceled,
+            _ => Status::Failed,
         }
     }
 
@@ -93,12 +147,31 @@ impl HttpError {
         match self {
             Self::Invalid(details) => json!({ "detail": details }),
             Self::NothingToCancel => json!({}),
-            Self::NotReady | Self::Closed | Self::AtCapacity | Self::AlreadyRunning(_) => {
+            Self::NotReady
+            | Self::Closed
+            | Self::TooManyConnections
+            | Self::AtCapacity
+            | Self::AlreadyRunning(_) => {
                 json!({ "error": self.to_string(), "status": "failed" })
+            }
+            Self::Unfinished { id, .. }
+            | Self::DrawingCanceled { id }
+            | Self::DrawingFailed { id, .. } => {
+                let status = self.prediction_status();
+                json!({ "error": self.to_string(), "id": &**id, "status": status })
             }
             _ => json!({ "error": self.to_string() }),
         }
     }
+}
+
+/// The media types of all formats.
+fn media_types() -> String {
+    let types: Vec<_> = OutputFormat::ALL
+        .iter()
+        .map(|format| format.media_type())
+        .collect();
+    types.join(" and ")
 }
 
 impl IntoResponse for HttpError {
@@ -112,6 +185,10 @@ impl IntoResponse for HttpError {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        if let Self::TooManyConnections = self {
+            let seconds = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::header::EXPECT;
 use hyper::service::service_fn;
@@ -30,10 +30,14 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::auth::PUBLIC_PATHS;
+use super::connection_limit::{Access, ConnectionLimit, ConnectionPermit};
 use super::connection_watch::{
-    ActiveRequest, ConnectionState, ConnectionTimeouts, ResponseBody, TrackedStream,
+    ActiveRequest, ConnectionState, ConnectionTimeouts, Protocol, TrackedStream,
 };
 use super::drain::SharedBody;
+use super::error::HttpError;
+use super::response_body::ResponseBody;
 use crate::backoff::Backoff;
 
 /// The pauses after a failed `accept`, for example when no file descriptor is left.
@@ -43,6 +47,28 @@ const ACCEPT_BACKOFF: Backoff = Backoff {
     repeats: Backoff::ENDLESS,
 };
 
+/// How long a connection beyond the limit may be open, and how long it may be silent.
+const RESERVE_TIMES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)];
+
+/// The limits on connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// The maximum number of open connections. Beyond it only health checks are answered.
+    pub connections: usize,
+    /// The maximum number of requests that one HTTP/2 connection may have open at the same time.
+    pub streams: u32,
+    /// How long a connection may keep the server waiting.
+    pub timeouts: ConnectionTimeouts,
+}
+
+/// What all connections share.
+#[derive(Debug, Clone)]
+struct Connections {
+    router: Router,
+    limits: ConnectionLimits,
+    closing: CancellationToken,
+}
+
 /// Serves until `closing` is cancelled, and then until the last request is answered.
 ///
 /// After cancellation, new connections are refused, and each open connection closes once its
@@ -50,18 +76,25 @@ const ACCEPT_BACKOFF: Backoff = Backoff {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    timeouts: ConnectionTimeouts,
+    limits: ConnectionLimits,
     closing: CancellationToken,
 ) {
     let connections = TaskTracker::new();
+    let limit = ConnectionLimit::new(limits.connections);
+    let shared = Connections {
+        router,
+        limits,
+        closing: closing.clone(),
+    };
     let mut pauses = ACCEPT_BACKOFF.pauses();
     while let Some(accepted) = closing.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
                 pauses = ACCEPT_BACKOFF.pauses();
-                let connection =
-                    serve_connection(stream, router.clone(), timeouts, closing.clone());
-                connections.spawn(connection);
+                let Some(permit) = closing.run_until_cancelled(limit.admit()).await else {
+                    break;
+                };
+                connections.spawn(shared.clone().serve(stream, permit));
             }
             Err(error) if is_connection_error(&error) => {
                 debug!(%error, "a client disconnected before its connection was accepted");
@@ -88,48 +121,79 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(
-    stream: TcpStream,
-    router: Router,
-    timeouts: ConnectionTimeouts,
-    closing: CancellationToken,
-) {
-    // Events are small and must not be delayed by Nagle's algorithm.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "TCP_NODELAY cannot be set");
+impl Connections {
+    /// Serves one connection until it ends, times out, or the server closes.
+    async fn serve(self, stream: TcpStream, permit: ConnectionPermit) {
+        // Events are small and must not be delayed by Nagle's algorithm.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "TCP_NODELAY cannot be set");
+        }
+        let connection_state = ConnectionState::new();
+        let io = TokioIo::new(TrackedStream {
+            stream,
+            state: Arc::clone(&connection_state),
+        });
+        let tracked = Arc::clone(&connection_state);
+        let (router, access) = (self.router.clone(), permit.access);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let active_request = tracked.begin_request(protocol_of(request.version()));
+            respond(router.clone(), access, request, active_request)
+        });
+        let builder = self.builder(access);
+        let mut connection = pin!(builder.serve_connection(io, service));
+        let (lifetime, timeouts) = self.times(access);
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return log_end(ended),
+            () = timed_out(&connection_state, timeouts) => return,
+            () = self.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = sleep(lifetime) => connection.as_mut().graceful_shutdown(),
+        }
+        let timeouts = timeouts.while_closing();
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => log_end(ended),
+            () = timed_out(&connection_state, timeouts) => {}
+        }
     }
-    let connection_state = ConnectionState::new();
-    let io = TokioIo::new(TrackedStream {
-        stream,
-        state: Arc::clone(&connection_state),
-    });
-    let tracked = Arc::clone(&connection_state);
-    let service =
-        service_fn(move |request| respond(router.clone(), request, tracked.begin_request()));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // hyper's timer also counts the idle time between requests; `timed_out` tells them apart.
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None);
-    builder.http2().timer(TokioTimer::new());
-    let mut connection = pin!(builder.serve_connection(io, service));
-    tokio::select! {
-        biased;
-        ended = connection.as_mut() => return log_end(ended),
-        () = timed_out(&connection_state, timeouts) => return,
-        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+
+    fn builder(&self, access: Access) -> auto::Builder<TokioExecutor> {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        // hyper's timer also counts the idle time between requests; `timed_out` tells them apart.
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .keep_alive(access == Access::Full);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.limits.streams);
+        builder
     }
-    let timeouts = timeouts.while_closing();
-    tokio::select! {
-        biased;
-        ended = connection.as_mut() => log_end(ended),
-        () = timed_out(&connection_state, timeouts) => {}
+
+    /// How long a connection may be open, and how long it may keep the server waiting.
+    fn times(&self, access: Access) -> (Duration, ConnectionTimeouts) {
+        let timeouts = self.limits.timeouts;
+        let [lifetime, silence] = RESERVE_TIMES;
+        match access {
+            Access::Full => (Duration::MAX, timeouts),
+            Access::HealthOnly => (lifetime, timeouts.at_most(silence)),
+        }
+    }
+}
+
+fn protocol_of(version: Version) -> Protocol {
+    if version < Version::HTTP_2 {
+        Protocol::Http1
+    } else {
+        Protocol::Http2
     }
 }
 
 async fn respond(
     router: Router,
+    access: Access,
     request: Request<Incoming>,
     active_request: ActiveRequest,
 ) -> Result<Response<ResponseBody>, Infallible> {
@@ -138,16 +202,16 @@ async fn respond(
     let resets = parts.version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT);
     let body = SharedBody::new(body);
     let rest = resets.then(|| body.clone());
-    let response = router
-        .oneshot(Request::from_parts(parts, Body::new(body)))
-        .await?;
+    let response = if access == Access::Full || PUBLIC_PATHS.contains(&parts.uri.path()) {
+        let request = Request::from_parts(parts, Body::new(body));
+        router.oneshot(request).await?
+    } else {
+        HttpError::TooManyConnections.into_response()
+    };
     if let Some(rest) = rest {
         rest.drain().await;
     }
-    Ok(response.map(|body| ResponseBody {
-        body,
-        _active_request: active_request,
-    }))
+    Ok(response.map(|body| ResponseBody::new(body, active_request)))
 }
 
 /// Returns when a connection has exceeded one of its timeouts.

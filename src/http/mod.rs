@@ -10,13 +10,18 @@
 //! the prediction.
 
 mod connection_watch;
+mod connection_limit;
+mod response_body;
 mod drain;
 mod bounded_json;
 mod error;
 mod preference;
+mod accept;
+mod drawing;
 mod auth;
 mod request_log;
 mod docs;
+mod misplaced;
 mod prediction_request;
 mod output_budget;
 mod completed_event;
@@ -31,6 +36,6 @@ mod router;
 mod listen;
 
 pub use connection_watch::ConnectionTimeouts;
-pub use listen::serve;
+pub use listen::{ConnectionLimits, serve};
 pub use router::router;
-pub use state::{Dependencies, RequestLimits, ServerConfig};
+pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};

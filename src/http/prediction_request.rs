@@ -17,8 +17,9 @@ use tokio::time::timeout;
 
 use super::bounded_json::{BoundedValue, IgnoredStrings};
 use super::error::HttpError;
+use super::misplaced::MisplacedInputs;
 use crate::cog::Detail;
-use crate::delivery::webhook::EventFilter;
+use crate::delivery::webhook::{EventFilter, WebhookOutput};
 
 /// The maximum length of a prediction's ID in characters.
 const MAX_ID_LENGTH: usize = 128;
@@ -27,7 +28,7 @@ const MAX_ID_LENGTH: usize = 128;
 /// requests for too long.
 const MAX_INLINE_BYTES: usize = 1 << 18;
 
-/// The body of a prediction request. Unknown fields are ignored.
+/// The body of a prediction request. Unknown fields are ignored, unless they are misplaced inputs.
 ///
 /// The fields are in the order of Cog, which also accepts a JSON array of their values. The name of
 /// the type appears in error messages.
@@ -47,6 +48,8 @@ pub(super) struct PredictionRequest {
     pub(super) webhook_events_filter: EventFilter,
     #[serde(default)]
     output_file_prefix: Option<BoundedValue>,
+    /// How much of the output the webhook gets; the server's setting by default.
+    pub(super) webhook_output: Option<WebhookOutput>,
 }
 
 impl PredictionRequest {
@@ -54,21 +57,30 @@ impl PredictionRequest {
     /// `Content-Type` the body is ignored, as in Cog.
     ///
     /// # Errors
-    /// If the body is too large, too slow, not JSON, or of the wrong shape.
+    /// If the body is too large, too slow, not JSON, of the wrong shape, or has inputs beside `input`.
     pub(super) async fn read(request: Request, limit: Duration) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
         if !has_json_content_type(&parts.headers).await? {
             return Ok(Self::default());
         }
         let bytes = collect(parts, body, limit).await?;
-        let Json(read) = if bytes.len() <= MAX_INLINE_BYTES {
-            Json::from_bytes(&bytes)?
+        if bytes.len() <= MAX_INLINE_BYTES {
+            Self::parse(&bytes)
         } else {
-            spawn_blocking(move || Json::from_bytes(&bytes))
+            spawn_blocking(move || Self::parse(&bytes))
                 .await
-                .map_err(|error| HttpError::internal(&error))??
-        };
-        Ok(read)
+                .map_err(|error| HttpError::internal(&error))?
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, HttpError> {
+        let Json(read) = Json::from_bytes(bytes)?;
+        let misplaced = MisplacedInputs::find(bytes).into_errors();
+        if misplaced.is_empty() {
+            Ok(read)
+        } else {
+            Err(HttpError::Invalid(misplaced))
+        }
     }
 
     /// Takes the raw inputs out of the request; a missing value or `null` means none.

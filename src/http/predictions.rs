@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
+use super::accept::Form;
+use super::drawing;
 use super::error::HttpError;
 use super::output_budget::check_output;
 use super::prediction_request::{PredictionRequest, check_id};
@@ -75,7 +77,8 @@ pub(super) async fn put(
     }
 }
 
-/// `GET /predictions/{id}`: the current state, or an event stream that replays from the beginning.
+/// `GET /predictions/{id}`: the current state, an event stream that replays from the beginning, or the
+/// finished drawing.
 pub(super) async fn show(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
@@ -88,7 +91,7 @@ pub(super) async fn show(
         let permit = StreamPermit::take(&state)?;
         return Ok(events(&state, prediction, last_event_id(&headers), permit));
     }
-    body(StatusCode::OK, prediction.snapshot()).await
+    respond(prediction.snapshot(), Form::of(&headers)?).await
 }
 
 /// `GET /predictions`: the predictions that are known, newest first, without their output files.
@@ -126,7 +129,7 @@ async fn read(state: &AppState, request: Request) -> Result<PredictionRequest, H
 #[derive(Debug)]
 enum Reply {
     /// With the result, once the prediction has finished.
-    Wait,
+    Wait(Form),
     /// With 202 at once.
     Accepted,
     /// With an event stream.
@@ -137,10 +140,10 @@ impl Reply {
     /// The reply that the client prefers.
     ///
     /// # Errors
-    /// If it is an event stream and too many of them are open.
-    fn new(preference: Preference, state: &AppState) -> Result<Self, HttpError> {
-        Ok(match preference {
-            Preference::Wait => Self::Wait,
+    /// If it is an event stream and too many of them are open, or an image in a format that does not exist.
+    fn new(headers: &HeaderMap, state: &AppState) -> Result<Self, HttpError> {
+        Ok(match Preference::of(headers) {
+            Preference::Wait => Self::Wait(Form::of(headers)?),
             Preference::RespondAsync => Self::Accepted,
             Preference::Stream => Self::Stream(StreamPermit::take(state)?),
         })
@@ -160,7 +163,10 @@ async fn start(
         check_output(&input, state.config.limits.output_bytes)?;
     }
     // The permit is taken first, so that nothing is drawn for a stream that cannot be opened.
-    let reply = Reply::new(Preference::of(headers), state)?;
+    let reply = Reply::new(headers, state)?;
+    if let Reply::Wait(Form::Drawing(choice)) = reply {
+        drawing::check_format(choice, input.output_format(), &addresses.destination)?;
+    }
     let submission = Submission {
         id: request.id,
         input,
@@ -168,7 +174,7 @@ async fn start(
         destination: addresses.destination,
         cancel_policy: match reply {
             Reply::Stream(_) => CancelPolicy::WithoutSubscribers,
-            Reply::Wait | Reply::Accepted => CancelPolicy::OnRequest,
+            Reply::Wait(_) | Reply::Accepted => CancelPolicy::OnRequest,
         },
     };
     let prediction = state.service().submit(submission).await?;
@@ -183,11 +189,12 @@ async fn start(
             // The drawing may have started already, but this response reports its acceptance.
             body(StatusCode::ACCEPTED, prediction.accepted_snapshot()).await
         }
-        Reply::Wait => wait(&prediction).await,
+        Reply::Wait(form) => wait(&prediction, form).await,
     }
 }
 
-/// Answers a repeated PUT with the prediction that is already running.
+/// Answers a repeated PUT with the prediction that is already running, or with its drawing when that is
+/// finished.
 async fn join(
     state: &AppState,
     headers: &HeaderMap,
@@ -198,14 +205,27 @@ async fn join(
         let permit = StreamPermit::take(state)?;
         return Ok(events(state, running, last_event_id(headers), permit));
     }
+    if Preference::of(headers) == Preference::Wait
+        && let Form::Drawing(choice) = Form::of(headers)?
+    {
+        return drawing::respond(running.finished().await, choice).await;
+    }
     body(StatusCode::ACCEPTED, running.snapshot()).await
 }
 
 /// Waits for the result. If the client disconnects first, this future is dropped, which cancels the
 /// prediction.
-async fn wait(prediction: &Arc<Prediction>) -> Result<Response, HttpError> {
+async fn wait(prediction: &Arc<Prediction>, form: Form) -> Result<Response, HttpError> {
     let _guard = CancelOnDrop(prediction);
-    body(StatusCode::OK, prediction.finished().await).await
+    respond(prediction.finished().await, form).await
+}
+
+/// Answers with a prediction in the form that the client asks for.
+async fn respond(snapshot: Snapshot, form: Form) -> Result<Response, HttpError> {
+    match form {
+        Form::Json => body(StatusCode::OK, snapshot).await,
+        Form::Drawing(choice) => drawing::respond(snapshot, choice).await,
+    }
 }
 
 /// Cancels a prediction when its only client disconnects.

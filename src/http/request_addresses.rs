@@ -44,7 +44,8 @@ impl RequestAddresses {
                 )
             })
             .transpose()
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| refused(&error))?
+            .map(|webhook| webhook.with_output(request.webhook_output));
         let destination = match request.output_file_prefix()? {
             Some(prefix) => {
                 let url = dependencies.client.policy().parse(PREFIX, prefix);

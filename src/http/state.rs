@@ -9,7 +9,6 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::completed_event::CompletedEvents;
 use crate::delivery::Client;
 use crate::delivery::webhook::WebhookSender;
 use crate::service::{Destination, Service};
@@ -40,6 +39,18 @@ pub struct ServerConfig {
     pub cors_origins: Vec<HeaderValue>,
     /// Limits on requests and their output.
     pub limits: RequestLimits,
+    /// Which files the `completed` event of an event stream repeats.
+    pub completed_output: CompletedOutput,
+}
+
+/// Which files the `completed` event of an event stream has in its `output`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CompletedOutput {
+    /// Those that the stream has not sent as `output` events; usually there are none.
+    #[default]
+    Unsent,
+    /// All, as in Cog.
+    All,
 }
 
 /// Limits on requests and their output.
@@ -62,8 +73,6 @@ pub(super) struct AppState {
     pub(super) config: ServerConfig,
     /// One permit for each event stream that may be open.
     pub(super) streams: Arc<Semaphore>,
-    /// The `completed` events that open streams share.
-    pub(super) completed_events: CompletedEvents,
 }
 
 impl AppState {
@@ -71,7 +80,6 @@ impl AppState {
     pub(super) fn new(dependencies: Dependencies, config: ServerConfig) -> Arc<Self> {
         Arc::new(Self {
             streams: Arc::new(Semaphore::new(config.limits.subscribers)),
-            completed_events: CompletedEvents::default(),
             dependencies,
             config,
         })

@@ -15,12 +15,11 @@ use futures_util::stream;
 use metrics::gauge;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::completed_event::CompletedEvent;
 use super::error::HttpError;
-use super::state::AppState;
+use super::state::{AppState, CompletedOutput};
 use crate::service::{Event, Prediction, Subscriber};
 use crate::telemetry::metric;
 
@@ -110,9 +109,10 @@ fn follow(
     let subscriber = prediction.subscriber();
     let event_stream = EventStream {
         changes: prediction.changes(),
-        completed_event: state.completed_events.of(&prediction),
         prediction,
         phase,
+        first_sent: None,
+        completed_output: state.config.completed_output,
         _subscriber: subscriber,
         _permit: permit,
     };
@@ -130,6 +130,8 @@ fn has_ended_before(prediction: &Prediction, number: u64) -> bool {
 enum Phase {
     /// It waits for the event of that number.
     At(u64),
+    /// It gets the rest of its last event.
+    Completing(Box<CompletedEvent>),
     /// It must get an error event, because it has missed events.
     Failed(&'static str, u64),
     /// It has received its last event.
@@ -139,8 +141,10 @@ enum Phase {
 struct EventStream {
     prediction: Arc<Prediction>,
     changes: watch::Receiver<u64>,
-    completed_event: Arc<CompletedEvent>,
     phase: Phase,
+    /// The index of the first file that this stream has sent. It sends all files from there on.
+    first_sent: Option<usize>,
+    completed_output: CompletedOutput,
     _subscriber: Subscriber,
     _permit: StreamPermit,
 }
@@ -148,12 +152,10 @@ struct EventStream {
 impl EventStream {
     /// The next chunk of the response, and the stream after it.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let chunk = match self.phase {
+        let chunk = match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::At(number) => self.wait_for(number).await,
-            Phase::Failed(message, skipped) => {
-                self.phase = Phase::Ended;
-                error_event(message, skipped)
-            }
+            Phase::Completing(event) => self.complete(event),
+            Phase::Failed(message, skipped) => error_event(message, skipped),
             Phase::Ended => return None,
         };
         Some((Ok(chunk), self))
@@ -164,20 +166,18 @@ impl EventStream {
             // A change from here on ends the wait below.
             self.changes.borrow_and_update();
             match self.prediction.event(number) {
-                Ok(Some(event)) => return self.write(number, &event).await,
+                Ok(Some(event)) => return self.write(number, &event),
                 Ok(None) => {}
-                Err(truncated) => {
-                    self.phase = Phase::Ended;
-                    return error_event(LAGGED, truncated.skipped);
-                }
+                Err(truncated) => return error_event(LAGGED, truncated.skipped),
             }
             if timeout(KEEP_ALIVE, self.changes.changed()).await.is_err() {
+                self.phase = Phase::At(number);
                 return KEEP_ALIVE_COMMENT;
             }
         }
     }
 
-    async fn write(&mut self, number: u64, event: &Event) -> Bytes {
+    fn write(&mut self, number: u64, event: &Event) -> Bytes {
         self.phase = Phase::At(number + 1);
         let (name, data) = match event {
             Event::Start { .. } => {
@@ -189,35 +189,31 @@ impl EventStream {
                 "metric",
                 json!({"mode": "replace", "name": name, "value": value}),
             ),
-            Event::Output { index, file } => ("output", json!({"chunk": &**file, "index": index})),
+            Event::Output { index, file } => {
+                self.first_sent.get_or_insert(*index);
+                ("output", json!({"chunk": &**file, "index": index}))
+            }
             Event::Completed(_) => {
-                self.phase = Phase::Ended;
-                return self.completed(number).await;
+                let state = self.prediction.snapshot();
+                let unsent = match (self.completed_output, self.first_sent) {
+                    (CompletedOutput::Unsent, Some(first)) => first,
+                    (CompletedOutput::All, _) | (_, None) => state.output.len(),
+                };
+                return self.complete(CompletedEvent::new(number, state, unsent));
             }
         };
         numbered_event(number, name, &data)
     }
 
-    async fn completed(&self, number: u64) -> Bytes {
-        let make = async || {
-            let prediction = Arc::clone(&self.prediction);
-            spawn_blocking(move || numbered_event(number, "completed", &prediction.snapshot()))
-                .await
-                .map_err(
-                    |error| tracing::error!(%error, "the completed event could not be written"),
-                )
-        };
-        let made = self.completed_event.get_or_try_init(make).await;
-        made.cloned().unwrap_or_default()
+    fn complete(&mut self, event: Box<CompletedEvent>) -> Bytes {
+        let (chunk, rest) = event.next();
+        self.phase = rest.map_or(Phase::Ended, Phase::Completing);
+        chunk
     }
 }
 
-fn numbered_event(number: u64, name: &str, data: &impl serde::Serialize) -> Bytes {
-    let mut bytes = format!("id: {number}\nevent: {name}\ndata: ").into_bytes();
-    serde_json::to_writer(&mut bytes, data)
-        .expect("the data has text keys and is written to memory");
-    bytes.extend_from_slice(b"\n\n");
-    bytes.into()
+fn numbered_event(number: u64, name: &str, data: &Value) -> Bytes {
+    format!("id: {number}\nevent: {name}\ndata: {data}\n\n").into()
 }
 
 /// An event that reports missed events. It has no number, so that a client that reconnects asks for

@@ -19,8 +19,8 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
     const READ: Duration = Duration::from_secs(30);
     /// The maximum time to connect.
     const CONNECT: Duration = Duration::from_secs(15);
-    tls::install_crypto_provider();
     Client::builder()
+        .tls_backend_preconfigured(tls::client_config())
         .user_agent(concat!("clipdraw/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .timeout(READ)

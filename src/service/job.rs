@@ -34,7 +34,7 @@ pub struct Job {
 pub enum Destination {
     /// Into the response, as data URLs.
     Inline,
-    /// Below a URL, with or without a final slash (`--upload-url`).
+    /// Below a URL, with or without a final slash, in a folder for each prediction (`--upload-url`).
     Folder(#[serde(with = "text")] Url),
     /// To URLs that begin with this one, used unchanged (`output_file_prefix`).
     Prefix(#[serde(with = "text")] Url),

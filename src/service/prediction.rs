@@ -227,6 +227,20 @@ impl Prediction {
         }
     }
 
+    /// Adds a line about the delivery of the prediction to its log. Delivery may continue after the
+    /// prediction has ended; then the line is not an event, because the event streams have ended.
+    pub fn add_note(&self, line: &str) {
+        let event = Event::log(line);
+        {
+            let mut state = self.state.lock();
+            state.apply(&event);
+            if !state.status.is_terminal() {
+                state.history.push(event);
+            }
+        }
+        self.changes.send_modify(|number| *number += 1);
+    }
+
     /// Adds events, and wakes all watchers once all of them are visible. Only stores may call this.
     /// Nothing happens after [`Event::Completed`].
     pub fn apply(&self, events: Vec<Event>) {

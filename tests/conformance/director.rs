@@ -108,7 +108,7 @@ async fn replicates_director_creates_hears_and_shuts_down() {
     let last = &messages.last().unwrap().1;
     assert_eq!(last["status"], "succeeded");
     let files: Vec<_> = ["00000", "00100", "00200"]
-        .map(|step| format!("{}/files/drawing-{step}.svg", receiver.address))
+        .map(|step| format!("{}/files/{ID}/drawing-{step}.svg", receiver.address))
         .into();
     assert_eq!(last["output"], json!(files), "it was drawn once");
     let uploads = receiver

@@ -193,7 +193,12 @@ impl Player {
     /// are under way at once may overtake one another.
     async fn webhooks(&self, names: &Names) -> Vec<Value> {
         let is_final = |one: &Received| progress(one).0;
-        let mut messages = self.receiver.about(&names.id);
+        let received = || {
+            let mut messages = self.receiver.about(&names.id);
+            messages.retain(|one| one.method == "POST");
+            messages
+        };
+        let mut messages = received();
         let mut changed = Instant::now();
         loop {
             let over = self.receiver.takes() && messages.iter().any(is_final);
@@ -201,7 +206,7 @@ impl Player {
                 break;
             }
             sleep(LOOKING).await;
-            let now = self.receiver.about(&names.id);
+            let now = received();
             if now.len() > messages.len() {
                 changed = Instant::now();
             }

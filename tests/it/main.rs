@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod certificates;
 mod checkpoints;
 mod cli;
 mod clip_loading;
@@ -16,6 +17,8 @@ mod compute;
 mod conformance;
 mod connections;
 mod contrast;
+mod crowd;
+mod drawing_response;
 mod routes;
 mod draw;
 mod failures;

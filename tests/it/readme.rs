@@ -247,10 +247,18 @@ fn assert_answers(command: &str, server: &Server) {
         .replace("127.0.0.1:5001/hook", &format!("{}/ready", server.address))
         .replace("localhost:5000", &server.address);
     let answer = shell(&line, folder.path()).output().unwrap();
-    let body = String::from_utf8_lossy(&answer.stdout);
     assert!(answer.status.success(), "{command}: {answer:?}");
+    let saved = command
+        .split_once(" -o ")
+        .map(|(_, name)| folder.path().join(name));
+    let body = saved.map_or(answer.stdout, |file| std::fs::read(file).unwrap());
+    let body = String::from_utf8_lossy(&body);
     // Here the drawing that could be cancelled is finished before.
-    let expected = if command.contains("/cancel") || command.contains("/shutdown") {
+    let expected = if command.ends_with("fox.svg") {
+        "<svg "
+    } else if command.ends_with("bird.png") {
+        "PNG\r\n"
+    } else if command.contains("/cancel") || command.contains("/shutdown") {
         "{}"
     } else if command.contains("event-stream") {
         "event: completed"

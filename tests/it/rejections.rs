@@ -257,3 +257,39 @@ async fn a_body_of_very_many_values_is_refused() {
         .collect();
     assert_eq!(server.post(&request).await.status, 200);
 }
+
+#[tokio::test]
+async fn inputs_beside_input_are_refused_and_nothing_is_drawn() {
+    let server = server().await;
+    let bodies = [
+        json!({"prompt": "a cat", "num_paths": 4}),
+        json!({"inputs": {"prompt": "a cat"}}),
+        json!({"Input": {"prompt": "a cat"}}),
+        json!({"input": {"prompt": "a cat"}, "seed": 7}),
+        json!({"promt": "a cat"}),
+        json!({"data": {"prompt": "a cat"}}),
+    ];
+    for body in &bodies {
+        for (method, path) in [
+            ("POST", "/predictions"),
+            ("PUT", "/predictions/x"),
+            ("POST", "/trainings"),
+            ("PUT", "/trainings/x"),
+        ] {
+            let answer = server.send(method, path, body).await;
+            assert_eq!(answer.status, 422, "{method} {path} {body}");
+            let detail = answer.json()["detail"][0].clone();
+            assert_eq!(detail["loc"][0], "body", "{detail}");
+            let message = detail["msg"].as_str().unwrap();
+            assert!(message.contains("put the inputs under `input`"), "{detail}");
+        }
+    }
+    assert_eq!(server.service.recent().await.len(), 0);
+    let empty = server.request("PUT", "/predictions/empty").json(&json!({}));
+    let empty = Answer::read(empty.header("prefer", "respond-async")).await;
+    assert_eq!(
+        empty.status, 202,
+        "an empty body means the defaults, as in Cog"
+    );
+    server.cancel("empty").await;
+}

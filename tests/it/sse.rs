@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use clipdraw::http::CompletedOutput;
 use clipdraw::service::worker;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -103,8 +104,54 @@ async fn a_stream_has_all_events_in_order_in_cogs_format_and_then_ends() {
     }
     let end = received.last().unwrap();
     assert_eq!(end.name, "completed");
-    assert_eq!(end.data, server.get("/predictions/s").await.json());
-    assert_eq!(end.data["output"].as_array().unwrap().len(), outputs.len());
+    let mut state = server.get("/predictions/s").await.json();
+    let files = state.as_object_mut().unwrap().remove("output").unwrap();
+    assert_eq!(end.data, state, "the files were sent before");
+    let chunks = outputs.iter().map(|output| output.data["chunk"].clone());
+    assert_eq!(files, chunks.collect::<Value>());
+}
+
+/// The files of all `output` events, and those of `completed`.
+fn files(received: &[ServerSentEvent]) -> (Vec<Value>, Vec<Value>) {
+    let outputs = received.iter().filter(|event| event.name == "output");
+    let sent = outputs.map(|output| output.data["chunk"].clone()).collect();
+    let end = received.last().unwrap();
+    assert_eq!(end.name, "completed");
+    let repeated = end.data["output"].as_array().cloned();
+    (sent, repeated.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn no_file_is_sent_twice_on_a_stream_and_none_is_missing() {
+    let server = TestServer::start(Choices::default()).await;
+    server.send("PUT", "/predictions/a", &small("a cat")).await;
+    let all = server.get("/predictions/a").await.json()["output"].clone();
+    let all = all.as_array().unwrap();
+    let whole = stream(&server, "GET", "/predictions/a", &Value::Null).await;
+    let last = events(&whole.text).last().unwrap().number.unwrap();
+    for after in 0..last {
+        let request = streaming(server.request("GET", "/predictions/a"));
+        let answer = Answer::read(request.header("last-event-id", after.to_string())).await;
+        let (sent, rest) = files(&events(&answer.text));
+        assert_eq!([rest, sent].concat(), *all, "after {after}");
+    }
+    let (sent, rest) = files(&events(&whole.text));
+    assert_eq!((sent.len(), rest.len()), (all.len(), 0));
+}
+
+#[tokio::test]
+async fn completed_repeats_every_file_if_the_server_is_configured_so_as_in_cog() {
+    let server = TestServer::start(Choices {
+        completed_output: CompletedOutput::All,
+        ..Choices::default()
+    })
+    .await;
+    let answer = stream(&server, "POST", "/predictions", &with_id("a", "a cat")).await;
+    let all = events(&answer.text);
+    let (sent, repeated) = files(&all);
+    assert_eq!(sent, repeated);
+    let state = server.get("/predictions/a").await.json();
+    assert_eq!(all.last().unwrap().data, state);
 }
 
 #[tokio::test]
@@ -150,7 +197,12 @@ async fn a_late_subscriber_gets_all_events_and_one_that_reconnects_gets_the_rest
     assert_eq!(all[0].number, Some(1));
     assert_eq!(all.last().unwrap().data["status"], "succeeded");
     assert_eq!(events(&polled.text().await.unwrap()), all);
-    assert_eq!(events(&back.text().await.unwrap()), all[4..]);
+    let mut back = events(&back.text().await.unwrap());
+    // Event 4 may be before or after the first file; `completed` has the files that this stream has not sent.
+    let (sent, rest) = files(&back);
+    assert_eq!([rest, sent].concat(), files(&all).0);
+    back.last_mut().unwrap().data = all.last().unwrap().data.clone();
+    assert_eq!(back, all[4..]);
 
     let remembered = stream(&server, "GET", "/predictions/first", &Value::Null).await;
     let remembered = events(&remembered.text);

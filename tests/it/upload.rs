@@ -54,7 +54,7 @@ async fn count(server: &MockServer) -> usize {
 async fn a_file_is_put_raw_with_its_type_and_its_prediction() {
     let server = MockServer::start().await;
     Mock::given(method("PUT"))
-        .and(path("/up/out.0.svg"))
+        .and(path("/up/id-1/out.0.svg"))
         .and(query_param("sig", "1"))
         .and(body_bytes("<svg/>"))
         .and(header("content-type", "image/svg+xml"))
@@ -68,7 +68,31 @@ async fn a_file_is_put_raw_with_its_type_and_its_prediction() {
     let url = put(&uploader(ClientConfig::default(), &target))
         .await
         .unwrap();
-    assert_eq!(url, format!("{}/up/out.0.svg", server.uri()));
+    assert_eq!(url, format!("{}/up/id-1/out.0.svg", server.uri()));
+}
+
+#[tokio::test]
+async fn two_predictions_write_no_file_twice_unless_the_caller_names_a_prefix() {
+    let server = MockServer::start().await;
+    answer_first(&server, ResponseTemplate::new(200), 1).await;
+    let client = Arc::new(Client::new(ClientConfig::default()).unwrap());
+    let target = || server.uri().parse().unwrap();
+    for id in ["one", "two"] {
+        let to_folder = Uploader::to_folder(Arc::clone(&client), target());
+        let to_prefix = Uploader::to_prefix(Arc::clone(&client), target());
+        for uploader in [to_folder, to_prefix] {
+            uploader
+                .put(id, "out.svg", "image/svg+xml", "<svg/>".into())
+                .await
+                .unwrap();
+        }
+    }
+    let requests = server.received_requests().await.unwrap();
+    let paths: Vec<_> = requests.iter().map(|request| request.url.path()).collect();
+    assert_eq!(
+        paths,
+        ["/one/out.svg", "/out.svg", "/two/out.svg", "/out.svg"]
+    );
 }
 
 #[tokio::test]
@@ -101,7 +125,7 @@ async fn the_location_of_the_response_is_the_url_of_the_file_without_its_query()
             "https://cdn.example/a.svg",
         ),
         ("/elsewhere/a.svg", "SERVER/elsewhere/a.svg"),
-        ("a.svg", "SERVER/a.svg"),
+        ("a.svg", "SERVER/id-1/a.svg"),
     ];
     for (location, expected) in cases {
         let server = MockServer::start().await;

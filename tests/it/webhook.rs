@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::post;
 use axum::serve::Listener;
 use clipdraw::backoff::Backoff;
 use clipdraw::cog::Status;
 use clipdraw::delivery::webhook::{
-    EventFilter, Webhook, WebhookConfig, WebhookEvent, WebhookSender,
+    EventFilter, Webhook, WebhookConfig, WebhookEvent, WebhookOutput, WebhookSender,
 };
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, ClientTimeouts, PrivateAddresses};
 use clipdraw::inputs::Input;
@@ -19,12 +20,14 @@ use clipdraw::service::{CancelPolicy, Destination, Prediction, Service, Submissi
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::fake_engine::{limits, ready_service};
+use crate::support::server::{Choices, TestServer, pause, with_id};
 
 /// Retries without waiting, and sends every change.
 pub(crate) const AT_ONCE: WebhookConfig = WebhookConfig {
@@ -36,6 +39,7 @@ pub(crate) const AT_ONCE: WebhookConfig = WebhookConfig {
     },
     grace: Duration::from_secs(30),
     backlog: 1 << 20,
+    output: WebhookOutput::All,
 };
 
 fn sender(settings: ClientConfig) -> WebhookSender {
@@ -247,6 +251,130 @@ async fn a_receiver_that_reset_five_connections_gets_completed_once() {
     assert_eq!(body["status"], "succeeded");
     assert!(bodies.try_recv().is_err());
     server.abort();
+}
+
+/// A receiver with a limit on bodies, as many frameworks have: it answers 413 before it has read the
+/// whole body, and closes the connection.
+async fn limited(max_bytes: usize) -> (String, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let (sender, bodies) = mpsc::unbounded_channel();
+    let receive = post(move |body: String| async move { sender.send(body).unwrap() });
+    let router = Router::new()
+        .route("/", receive)
+        .layer(DefaultBodyLimit::max(max_bytes));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    (address, bodies)
+}
+
+/// A receiver that closes the connection without reading a message larger than `max_bytes`, and without a
+/// response.
+async fn closing(max_bytes: usize) -> (String, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let (sender, bodies) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut received = Vec::new();
+            let (head, length) = loop {
+                stream.read_buf(&mut received).await.unwrap();
+                let text = String::from_utf8_lossy(&received).to_lowercase();
+                if let Some((head, _)) = text.split_once("\r\n\r\n") {
+                    let (_, length) = head.split_once("content-length: ").unwrap();
+                    let length = length.lines().next().unwrap();
+                    break (head.len() + 4, length.parse::<usize>().unwrap());
+                }
+            };
+            if length > max_bytes {
+                stream.set_zero_linger().unwrap();
+                continue;
+            }
+            while received.len() < head + length {
+                stream.read_buf(&mut received).await.unwrap();
+            }
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let body = String::from_utf8(received.split_off(head)).unwrap();
+            sender.send(body).unwrap();
+        }
+    });
+    (address, bodies)
+}
+
+/// Draws eleven files of several hundred kilobytes each.
+async fn draw_much(address: &str) -> Arc<Prediction> {
+    let (service, _) = ready_service(limits(1, 0)).await;
+    let values = json!({
+        "prompt": "a cat", "num_paths": 2048, "num_iterations": 10, "display_frequency": 1,
+    });
+    let submission = Submission {
+        id: Some("id-1".to_owned()),
+        input: Input::from_values(values.as_object().unwrap()).unwrap(),
+        notes: Vec::new(),
+        destination: Destination::Inline,
+        cancel_policy: CancelPolicy::OnRequest,
+    };
+    let prediction = service.submit(submission).await.unwrap();
+    let sender = WebhookSender::new(
+        Arc::new(Client::new(ClientConfig::default()).unwrap()),
+        WebhookConfig {
+            backlog: 1 << 28,
+            ..AT_ONCE
+        },
+    );
+    sender.spawn(Arc::clone(&prediction), webhook(address, only_completed()));
+    sender.wait_until_idle().await;
+    prediction
+}
+
+#[tokio::test]
+async fn a_receiver_with_a_limit_on_bodies_gets_the_end_and_the_reason_for_missing_files() {
+    for (max_bytes, files) in [(100 << 20, 11), (1 << 20, 1), (100 << 10, 0)] {
+        for receiver in [limited(max_bytes).await, closing(max_bytes).await] {
+            let (address, mut bodies) = receiver;
+            let prediction = draw_much(&address).await;
+            let body: Value = serde_json::from_str(&bodies.recv().await.unwrap()).unwrap();
+            assert_eq!(body["status"], "succeeded");
+            let snapshot = prediction.snapshot();
+            let output = body["output"].as_array().map_or(0, Vec::len);
+            assert_eq!(output, files, "{max_bytes}");
+            if files == 1 {
+                assert_eq!(body["output"][0], **snapshot.output.last().unwrap());
+            }
+            for logs in [body["logs"].as_str().unwrap(), &snapshot.logs] {
+                let is_explained = logs.contains("is too large for the receiver (");
+                assert_eq!(is_explained, files < 11, "{logs}");
+            }
+            assert_eq!(snapshot.output.len(), 11, "the prediction keeps them");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_can_choose_how_much_output_its_webhook_gets() {
+    let receiver = responding(200, 1).await;
+    let server = TestServer::start(Choices::default()).await;
+    for (id, output, files) in [("a", "all", 4), ("b", "last", 1), ("c", "none", 0)] {
+        let mut body = with_id(id, "a cat");
+        body["webhook"] = receiver.uri().into();
+        body["webhook_events_filter"] = json!(["completed"]);
+        body["webhook_output"] = output.into();
+        assert_eq!(server.post(&body).await.status, 200);
+        while server.webhooks.pending() > 0 {
+            pause().await;
+        }
+        let sent = bodies(&receiver).await.pop().unwrap();
+        assert_eq!(sent["id"], id);
+        assert_eq!(
+            sent["output"].as_array().map_or(0, Vec::len),
+            files,
+            "{output}"
+        );
+    }
+    let mut wrong = with_id("d", "a cat");
+    wrong["webhook_output"] = "some".into();
+    assert_eq!(server.post(&wrong).await.status, 422);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 
 #[path = "../conformance/cog.rs"]
 mod cog;
+mod connections;
 mod overhead;
 mod server;
 
@@ -55,6 +56,9 @@ async fn main() {
     }
     if wanted("crowd") {
         crowd().await;
+    }
+    if wanted("connections") {
+        connections::connections().await;
     }
     if wanted("memory") {
         memory().await;

@@ -43,13 +43,27 @@ pub(super) enum ReadError {
         #[source]
         cause: serde_json::Error,
     },
-    /// The JSON document is not an object.
+    /// The JSON document is not an object, or its `input` is not one.
     #[error("{file}: is not a JSON object of inputs")]
     NotAnObject {
         /// The file's path, or "standard input".
         file: String,
     },
+    /// There are inputs both in `input` and beside it.
+    #[error("{file}: `{name}` is beside `input`; put either all inputs under `input`, or none")]
+    BesideInput {
+        /// The file's path, or "standard input".
+        file: String,
+        /// The input beside `input`.
+        name: String,
+    },
 }
+
+/// The field of a request's body that holds the inputs.
+const INPUT: &str = "input";
+
+/// Some editors write this at the beginning of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Merges the inputs of a JSON document and of `-i` assignments; an assignment overrides the document.
 ///
@@ -95,12 +109,32 @@ fn read_json(path: &str) -> Result<Map<String, Value>, ReadError> {
         path => InputFile::Path(path.strip_prefix('@').unwrap_or(path).into()),
     };
     match serde_json::from_str(&file.read_text()?) {
-        Ok(Value::Object(values)) => Ok(values),
+        Ok(Value::Object(values)) => inputs_of(values, &file),
         Ok(_) => Err(ReadError::NotAnObject { file: file.name() }),
         Err(cause) => Err(ReadError::NotJson {
             file: file.name(),
             cause,
         }),
+    }
+}
+
+/// The inputs in an object: the object itself, or its `input` if it is the body of a request to the
+/// server. The command ignores the other fields of such a body, such as an ID or a webhook.
+fn inputs_of(
+    mut object: Map<String, Value>,
+    file: &InputFile,
+) -> Result<Map<String, Value>, ReadError> {
+    let Some(input) = object.remove(INPUT) else {
+        return Ok(object);
+    };
+    if let Some(name) = object.keys().find(|name| inputs::find(name).is_some()) {
+        let (file, name) = (file.name(), name.clone());
+        return Err(ReadError::BesideInput { file, name });
+    }
+    match input {
+        Value::Object(values) => Ok(values),
+        Value::Null => Ok(Map::new()),
+        _ => Err(ReadError::NotAnObject { file: file.name() }),
     }
 }
 
@@ -136,6 +170,9 @@ impl InputFile {
             })?;
         if length as u64 > MAX_FILE_BYTES {
             return Err(ReadError::TooLarge { file: self.name() });
+        }
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.remove(0);
         }
         Ok(text)
     }
@@ -177,6 +214,53 @@ mod tests {
             Value::Object(values),
             json!({"num_paths": 3, "seed": 6, "prompt": "a bonfire"})
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(path("all"), "\u{feff}{\"seed\": 5}").unwrap();
+        std::fs::write(path("prompt"), "\u{feff}a bonfire\r\n").unwrap();
+        let prompt = format!("prompt=@{}", path("prompt"));
+        let values = read(Some(&path("all")), &[&prompt]).unwrap();
+        assert_eq!(
+            Value::Object(values),
+            json!({"seed": 5, "prompt": "a bonfire"})
+        );
+    }
+
+    #[test]
+    fn the_inputs_are_read_from_the_input_of_a_request_body() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("body").display().to_string();
+        for (body, expected) in [
+            (r#"{"input": {"seed": 5}}"#, json!({"seed": 5})),
+            (
+                "\u{feff}{\"id\": \"a\", \"input\": {\"seed\": 5}, \"webhook\": \"http://a\"}",
+                json!({"seed": 5}),
+            ),
+            (r#"{"input": null}"#, json!({})),
+            (r#"{"input": {}}"#, json!({})),
+        ] {
+            std::fs::write(&file, body).unwrap();
+            assert_eq!(
+                read(Some(&file), &[]).map(Value::Object),
+                Ok(expected),
+                "{body}"
+            );
+        }
+        for (body, expected) in [
+            (r#"{"input": "x"}"#, "is not a JSON object of inputs"),
+            (
+                r#"{"input": {"seed": 5}, "prompt": "a"}"#,
+                "`prompt` is beside `input`",
+            ),
+        ] {
+            std::fs::write(&file, body).unwrap();
+            let error = read(Some(&file), &[]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

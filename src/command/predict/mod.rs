@@ -29,7 +29,8 @@ pub(super) struct PredictArguments {
     /// An input; `name=@path` reads its value from a file. Can be given several times.
     #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
     inputs: Vec<String>,
-    /// Inputs as a JSON object, from a file or from standard input (-); `-i` overrides it.
+    /// Inputs as a JSON object, or the body of a request to the server, from a file or from standard
+    /// input (-); `-i` overrides it.
     #[arg(long, value_name = "FILE|-")]
     json: Option<String>,
     /// Where to write the drawing; the extension .svg or .png selects the format, - means standard output.

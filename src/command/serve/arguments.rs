@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::command::model::ComputeArguments;
 use crate::delivery::HostPattern;
+use crate::delivery::webhook::WebhookOutput;
 use crate::environment;
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -57,12 +58,24 @@ pub(super) struct RequestArguments {
     /// Maximum seconds from the first byte of a request to the end of its headers.
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) header_timeout: Duration,
-    /// Maximum seconds that a connection may be idle between requests, or within a request body.
+    /// Maximum seconds that a connection may be idle between requests or within a request body, or that a
+    /// client may read nothing of a response.
     #[arg(long, default_value = "75", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) idle_timeout: Duration,
+    /// Maximum number of open connections. Beyond it /health-check and /ready are answered, and everything
+    /// else with 503.
+    #[arg(long, default_value_t = 8192, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) max_connections: u32,
+    /// Maximum number of requests that are open at the same time on one HTTP/2 connection.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) max_streams: u32,
     /// Maximum number of open event streams.
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) stream_subscribers: u32,
+    /// Repeat all files in the `completed` event of event streams, as Cog does. Default: only the files
+    /// that the stream has not sent before.
+    #[arg(long)]
+    pub(super) completed_with_output: bool,
 }
 
 /// Slots, the queue, and what is kept of predictions.
@@ -101,12 +114,17 @@ pub(super) struct PredictionArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Webhooks and uploads")]
 pub(super) struct DeliveryArguments {
-    /// URL of a folder to which every output file is uploaded with PUT, instead of data URLs.
+    /// URL of a folder to which every output file is uploaded with PUT, instead of data URLs. Each
+    /// prediction has a folder of its own there, named by its id.
     #[arg(long, value_name = "URL", value_parser = web_url)]
     pub(super) upload_url: Option<Url>,
     /// Minimum seconds between two webhooks of a prediction, except the first and the last.
     #[arg(long, env = environment::THROTTLE_RESPONSE_INTERVAL, default_value = "0.5", value_name = "SECONDS", value_parser = seconds)]
     pub(super) webhook_interval: Duration,
+    /// Files in webhooks: all so far as in Cog, the last one, or none. A request can choose with
+    /// `webhook_output`. Receivers that answer 413 get less in any case.
+    #[arg(long, value_enum, default_value_t = WebhookOutput::All, value_name = "FILES")]
+    pub(super) webhook_output: WebhookOutput,
     /// Bearer token to send with webhooks.
     #[arg(long, env = environment::WEBHOOK_AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) webhook_auth_token: Option<SecretString>,

@@ -1,6 +1,7 @@
 //! `clipdraw serve`: serves drawings over HTTP until a signal or `POST /shutdown`.
 
 mod arguments;
+mod open_files;
 mod settings;
 mod background;
 mod server;

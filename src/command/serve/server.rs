@@ -92,6 +92,7 @@ impl Server {
             access_token: settings::access_token(&arguments.requests),
             cors_origins: arguments.requests.cors_origin.clone(),
             limits: settings::request_limits(arguments),
+            completed_output: settings::completed_output(&arguments.requests),
         };
         let router = http::router(dependencies, config);
         let listener = bind(arguments).await?;
@@ -99,7 +100,7 @@ impl Server {
         let connections = http::serve(
             listener,
             router,
-            settings::connection_timeouts(&arguments.requests),
+            settings::connection_limits(&arguments.requests),
             closing.clone(),
         );
         let worker = start_worker(arguments, &service)?;

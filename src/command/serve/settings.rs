@@ -9,10 +9,11 @@ use super::arguments::{
     DeliveryArguments, LogArguments, PredictionArguments, RequestArguments, ServeArguments,
     ShutdownArguments,
 };
+use super::open_files;
 use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
-use crate::http::{ConnectionTimeouts, RequestLimits};
+use crate::http::{CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
 use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
 
@@ -67,6 +68,7 @@ pub(super) fn webhook_sender(
 ) -> anyhow::Result<WebhookSender> {
     let config = WebhookConfig {
         throttle: arguments.webhook_interval,
+        output: arguments.webhook_output,
         ..WebhookConfig::default()
     };
     let sender = WebhookSender::new(Arc::clone(client), config);
@@ -97,11 +99,23 @@ pub(super) fn request_limits(arguments: &ServeArguments) -> RequestLimits {
     }
 }
 
-pub(super) fn connection_timeouts(arguments: &RequestArguments) -> ConnectionTimeouts {
-    ConnectionTimeouts {
-        head: arguments.header_timeout,
-        idle: arguments.idle_timeout,
-        stuck: arguments.idle_timeout,
+pub(super) fn completed_output(arguments: &RequestArguments) -> CompletedOutput {
+    if arguments.completed_with_output {
+        CompletedOutput::All
+    } else {
+        CompletedOutput::Unsent
+    }
+}
+
+pub(super) fn connection_limits(arguments: &RequestArguments) -> ConnectionLimits {
+    ConnectionLimits {
+        connections: open_files::room_for_connections(arguments.max_connections as usize),
+        streams: arguments.max_streams,
+        timeouts: ConnectionTimeouts {
+            head: arguments.header_timeout,
+            idle: arguments.idle_timeout,
+            stuck: arguments.idle_timeout,
+        },
     }
 }
 

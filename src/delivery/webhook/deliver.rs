@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::{counter, histogram};
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -13,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::event::WebhookEvent;
+use super::notes::DeliveryNotes;
+use super::output::WebhookOutput;
 use crate::backoff::Backoff;
 use crate::delivery::SendError;
 use crate::service::Snapshot;
@@ -20,6 +24,13 @@ use crate::telemetry::metric;
 
 /// The longest pause between two attempts while the server is shutting down.
 const SHUTDOWN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Every receiver accepts messages of this size in bytes. If a connection is lost while a larger one is sent, it
+/// may be too large: some servers close the connection without reading it, and their answer is lost.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// The number of consecutive lost connections after which a large message counts as too large.
+const MAX_LOST: u32 = 2;
 
 /// Sends one message once.
 pub(super) trait Transport: Send + Sync {
@@ -36,6 +47,11 @@ pub(super) struct Deliverer<T> {
     /// Cancelled when the server is shutting down.
     pub(super) stopping: CancellationToken,
     pub(super) backlog: Backlog,
+    /// How much of the output the receiver gets. It becomes less when a message is too large for it.
+    pub(super) output: Mutex<WebhookOutput>,
+    /// The number of consecutive times that the connection was lost while a large message was sent.
+    pub(super) lost: AtomicU32,
+    pub(super) notes: DeliveryNotes,
 }
 
 /// Memory for the `completed` messages that wait for their next attempt, shared by all predictions:
@@ -75,33 +91,31 @@ impl<T: Transport> Deliverer<T> {
     pub(super) async fn try_once(
         &self,
         event: WebhookEvent,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         deadline: impl Future<Output = ()>,
     ) {
         let started = Instant::now();
-        let json = to_json(snapshot).await;
         let result = tokio::select! {
-            answer = self.transport.post(json) => DeliveryResult::of(answer),
+            (result, _) = self.attempt(&mut snapshot) => result,
             () = deadline => DeliveryResult::Abandoned,
         };
         self.record(event, started, &result);
     }
 
     /// Tries until the message is delivered, the receiver refuses it, or the back-off ends.
-    pub(super) async fn retry(&self, event: WebhookEvent, snapshot: Snapshot) {
+    pub(super) async fn retry(&self, event: WebhookEvent, mut snapshot: Snapshot) {
         let started = Instant::now();
-        let json = to_json(snapshot).await;
         let mut pauses = self.backoff.pauses();
         let mut reserved = None;
         let result = loop {
-            let result = DeliveryResult::of(self.transport.post(json.clone()).await);
+            let (result, bytes) = self.attempt(&mut snapshot).await;
             let DeliveryResult::Failed(reason) = &result else {
                 break result;
             };
             let Some(pause) = pauses.next() else {
                 break result;
             };
-            reserved = reserved.or_else(|| self.backlog.reserve(json.len()));
+            reserved = reserved.or_else(|| self.backlog.reserve(bytes));
             if reserved.is_none() {
                 let full = format!("{reason}, and too many webhooks are waiting to be retried");
                 break DeliveryResult::Failed(full);
@@ -110,6 +124,55 @@ impl<T: Transport> Deliverer<T> {
             self.pause(pause).await;
         };
         self.record(event, started, &result);
+    }
+
+    /// Sends a message. While it is too large for the receiver, sends it again with less output. Returns
+    /// the result and the size of the last message in bytes.
+    async fn attempt(&self, snapshot: &mut Snapshot) -> (DeliveryResult, usize) {
+        loop {
+            let output = *self.output.lock();
+            let json = to_json(output.of(snapshot.clone())).await;
+            let bytes = json.len();
+            let answer = self.transport.post(json).await;
+            let Some(reason) = self.too_large(&answer, bytes) else {
+                return (DeliveryResult::of(answer), bytes);
+            };
+            let Some(smaller) = output.smaller(snapshot.output.len()) else {
+                return (DeliveryResult::of(answer), bytes);
+            };
+            *self.output.lock() = smaller;
+            self.explain(bytes, reason, snapshot);
+        }
+    }
+
+    /// Why a message of that size is too large for the receiver, if it is.
+    fn too_large(
+        &self,
+        answer: &Result<StatusCode, SendError>,
+        bytes: usize,
+    ) -> Option<&'static str> {
+        match answer {
+            Err(error) if error.is_lost_connection() && bytes > SMALL_BYTES => {
+                let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+                (lost >= MAX_LOST).then_some("it closed the connection")
+            }
+            answer => {
+                self.lost.store(0, Ordering::Relaxed);
+                matches!(answer, Ok(StatusCode::PAYLOAD_TOO_LARGE))
+                    .then_some("413 Payload Too Large")
+            }
+        }
+    }
+
+    /// Says in the log of the prediction, and in this message, that the receiver gets less output.
+    fn explain(&self, bytes: usize, reason: &str, snapshot: &mut Snapshot) {
+        let line = format!(
+            "webhook: a message of {bytes} bytes is too large for the receiver ({reason}); it gets {}",
+            self.output.lock().description()
+        );
+        info!(prediction = %self.prediction_id, "{line}");
+        snapshot.logs = format!("{}{line}\n", snapshot.logs).into();
+        self.notes.add(&line);
     }
 
     async fn pause(&self, pause: Duration) {

@@ -5,8 +5,13 @@
 //! `completed` comes last. A message contains the newest state at the moment when it is sent: states
 //! in between are left out, and nothing is queued. So a slow or unreachable receiver uses neither
 //! memory nor drawing time.
+//!
+//! If a receiver answers 413, or closes the connection while a large message is sent, the message is
+//! sent again with less output, and all later messages have less output too.
 
 mod event;
+mod output;
+mod notes;
 mod deliver;
 mod progress;
 mod sender;
@@ -14,4 +19,5 @@ mod sender;
 mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
+pub use output::WebhookOutput;
 pub use sender::{Webhook, WebhookConfig, WebhookSender};

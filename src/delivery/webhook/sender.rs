@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +17,8 @@ use url::Url;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::EventFilter;
+use super::notes::DeliveryNotes;
+use super::output::WebhookOutput;
 use super::progress::WebhookTask;
 use crate::backoff::Backoff;
 use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
@@ -36,6 +40,7 @@ pub struct Webhook {
     url: Url,
     events: EventFilter,
     headers: HeaderMap,
+    output: Option<WebhookOutput>,
 }
 
 /// How often webhooks are sent and repeated. The defaults are those of Cog.
@@ -50,6 +55,8 @@ pub struct WebhookConfig {
     /// The maximum size in bytes of all `completed` messages that wait for their next attempt. A
     /// message that does not fit is given up.
     pub backlog: usize,
+    /// How much of the output receivers get, unless the request says otherwise.
+    pub output: WebhookOutput,
 }
 
 impl Default for WebhookConfig {
@@ -63,6 +70,7 @@ impl Default for WebhookConfig {
             },
             grace: Duration::from_secs(2),
             backlog: 256 << 20,
+            output: WebhookOutput::All,
         }
     }
 }
@@ -102,7 +110,14 @@ impl Webhook {
             url,
             events,
             headers,
+            output: None,
         })
+    }
+
+    /// The same receiver with that much of the output, if the request says so.
+    #[must_use]
+    pub fn with_output(self, output: Option<WebhookOutput>) -> Self {
+        Self { output, ..self }
     }
 }
 
@@ -166,6 +181,9 @@ impl WebhookSender {
                 backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
                 backlog: self.backlog.clone(),
+                output: Mutex::new(webhook.output.unwrap_or(self.config.output)),
+                lost: AtomicU32::new(0),
+                notes: DeliveryNotes::of(&prediction),
             },
             prediction,
             events: webhook.events,

@@ -2,6 +2,7 @@
 
 use super::super::case::{Case, Request, Step, cancel, post, predict, put};
 use super::super::receiver::Behaviour;
+use super::streams::EVENTS;
 use super::{METRICS, drawn_by_clipdraw, drawn_by_cog};
 
 const FAILED: &str = "the answer has the log, and nothing is drawn after the failure";
@@ -13,25 +14,50 @@ pub(super) fn uploads() -> Vec<Case> {
         steps
     };
     vec![
-        Case::superset(
+        Case::better(
             "every file is PUT, and its address is answered",
             vec![predict("$APART").into(), Step::Uploads],
+            OWN_FOLDER,
+        )
+        .answers(
+            placed_by_cog("files", [0, 1]) + &put_by_cog("svg"),
+            placed_by_clipdraw("files/$ID", [0, 1]) + &put_by_clipdraw("svg"),
         ),
-        Case::superset(
+        Case::better(
             "PNG files",
             vec![
                 predict(r#"$APART,"output_format":"png""#).into(),
                 Step::Uploads,
             ],
+            OWN_FOLDER,
+        )
+        .answers(
+            placed_by_cog("files", [0, 1]).replace("svg", "png") + &put_by_cog("png"),
+            placed_by_clipdraw("files/$ID", [0, 1]).replace("svg", "png") + &put_by_clipdraw("png"),
         ),
-        Case::superset("as a stream", vec![predict("$APART").stream().into()]),
-        Case::superset(
+        Case::better(
+            "as a stream",
+            vec![predict("$APART").stream().into()],
+            OWN_FOLDER,
+        )
+        .answers(EVENTS, EVENTS),
+        Case::better(
             "the place that the receiver names, without its query",
             behaving(Behaviour::Locates, &[]),
+            OWN_FOLDER,
+        )
+        .answers(
+            placed_by_cog("files", [0, 1]).replace("$RECEIVER", LOCATED),
+            placed_by_clipdraw("files/$ID", [0, 1]).replace("$RECEIVER", LOCATED),
         ),
-        Case::superset(
+        Case::better(
             "a receiver that sends on",
             behaving(Behaviour::SendsOn, &[]),
+            OWN_FOLDER,
+        )
+        .answers(
+            placed_by_cog("elsewhere/files", [0, 1]),
+            placed_by_clipdraw("elsewhere/files/$ID", [0, 1]),
         ),
         Case::better(
             "how a receiver that sends on is asked",
@@ -40,7 +66,8 @@ pub(super) fn uploads() -> Vec<Case> {
         )
         .answers(
             placed_by_cog("elsewhere/files", [0, 1]) + SENT_ON,
-            placed_by_clipdraw("elsewhere/files", [0, 1]) + SENT_ON,
+            placed_by_clipdraw("elsewhere/files/$ID", [0, 1])
+                + &SENT_ON.replace("/files/", "/files/$ID/"),
         ),
         Case::better(
             "a receiver that is slow with the first file",
@@ -52,7 +79,7 @@ pub(super) fn uploads() -> Vec<Case> {
         )
         .answers(
             placed_by_cog("files", [1, 0]),
-            placed_by_clipdraw("files", [0, 1]),
+            placed_by_clipdraw("files/$ID", [0, 1]),
         ),
         Case::better(
             "a receiver that refuses",
@@ -79,9 +106,27 @@ pub(super) fn uploads() -> Vec<Case> {
         )
         .answers(
             failed_by_cog("500 Internal Server Error"),
-            placed_by_clipdraw("files", [0, 1]),
+            placed_by_clipdraw("files/$ID", [0, 1]),
         ),
     ]
+}
+
+const OWN_FOLDER: &str =
+    "in one folder the files of each prediction would overwrite those of the one before";
+
+/// Where [`Behaviour::Locates`] says that files are.
+const LOCATED: &str = "https://files.example";
+
+/// The uploads of two files as the table shows them.
+fn put_by_cog(extension: &str) -> String {
+    let files =
+        [0, 1].map(|step| format!(r#"PUT /files/drawing-{step:05}.{extension} "<{extension}>""#));
+    format!("\nuploads: {}", files.join(", "))
+}
+
+/// The same for this server.
+fn put_by_clipdraw(extension: &str) -> String {
+    put_by_cog(extension).replace("/files/", "/files/$ID/")
 }
 
 const SENT_ON: &str = "\nuploads: PUT /elsewhere/files/drawing-00000.svg \"<svg>\", PUT /elsewhere/files/drawing-00001.svg \"<svg>\", PUT /files/drawing-00000.svg \"<svg>\", PUT /files/drawing-00001.svg \"<svg>\"";
@@ -113,12 +158,13 @@ fn failed_by_clipdraw(status: &str) -> String {
 }
 
 pub(super) fn token() -> Vec<Case> {
+    // The first message, because the last one contains the URLs of the files, which differ.
     let request = post("/predictions").json(
-        r#"{"id":"$ID","input":{$TINY},"webhook":"$RECEIVER/hook/$ID","webhook_events_filter":["completed"]}"#,
+        r#"{"id":"$ID","input":{$TINY},"webhook":"$RECEIVER/hook/$ID","webhook_events_filter":["start"]}"#,
     );
     vec![Case::superset(
         "webhooks carry the token",
-        vec![request.into(), Step::Webhooks],
+        vec![request.respond_async().into(), Step::Webhooks],
     )]
 }
 

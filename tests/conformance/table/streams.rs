@@ -4,7 +4,19 @@ use super::super::case::{Case, Step, cancel, get, post, predict, put};
 use super::{drawn_by_clipdraw, drawn_by_cog};
 
 /// The events of the smallest drawing.
-const EVENTS: &str = "200 start metric log metric metric metric log output metric metric metric log output completed (succeeded)";
+pub(super) const EVENTS: &str = "200 start metric log metric metric metric log output metric metric metric log output completed (succeeded)";
+
+/// The events of a drawing that is cancelled after its first file, and the answer to the request to cancel.
+const JOINED: &str =
+    "200 {}\n200 start metric log metric metric metric log output completed (canceled)";
+
+pub(super) const NOT_TWICE: &str = "`completed` repeats no file that the stream has sent: all in one line would be megabytes, more than many clients read";
+
+/// The events of a drawing with four files.
+fn four_files() -> String {
+    const FILE: &str = "metric metric metric log output ";
+    EVENTS.replace(&FILE.repeat(2), &FILE.repeat(4))
+}
 
 /// A stream that joins a drawing which runs, and the end of that drawing.
 fn joined() -> Vec<Step> {
@@ -19,23 +31,27 @@ fn joined() -> Vec<Step> {
 
 pub(super) fn cases() -> Vec<Case> {
     let tiny = || post("/predictions").json(r#"{"input":{$TINY}}"#);
+    let drawn =
+        |about: &'static str, steps| Case::better(about, steps, NOT_TWICE).answers(EVENTS, EVENTS);
     let accept = |accepted: &'static str| vec![predict("$TINY").header("accept", accepted).into()];
     vec![
-        Case::superset("under no id", vec![tiny().stream().into()]),
-        Case::superset("under an id", vec![predict("$TINY").stream().into()]),
-        Case::superset(
+        drawn("under no id", vec![tiny().stream().into()]),
+        drawn("under an id", vec![predict("$TINY").stream().into()]),
+        Case::better(
             "with a file after every step",
             vec![
                 predict(r#"$TINY,"num_iterations":3,"display_frequency":1"#)
                     .stream()
                     .into(),
             ],
-        ),
-        Case::superset(
+            NOT_TWICE,
+        )
+        .answers(four_files(), four_files()),
+        drawn(
             "of PNG files",
             vec![predict(r#"$TINY,"output_format":"png""#).stream().into()],
         ),
-        Case::superset(
+        drawn(
             "among other types",
             accept("application/json, text/event-stream;q=0.9"),
         ),
@@ -46,7 +62,7 @@ pub(super) fn cases() -> Vec<Case> {
         )
         .answers(drawn_by_cog("$ID"), EVENTS),
         Case::superset("of any text", accept("text/*")),
-        Case::superset(
+        drawn(
             "with `Prefer: respond-async`",
             vec![predict("$TINY").stream().respond_async().into()],
         ),
@@ -85,7 +101,12 @@ pub(super) fn cases() -> Vec<Case> {
                     .into(),
             ],
         ),
-        Case::superset("of a drawing that runs, until it is cancelled", joined()),
+        Case::better(
+            "of a drawing that runs, until it is cancelled",
+            joined(),
+            NOT_TWICE,
+        )
+        .answers(JOINED, JOINED),
         Case::better(
             "of a finished prediction",
             vec![
@@ -104,9 +125,11 @@ pub(super) fn cases() -> Vec<Case> {
 pub(super) fn no_history() -> Vec<Case> {
     vec![
         Case::superset("a stream that joins a drawing", joined()),
-        Case::superset(
+        Case::better(
             "a stream from the beginning",
             vec![predict("$TINY").stream().into()],
-        ),
+            NOT_TWICE,
+        )
+        .answers(EVENTS, EVENTS),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::super::case::{Case, Request, Step, cancel, post, predict};
 use super::super::receiver::Behaviour;
+use super::streams::{EVENTS, NOT_TWICE};
 use super::{drawn_by_clipdraw, drawn_by_cog};
 
 fn with_webhook(inputs: &str, more: &str) -> Request {
@@ -71,9 +72,14 @@ pub(super) fn cases() -> Vec<Case> {
             "in the background",
             answer_and(with_webhook("$TINY", &completed).respond_async(), Step::Webhooks),
         ),
-        Case::superset(
+        Case::better(
             "of a stream",
             answer_and(with_webhook("$TINY", &completed).stream(), Step::Webhooks),
+            NOT_TWICE,
+        )
+        .answers(
+            webhook_after_stream(&drawn_by_cog("$ID")),
+            webhook_after_stream(&drawn_by_clipdraw("$ID")),
         ),
         Case::superset(
             "of a training",
@@ -163,6 +169,12 @@ pub(super) fn cases() -> Vec<Case> {
             vec![predict_with_webhook("http://127.0.0.1:9/")],
         ),
     ]
+}
+
+/// The events of a stream, and the webhook with the state that `answer` has.
+fn webhook_after_stream(answer: &str) -> String {
+    let state = answer.trim_start_matches("200 ");
+    format!("{EVENTS}\nwebhooks: POST /hook/$ID {state}")
 }
 
 /// What Cog's server answers when it has drawn [`FRAMES`].

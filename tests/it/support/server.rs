@@ -8,7 +8,7 @@ use axum::Router;
 use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{self, AddressPolicy, Client, ClientTimeouts, UploadingFileSink};
-use clipdraw::http::{self, ConnectionTimeouts, RequestLimits};
+use clipdraw::http::{self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
 use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -34,7 +34,10 @@ pub(crate) struct Choices {
     pub(crate) token: Option<&'static str>,
     pub(crate) cors_origins: &'static [&'static str],
     pub(crate) limits: RequestLimits,
+    pub(crate) completed_output: CompletedOutput,
     pub(crate) connection_timeouts: ConnectionTimeouts,
+    pub(crate) connections: usize,
+    pub(crate) streams: u32,
     pub(crate) policy: AddressPolicy,
     pub(crate) timeouts: ClientTimeouts,
     pub(crate) webhooks: WebhookConfig,
@@ -55,11 +58,14 @@ impl Default for Choices {
                 output_bytes: 1 << 28,
                 subscribers: 16,
             },
+            completed_output: CompletedOutput::Unsent,
             connection_timeouts: ConnectionTimeouts {
                 head: TIMEOUT,
                 idle: TIMEOUT,
                 stuck: TIMEOUT,
             },
+            connections: 1000,
+            streams: 100,
             policy: AddressPolicy::default(),
             timeouts: ClientTimeouts::default(),
             webhooks: WebhookConfig::default(),
@@ -148,6 +154,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
             .map(|origin| HeaderValue::from_static(origin))
             .collect(),
         limits: choices.limits,
+        completed_output: choices.completed_output,
     };
     let router = http::router(dependencies, config);
     Parts {
@@ -181,12 +188,12 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
-        let serving = http::serve(
-            listener,
-            router,
-            choices.connection_timeouts,
-            closing.clone(),
-        );
+        let limits = ConnectionLimits {
+            connections: choices.connections,
+            streams: choices.streams,
+            timeouts: choices.connection_timeouts,
+        };
+        let serving = http::serve(listener, router, limits, closing.clone());
         Self {
             address,
             service,

@@ -2,8 +2,10 @@
 
 mod progress;
 mod completed;
+mod too_large;
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::{EventFilter, WebhookEvent};
+use super::notes::DeliveryNotes;
+use super::output::WebhookOutput;
 use super::progress::{ReportedPrediction, WebhookTask};
 use super::sender::WebhookConfig;
 use crate::cog::Status;
@@ -44,6 +48,8 @@ struct FakeReceiver {
     began: Instant,
     replies: Mutex<VecDeque<ScriptedReply>>,
     messages: Mutex<Vec<(u64, Value)>>,
+    /// Larger messages are answered with 413.
+    max_bytes: Mutex<usize>,
     busy: Mutex<bool>,
 }
 
@@ -51,6 +57,8 @@ struct FakeReceiver {
 struct Scenario {
     prediction: Arc<FakePrediction>,
     receiver: Arc<FakeReceiver>,
+    /// What was added to the prediction's log.
+    notes: Arc<Mutex<Vec<String>>>,
     stopping: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -80,6 +88,9 @@ impl Transport for Arc<FakeReceiver> {
             "two messages at once"
         );
         let _idle = Idle(self);
+        if json.len() > *self.max_bytes.lock().unwrap() {
+            return Ok(StatusCode::PAYLOAD_TOO_LARGE);
+        }
         match reply.unwrap_or(ScriptedReply::Status(200)) {
             ScriptedReply::Status(status) => Ok(StatusCode::from_u16(status).unwrap()),
             ScriptedReply::Slow(time) => {
@@ -156,9 +167,11 @@ impl Scenario {
             began: Instant::now(),
             replies: Mutex::new(replies.iter().copied().collect()),
             messages: Mutex::default(),
+            max_bytes: Mutex::new(usize::MAX),
             busy: Mutex::new(false),
         });
         let stopping = CancellationToken::new();
+        let notes: Arc<Mutex<Vec<String>>> = Arc::default();
         let task = WebhookTask {
             prediction: Arc::clone(&prediction),
             deliverer: Deliverer {
@@ -167,6 +180,12 @@ impl Scenario {
                 backoff: config.backoff,
                 stopping: stopping.clone(),
                 backlog: Backlog::new(config.backlog),
+                output: config.output.into(),
+                lost: AtomicU32::new(0),
+                notes: DeliveryNotes::new({
+                    let notes = Arc::clone(&notes);
+                    move |line| notes.lock().unwrap().push(line.to_owned())
+                }),
             },
             events,
             throttle: config.throttle,
@@ -176,6 +195,7 @@ impl Scenario {
         Self {
             prediction,
             receiver,
+            notes,
             stopping,
             task,
         }
