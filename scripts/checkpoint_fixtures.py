@@ -1,10 +1,10 @@
-"""Files of PyTorch's as people have them, and the numbers that tests/it/checkpoints.rs expects.
+"""Writes PyTorch files in many forms, and prints the numbers that tests/it/checkpoints.rs expects.
 
 Run it in the environment of `scripts/parity`:
     python scripts/checkpoint_fixtures.py           writes the small files under tests/it/fixtures/checkpoints
-    python scripts/checkpoint_fixtures.py --print   prints what open_clip and transformers make of the models of the test
+    python scripts/checkpoint_fixtures.py --print   prints the embeddings of the models of the test by open_clip and transformers
 
-Weights are made by a formula that the test has as well (tests/it/support/clip_files.rs).
+The weights follow from a formula that is also in the test (tests/it/support/clip_files.rs).
 """
 
 import argparse
@@ -22,7 +22,7 @@ TEXTS = ["a cat", "a watercolor painting of an underwater submarine"]
 
 
 def numbers(name, shape):
-    """Numbers from -0.5 to 0.5 that follow from a name: the upper 24 bits of splitmix64, begun with the name's FNV-1a."""
+    """Numbers from -0.5 to 0.5 for a name: the upper 24 bits of splitmix64, with the FNV-1a of the name as seed."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % 2**64
@@ -107,7 +107,7 @@ def print_expected():
 
 
 def transformers_expected():
-    """What transformers makes of the wide model with another activation in each tower."""
+    """The embeddings of the wide model by transformers, with a different activation function in each tower."""
     import sys
 
     sys.path.insert(0, str(Path(__file__).parent))
@@ -136,7 +136,7 @@ SMALL = dict(
 
 
 def small_state(model):
-    """Half precision, and one row for all tokens, so that the files are small. The model is left with the same numbers."""
+    """Half precision, and one row for all tokens, so that the files are small. The model gets the same numbers."""
     model.token_embedding.weight.copy_(weight("row", (1, 8)).expand(49408, 8))
     state = {}
     for name, tensor in model.state_dict().items():

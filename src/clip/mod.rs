@@ -55,7 +55,7 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// What a caller knows about a model and its files may not state.
+/// Facts about a model that its files may not state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadOptions {
     /// The activation function of a model from a file; it overrides the file. The embedded model ignores it.

@@ -1,5 +1,5 @@
-//! Weight files of small CLIP models whose numbers follow from a formula; `scripts/checkpoint_fixtures.py` has the same one
-//! and computes with `open_clip` and transformers what tests expect.
+//! Weight files of small CLIP models whose numbers follow from a formula. `scripts/checkpoint_fixtures.py` has the
+//! same formula, and computes the expected embeddings with `open_clip` and transformers.
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use safetensors::tensor::TensorView;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-/// A tensor in a file: kind, shape, bytes.
+/// A tensor in a file: number type, shape, bytes.
 pub(crate) type Stored = (Dtype, Vec<usize>, Vec<u8>);
 /// The tensors of a file by name.
 pub(crate) type Tensors = BTreeMap<String, Stored>;
@@ -56,7 +56,7 @@ pub(crate) struct Wide {
 }
 
 impl Default for Wide {
-    /// The model that the numbers of the tests belong to: 2 heads of 48 channels, and 2 of 8 in the text tower.
+    /// The model of the expected embeddings: 2 heads of 48 channels, and 2 of 8 in the text tower.
     fn default() -> Self {
         Self {
             width: 96,
@@ -206,7 +206,7 @@ pub(crate) fn safetensors_file(tensors: &Tensors, metadata: &[(&str, &str)]) -> 
     safetensors::serialize(views, Some(metadata)).expect("a file")
 }
 
-/// A folder with `model.safetensors` and configurations beside it.
+/// A folder with `model.safetensors` and configurations next to it.
 pub(crate) struct ModelFolder(tempfile::TempDir);
 
 impl ModelFolder {
@@ -261,7 +261,7 @@ pub(crate) fn refusal(error: &ClipError) -> String {
     text
 }
 
-/// What a model makes of a picture and two texts: the first four numbers of the embeddings.
+/// The embeddings of a picture and two texts: the first four numbers of each.
 #[derive(Debug)]
 pub(crate) struct Embedded {
     pub(crate) image: [f32; 4],

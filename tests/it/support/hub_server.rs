@@ -10,15 +10,15 @@ use std::thread;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// A running server, which ends with the test.
+/// A running server, which stops at the end of the test.
 pub(crate) struct HubServer {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl HubServer {
-    /// Serves these files below `repository`. Those whose names end with `.json` are small ones, of which the hub
-    /// knows no SHA-256.
+    /// Serves these files in `repository`. For small files, which are those with the extension `.json`, the hub
+    /// has no SHA-256.
     pub(crate) fn start(repository: &str, files: &[(&str, Vec<u8>)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
@@ -51,7 +51,7 @@ impl HubServer {
         Self { url, requests }
     }
 
-    /// The paths that were asked for.
+    /// The paths that were requested.
     pub(crate) fn requests(&self) -> Vec<String> {
         let requests = self.requests.lock();
         requests.unwrap_or_else(PoisonError::into_inner).clone()
@@ -94,7 +94,7 @@ fn serve(mut stream: TcpStream, answers: &BTreeMap<String, Vec<u8>>) -> String {
         "HTTP/1.1 {status} Answer\r\nconnection: close\r\ncontent-length: {}\r\n{range}\r\n",
         body.len()
     );
-    // A client that has seen enough may hang up.
+    // The client may disconnect early.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body);
     path

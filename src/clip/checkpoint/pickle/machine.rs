@@ -37,7 +37,7 @@ impl<'bytes> Machine<'bytes> {
         }
     }
 
-    /// The bytes behind the pickle, once it has run.
+    /// The bytes after the pickle, once it has been executed.
     pub(super) fn rest(&self) -> &'bytes [u8] {
         self.operands.0
     }
@@ -254,7 +254,7 @@ impl<'bytes> Machine<'bytes> {
         fields.collect::<Option<_>>().map(Value::Fields)
     }
 
-    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the kind of number.
+    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the number type.
     fn tensor(&self, arguments: Index) -> Option<Value> {
         let parts = self.parts(arguments);
         let [storage, offset, shape, strides, ..] = *parts else {
@@ -364,7 +364,7 @@ impl<'bytes> Machine<'bytes> {
         self.stack.pop().ok_or(PickleError::EmptyStack)
     }
 
-    /// The values above the last mark, which goes too.
+    /// The values above the last mark, which is removed too.
     fn marked(&mut self) -> Result<Vec<Index>, PickleError> {
         let start = self.marks.pop().ok_or(PickleError::EmptyStack)?;
         self.take_from(start)
@@ -378,12 +378,12 @@ impl<'bytes> Machine<'bytes> {
     }
 }
 
-/// Keys and values by turns as pairs.
+/// Alternating keys and values as pairs.
 fn pairs(parts: &[Index]) -> impl Iterator<Item = (Index, Index)> {
     parts.chunks_exact(2).map(|pair| (pair[0], pair[1]))
 }
 
-/// A tensor of a kind whose numbers are not simply a part of a storage, such as a sparse one.
+/// A tensor whose numbers are not simply a part of a storage, such as a sparse one.
 fn unread_tensor(class: &str) -> Option<Value> {
     let kind = class.strip_prefix("torch._utils._rebuild_")?;
     kind.contains("tensor").then(|| {

@@ -1,6 +1,6 @@
 //! Reads the pickles that `PyTorch` writes: enough of the format to find named tensors, and no more.
 //!
-//! Nothing in the file is run: an unknown class stays an unnamed object. Values lie in one list and
+//! Nothing in the file is executed: an unknown class becomes an unnamed object. Values are in one list and
 //! refer to each other by index, so that a hostile file can build a loop but not a deep recursion.
 
 mod value;
@@ -14,7 +14,7 @@ pub(crate) use value::{PickleError, StorageInfo, StoredTensor};
 
 use machine::Machine;
 
-/// What one pickle holds.
+/// The contents of one pickle.
 #[derive(Debug)]
 pub(crate) struct Pickle {
     /// All tensors that can be reached by named fields or through lists, under their dotted names.
@@ -25,7 +25,7 @@ pub(crate) struct Pickle {
     pub(crate) texts: Vec<String>,
 }
 
-/// Reads the pickle at the start of `bytes`, and returns the bytes behind it.
+/// Reads the pickle at the start of `bytes`, and returns the bytes after it.
 ///
 /// # Errors
 /// When the pickle ends too early, or has an instruction that is unknown or makes no sense.

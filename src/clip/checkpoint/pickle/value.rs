@@ -1,4 +1,4 @@
-//! The values that a pickle builds, and the kinds of number of `PyTorch`'s storages.
+//! The values that a pickle builds, and the number types of `PyTorch`'s storages.
 
 use tch::Kind;
 use thiserror::Error;
@@ -65,7 +65,7 @@ pub(super) enum Value {
     Tensor(StoredTensor),
 }
 
-/// The numbers of a storage of this class, such as `torch.FloatStorage`.
+/// The number type of a storage of this class, such as `torch.FloatStorage`.
 pub(super) fn storage_info(class: &str) -> StorageInfo {
     let name = class.rsplit('.').next().unwrap_or(class);
     let kind = name.strip_suffix("Storage").unwrap_or(name);
@@ -92,7 +92,7 @@ pub(super) fn storage_info(class: &str) -> StorageInfo {
     }
 }
 
-/// The numbers of a tensor of this class of kinds, such as `torch.float16`.
+/// The number type with this name, such as `torch.float16`.
 pub(super) fn dtype_numbers(class: &str) -> Numbers {
     let name = class.rsplit('.').next().unwrap_or(class);
     match name {
