@@ -97,7 +97,6 @@ pub fn fetch(
         return Ok(target);
     }
     fs::create_dir_all(request.folder).map_err(StoreError::io("create", request.folder))?;
-    let mut partial = PartialFile::open_beside(&target)?;
     let failed = |cause: TransferError| StoreError::FetchFailed {
         name: model.name,
         url: url.clone(),
@@ -112,13 +111,7 @@ pub fn fetch(
         size: model.size,
         sha256: Some(model.sha256),
     };
-    match download(&remote, request.retry, &mut partial, report) {
-        Ok(()) => partial.finish(&target)?,
-        Err(cause) => {
-            partial.keep();
-            return Err(failed(cause));
-        }
-    }
+    download_to(&target, &remote, request.retry, failed, report)?;
     Ok(target)
 }
 
@@ -138,8 +131,27 @@ fn url_of(request: &FetchRequest<'_>) -> Result<String, StoreError> {
     })
 }
 
+/// Downloads a file, which appears as `target` only when it is complete and intact. What was received of it
+/// until a failure is kept for the next run. `failed` makes the error of a failed download.
+pub(super) fn download_to(
+    target: &Path,
+    remote: &RemoteFile<'_>,
+    retry: RetryPolicy,
+    failed: impl FnOnce(TransferError) -> StoreError,
+    report: &mut dyn FnMut(FetchEvent<'_>),
+) -> Result<(), StoreError> {
+    let mut partial = PartialFile::open_beside(target)?;
+    match download(remote, retry, &mut partial, report) {
+        Ok(()) => partial.finish(target),
+        Err(cause) => {
+            partial.keep();
+            Err(failed(cause))
+        }
+    }
+}
+
 /// Downloads a file, or the rest of it, in as many attempts as the policy allows.
-pub(super) fn download(
+fn download(
     remote: &RemoteFile<'_>,
     retry: RetryPolicy,
     partial: &mut PartialFile,

@@ -9,10 +9,9 @@ use reqwest::blocking::Client;
 
 use super::checksum::sha256_of_file;
 use super::error::{StoreError, TransferError};
-use super::fetch::{FetchEvent, RetryPolicy, download};
+use super::fetch::{FetchEvent, RetryPolicy, download_to};
 use super::hub_listing::{HubFile, list, needed};
 use super::hub_model::HubModel;
-use super::partial_file::PartialFile;
 use super::transfer::{self, RemoteFile};
 
 /// The URL of the hub.
@@ -98,20 +97,14 @@ fn fetch_file(
         report(FetchEvent::AlreadyFetched);
         return Ok(());
     }
-    let mut partial = PartialFile::open_beside(&file.target)?;
     let remote = RemoteFile {
         client,
         url: &file.url,
         size: file.listed.size,
         sha256: file.listed.sha256(),
     };
-    match download(&remote, request.retry, &mut partial, report) {
-        Ok(()) => partial.finish(&file.target),
-        Err(cause) => {
-            partial.keep();
-            Err(failed(request, &file.url)(cause))
-        }
-    }
+    let failed = failed(request, &file.url);
+    download_to(&file.target, &remote, request.retry, failed, report)
 }
 
 fn failed(request: &HubRequest<'_>, url: &str) -> impl FnOnce(TransferError) -> StoreError {
