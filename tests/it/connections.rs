@@ -39,6 +39,14 @@ fn with_timeouts(head: Duration, idle: Duration, stuck: Duration) -> Choices {
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(30);
 
+/// Waits until the cancellation of a prediction is requested.
+async fn cancel_requested(server: &TestServer, id: &str) {
+    let prediction = server.service.find(id).await.unwrap();
+    while !prediction.is_cancel_requested() {
+        pause().await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_disconnects_cancels_the_prediction_that_it_waits_for() {
     let server = TestServer::start(Choices::default()).await;
@@ -47,15 +55,7 @@ async fn a_client_that_disconnects_cancels_the_prediction_that_it_waits_for() {
         .await;
     server.hold().await;
     drop(stream);
-    while !server
-        .service
-        .find("s")
-        .await
-        .unwrap()
-        .is_cancel_requested()
-    {
-        pause().await;
-    }
+    cancel_requested(&server, "s").await;
     server.controls.release();
     assert_eq!(server.finished("s").await["status"], "canceled");
     assert_eq!(server.post(&small("a cat")).await.status, 200);
@@ -157,15 +157,7 @@ async fn clients_that_start_with_http_2_are_answered_in_http_2() {
     let leaving = tokio::spawn(request.send());
     server.hold().await;
     leaving.abort();
-    while !server
-        .service
-        .find("s")
-        .await
-        .unwrap()
-        .is_cancel_requested()
-    {
-        pause().await;
-    }
+    cancel_requested(&server, "s").await;
     server.controls.release();
     assert_eq!(server.finished("s").await["status"], "canceled");
 }

@@ -1,4 +1,4 @@
-//! Event streams, byte by byte: from the beginning, from the middle and after the end.
+//! Event streams that are read from the beginning, from the middle, and after the end.
 
 use std::time::Duration;
 
