@@ -1,8 +1,9 @@
 //! The published CLIP weights: which exist, which are on this machine, and how to download the others.
 //!
 //! One model is embedded in the program. The full-size ones were published by `OpenAI`, and
-//! [`fetch()`] downloads them. [`choose()`] finds the weights to load. Nothing here reads the contents
-//! of a weights file except for its SHA-256.
+//! [`fetch()`] downloads them; [`fetch_from_hub()`] downloads others. [`choose()`] finds the weights to
+//! load. Nothing here reads the tensors of a weights file: only its SHA-256, and its first bytes and size,
+//! to detect files that cannot be weights.
 
 pub mod registry;
 mod hub_model;
