@@ -7,5 +7,5 @@ pub use super::checkpoint::detect::{
 };
 pub use super::checkpoint::safetensors::{SCALE, dequantize, read as read_safetensors};
 pub use super::checkpoint::{Checkpoint, read_bytes};
-pub use super::image::efficient_net::{BlockSize, CEILING, pad};
+pub use super::image::efficient_net::{BlockSize, pad};
 pub use super::layers::NORM_EPSILON;

@@ -8,7 +8,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::parameters::Parameters;
 use super::teacher::unit;
 use super::tensor_file::TensorFile;
-use clipdraw::clip::authoring::{BlockSize, CEILING, pad};
+use clipdraw::clip::authoring::{BlockSize, pad};
 use clipdraw::clip::config::EfficientNetSize;
 
 /// Weight of the newest batch in the running mean and variance of a norm.
@@ -192,7 +192,7 @@ impl Pass<'_> {
     }
 
     fn bent(&self, name: &str, map: &Tensor, stride: i64) -> Result<Tensor, TchError> {
-        self.convolution(name, map, stride)?.f_clamp(0.0, CEILING)
+        self.convolution(name, map, stride)?.f_relu6()
     }
 
     fn efficient_net(&self, size: EfficientNetSize, pictures: &Tensor) -> Result<Tensor, TchError> {
