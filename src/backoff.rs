@@ -1,26 +1,26 @@
-//! Pauses between attempts.
+//! Exponential back-off: the pauses between attempts.
 
 use std::time::Duration;
 
 /// Exponential back-off: each pause is twice as long as the one before, up to a longest one.
 ///
-/// The pauses are exact multiples of the first, which those of the crate `backon` (factors in `f32`)
-/// are not: a timer with milliseconds would round them up.
+/// The pauses are exact multiples of the first. Those of the crate `backon`, whose factors are `f32`, are
+/// not, and a timer in milliseconds would round them up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// The pause after the first attempt.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// How often the attempt is repeated: one less than there are attempts.
+    /// The maximum number of attempts after the first.
     pub repeats: u32,
 }
 
 impl Backoff {
-    /// As many repeats as it takes.
+    /// No limit on the number of attempts.
     pub const ENDLESS: u32 = u32::MAX;
 
-    /// The pause after each attempt that may be repeated.
+    /// The pause after each failed attempt except the last.
     pub fn pauses(self) -> impl Iterator<Item = Duration> + Send {
         let doubled = move |repeat| self.first.saturating_mul(2_u32.saturating_pow(repeat));
         (0..self.repeats).map(move |repeat| doubled(repeat).min(self.longest))

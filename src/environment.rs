@@ -1,30 +1,29 @@
-//! The environment: every variable that the program reads is named here, and nothing else
-//! asks for one.
-//!
-//! Variables that belong to a flag are read by clap, which gets the name from here.
+//! The environment: every variable that the program reads is named here, and is read only here or, if
+//! it belongs to a flag, by clap.
 
 use std::env;
 use std::path::PathBuf;
 
-/// The folder with CLIP weights; the flag `--weights-dir` wins over it.
+/// The folder with CLIP weights; the flag `--weights-dir` takes precedence.
 pub const WEIGHTS_DIR: &str = "CLIPDRAW_WEIGHTS_DIR";
 
-/// The CLIP weights to draw with, a name or a path; the flag `--weights` wins over it.
+/// The CLIP weights to draw with, a name or a path; the flag `--weights` takes precedence.
 pub const WEIGHTS: &str = "CLIPDRAW_WEIGHTS";
 
-/// The port that the server listens on; the flag `--port` wins over it.
+/// The port that the server listens on; the flag `--port` takes precedence.
 pub const PORT: &str = "PORT";
 
-/// How many drawings are made at once; the flag `--slots` wins over it.
+/// The number of drawings that are made at once; the flag `--slots` takes precedence.
 pub const MAX_CONCURRENCY: &str = "COG_MAX_CONCURRENCY";
 
-/// Seconds that loading CLIP may take; the flag `--setup-timeout` wins over it.
+/// The maximum time to load CLIP in seconds; the flag `--setup-timeout` takes precedence.
 pub const SETUP_TIMEOUT: &str = "COG_SETUP_TIMEOUT";
 
-/// Events of a prediction that a late subscriber can still read; the flag `--history` wins over it.
+/// The number of events that a late subscriber can still read; the flag `--history` takes precedence.
 pub const STREAM_HISTORY_CAPACITY: &str = "COG_STREAM_HISTORY_CAPACITY";
 
-/// Seconds between webhooks of one prediction; the flag `--webhook-interval` wins over it.
+/// The minimum time between webhooks of one prediction in seconds; the flag `--webhook-interval` takes
+/// precedence.
 pub const THROTTLE_RESPONSE_INTERVAL: &str = "COG_THROTTLE_RESPONSE_INTERVAL";
 
 /// The bearer token that webhooks carry.
@@ -33,38 +32,38 @@ pub const WEBHOOK_AUTH_TOKEN: &str = "WEBHOOK_AUTH_TOKEN";
 /// The `User-Agent` of webhooks and uploads.
 pub const USER_AGENT: &str = "COG_USER_AGENT";
 
-/// The bearer token that requests must carry; the flag `--auth-token` wins over it.
+/// The bearer token that requests must carry; the flag `--auth-token` takes precedence.
 pub const AUTH_TOKEN: &str = "CLIPDRAW_AUTH_TOKEN";
 
-/// The form of log lines; the flag `--log-format` wins over it.
+/// The format of log lines; the flag `--log-format` takes precedence.
 pub const LOG_FORMAT: &str = "LOG_FORMAT";
 
-/// The least severe log lines that are written; the flag `--log-level` wins over it.
+/// The minimum severity of log lines; the flag `--log-level` takes precedence.
 pub const LOG_LEVEL: &str = "COG_LOG_LEVEL";
 
-/// Which log lines are written, in the language of `tracing-subscriber`; wins over the log level.
+/// Which log lines are written, as directives of `tracing-subscriber`. It replaces the log level.
 pub const LOG_FILTER: &str = "RUST_LOG";
 
-/// Where an OpenTelemetry collector listens, for all signals or for traces alone.
+/// The URL of an OpenTelemetry collector, for traces only or for all signals.
 #[cfg(feature = "otel")]
 const TRACE_COLLECTORS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
 
-/// The name under which traces of this program are filed.
+/// The service name in traces.
 #[cfg(feature = "otel")]
 const TRACE_SERVICE: &str = "OTEL_SERVICE_NAME";
 
-/// Kubernetes sets it in every container.
+/// Set by Kubernetes in every container.
 const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 
-/// Where a user's programs keep data, by the XDG base directory specification.
+/// The folder for data of the user's programs (XDG Base Directory Specification).
 const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 
-/// The user's folder for data of programs, or nothing on a machine without a home folder.
+/// The folder for data of the user's programs; `None` if the user has no home folder.
 ///
-/// `XDG_DATA_HOME` counts on every platform, if it is absolute as its specification demands.
+/// `XDG_DATA_HOME` applies on every platform, if it is absolute as its specification requires.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the module that reads the environment"
@@ -85,7 +84,7 @@ pub fn in_kubernetes() -> bool {
     env::var_os(KUBERNETES_SERVICE_HOST).is_some()
 }
 
-/// The name of this service in traces, if the environment names a collector for them.
+/// The service name in traces, if the environment has a collector for them.
 #[cfg(feature = "otel")]
 #[expect(
     clippy::disallowed_methods,
@@ -109,11 +108,11 @@ fn platform_data_folder() -> &'static str {
     }
 }
 
-/// The checkout that the running program was built in, if it still lies in `target/<profile>/`.
+/// The checkout that the running program was built in, if it is still in `target/<profile>/`.
 pub fn checkout() -> Option<PathBuf> {
     let program = env::current_exe().ok()?.canonicalize().ok()?;
     let root = program.ancestors().nth(3)?;
-    // A folder of that depth alone proves nothing: `~/.cargo/bin` has a home folder above it.
+    // The depth alone proves nothing: the folder above `~/.cargo/bin` is a home folder.
     let manifest = root.join("Cargo.toml").is_file() && root.join("src/model_store").is_dir();
     manifest.then(|| root.to_owned())
 }

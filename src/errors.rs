@@ -15,14 +15,14 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// The message of a panic that was caught. `panic!` leaves a `String` or a `&str`; anything else
-/// has no text.
+/// The message of a caught panic. The payload of `panic!` is a `String` or a `&str`; any other payload
+/// has no message.
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a word")
+        .unwrap_or("no message")
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
     struct Outer(#[source] io::Error);
 
     #[test]
-    fn a_chain_names_every_cause() {
+    fn a_chain_contains_every_cause() {
         assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
     }
 
@@ -44,6 +44,6 @@ mod tests {
     fn the_message_of_a_panic_is_found_whatever_its_type() {
         assert_eq!(panic_message(&"text"), "text");
         assert_eq!(panic_message(&"text".to_owned()), "text");
-        assert_eq!(panic_message(&7), "without a word");
+        assert_eq!(panic_message(&7), "no message");
     }
 }

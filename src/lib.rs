@@ -59,5 +59,5 @@ pub mod delivery;
 pub mod http;
 pub mod command;
 
-pub use output::{FinishedDrawing, draw};
+pub use output::finished::{FinishedDrawing, draw};
 pub use tch;

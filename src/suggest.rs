@@ -3,12 +3,12 @@
 /// A suggestion below this similarity confuses more than it helps.
 const MIN_SIMILARITY: f64 = 0.6;
 
-/// The known name most similar to `name`, whatever the case, if any is similar enough. The first
-/// one wins a tie.
+/// The known name most similar to `name`, ignoring case, if any is similar enough; the first of equally
+/// similar ones.
 ///
 /// The measure is the normalized Damerau-Levenshtein similarity: the share of characters that need
 /// not be inserted, deleted, replaced or swapped with a neighbor. It suits whole names better than
-/// Jaro-Winkler, which finds names with a common beginning similar however they go on.
+/// Jaro-Winkler, which overrates names with the same beginning.
 pub fn suggest(name: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     let name = name.to_lowercase();
     known

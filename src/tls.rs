@@ -1,8 +1,8 @@
 //! The cryptography behind TLS.
 
-/// Chooses ring as the provider of rustls for this process, which every HTTPS client needs before
-/// it is made.
+/// Installs ring as the cryptography provider of rustls for this process. It must be called before an
+/// HTTPS client is created.
 pub fn install_crypto_provider() {
-    // Fails if a provider has been chosen before, and then that one is as good.
+    // This fails if a provider is installed already, and then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -35,6 +35,7 @@ pub struct ClipConfig {
 
 /// The image tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ImageConfig {
     /// A vision transformer over square patches.
     Transformer(TransformerSize),

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// Why a model cannot be loaded or cannot read a prompt or a picture.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ClipError {
     /// The weight file cannot be read at all.
     #[error("cannot read weights {file}")]

@@ -3,14 +3,14 @@
 //! One implementation serves every model of the family; the sizes come from the weight file itself.
 //! Weights are frozen: gradients flow to the pictures and nowhere else.
 
-pub mod error;
-pub mod config;
+mod error;
+mod config;
 pub(crate) mod checkpoint;
 pub(crate) mod layers;
 mod transformer;
 pub(crate) mod image;
 mod text;
-pub mod tokenizer;
+mod tokenizer;
 mod embedded;
 pub mod authoring;
 
@@ -29,7 +29,10 @@ use self::checkpoint::{Checkpoint, detect, hugging_face, safetensors, torch};
 use self::image::{ImageEncoder, unit};
 use self::text::TextTower;
 
-pub use config::{ClipConfig, ImageConfig};
+pub use config::{
+    Activation, CLIP_MEAN, CLIP_STD, CONTEXT, ClipConfig, EfficientNetSize, ImageConfig,
+    ResNetSize, TextConfig, TransformerSize,
+};
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
 pub use image::{BatchPart, Encoded, EncoderBatch, ViewGroup, forward_backward};
@@ -40,6 +43,7 @@ const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not z
 
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WeightsSource {
     /// The small model inside the program.
     Embedded,

@@ -8,9 +8,9 @@ use clap::Args;
 use clap::builder::OsStringValueParser;
 
 use crate::clip::{Clip, EMBEDDED_SHA256, WeightsSource};
-use crate::compute::{DeviceChoice, Precision, device, library};
+use crate::compute::{DeviceChoice, Precision, device_names, library};
 use crate::environment;
-use crate::model_store::{Folders, StoreError, checksum, choose};
+use crate::model_store::{Folders, StoreError, choose, sha256_of_file};
 use crate::output::Provenance;
 
 /// The arguments that every subcommand with a model has.
@@ -85,13 +85,13 @@ impl ComputeArguments {
         let clip = Clip::load(&weights, device, self.precision.kind(device))?;
         let checksum = match &weights {
             WeightsSource::Embedded => EMBEDDED_SHA256.to_owned(),
-            WeightsSource::File(path) => checksum::of_file(path)
+            WeightsSource::File(path) => sha256_of_file(path)
                 .with_context(|| format!("{} cannot be read", path.display()))?,
         };
         let provenance = Provenance {
             model: clip.name(),
             weights_sha256: checksum,
-            device: device::names(&[device]),
+            device: device_names(&[device]),
             precision: self.precision.resolved(device).to_string(),
         };
         Ok((clip, provenance))

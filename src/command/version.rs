@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::compute::{Precision, device, library};
+use crate::compute::{Precision, device_names, library, present_devices};
 
 /// Prints the version of the program, that of libtorch, and every device with the precision that
 /// `auto` selects on it.
@@ -11,11 +11,11 @@ use crate::compute::{Precision, device, library};
 /// # Errors
 /// If standard output cannot be written.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
-    let devices: Vec<String> = device::present()
+    let devices: Vec<String> = present_devices()
         .into_iter()
         .map(|device| {
             let precision = Precision::Auto.resolved(device);
-            format!("{} ({precision})", device::names(&[device]))
+            format!("{} ({precision})", device_names(&[device]))
         })
         .collect();
     writeln!(

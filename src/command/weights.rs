@@ -11,8 +11,10 @@ use super::model::WeightsFolder;
 use crate::clip::WeightsSource;
 use crate::errors::chain;
 use crate::model_store::{
-    Entry, Event, FetchRequest, Folders, Place, PublishedModel, RetryPolicy, StoreError, Verdict,
-    choose, fetch, inventory, registry, verify, weights_files,
+    FetchEvent, FetchRequest, Folders, InventoryEntry, ModelLocation, RetryPolicy, StoreError,
+    Verification, choose, fetch, inventory,
+    registry::{self, PublishedModel},
+    verify, weights_files,
 };
 
 /// `clipdraw weights`.
@@ -78,22 +80,22 @@ fn list(folders: &Folders) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(entry: &Entry) -> (&'static str, String) {
-    match &entry.place {
-        Place::Embedded => ("embedded", "inside the program".to_owned()),
-        Place::File(path) => ("ready", path.display().to_string()),
-        Place::Damaged(flaw) => ("unusable", flaw.to_string()),
-        Place::Elsewhere => (
+fn describe(entry: &InventoryEntry) -> (&'static str, String) {
+    match &entry.location {
+        ModelLocation::Embedded => ("embedded", "inside the program".to_owned()),
+        ModelLocation::File(path) => ("ready", path.display().to_string()),
+        ModelLocation::Invalid(flaw) => ("unusable", flaw.to_string()),
+        ModelLocation::Missing => (
             "not fetched",
             format!("clipdraw weights fetch {}", entry.model.name),
         ),
     }
 }
 
-fn is_default(entry: &Entry, default: &WeightsSource) -> bool {
-    match (&entry.place, default) {
-        (Place::Embedded, WeightsSource::Embedded) => true,
-        (Place::File(here), WeightsSource::File(there)) => here == there,
+fn is_default(entry: &InventoryEntry, default: &WeightsSource) -> bool {
+    match (&entry.location, default) {
+        (ModelLocation::Embedded, WeightsSource::Embedded) => true,
+        (ModelLocation::File(here), WeightsSource::File(there)) => here == there,
         _ => false,
     }
 }
@@ -101,11 +103,11 @@ fn is_default(entry: &Entry, default: &WeightsSource) -> bool {
 fn fetch_named(name: &str, mirror: Option<&str>, folders: &Folders) -> anyhow::Result<ExitCode> {
     let model = registry::find(name).ok_or_else(|| StoreError::UnknownName {
         name: name.to_owned(),
-        nearest: registry::nearest(name),
+        suggestion: registry::suggestion(name),
     })?;
     let request = FetchRequest {
         model,
-        folder: folders.receiving()?,
+        folder: folders.download_folder()?,
         mirror,
         retry: RetryPolicy::default(),
     };
@@ -125,11 +127,11 @@ fn progress_bar(model: &PublishedModel) -> anyhow::Result<ProgressBar> {
         .with_message(model.name))
 }
 
-fn show(bar: &ProgressBar, event: &Event<'_>) {
+fn show(bar: &ProgressBar, event: &FetchEvent<'_>) {
     match event {
-        Event::AlreadyHere => bar.suspend(|| note("already downloaded and verified")),
-        Event::Arrived(length) => bar.set_position(*length),
-        Event::Retrying { cause, pause } => {
+        FetchEvent::AlreadyFetched => bar.suspend(|| note("already downloaded and verified")),
+        FetchEvent::Received(length) => bar.set_position(*length),
+        FetchEvent::Retrying { cause, pause } => {
             let pause = HumanDuration(*pause);
             bar.suspend(|| note(&format!("{}; retrying in {pause}", chain(cause))));
         }
@@ -147,8 +149,8 @@ fn verify_one(path: &Path) -> anyhow::Result<ExitCode> {
     let verdict = verify(path)?;
     print_verdict(path, &verdict)?;
     Ok(match verdict {
-        Verdict::Intact(_) => ExitCode::SUCCESS,
-        Verdict::Wrong { .. } | Verdict::Unknown { .. } => ExitCode::FAILURE,
+        Verification::Intact(_) => ExitCode::SUCCESS,
+        Verification::Wrong { .. } | Verification::Unknown { .. } => ExitCode::FAILURE,
     })
 }
 
@@ -158,22 +160,22 @@ fn verify_all(folders: &Folders) -> anyhow::Result<ExitCode> {
         for path in weights_files(folder)? {
             let verdict = verify(&path)?;
             print_verdict(&path, &verdict)?;
-            wrong |= matches!(verdict, Verdict::Wrong { .. });
+            wrong |= matches!(verdict, Verification::Wrong { .. });
         }
     }
     Ok(ExitCode::from(u8::from(wrong)))
 }
 
-fn print_verdict(path: &Path, verdict: &Verdict) -> io::Result<()> {
+fn print_verdict(path: &Path, verdict: &Verification) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let path = path.display();
     match verdict {
-        Verdict::Intact(model) => writeln!(out, "{path}: intact, {}", model.name),
-        Verdict::Wrong { named, found } => writeln!(
+        Verification::Intact(model) => writeln!(out, "{path}: intact, {}", model.name),
+        Verification::Wrong { named, found } => writeln!(
             out,
             "{path}: WRONG, this is not the published {}\n  found    {found}\n  expected {}",
             named.name, named.sha256
         ),
-        Verdict::Unknown { found } => writeln!(out, "{path}: not a published file, {found}"),
+        Verification::Unknown { found } => writeln!(out, "{path}: not a published file, {found}"),
     }
 }

@@ -10,6 +10,7 @@ use super::library;
 
 /// A device as a user names it: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// The first CUDA device, else Metal, else the processor.
     #[default]
@@ -24,16 +25,17 @@ pub enum DeviceChoice {
 
 /// Why a device cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum DeviceError {
-    /// The name is none that we know.
-    #[error("`{0}` is no device: use auto, cpu, cuda, cuda:0 or mps")]
+    /// The name is unknown.
+    #[error("`{0}` is not a device: use auto, cpu, cuda, cuda:0 or mps")]
     Unknown(String),
-    /// The device is not in this machine, or this libtorch cannot drive it.
-    #[error("device {wanted} is not present: this machine has {present}")]
+    /// This machine has no such device, or this libtorch does not support it.
+    #[error("device {wanted} is not available: this machine has {present}")]
     Absent {
-        /// What was asked for.
+        /// The requested device.
         wanted: DeviceChoice,
-        /// The devices that can be used, separated by commas.
+        /// The available devices, separated by commas.
         present: String,
     },
 }
@@ -42,9 +44,9 @@ impl DeviceChoice {
     /// The tch device for this choice.
     ///
     /// # Errors
-    /// When the named device is absent; `Auto` and `Cpu` always succeed.
+    /// If the chosen device is absent; `Auto` and `Cpu` always succeed.
     pub fn resolve(self) -> Result<Device, DeviceError> {
-        let devices = present();
+        let devices = present_devices();
         let wanted = match self {
             Self::Auto => return Ok(devices[0]),
             Self::Cpu => Device::Cpu,
@@ -56,13 +58,13 @@ impl DeviceChoice {
         }
         Err(DeviceError::Absent {
             wanted: self,
-            present: names(&devices),
+            present: device_names(&devices),
         })
     }
 }
 
-/// The devices that can be used here, fastest kind first and the processor last.
-pub fn present() -> Vec<Device> {
+/// The available devices, fastest kind first and the processor last.
+pub fn present_devices() -> Vec<Device> {
     let mut devices = Vec::new();
     if library::cuda_is_usable() {
         let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
@@ -75,8 +77,8 @@ pub fn present() -> Vec<Device> {
     devices
 }
 
-/// The names of `devices` as a user would write them, separated by commas.
-pub fn names(devices: &[Device]) -> String {
+/// The names of `devices` as a user writes them, separated by commas.
+pub fn device_names(devices: &[Device]) -> String {
     devices
         .iter()
         .map(|device| name(*device))

@@ -1,11 +1,11 @@
-//! Reading tensors back from their device.
+//! Copies tensors from their device to the host.
 
 use tch::{Device, Kind, TchError, Tensor};
 
 /// The values of a tensor in row-major order, as 32-bit numbers.
 ///
 /// # Errors
-/// When libtorch fails.
+/// If libtorch fails.
 pub fn to_host(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let tensor = tensor
         .f_detach()?

@@ -1,12 +1,12 @@
 //! The device and the precision of tensors, and what this build of libtorch supports.
 //!
-//! This is the one folder that speaks to libtorch outside of tch.
+//! Only this folder uses libtorch other than through tch.
 
 pub mod library;
-pub mod device;
-pub mod precision;
-pub mod host;
+mod device;
+mod precision;
+mod host;
 
-pub use device::{DeviceChoice, DeviceError};
+pub use device::{DeviceChoice, DeviceError, device_names, present_devices};
 pub use host::to_host;
 pub use precision::{Precision, PrecisionError};

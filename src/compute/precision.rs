@@ -1,4 +1,4 @@
-//! The choice of a number kind for CLIP's image tower.
+//! The choice of a number type for CLIP's image tower.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,9 @@ use std::str::FromStr;
 use tch::{Device, Kind};
 use thiserror::Error;
 
-/// The kind of number in which CLIP reads pictures, as a user names it.
+/// The number type in which CLIP encodes pictures, as a user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Precision {
     /// `fp16` on CUDA, `fp32` elsewhere.
     #[default]
@@ -20,27 +21,27 @@ pub enum Precision {
     Fp16,
 }
 
-/// The name is no precision.
+/// A text that is not the name of a precision.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` is no precision: use auto, fp32, bf16 or fp16")]
+#[error("`{0}` is not a precision: use auto, fp32, bf16 or fp16")]
 pub struct PrecisionError(String);
 
 impl Precision {
-    /// The precision that this one means on `device`, never `Auto`.
+    /// The precision for `device`, never `Auto`.
     ///
-    /// `Auto` takes fp16 on CUDA, because it is fast on every card since Volta while bf16 needs
-    /// Ampere. On processors it takes fp32: bf16 was slower on one that has instructions for it
-    /// (`cargo bench`, `clip_alone`).
+    /// `Auto` means fp16 on CUDA, which is fast on every GPU since Volta, while bf16 needs Ampere. On
+    /// processors it means fp32: bf16 was slower even on one with instructions for it (`cargo bench`,
+    /// `clip_alone`).
     #[must_use]
     pub fn resolved(self, device: Device) -> Self {
         match self {
             Self::Auto if device.is_cuda() => Self::Fp16,
             Self::Auto => Self::Fp32,
-            named => named,
+            chosen => chosen,
         }
     }
 
-    /// The number kind to compute in on `device`.
+    /// The type of tensors on `device`.
     pub fn kind(self, device: Device) -> Kind {
         match self.resolved(device) {
             Self::Auto | Self::Fp32 => Kind::Float,

@@ -51,6 +51,7 @@ pub enum DrawError {
 
 /// What of a term was not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Quantity {
     /// Its value.
     Loss,

@@ -15,7 +15,7 @@ const EPSILON: f64 = 1e-8;
 /// They are double precision because the square of a large gradient overflows single precision,
 /// and dividing by that infinity would silently stop the stroke.
 #[derive(Debug, Clone)]
-pub struct Optimizer {
+pub(super) struct Optimizer {
     means: Vec<f64>,
     squares: Vec<f64>,
     updates: i32,
@@ -23,21 +23,21 @@ pub struct Optimizer {
 
 /// Learning rates of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rates {
+pub(super) struct Rates {
     /// Of control points, in canvas pixels.
-    pub points: f32,
+    pub(super) points: f32,
     /// Of half widths, in canvas pixels.
-    pub half_widths: f32,
+    pub(super) half_widths: f32,
     /// Of colours.
-    pub colors: f32,
+    pub(super) colors: f32,
     /// Whether all colours are measured by the mean of their squared gradients.
-    pub colors_by_one_measure: bool,
+    pub(super) colors_by_one_measure: bool,
 }
 
 impl Rates {
     /// The rates of step `step` (from 0) of `steps`. Lengths scale with the canvas, so that a
     /// larger canvas is drawn on in the same way.
-    pub fn at(preset: &Preset, step: usize, steps: usize, canvas: &Canvas) -> Self {
+    pub(super) fn at(preset: &Preset, step: usize, steps: usize, canvas: &Canvas) -> Self {
         let rates = preset.point_rates;
         let point_rate = rates
             .iter()
@@ -54,7 +54,7 @@ impl Rates {
 
 impl Optimizer {
     /// An optimiser that has not seen a gradient yet.
-    pub fn new(strokes: &Strokes) -> Self {
+    pub(super) fn new(strokes: &Strokes) -> Self {
         let numbers = 2 * strokes.points.len() + 5 * strokes.len();
         Self {
             means: vec![0.0; numbers],
@@ -64,7 +64,12 @@ impl Optimizer {
     }
 
     /// Moves every number of the strokes against its gradient.
-    pub fn descend(&mut self, strokes: &mut Strokes, gradient: &StrokeGradient, rates: Rates) {
+    pub(super) fn descend(
+        &mut self,
+        strokes: &mut Strokes,
+        gradient: &StrokeGradient,
+        rates: Rates,
+    ) {
         self.updates += 1;
         let correction_1 = 1.0 - BETA_1.powi(self.updates);
         let correction_2 = (1.0 - BETA_2.powi(self.updates)).sqrt();
@@ -112,7 +117,7 @@ impl Optimizer {
 
 /// Keeps half widths and colours within their limits, as the replaced program does; points are
 /// free to leave the canvas. `half_widths` are canvas pixels.
-pub fn clamp(strokes: &mut Strokes, half_widths: [f32; 2]) {
+pub(super) fn clamp(strokes: &mut Strokes, half_widths: [f32; 2]) {
     for half_width in &mut strokes.half_widths {
         *half_width = half_width.clamp(half_widths[0], half_widths[1]);
     }

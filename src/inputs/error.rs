@@ -17,6 +17,7 @@ pub struct InputError {
 
 /// What is wrong with an input. Its display is a sentence for a person.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Problem {
     /// There is no input of that name.
     UnknownName {

@@ -160,7 +160,7 @@ fn range(value: &Value, min: f64, max: f64) -> Vec<Violation> {
 }
 
 /// The whole number in a JSON value, also when it is written as `4.0` or `4e2`.
-pub fn whole_number(value: &Value) -> Option<i64> {
+pub(super) fn whole_number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {
         let number = value.as_f64()?;
         (number.fract() == 0.0 && number.abs() <= MAX_SEED as f64).then_some(number as i64)
@@ -168,7 +168,7 @@ pub fn whole_number(value: &Value) -> Option<i64> {
 }
 
 /// A number as JSON, without the fraction if it is zero: `4`, not `4.0`.
-pub fn shortest_number(number: f64) -> Value {
+pub(crate) fn shortest_number(number: f64) -> Value {
     if number.fract() == 0.0 {
         Value::from(number as i64)
     } else {

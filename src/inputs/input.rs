@@ -9,7 +9,7 @@ use super::field::{Kind, whole_number};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
 use crate::draw::{Frame, Spec};
-use crate::output::format::SizeFactors;
+use crate::output::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
 
 /// Seeds that the program chooses are below this, so that every client can send them back (the

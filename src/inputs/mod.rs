@@ -2,10 +2,10 @@
 //!
 //! To add an input, write its row in `table.rs`; the compiler then asks for its use in the same file.
 
-pub mod quote;
-pub mod violation;
-pub mod field;
-pub mod error;
+mod quote;
+mod violation;
+mod field;
+mod error;
 pub mod prompt;
 mod choice;
 mod declaration;
@@ -15,7 +15,8 @@ mod input;
 
 pub use choice::Choice;
 pub use error::{InputError, InputErrors, Problem};
-pub use field::{Field, Kind};
+pub(crate) use field::shortest_number;
+pub use field::{COLOR_PATTERN, Field, Kind, MAX_SEED};
 pub use input::Input;
 pub use quote::Quote;
 pub use table::{FIELDS, find};

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::clip::CONTEXT;
 use crate::clip::Tokenizer;
-use crate::clip::config::CONTEXT;
 use crate::draw::WeightedPrompt;
 
 /// The maximum number of prompts in one text.
@@ -26,6 +26,7 @@ pub struct Prompt {
 
 /// Why a text is not a list of weighted prompts.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PromptError {
     /// There is nothing between two bars, or nothing before a weight.
     #[error("part {part} of {parts} is empty; each part between | must contain text")]

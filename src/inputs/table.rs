@@ -9,7 +9,8 @@ use super::declaration::{
 use super::error::InputError;
 use super::field::{Field, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
-use crate::draw::{CenterConstraint, ObjectiveSpec, Spec};
+use crate::draw::Spec;
+use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
 use crate::output::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 

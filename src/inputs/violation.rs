@@ -2,6 +2,7 @@
 
 /// One limit that a value breaks. Each is a keyword of JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Violation {
     /// `enum`: it is none of these words.
     NotOneOf(&'static [&'static str]),

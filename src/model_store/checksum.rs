@@ -7,16 +7,19 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// A sum as 64 lower-case hexadecimal digits.
-pub(super) fn digits(sum: Sha256) -> String {
-    sum.finalize().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes every byte");
-        text
-    })
+/// A finished hash as 64 lower-case hexadecimal digits.
+pub(super) fn to_hex(hasher: Sha256) -> String {
+    hasher
+        .finalize()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+            text
+        })
 }
 
-/// Feeds everything that a reader still holds to a sum and returns how many bytes that was.
-pub(super) fn feed(reader: &mut impl Read, sum: &mut Sha256) -> io::Result<u64> {
+/// Hashes the rest of a reader and returns its number of bytes.
+pub(super) fn hash_rest(reader: &mut impl Read, hasher: &mut Sha256) -> io::Result<u64> {
     /// Large enough that reading from a disk costs few calls.
     const CHUNK: usize = 1 << 16;
     let mut chunk = vec![0; CHUNK];
@@ -25,7 +28,7 @@ pub(super) fn feed(reader: &mut impl Read, sum: &mut Sha256) -> io::Result<u64> 
         match reader.read(&mut chunk)? {
             0 => return Ok(length),
             count => {
-                sum.update(&chunk[..count]);
+                hasher.update(&chunk[..count]);
                 length += count as u64;
             }
         }
@@ -35,9 +38,9 @@ pub(super) fn feed(reader: &mut impl Read, sum: &mut Sha256) -> io::Result<u64> 
 /// The SHA-256 of a file, 64 lower-case hexadecimal digits.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn of_file(path: &Path) -> io::Result<String> {
-    let mut sum = Sha256::new();
-    feed(&mut File::open(path)?, &mut sum)?;
-    Ok(digits(sum))
+/// If the file cannot be read.
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    hash_rest(&mut File::open(path)?, &mut hasher)?;
+    Ok(to_hex(hasher))
 }

@@ -1,39 +1,38 @@
-//! From what a person asks for to the weights that are loaded.
+//! The choice of the weights to load.
 
 use std::path::Path;
 
 use super::error::StoreError;
 use super::folders::{Folders, check_size};
-use super::inventory::{Place, inventory};
-use super::registry::{self, Source};
+use super::inventory::{ModelLocation, inventory};
+use super::registry::{self, ModelSource};
 use crate::clip::WeightsSource;
 
-/// Finds the weights that `wish` names, by a published name or by a path. Without a wish the best
-/// full-size weights on this machine are taken, else the embedded model.
+/// Finds the requested weights by a published name or by a path. If none are requested, it finds the
+/// best full-size weights on this machine, else the embedded model.
 ///
 /// # Errors
-/// When the name is unknown, when its file is not here or not whole, or when the path leads to
-/// nothing.
-pub fn choose(wish: Option<&str>, folders: &Folders) -> Result<WeightsSource, StoreError> {
-    match wish {
-        None => Ok(preferred(folders)),
-        Some(wish) => wished(wish, folders),
+/// If the name is unknown, its file is missing or has the wrong size, or there is no file at the path.
+pub fn choose(requested: Option<&str>, folders: &Folders) -> Result<WeightsSource, StoreError> {
+    match requested {
+        None => Ok(best_available(folders)),
+        Some(requested) => named(requested, folders),
     }
 }
 
-fn preferred(folders: &Folders) -> WeightsSource {
+fn best_available(folders: &Folders) -> WeightsSource {
     let on_disk = inventory(folders)
         .into_iter()
-        .find_map(|entry| match entry.place {
-            Place::File(path) => Some(path),
+        .find_map(|entry| match entry.location {
+            ModelLocation::File(path) => Some(path),
             _ => None,
         });
     on_disk.map_or(WeightsSource::Embedded, WeightsSource::File)
 }
 
-fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
-    if let Some(model) = registry::find(wish) {
-        if model.source == Source::Embedded {
+fn named(requested: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
+    if let Some(model) = registry::find(requested) {
+        if model.source == ModelSource::Embedded {
             return Ok(WeightsSource::Embedded);
         }
         let path = folders.find(model).ok_or_else(|| StoreError::NotFetched {
@@ -43,7 +42,7 @@ fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
         check_size(&path, model)?;
         return Ok(WeightsSource::File(path));
     }
-    let path = Path::new(wish);
+    let path = Path::new(requested);
     if path.is_file() {
         return Ok(WeightsSource::File(path.to_owned()));
     }
@@ -53,7 +52,7 @@ fn wished(wish: &str, folders: &Folders) -> Result<WeightsSource, StoreError> {
         });
     }
     Err(StoreError::UnknownName {
-        name: wish.to_owned(),
-        nearest: registry::nearest(wish),
+        name: requested.to_owned(),
+        suggestion: registry::suggestion(requested),
     })
 }

@@ -1,151 +1,153 @@
-//! What can go wrong between a name and a weights file.
+//! Errors of finding and downloading weights.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::registry::MODELS;
 
-/// Why weights cannot be had.
+/// Why weights cannot be found or downloaded.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No model has that name, and no file either.
+    /// There is no model and no file with that name.
     #[error("no CLIP weights are called `{name}`")]
     UnknownName {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The known name that looks most like it.
-        nearest: Option<&'static str>,
+        /// The most similar known name.
+        suggestion: Option<&'static str>,
     },
     /// The model is known, but its file is not on this machine.
-    #[error("the weights {name} are not on this machine, looked in {}", listed(.folders))]
+    #[error("the weights {name} are not on this machine, looked in {}", join_paths(.folders))]
     NotFetched {
         /// The model's name.
         name: &'static str,
         /// The folders that were searched.
         folders: Vec<PathBuf>,
     },
-    /// A path was given, and nothing is there.
+    /// There is no file at the given path.
     #[error("no weights file at {path}")]
     NoSuchFile {
         /// The path that was given.
         path: PathBuf,
     },
-    /// A file has a published model's name, but not its length.
+    /// A file has the name of a published model, but not its size.
     #[error("{path} is not the published {name}: it has {found} bytes, not {expected}")]
     WrongSize {
         /// The model's name.
         name: &'static str,
         /// The file.
         path: PathBuf,
-        /// Its length in bytes.
+        /// Its size in bytes.
         found: u64,
-        /// The published length in bytes.
+        /// The published size in bytes.
         expected: u64,
     },
-    /// The embedded model was to be fetched.
-    #[error("{name} ships inside the program, there is nothing to fetch")]
+    /// The embedded model need not be fetched.
+    #[error("{name} is part of the program, there is nothing to fetch")]
     AlreadyEmbedded {
         /// The model's name.
         name: &'static str,
     },
-    /// The machine has no home folder, and no weights folder was named.
+    /// The machine has no home folder, and no weights folder was given.
     #[error("there is no folder to keep weights in")]
     NoFolder,
     /// Another process is fetching the same file.
     #[error("another process is writing {path}")]
     Busy {
-        /// The unfinished file.
+        /// The partial file.
         path: PathBuf,
     },
-    /// The download failed for good.
+    /// The download failed.
     #[error("cannot fetch {name} from {url}")]
-    Unfetchable {
+    FetchFailed {
         /// The model's name.
         name: &'static str,
-        /// The address that was tried last.
+        /// The URL of the file.
         url: String,
-        /// Where the file has to lie.
+        /// Where the file belongs.
         path: PathBuf,
-        /// The SHA-256 that it has to have.
+        /// The SHA-256 of the published file.
         sha256: &'static str,
-        /// What the last attempt met.
+        /// Why the last attempt failed.
         #[source]
         cause: Box<TransferError>,
     },
-    /// A file or a folder cannot be read or written.
+    /// A file or a folder cannot be read, written or created.
     #[error("cannot {action} {path}")]
-    Unusable {
-        /// What was tried: `read`, `write`, `create` or the like.
+    Io {
+        /// What failed, for example `read`, `write` or `create`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
 }
 
 /// Why one attempt to download a file failed.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The server was not reached, or the connection broke.
+    /// The server could not be reached, or the connection was lost.
     #[error("the connection failed")]
     Connection(#[source] reqwest::Error),
-    /// The bytes stopped coming.
-    #[error("the transfer broke off after {received} bytes")]
-    BrokenOff {
-        /// How much of the file has arrived, in all attempts together.
+    /// The transfer was interrupted.
+    #[error("the transfer was interrupted after {received} bytes")]
+    Interrupted {
+        /// How many bytes of the file have been received, in all attempts together.
         received: u64,
-        /// What the system said, if it said anything.
+        /// The error of the operating system, if there was one.
         #[source]
         cause: Option<io::Error>,
     },
-    /// The server answered something other than the file.
+    /// The server answered with another status than success.
     #[error("the server answered {0}")]
     Status(reqwest::StatusCode),
-    /// The server would not continue where the last attempt stopped.
+    /// The server did not continue where the last attempt stopped.
     #[error("the server cannot continue at byte {0}")]
-    NotContinued(u64),
-    /// All arrived, but it is another file.
+    NotResumed(u64),
+    /// The downloaded file is not the published one.
     #[error("the file's SHA-256 is {found}, expected {expected}")]
-    WrongSum {
-        /// The sum of what arrived.
+    WrongChecksum {
+        /// The SHA-256 of the downloaded file.
         found: String,
-        /// The published sum.
+        /// The published one.
         expected: &'static str,
-        /// Whether a part of it came from an earlier run, so that a fresh start may help.
-        continued: bool,
+        /// Whether a part of it is from an earlier run, so that starting again may help.
+        resumed: bool,
     },
     /// The received bytes cannot be written.
-    #[error("cannot write what arrived")]
+    #[error("cannot write the received bytes")]
     Disk(#[source] io::Error),
 }
 
 impl TransferError {
-    /// Whether another attempt may succeed where this one failed.
-    pub(super) fn may_pass(&self) -> bool {
+    /// Whether another attempt may succeed.
+    pub(super) fn is_temporary(&self) -> bool {
         match self {
             Self::Connection(cause) => !cause.is_builder() && !cause.is_redirect(),
-            Self::BrokenOff { .. } | Self::NotContinued(_) => true,
+            Self::Interrupted { .. } | Self::NotResumed(_) => true,
             Self::Status(status) => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
-            Self::WrongSum { continued, .. } => *continued,
+            Self::WrongChecksum { resumed, .. } => *resumed,
             Self::Disk(_) => false,
         }
     }
 }
 
 impl StoreError {
-    /// What to do about it, one step per line, where there is something to do.
+    /// What the user can do about it, one step per line, if there is anything.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownName { nearest, .. } => {
-                let meant = nearest.map(|name| format!("did you mean {name}?\n"));
+            Self::UnknownName { suggestion, .. } => {
+                let suggestion = suggestion.map(|name| format!("did you mean {name}?\n"));
                 let known: Vec<_> = MODELS.iter().map(|model| model.name).collect();
                 Some(format!(
                     "{}known weights: {}",
-                    meant.unwrap_or_default(),
+                    suggestion.unwrap_or_default(),
                     known.join(", ")
                 ))
             }
@@ -153,17 +155,17 @@ impl StoreError {
                 Some(format!("get them with: clipdraw weights fetch {name}"))
             }
             Self::WrongSize { name, path, .. } => Some(format!(
-                "look at it with: clipdraw weights verify {}\nreplace it with: clipdraw weights fetch {name}",
+                "check it with: clipdraw weights verify {}\nreplace it with: clipdraw weights fetch {name}",
                 path.display()
             )),
-            Self::NoFolder => Some("name one with --weights-dir".to_owned()),
-            Self::Unfetchable {
+            Self::NoFolder => Some("choose one with --weights-dir".to_owned()),
+            Self::FetchFailed {
                 url, path, sha256, ..
             } => Some(format!(
-                "what has arrived is kept, and the next fetch continues there\n\
+                "the received part is kept, and the next fetch continues there\n\
                  behind a proxy: set HTTPS_PROXY\n\
                  from a mirror: add --url https://host/folder\n\
-                 by hand: get {url}\n\
+                 by hand: download {url}\n\
                  and place it at {}, with the SHA-256 {sha256}",
                 path.display()
             )),
@@ -171,13 +173,13 @@ impl StoreError {
         }
     }
 
-    /// Attaches what was tried with which path to a failure of the system.
-    pub(super) fn unusable(
+    /// Adds the action and the path to an error of the operating system.
+    pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |cause| Self::Unusable {
+        move |cause| Self::Io {
             action,
             path,
             cause,
@@ -185,7 +187,7 @@ impl StoreError {
     }
 }
 
-fn listed(folders: &[PathBuf]) -> String {
+fn join_paths(folders: &[PathBuf]) -> String {
     let all: Vec<_> = folders
         .iter()
         .map(|folder| folder.display().to_string())

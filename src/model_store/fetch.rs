@@ -1,4 +1,4 @@
-//! Downloads a published model. The file appears complete and with the right SHA-256, or not at all.
+//! Downloads a published model. The file appears only when it is complete and its SHA-256 is right.
 
 use std::cell::RefCell;
 use std::fs;
@@ -6,23 +6,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backon::{BlockingRetryable, ExponentialBuilder};
-use reqwest::blocking::Client;
 
-use super::checksum;
+use super::checksum::sha256_of_file;
 use super::error::{StoreError, TransferError};
-use super::part::Part;
-use super::registry::{PublishedModel, Source};
-use super::transfer;
+use super::partial_file::PartialFile;
+use super::registry::{ModelSource, PublishedModel};
+use super::transfer::{self, RemoteFile};
 
 /// A download: the model, its source and its destination.
 #[derive(Debug, Clone)]
 pub struct FetchRequest<'a> {
     /// The model.
     pub model: &'a PublishedModel,
-    /// The folder that receives the file; it is created if it does not exist.
+    /// The folder for the file; it is created if it does not exist.
     pub folder: &'a Path,
-    /// The address of a folder that holds the file under its published name, instead of the
-    /// publisher's address.
+    /// The URL of a folder with the file under its published name, instead of the publisher's.
     pub mirror: Option<&'a str>,
     /// How failed attempts are retried.
     pub retry: RetryPolicy,
@@ -50,11 +48,11 @@ impl Default for RetryPolicy {
 
 /// Progress of a download.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum FetchEvent<'a> {
     /// An intact file exists already; nothing is downloaded.
-    AlreadyHere,
+    AlreadyFetched,
     /// The number of bytes of the file received so far.
-    Arrived(u64),
+    Received(u64),
     /// An attempt failed, and another one follows after the pause.
     Retrying {
         /// Why the attempt failed.
@@ -64,46 +62,50 @@ pub enum Event<'a> {
     },
 }
 
-/// Fetches a model and returns the path of its file. An intact file stays as it is; a download
-/// that broke off, in this run or an earlier one, continues where it stopped.
+/// Downloads a model and returns the path of its file. An intact file is not downloaded again; an
+/// interrupted download, of this run or an earlier one, continues where it stopped.
 ///
 /// # Errors
-/// When the model is the embedded one, when the file cannot be written, or when the download
-/// failed for good: the error then names the address, the path and the SHA-256.
+/// If the model is the embedded one, the file cannot be written, or the download fails. The error of a
+/// failed download names the URL, the path and the SHA-256.
 pub fn fetch(
     request: &FetchRequest<'_>,
-    report: &mut dyn FnMut(Event<'_>),
+    report: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<PathBuf, StoreError> {
     let model = request.model;
-    let url = address(request)?;
+    let url = url_of(request)?;
     let target = request.folder.join(model.file_name);
-    if checksum::of_file(&target).is_ok_and(|found| found == model.sha256) {
-        report(Event::AlreadyHere);
+    if sha256_of_file(&target).is_ok_and(|found| found == model.sha256) {
+        report(FetchEvent::AlreadyFetched);
         return Ok(target);
     }
-    fs::create_dir_all(request.folder).map_err(StoreError::unusable("create", request.folder))?;
-    let mut part = Part::beside(&target)?;
-    let unfetchable = |cause: TransferError| StoreError::Unfetchable {
+    fs::create_dir_all(request.folder).map_err(StoreError::io("create", request.folder))?;
+    let mut partial = PartialFile::open_beside(&target)?;
+    let failed = |cause: TransferError| StoreError::FetchFailed {
         name: model.name,
         url: url.clone(),
         path: target.clone(),
         sha256: model.sha256,
         cause: Box::new(cause),
     };
-    let client =
-        transfer::client().map_err(|cause| unfetchable(TransferError::Connection(cause)))?;
-    match download((&client, &url), request, &mut part, report) {
-        Ok(()) => part.finish(&target)?,
+    let client = transfer::client().map_err(|cause| failed(TransferError::Connection(cause)))?;
+    let remote = RemoteFile {
+        client: &client,
+        url: &url,
+        size: model.size,
+    };
+    match download(&remote, request, &mut partial, report) {
+        Ok(()) => partial.finish(&target)?,
         Err(cause) => {
-            part.leave();
-            return Err(unfetchable(cause));
+            partial.keep();
+            return Err(failed(cause));
         }
     }
     Ok(target)
 }
 
-fn address(request: &FetchRequest<'_>) -> Result<String, StoreError> {
-    let Source::Url(url) = request.model.source else {
+fn url_of(request: &FetchRequest<'_>) -> Result<String, StoreError> {
+    let ModelSource::Url(url) = request.model.source else {
         return Err(StoreError::AlreadyEmbedded {
             name: request.model.name,
         });
@@ -119,41 +121,41 @@ fn address(request: &FetchRequest<'_>) -> Result<String, StoreError> {
 }
 
 fn download(
-    server: (&Client, &str),
+    remote: &RemoteFile<'_>,
     request: &FetchRequest<'_>,
-    part: &mut Part,
-    report: &mut dyn FnMut(Event<'_>),
+    partial: &mut PartialFile,
+    report: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<(), TransferError> {
-    let back_off = ExponentialBuilder::default()
+    let backoff = ExponentialBuilder::default()
         .with_min_delay(request.retry.pause)
         .with_max_times(request.retry.max_retries)
         .with_jitter();
     // Both closures report, one at a time.
     let report = RefCell::new(report);
     let attempt = || {
-        let mut arrived = |length| (report.borrow_mut())(Event::Arrived(length));
-        arrived(part.length());
-        transfer::transfer(server, part, request.model.size, &mut arrived)?;
-        check_sum(part, request.model)
+        let mut received = |length| (report.borrow_mut())(FetchEvent::Received(length));
+        received(partial.length());
+        remote.download(partial, &mut received)?;
+        check_sha256(partial, request.model)
     };
     attempt
-        .retry(back_off)
-        .when(TransferError::may_pass)
-        .notify(|cause, pause| (report.borrow_mut())(Event::Retrying { cause, pause }))
+        .retry(backoff)
+        .when(TransferError::is_temporary)
+        .notify(|cause, pause| (report.borrow_mut())(FetchEvent::Retrying { cause, pause }))
         .call()
 }
 
-/// Compares the sum of all that arrived; bytes with a wrong one are of no use to any later run.
-fn check_sum(part: &mut Part, model: &PublishedModel) -> Result<(), TransferError> {
-    let found = part.sum();
+/// Checks the SHA-256 of the received bytes. If it is wrong they are useless, and are discarded.
+fn check_sha256(partial: &mut PartialFile, model: &PublishedModel) -> Result<(), TransferError> {
+    let found = partial.sha256();
     if found == model.sha256 {
         return Ok(());
     }
-    let continued = part.continued();
-    part.restart().map_err(TransferError::Disk)?;
-    Err(TransferError::WrongSum {
+    let resumed = partial.is_resumed();
+    partial.restart().map_err(TransferError::Disk)?;
+    Err(TransferError::WrongChecksum {
         found,
         expected: model.sha256,
-        continued,
+        resumed,
     })
 }

@@ -1,20 +1,20 @@
-//! The folders that weights lie in.
+//! The folders with weights.
 
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::registry::{PublishedModel, Source};
+use super::registry::{ModelSource, PublishedModel};
 use crate::environment;
 
-/// The folders that are searched for weights, the first of which receives new ones.
+/// The folders that are searched for weights. Downloads go to the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders(Vec<PathBuf>);
 
 impl Folders {
-    /// The named folder alone; without one `weights/` of the checkout that the program was built
-    /// in, and `clipdraw/weights` among the user's data.
-    pub fn new(named: Option<PathBuf>) -> Self {
-        if let Some(folder) = named {
+    /// Only the given folder. Without one: `weights/` in the checkout that the program was built in,
+    /// then `clipdraw/weights` in the user's data folder.
+    pub fn new(chosen: Option<PathBuf>) -> Self {
+        if let Some(folder) = chosen {
             return Self(vec![folder]);
         }
         let checkout = environment::checkout()
@@ -24,16 +24,16 @@ impl Folders {
         Self(checkout.into_iter().chain(user).collect())
     }
 
-    /// All of them, in the order in which they are searched.
+    /// All folders, in the order of the search.
     pub fn all(&self) -> &[PathBuf] {
         &self.0
     }
 
-    /// The folder that receives new weights. It need not exist yet.
+    /// The folder that new weights are downloaded to. It need not exist yet.
     ///
     /// # Errors
-    /// When the machine has no home folder and no folder was named.
-    pub fn receiving(&self) -> Result<&Path, StoreError> {
+    /// If the machine has no home folder and no folder was given.
+    pub fn download_folder(&self) -> Result<&Path, StoreError> {
         self.0
             .first()
             .map(PathBuf::as_path)
@@ -50,20 +50,17 @@ impl Folders {
     }
 }
 
-/// Refuses a file that cannot be the published one because its length differs. A file in another
-/// format than the published one is somebody's conversion, and any length is right.
+/// Rejects a file that cannot be the published one because its size differs. A file in another format
+/// is a conversion, and may have any size.
 ///
 /// # Errors
-/// When the length differs, or the file cannot be looked at.
+/// If the size differs, or cannot be read.
 pub(super) fn check_size(path: &Path, model: &PublishedModel) -> Result<(), StoreError> {
     let published = path.file_name().is_some_and(|name| name == model.file_name);
-    if !published || model.source == Source::Embedded {
+    if !published || model.source == ModelSource::Embedded {
         return Ok(());
     }
-    let found = path
-        .metadata()
-        .map_err(StoreError::unusable("read", path))?
-        .len();
+    let found = path.metadata().map_err(StoreError::io("read", path))?.len();
     if found == model.size {
         return Ok(());
     }

@@ -4,51 +4,51 @@ use std::path::PathBuf;
 
 use super::error::StoreError;
 use super::folders::{Folders, check_size};
-use super::registry::{MODELS, PublishedModel, Source};
+use super::registry::{MODELS, ModelSource, PublishedModel};
 
 /// A published model and where it is.
 #[derive(Debug)]
-pub struct Entry {
+pub struct InventoryEntry {
     /// The model.
     pub model: &'static PublishedModel,
     /// Where it is.
-    pub place: Place,
+    pub location: ModelLocation,
 }
 
 /// Where a published model is.
 #[derive(Debug)]
-pub enum Place {
+pub enum ModelLocation {
     /// Inside the program.
     Embedded,
-    /// In this file, which has the right length.
+    /// In this file, which has the right size.
     File(PathBuf),
-    /// There is a file of that name, and it cannot be the model.
-    Damaged(StoreError),
+    /// There is a file with its name that cannot be the model.
+    Invalid(StoreError),
     /// Not on this machine.
-    Elsewhere,
+    Missing,
 }
 
-/// Every published model, in the order of the registry. Only lengths are compared: a SHA-256 of
-/// all files takes seconds, and [`super::verify()`] does that.
-pub fn inventory(folders: &Folders) -> Vec<Entry> {
+/// Every published model, in the order of the registry. Only sizes are compared, because the
+/// SHA-256 of all files takes seconds; [`super::verify()`] compares that.
+pub fn inventory(folders: &Folders) -> Vec<InventoryEntry> {
     MODELS
         .iter()
-        .map(|model| Entry {
+        .map(|model| InventoryEntry {
             model,
-            place: place(model, folders),
+            location: locate(model, folders),
         })
         .collect()
 }
 
-fn place(model: &PublishedModel, folders: &Folders) -> Place {
-    if model.source == Source::Embedded {
-        return Place::Embedded;
+fn locate(model: &PublishedModel, folders: &Folders) -> ModelLocation {
+    if model.source == ModelSource::Embedded {
+        return ModelLocation::Embedded;
     }
     let Some(path) = folders.find(model) else {
-        return Place::Elsewhere;
+        return ModelLocation::Missing;
     };
     match check_size(&path, model) {
-        Ok(()) => Place::File(path),
-        Err(flaw) => Place::Damaged(flaw),
+        Ok(()) => ModelLocation::File(path),
+        Err(error) => ModelLocation::Invalid(error),
     }
 }

@@ -1,24 +1,24 @@
-//! Which CLIP weights there are, which of them lie on this machine, and how to get the others.
+//! The published CLIP weights: which exist, which are on this machine, and how to download the others.
 //!
-//! One model ships inside the program; `OpenAI` published the full-size ones, and [`fetch()`]
-//! brings them. [`choose()`] turns what a person asked for into something to load. Nothing here
-//! looks inside a weights file beyond its SHA-256.
+//! One model is embedded in the program. The full-size ones were published by `OpenAI`, and
+//! [`fetch()`] downloads them. [`choose()`] finds the weights to load. Nothing here reads the contents
+//! of a weights file except for its SHA-256.
 
 pub mod registry;
-pub mod error;
-pub mod folders;
-pub mod checksum;
-pub mod verify;
-pub mod inventory;
-mod part;
+mod error;
+mod folders;
+mod checksum;
+mod verify;
+mod inventory;
+mod partial_file;
 mod transfer;
-pub mod fetch;
-pub mod choose;
+mod fetch;
+mod choose;
 
+pub use checksum::sha256_of_file;
 pub use choose::choose;
-pub use error::StoreError;
-pub use fetch::{Event, FetchRequest, RetryPolicy, fetch};
+pub use error::{StoreError, TransferError};
+pub use fetch::{FetchEvent, FetchRequest, RetryPolicy, fetch};
 pub use folders::Folders;
-pub use inventory::{Entry, Place, inventory};
-pub use registry::{PublishedModel, Source};
-pub use verify::{Verdict, verify, weights_files};
+pub use inventory::{InventoryEntry, ModelLocation, inventory};
+pub use verify::{Verification, verify, weights_files};

@@ -3,29 +3,29 @@
 use crate::clip::EMBEDDED_SHA256;
 use crate::suggest::suggest;
 
-/// CLIP weights that somebody published under a name.
+/// CLIP weights that were published under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedModel {
-    /// What people call it, for example `ViT-B/32`.
+    /// The name, for example `ViT-B/32`.
     pub name: &'static str,
-    /// What its file is called.
+    /// The name of the published file.
     pub file_name: &'static str,
-    /// Where it comes from.
-    pub source: Source,
+    /// Where to get it.
+    pub source: ModelSource,
     /// SHA-256 of the file, 64 lower-case hexadecimal digits.
     pub sha256: &'static str,
-    /// Length of the file in bytes.
+    /// The size of the file in bytes.
     pub size: u64,
-    /// SPDX identifier of its licence.
-    pub licence: &'static str,
+    /// The SPDX identifier of its license.
+    pub license: &'static str,
 }
 
-/// Where a published model comes from.
+/// Where to get a published model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// It ships inside the program.
+pub enum ModelSource {
+    /// It is embedded in the program.
     Embedded,
-    /// It is downloaded from this address.
+    /// It is downloaded from this URL.
     Url(&'static str),
 }
 
@@ -38,13 +38,13 @@ impl PublishedModel {
     }
 }
 
-/// Builds the entry of a model that `OpenAI` published: its address carries its SHA-256.
+/// A model that `OpenAI` published. The SHA-256 is part of its URL.
 macro_rules! openai {
     ($name:literal, $file_name:literal, $sha256:literal, $size:literal) => {
         PublishedModel {
             name: $name,
             file_name: $file_name,
-            source: Source::Url(concat!(
+            source: ModelSource::Url(concat!(
                 "https://openaipublic.azureedge.net/clip/models/",
                 $sha256,
                 "/",
@@ -52,25 +52,25 @@ macro_rules! openai {
             )),
             sha256: $sha256,
             size: $size,
-            licence: "MIT",
+            license: "MIT",
         }
     };
 }
 
-/// The model inside the program.
+/// The embedded model.
 pub const EMBEDDED: &PublishedModel = &MODELS[0];
 
 /// Every published model that this program knows: the embedded one, then `OpenAI`'s in the order
-/// in which they are preferred when nobody names one. Names, addresses and sums are those of
-/// openai/CLIP (clip.py) and `open_clip` (pretrained.py).
+/// of preference when none is requested. Names, URLs and checksums are those of openai/CLIP (clip.py)
+/// and `open_clip` (pretrained.py).
 pub static MODELS: &[PublishedModel] = &[
     PublishedModel {
         name: "compact-v4",
         file_name: "compact-v4.safetensors",
-        source: Source::Embedded,
+        source: ModelSource::Embedded,
         sha256: EMBEDDED_SHA256,
         size: 27_923_314,
-        licence: "Apache-2.0",
+        license: "Apache-2.0",
     },
     openai!(
         "ViT-B/32",
@@ -122,15 +122,15 @@ pub static MODELS: &[PublishedModel] = &[
     ),
 ];
 
-/// Finds a model by its name or by its file name without the ending, whatever the case.
+/// Finds a model by its name, or by its file name without the extension, ignoring case.
 pub fn find(name: &str) -> Option<&'static PublishedModel> {
     MODELS.iter().find(|model| {
         model.name.eq_ignore_ascii_case(name) || model.stem().eq_ignore_ascii_case(name)
     })
 }
 
-/// The name of the model that a mistyped one most likely stands for, if any is similar.
-pub fn nearest(name: &str) -> Option<&'static str> {
+/// The name that a mistyped one most likely stands for, if any is similar.
+pub fn suggestion(name: &str) -> Option<&'static str> {
     suggest(name, MODELS.iter().map(|model| model.name))
 }
 
@@ -139,19 +139,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sum_is_64_hexadecimal_digits_and_occurs_in_its_address() {
+    fn every_checksum_is_64_hexadecimal_digits_and_part_of_its_url() {
         for model in MODELS {
             assert_eq!(model.sha256.len(), 64, "{}", model.name);
             let digits = |text: &str| text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
             assert!(digits(model.sha256), "{}", model.name);
-            if let Source::Url(url) = model.source {
+            if let ModelSource::Url(url) = model.source {
                 assert!(url.contains(model.sha256) && url.ends_with(model.file_name));
             }
         }
     }
 
     #[test]
-    fn a_model_answers_to_its_name_and_its_file_name_in_any_case() {
+    fn a_model_is_found_by_its_name_and_its_file_name_in_any_case() {
         for name in ["ViT-L/14@336px", "vit-l/14@336px", "ViT-L-14-336px"] {
             assert_eq!(
                 find(name).map(|model| model.name),
@@ -159,13 +159,13 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(find("ViT-B"), None, "a beginning is no name");
+        assert_eq!(find("ViT-B"), None, "the beginning of a name is not a name");
     }
 
     #[test]
     fn a_mistyped_name_is_corrected_and_nonsense_is_not() {
-        assert_eq!(nearest("vitb32"), Some("ViT-B/32"));
-        assert_eq!(nearest("RN50x5"), Some("RN50x4"));
-        assert_eq!(nearest("mona lisa"), None);
+        assert_eq!(suggestion("vitb32"), Some("ViT-B/32"));
+        assert_eq!(suggestion("RN50x5"), Some("RN50x4"));
+        assert_eq!(suggestion("mona lisa"), None);
     }
 }

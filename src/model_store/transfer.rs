@@ -1,4 +1,4 @@
-//! One attempt to bring a file over HTTP, from where the last one stopped.
+//! One attempt to download a file over HTTP, which continues where the last one stopped.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -8,76 +8,85 @@ use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_RANGE, RANGE};
 
 use super::error::TransferError;
-use super::part::Part;
+use super::partial_file::PartialFile;
 use crate::tls;
 
 /// A client for large files, which takes its proxy from the environment.
 ///
-/// Its timeouts watch single steps, not the whole transfer, which may take an hour.
+/// Its timeouts apply to single reads, not to the whole transfer, which may take an hour.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
-    /// How long a server may stay silent.
-    const SILENCE: Duration = Duration::from_secs(30);
-    /// How long it may take to reach it.
+    /// The maximum time without a byte from the server.
+    const READ: Duration = Duration::from_secs(30);
+    /// The maximum time to connect.
     const CONNECT: Duration = Duration::from_secs(15);
     tls::install_crypto_provider();
     Client::builder()
         .user_agent(concat!("clipdraw/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .timeout(SILENCE)
+        .timeout(READ)
         .build()
 }
 
-/// Adds to `part` what is missing of the file at `url`, which has `size` bytes, and tells
-/// `advanced` its length after each step.
-pub(super) fn transfer(
-    (client, url): (&Client, &str),
-    part: &mut Part,
-    size: u64,
-    advanced: &mut dyn FnMut(u64),
-) -> Result<(), TransferError> {
-    if part.length() == size {
-        return Ok(());
-    }
-    if part.length() > size {
-        part.restart().map_err(TransferError::Disk)?;
-    }
-    let mut response = ask(client, url, part)?;
-    copy(&mut response, part, advanced)?;
-    if part.length() < size {
-        return Err(TransferError::BrokenOff {
-            received: part.length(),
-            cause: None,
-        });
-    }
-    Ok(())
+/// A file on a server, and the client to download it with.
+#[derive(Debug)]
+pub(super) struct RemoteFile<'a> {
+    pub(super) client: &'a Client,
+    pub(super) url: &'a str,
+    /// Its size in bytes.
+    pub(super) size: u64,
 }
 
-/// Asks for what is missing, and makes `part` end where the answer begins.
-fn ask(client: &Client, url: &str, part: &mut Part) -> Result<Response, TransferError> {
-    let mut request = client.get(url);
-    let start = part.length();
-    if start > 0 {
-        request = request.header(RANGE, format!("bytes={start}-"));
+impl RemoteFile<'_> {
+    /// Appends the missing bytes to `partial`, and reports its length after each chunk.
+    pub(super) fn download(
+        &self,
+        partial: &mut PartialFile,
+        report: &mut dyn FnMut(u64),
+    ) -> Result<(), TransferError> {
+        if partial.length() == self.size {
+            return Ok(());
+        }
+        if partial.length() > self.size {
+            partial.restart().map_err(TransferError::Disk)?;
+        }
+        let mut response = self.request_rest(partial)?;
+        copy(&mut response, partial, report)?;
+        if partial.length() < self.size {
+            return Err(TransferError::Interrupted {
+                received: partial.length(),
+                cause: None,
+            });
+        }
+        Ok(())
     }
-    let response = request
-        .send()
-        .map_err(|cause| TransferError::Connection(cause.without_url()))?;
-    match response.status() {
-        StatusCode::PARTIAL_CONTENT if first_byte(&response) == Some(start) => Ok(response),
-        StatusCode::OK => {
-            // Also the answer of a server that knows no ranges: it begins anew, and so do we.
-            part.restart().map_err(TransferError::Disk)?;
-            Ok(response)
+
+    /// Requests the missing bytes. Afterwards `partial` ends where the response begins.
+    fn request_rest(&self, partial: &mut PartialFile) -> Result<Response, TransferError> {
+        let mut request = self.client.get(self.url);
+        let start = partial.length();
+        if start > 0 {
+            request = request.header(RANGE, format!("bytes={start}-"));
         }
-        StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-            part.restart().map_err(TransferError::Disk)?;
-            Err(TransferError::NotContinued(start))
+        let response = request
+            .send()
+            .map_err(|cause| TransferError::Connection(cause.without_url()))?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT if first_byte(&response) == Some(start) => Ok(response),
+            StatusCode::OK => {
+                // A server without support for ranges sends the whole file, so the download starts again.
+                partial.restart().map_err(TransferError::Disk)?;
+                Ok(response)
+            }
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                partial.restart().map_err(TransferError::Disk)?;
+                Err(TransferError::NotResumed(start))
+            }
+            status => Err(TransferError::Status(status)),
         }
-        status => Err(TransferError::Status(status)),
     }
 }
 
-/// Where a partial answer begins: 100 of `Content-Range: bytes 100-199/200`.
+/// Where a partial response begins: 100 of `Content-Range: bytes 100-199/200`.
 fn first_byte(response: &Response) -> Option<u64> {
     let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     range
@@ -91,23 +100,25 @@ fn first_byte(response: &Response) -> Option<u64> {
 
 fn copy(
     response: &mut Response,
-    part: &mut Part,
-    advanced: &mut dyn FnMut(u64),
+    partial: &mut PartialFile,
+    report: &mut dyn FnMut(u64),
 ) -> Result<(), TransferError> {
-    /// Bytes between two reports: a bar moves smoothly on a slow line, and calls cost nothing.
+    /// Bytes between two reports: a progress bar moves smoothly on a slow line, and calls cost nothing.
     const CHUNK: usize = 1 << 16;
     let mut chunk = vec![0; CHUNK];
     loop {
         match response.read(&mut chunk) {
             Ok(0) => return Ok(()),
             Ok(count) => {
-                part.append(&chunk[..count]).map_err(TransferError::Disk)?;
-                advanced(part.length());
+                partial
+                    .append(&chunk[..count])
+                    .map_err(TransferError::Disk)?;
+                report(partial.length());
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                return Err(TransferError::BrokenOff {
-                    received: part.length(),
+                return Err(TransferError::Interrupted {
+                    received: partial.length(),
                     cause: Some(error),
                 });
             }

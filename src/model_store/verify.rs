@@ -1,21 +1,21 @@
-//! Is a file what its name says?
+//! Compares files with the published SHA-256.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checksum;
+use super::checksum::sha256_of_file;
 use super::error::StoreError;
 use super::registry::{MODELS, PublishedModel};
 
-/// What the SHA-256 of a file says about it.
+/// What a file is, by its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is this published model, whatever it is called.
+pub enum Verification {
+    /// It is this published model, whatever its name.
     Intact(&'static PublishedModel),
     /// It has the name of a published model, but other contents.
     Wrong {
-        /// The model that it is named after.
+        /// The model with that name.
         named: &'static PublishedModel,
         /// The file's SHA-256.
         found: String,
@@ -27,14 +27,14 @@ pub enum Verdict {
     },
 }
 
-/// Compares a file with the published models, by its contents first and then by its name.
+/// Compares a file with the published models: first its contents, then its name.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn verify(path: &Path) -> Result<Verdict, StoreError> {
-    let found = checksum::of_file(path).map_err(StoreError::unusable("read", path))?;
+/// If the file cannot be read.
+pub fn verify(path: &Path) -> Result<Verification, StoreError> {
+    let found = sha256_of_file(path).map_err(StoreError::io("read", path))?;
     if let Some(model) = MODELS.iter().find(|model| model.sha256 == found) {
-        return Ok(Verdict::Intact(model));
+        return Ok(Verification::Intact(model));
     }
     let name = path.file_name();
     Ok(
@@ -42,26 +42,26 @@ pub fn verify(path: &Path) -> Result<Verdict, StoreError> {
             .iter()
             .find(|model| name == Some(OsStr::new(model.file_name)))
         {
-            Some(named) => Verdict::Wrong { named, found },
-            None => Verdict::Unknown { found },
+            Some(named) => Verification::Wrong { named, found },
+            None => Verification::Unknown { found },
         },
     )
 }
 
-/// The weights files of a folder, sorted by name; none if there is no such folder.
+/// The weights files in a folder, sorted by name; none if the folder does not exist.
 ///
 /// # Errors
-/// When the folder exists and cannot be read.
+/// If the folder exists and cannot be read.
 pub fn weights_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
-    let entries = fs::read_dir(folder).map_err(StoreError::unusable("read", folder))?;
+    let entries = fs::read_dir(folder).map_err(StoreError::io("read", folder))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
-            let ending = path.extension().and_then(OsStr::to_str);
-            path.is_file() && matches!(ending, Some("pt" | "safetensors"))
+            let extension = path.extension().and_then(OsStr::to_str);
+            path.is_file() && matches!(extension, Some("pt" | "safetensors"))
         })
         .collect();
     files.sort();

@@ -50,6 +50,7 @@ pub trait Rendered {
 
 /// Why strokes could not be rendered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RenderError {
     /// libtorch failed, most often because the device has no memory left.
     #[error("libtorch failed while {doing}")]

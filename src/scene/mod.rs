@@ -2,15 +2,15 @@
 //!
 //! Nothing here knows tensors, files or the network.
 
-pub mod color;
-pub mod canvas;
-pub mod picture;
-pub mod strokes;
-pub mod gradient;
+mod color;
+mod canvas;
+mod picture;
+mod strokes;
+mod gradient;
 pub mod start;
 
-pub use canvas::Canvas;
+pub use canvas::{Canvas, REFERENCE_SIDE};
 pub use color::{ColorError, Rgb};
 pub use gradient::StrokeGradient;
 pub use picture::Picture;
-pub use strokes::{Point, Rgba, Strokes};
+pub use strokes::{POINTS_PER_SEGMENT, Point, Rgba, Strokes};

@@ -10,6 +10,7 @@ use super::outcome::{Completion, Outcome};
 
 /// A change of a prediction. Its whole state is the result of its events.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Event {
     /// It got its slot.
     Start {

@@ -24,6 +24,7 @@ impl EngineError {
 
 /// What went wrong on the worker's thread.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WorkerFault {
     /// The engine, or the worker itself, panicked with this message.
     #[error("the worker panicked: {0}")]

@@ -30,6 +30,7 @@ pub struct Job {
 /// Where the files of a prediction go.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Destination {
     /// Into the response, as data URLs.
     Inline,
@@ -54,6 +55,7 @@ impl fmt::Debug for Destination {
 /// What cancels a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CancelPolicy {
     /// Only a request to cancel it.
     OnRequest,

@@ -38,6 +38,7 @@ pub struct Submission {
 
 /// Why a prediction is not accepted.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SubmitError {
     /// The model is not loaded.
     #[error("the model is not loaded")]

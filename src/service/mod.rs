@@ -12,18 +12,18 @@
 //! implement [`FileSink`].
 
 mod measure;
-pub mod limits;
-pub mod outcome;
-pub mod event;
-pub mod snapshot;
-pub mod job;
-pub mod prediction;
-pub mod file_sink;
-pub mod fault;
-pub mod engine;
-pub mod queue;
-pub mod store;
-pub mod readiness;
+mod limits;
+mod outcome;
+mod event;
+mod snapshot;
+mod job;
+mod prediction;
+mod file_sink;
+mod fault;
+mod engine;
+mod queue;
+mod store;
+mod readiness;
 mod shutdown;
 mod message;
 mod lifecycle;

@@ -18,6 +18,7 @@ struct State {
 
 /// The state of the server with its reasons.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Health {
     /// The state.
     pub status: HealthStatus,

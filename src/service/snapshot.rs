@@ -16,6 +16,7 @@ pub(super) const PREDICT_TIME: &str = "predict_time";
 /// with the fields of both generations of Cog. What is not known yet is left out and never `null`,
 /// because Cog's schema allows no nulls.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// The identifier.
     pub id: Arc<str>,

@@ -1,5 +1,5 @@
-//! Traces for an OpenTelemetry collector. Addresses, headers, sampling and limits come from the
-//! `OTEL_*` variables that every OpenTelemetry SDK reads.
+//! Traces for an OpenTelemetry collector. Its URL, headers, sampling and limits are set by the usual
+//! `OTEL_*` variables.
 
 use std::fmt;
 
@@ -15,21 +15,22 @@ use crate::environment;
 use crate::tls;
 
 /// Why traces cannot be sent.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum CollectorError {
-    /// A variable of OpenTelemetry has a value that the exporter does not take.
+pub enum TraceExportError {
+    /// An `OTEL_*` variable has a value that the exporter does not accept.
     #[error("traces cannot be exported with these OTEL_* variables")]
     Exporter(#[from] ExporterBuildError),
 }
 
-/// The way to a collector. What waits to be sent is sent when it is dropped.
-pub(super) struct Collector {
+/// Exports traces to a collector. The last ones are sent when it is dropped.
+pub(super) struct TraceExporter {
     provider: SdkTracerProvider,
 }
 
-impl Collector {
-    /// The collector that the environment names, if it names one.
-    pub(super) fn from_environment() -> Result<Option<Self>, CollectorError> {
+impl TraceExporter {
+    /// An exporter to the collector in the environment, if there is one.
+    pub(super) fn from_environment() -> Result<Option<Self>, TraceExportError> {
         let Some(service) = environment::trace_collector() else {
             return Ok(None);
         };
@@ -56,16 +57,18 @@ impl Collector {
     }
 }
 
-impl Drop for Collector {
+impl Drop for TraceExporter {
     fn drop(&mut self) {
         if let Err(error) = self.provider.shutdown() {
-            tracing::warn!(%error, "the last traces were not sent");
+            tracing::warn!(%error, "the last traces could not be sent");
         }
     }
 }
 
-impl fmt::Debug for Collector {
+impl fmt::Debug for TraceExporter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Collector").finish_non_exhaustive()
+        formatter
+            .debug_struct("TraceExporter")
+            .finish_non_exhaustive()
     }
 }

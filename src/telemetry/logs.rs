@@ -1,4 +1,4 @@
-//! Log lines on standard error, in the form that Cog's tools read, or for a person.
+//! Log lines on standard error, in the format that Cog's tools read, or for people.
 
 use std::io::IsTerminal;
 
@@ -11,28 +11,28 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 #[cfg(feature = "otel")]
-use super::collector::{Collector, CollectorError};
+use super::collector::{TraceExportError, TraceExporter};
 
-/// The form of log lines.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line: `timestamp`, `level`, `fields`, `target`, `spans`.
+    /// One JSON object per line: `timestamp`, `level`, `fields`, `target`, `spans`.
     Json,
-    /// Text for a person.
+    /// Text for people.
     Console,
 }
 
-/// The least severe lines that are written.
+/// The minimum severity of the lines that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// Everything that helps to find a mistake.
+    /// Details that help to find a bug.
     Debug,
-    /// What happens to each prediction.
+    /// The life of each prediction.
     Info,
-    /// What is not as it should be.
+    /// Problems that the server can deal with.
     #[value(alias = "warning")]
     Warn,
-    /// What failed.
+    /// Failures.
     Error,
 }
 
@@ -46,7 +46,7 @@ impl LogLevel {
         }
     }
 
-    /// Of the libraries only trouble is of interest, at every level.
+    /// The filter for this level. Libraries log only warnings and errors, at every level.
     fn directives(self) -> String {
         let libraries = if self == Self::Error { "error" } else { "warn" };
         format!("{libraries},clipdraw={}", self.name())
@@ -56,19 +56,20 @@ impl LogLevel {
 /// Which log lines are written, and how.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// Their form.
+    /// Their format.
     pub format: LogFormat,
-    /// The least severe.
+    /// The minimum severity.
     pub level: LogLevel,
-    /// Directives as in `clipdraw=debug,hyper=info`; if given, the level does not count.
+    /// Directives such as `clipdraw=debug,hyper=info`, which replace the level.
     pub filter: Option<String>,
 }
 
-/// Why log lines cannot be written.
+/// Why logging cannot be set up.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The directives cannot be read.
-    #[error("the log filter `{filter}` cannot be read; an example is clipdraw=debug,hyper=info")]
+    /// The directives cannot be parsed.
+    #[error("the log filter `{filter}` is not valid; an example is clipdraw=debug,hyper=info")]
     Filter {
         /// The directives.
         filter: String,
@@ -76,43 +77,41 @@ pub enum LogError {
         #[source]
         cause: ParseError,
     },
-    /// Somebody else writes the log of this process.
-    #[error("the log is set up already")]
-    Twice(#[source] TryInitError),
+    /// Logging is set up already in this process.
+    #[error("logging is set up already")]
+    AlreadyInstalled(#[source] TryInitError),
     /// Traces cannot be sent.
     #[cfg(feature = "otel")]
     #[error(transparent)]
-    Collector(#[from] CollectorError),
+    Traces(#[from] TraceExportError),
 }
 
-/// The log of the process; what waits to be sent to a collector is sent when this is dropped.
+/// Keeps the log of the process open. The last traces are sent when it is dropped.
 #[derive(Debug)]
 pub struct Logs {
     #[cfg(feature = "otel")]
-    _collector: Option<Collector>,
+    _traces: Option<TraceExporter>,
 }
 
 impl LogSettings {
-    /// Writes the process's log lines to standard error from now on.
+    /// Writes the log lines of the process to standard error from now on.
     ///
     /// # Errors
-    /// When the filter cannot be read, or the log of this process is set up already.
+    /// If the filter cannot be parsed, or logging is set up already.
     pub fn install(&self) -> Result<Logs, LogError> {
         let registry = Registry::default().with(self.filter()?).with(self.lines());
         #[cfg(feature = "otel")]
         {
-            let collector = Collector::from_environment()?;
+            let traces = TraceExporter::from_environment()?;
             registry
-                .with(collector.as_ref().map(Collector::layer))
+                .with(traces.as_ref().map(TraceExporter::layer))
                 .try_init()
-                .map_err(LogError::Twice)?;
-            Ok(Logs {
-                _collector: collector,
-            })
+                .map_err(LogError::AlreadyInstalled)?;
+            Ok(Logs { _traces: traces })
         }
         #[cfg(not(feature = "otel"))]
         {
-            registry.try_init().map_err(LogError::Twice)?;
+            registry.try_init().map_err(LogError::AlreadyInstalled)?;
             Ok(Logs {})
         }
     }
@@ -135,7 +134,7 @@ impl LogSettings {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        // Standard output stays empty: it belongs to the results of other subcommands.
+        // Standard output is for the results of other subcommands.
         let lines = fmt::layer().with_writer(std::io::stderr);
         match self.format {
             LogFormat::Json => lines.json().with_current_span(false).boxed(),
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_that_cannot_be_read_is_an_error_that_shows_it() {
+    fn the_error_for_an_invalid_filter_quotes_it() {
         let settings = LogSettings {
             format: LogFormat::Json,
             level: LogLevel::Info,
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_filter_leaves_the_word_to_the_level() {
+    fn with_an_empty_filter_the_level_applies() {
         let settings = LogSettings {
             format: LogFormat::Json,
             level: LogLevel::Warn,

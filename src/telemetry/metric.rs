@@ -1,4 +1,4 @@
-//! The numbers that `GET /metrics` shows. Every name stands here, with its unit and its labels.
+//! The metrics that `GET /metrics` returns: every name, with its unit and its labels.
 
 use std::sync::OnceLock;
 
@@ -14,53 +14,52 @@ pub const PREDICTIONS_RUNNING: &str = "clipdraw_predictions_running";
 /// Gauge of predictions that wait for a slot.
 pub const PREDICTIONS_WAITING: &str = "clipdraw_predictions_waiting";
 
-/// Histogram of the time from the start of a drawing to its final word, in seconds; label
-/// `status`.
+/// Histogram of the time from the start of a drawing to its end, in seconds; label `status`.
 pub const PREDICTION_DURATION: &str = "clipdraw_prediction_duration_seconds";
 
-/// Counter of optimisation steps, over all drawings.
+/// Counter of optimization steps of all drawings.
 pub const STEPS: &str = "clipdraw_steps_total";
 
-/// Counter of the times that the model failed or panicked.
+/// Counter of failures and panics of the model.
 pub const WORKER_FAULTS: &str = "clipdraw_worker_faults_total";
 
 /// Counter of webhooks; labels `event` (start, output, logs, completed) and `outcome`.
 pub const WEBHOOKS: &str = "clipdraw_webhooks_total";
 
-/// Histogram of the time that a webhook took with all its attempts, in seconds; label `event`.
+/// Histogram of the time for a webhook with all its attempts, in seconds; label `event`.
 pub const WEBHOOK_DURATION: &str = "clipdraw_webhook_duration_seconds";
 
 /// Counter of uploaded files; label `outcome`.
 pub const UPLOADS: &str = "clipdraw_uploads_total";
 
-/// Histogram of the time that an upload took with all its attempts, in seconds.
+/// Histogram of the time for an upload with all its attempts, in seconds.
 pub const UPLOAD_DURATION: &str = "clipdraw_upload_duration_seconds";
 
 /// Gauge of open event streams.
 pub const STREAM_SUBSCRIBERS: &str = "clipdraw_stream_subscribers";
 
-/// Histogram of the time until the head of an answer is ready, in seconds; labels `method`,
-/// `route` (the pattern, never the path; `<unmatched>` for unknown ones) and `status`.
+/// Histogram of the time until the head of a response is ready, in seconds; labels `method`, `route`
+/// (the pattern, not the path; `<unmatched>` for unknown paths) and `status`.
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 
 /// Gauge that is always 1; label `version`.
 pub const BUILD: &str = "clipdraw_build_info";
 
-/// Upper limits of the buckets of predictions, in seconds: from tiny drawings on a GPU to
-/// thousands of steps on a CPU.
+/// Upper bounds of the buckets of predictions, in seconds: from tiny drawings on a GPU to thousands of
+/// steps on a CPU.
 const PREDICTION_BUCKETS: [f64; 13] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
 ];
 
-/// Upper limits of the buckets of requests, in seconds: from a health check to a drawing that the
+/// Upper bounds of the buckets of requests, in seconds: from a health check to a drawing that the
 /// client waits for.
 const HTTP_BUCKETS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0,
 ];
 
-/// Starts to collect, at the first call, and gives the place where the numbers can be read.
+/// Installs the recorder at the first call, and returns a handle to read the metrics.
 ///
-/// There is one collection for a process: what is counted is the process's, not a server's.
+/// The recorder is global: it counts for the whole process, not for one server.
 pub fn collect() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(install).clone()
@@ -74,17 +73,17 @@ fn install() -> PrometheusHandle {
         (HTTP_DURATION, &HTTP_BUCKETS),
     ];
     let builder = PrometheusBuilder::new();
-    let builder = buckets.iter().fold(builder, |builder, (name, limits)| {
+    let builder = buckets.iter().fold(builder, |builder, (name, bounds)| {
         builder
-            .set_buckets_for_metric(Matcher::Full((*name).to_owned()), limits)
-            .expect("there are buckets")
+            .set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)
+            .expect("the list of buckets is not empty")
     });
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    // Somebody who uses this crate as a library may collect by other means; then the numbers go
-    // there, and the handle shows none.
+    // A program that uses this library may have a recorder of its own. Then the metrics go there, and
+    // this handle is empty.
     if metrics::set_global_recorder(recorder).is_err() {
-        tracing::warn!("metrics are collected elsewhere already");
+        tracing::warn!("another metrics recorder is installed already");
     }
     describe();
     handle
@@ -98,21 +97,29 @@ fn describe() {
     describe_histogram!(
         PREDICTION_DURATION,
         seconds,
-        "Time from the start of a drawing to its final word."
+        "Time from the start of a drawing to its end."
     );
-    describe_counter!(STEPS, "Optimisation steps of all drawings.");
-    describe_counter!(WORKER_FAULTS, "Times that the model failed or panicked.");
+    describe_counter!(STEPS, "Optimization steps of all drawings.");
+    describe_counter!(WORKER_FAULTS, "Failures and panics of the model.");
     describe_counter!(WEBHOOKS, "Webhooks sent or given up.");
-    describe_histogram!(WEBHOOK_DURATION, seconds, "Time that a webhook took.");
+    describe_histogram!(
+        WEBHOOK_DURATION,
+        seconds,
+        "Time for a webhook with all its attempts."
+    );
     describe_counter!(UPLOADS, "Files uploaded or given up.");
-    describe_histogram!(UPLOAD_DURATION, seconds, "Time that an upload took.");
+    describe_histogram!(
+        UPLOAD_DURATION,
+        seconds,
+        "Time for an upload with all its attempts."
+    );
     describe_gauge!(STREAM_SUBSCRIBERS, "Open event streams.");
     describe_histogram!(
         HTTP_DURATION,
         seconds,
-        "Time until the head of an answer is ready."
+        "Time until the head of a response is ready."
     );
-    describe_gauge!(BUILD, "The version that runs, always 1.");
+    describe_gauge!(BUILD, "The running version; always 1.");
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for name in [PREDICTIONS_RUNNING, PREDICTIONS_WAITING, STREAM_SUBSCRIBERS] {
         gauge!(name).set(0.0);
@@ -126,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_counted_in_buckets_and_numbers_are_described() {
+    fn times_are_counted_in_buckets_and_metrics_are_described() {
         let handle = collect();
         histogram!(PREDICTION_DURATION, "status" => "succeeded").record(0.2);
         let text = handle.render();

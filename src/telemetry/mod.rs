@@ -1,9 +1,9 @@
-//! What the running program says about itself: log lines, numbers for Prometheus and, with the
-//! feature `otel`, traces for an OpenTelemetry collector.
+//! Telemetry: log lines, metrics for Prometheus and, with the feature `otel`, traces for an
+//! OpenTelemetry collector.
 
 pub mod metric;
 #[cfg(feature = "otel")]
 mod collector;
-pub mod logs;
+mod logs;
 
 pub use logs::{LogError, LogFormat, LogLevel, LogSettings, Logs};

@@ -1,4 +1,4 @@
-//! One case of the comparison: what is sent, and how the two answers shall compare.
+//! One case of the comparison: what is sent, and how the two responses should compare.
 
 use super::receiver::Behaviour;
 
@@ -107,9 +107,9 @@ pub(super) enum Step {
     Repeat(Request, usize),
     /// Changes what the receiver does.
     Receiver(Behaviour),
-    /// Notes all that the receiver was told of `$ID`.
+    /// Records all messages that the receiver got about `$ID`.
     Webhooks,
-    /// Notes the first and the last that the receiver was told of `$ID`, since how many messages
+    /// Records the first and the last message that the receiver got about `$ID`, since how many messages
     /// are between them depends on the machine.
     FirstAndLastWebhook,
     /// Notes how many messages about `$ID` the receiver had to answer at the same moment at most.

@@ -1,5 +1,5 @@
 //! How Replicate runs a model: it starts `python -m cog.server.http` in the image, creates
-//! predictions by PUT in the background, hears of them by webhook, and ends the server over HTTP.
+//! predictions by PUT in the background, gets their states by webhook, and shuts the server down over HTTP.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::receiver::{Received, Receiver};
-use super::server::{LOOKING, PATIENCE, Server, client};
+use super::server::{LOOKING, Server, TIMEOUT, client};
 
 const ID: &str = "rm3k7dhx5hrma0ch6nv8wv2zv4";
 
@@ -51,8 +51,8 @@ fn request(receiver: &Receiver) -> Value {
 }
 
 /// The messages, once the last one has come.
-async fn told(receiver: &Receiver) -> Vec<(Received, Value)> {
-    let end = Instant::now() + PATIENCE;
+async fn messages_of(receiver: &Receiver) -> Vec<(Received, Value)> {
+    let end = Instant::now() + TIMEOUT;
     loop {
         let messages = receiver
             .about(ID)
@@ -96,7 +96,7 @@ async fn replicates_director_creates_hears_and_shuts_down() {
     assert_eq!((first.0, &first.1["status"]), (202, &json!("starting")));
     assert_eq!((second.0, &second.1["id"]), (202, &json!(ID)));
 
-    let messages = told(&receiver).await;
+    let messages = messages_of(&receiver).await;
     assert_eq!(messages[0].1["status"], "processing");
     for (message, _) in &messages {
         assert_eq!(message.headers["authorization"], "Bearer hush");

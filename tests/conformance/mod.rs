@@ -1,10 +1,7 @@
-//! The proof that this server does what Cog's does: one list of requests goes to both, and every
-//! pair of answers has to compare as the list says.
+//! Compares this server with Cog's: the same list of requests is sent to both, and every pair of responses must
+//! compare as the list says.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "who runs the tests should know what was passed over"
-)]
+#![allow(clippy::print_stdout, reason = "it reports what was skipped")]
 #![allow(
     clippy::excessive_nesting,
     reason = "cases lie in groups, and groups in servers"

@@ -1,5 +1,4 @@
-//! Takes out of an answer what must differ from one server to the other and from one run to the
-//! next, and leaves everything else as it is.
+//! Normalizes responses: it removes what necessarily differs between servers and between runs, and nothing else.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::server::{PATIENCE, Server};
+use super::server::{Server, TIMEOUT};
 
 /// How often the command asks for the health of the container.
 const POLLING: Duration = Duration::from_millis(100);
@@ -58,7 +58,7 @@ impl Client {
                 sleep(POLLING).await;
             }
         };
-        timeout(PATIENCE, polling).await.unwrap();
+        timeout(TIMEOUT, polling).await.unwrap();
     }
 
     /// A GET as Go's client writes it.
@@ -150,12 +150,12 @@ fn write_output(schema: &Value, output: &Value, folder: &Path) -> Vec<String> {
     files
         .map(|(index, url)| {
             let (media, encoded) = url.as_str().unwrap().split_once(";base64,").unwrap();
-            let ending = match media {
+            let extension = match media {
                 "data:image/svg+xml" => "svg",
                 "data:image/png" => "png",
                 other => panic!("no data URL of a picture: {other}"),
             };
-            let name = format!("output.{index}.{ending}");
+            let name = format!("output.{index}.{extension}");
             std::fs::write(folder.join(&name), STANDARD.decode(encoded).unwrap()).unwrap();
             name
         })

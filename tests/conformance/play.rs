@@ -1,4 +1,4 @@
-//! Does the steps of a case to a server, and notes what comes back.
+//! Runs the steps of a case against a server, and records the responses.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::case::{Case, Leaving, Names, Request, Step};
 use super::normal;
 use super::receiver::{Behaviour, Received, Receiver};
-use super::server::{LOOKING, PATIENCE, Server, client, client_of_http2};
+use super::server::{LOOKING, Server, TIMEOUT, client, client_of_http2};
 
 /// After this long without a message no more are expected; longer than messages are held back.
 const QUIET: Duration = Duration::from_millis(800);
@@ -79,8 +79,8 @@ impl Player {
             Step::Receiver(behaviour) => self.receiver.behave(*behaviour),
             Step::Webhooks => return Some(json!({"webhooks": self.webhooks(names).await})),
             Step::FirstAndLastWebhook => {
-                let told = self.webhooks(names).await;
-                let ends = [told.first(), told.last()];
+                let messages = self.webhooks(names).await;
+                let ends = [messages.first(), messages.last()];
                 return Some(json!({"first and last webhook": ends}));
             }
             Step::WebhooksAtOnce => {
@@ -131,10 +131,10 @@ impl Player {
         tokio::spawn(async move { note(sending.await.unwrap(), &names).await })
     }
 
-    /// Who asks for a prediction that runs is shown how far it is.
+    /// A client that asks for a running prediction gets its progress.
     async fn until_first_file(&mut self, names: &Names) {
         assert!(self.server.becomes("BUSY").await, "{}", self.server.log());
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         loop {
             let again = super::case::put("/predictions/$ID").json("{}");
             let answer = self.request(&again, names).send().await.unwrap();
@@ -159,7 +159,7 @@ impl Player {
         if leaving == Leaving::ClosesItsHalf {
             stream.shutdown().await.unwrap();
             let reading = stream.read_to_string(&mut received);
-            timeout(PATIENCE, reading).await.unwrap().unwrap();
+            timeout(TIMEOUT, reading).await.unwrap().unwrap();
         }
         drop(stream);
         assert!(self.server.becomes("READY").await);
@@ -189,26 +189,26 @@ impl Player {
         "accepted"
     }
 
-    /// What the receiver was told, by how much of the prediction had happened: two messages that
+    /// The messages that the receiver got, by how much of the prediction had happened: two messages that
     /// are under way at once may overtake one another.
     async fn webhooks(&self, names: &Names) -> Vec<Value> {
         let is_final = |one: &Received| progress(one).0;
-        let mut told = self.receiver.about(&names.id);
+        let mut messages = self.receiver.about(&names.id);
         let mut changed = Instant::now();
         loop {
-            let over = self.receiver.takes() && told.iter().any(is_final);
+            let over = self.receiver.takes() && messages.iter().any(is_final);
             if changed.elapsed() > if over { AFTERWARDS } else { QUIET } {
                 break;
             }
             sleep(LOOKING).await;
             let now = self.receiver.about(&names.id);
-            if now.len() > told.len() {
+            if now.len() > messages.len() {
                 changed = Instant::now();
             }
-            told = now;
+            messages = now;
         }
-        told.sort_by_key(progress);
-        told.iter().map(|one| message(one, names)).collect()
+        messages.sort_by_key(progress);
+        messages.iter().map(|one| message(one, names)).collect()
     }
 
     fn uploads(&self, names: &Names) -> Vec<Value> {
@@ -218,7 +218,7 @@ impl Player {
     }
 }
 
-/// Whether a message tells the end, and how many files and how long a log it has.
+/// Whether a message is `completed`, and how many files and how long a log it has.
 fn progress(message: &Received) -> (bool, usize, usize) {
     let body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
     (

@@ -1,4 +1,4 @@
-//! What webhooks and files are sent to: it takes note of everything, and misbehaves when told to.
+//! The receiver of webhooks and files. It records everything, and misbehaves on request.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::cog::{self, Environment};
-use crate::support::server::{Choices, Site};
+use crate::support::server::{Choices, TestServer};
 
 /// Nothing that is waited for takes longer.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often something that is waited for is looked at.
 pub(super) const LOOKING: Duration = Duration::from_millis(20);
@@ -85,7 +85,7 @@ enum Process {
     Child(Child),
     /// Within this process, where a model that never comes is easy to have.
     Within {
-        _site: Site,
+        _site: TestServer,
     },
 }
 
@@ -119,11 +119,11 @@ impl Server {
     }
 
     async fn within() -> Self {
-        let site = Site::without_worker(&Choices::default()).await;
+        let server = TestServer::without_worker(&Choices::default()).await;
         Self {
             stage: Stage::Starting,
-            address: site.address.to_string(),
-            process: Process::Within { _site: site },
+            address: server.address.to_string(),
+            process: Process::Within { _site: server },
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -165,7 +165,7 @@ impl Server {
     pub(super) async fn becomes(&mut self, status: &str) -> bool {
         let client = client();
         let url = format!("http://{}/health-check", self.address);
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let expected = format!("\"status\":\"{status}\"");
         while !self.has_ended() {
             if let Ok(answer) = client.get(&url).send().await
@@ -207,14 +207,14 @@ impl Server {
         }
     }
 
-    /// Whether somebody listens.
+    /// Whether the port is open.
     pub(super) async fn accepts(&self) -> bool {
         TcpStream::connect(&self.address).await.is_ok()
     }
 
     /// The exit status, once the server has ended.
     pub(super) async fn status(&mut self) -> Option<i32> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while Instant::now() < end {
             if let Process::Child(child) = &mut self.process
                 && let Some(status) = child.try_wait().unwrap()
@@ -280,6 +280,6 @@ fn builder() -> reqwest::ClientBuilder {
     clipdraw::tls::install_crypto_provider();
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
 }

@@ -1,4 +1,4 @@
-//! Whether two answers compare as the table says.
+//! Checks whether two responses compare as the table says.
 
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_verdict_holds_for_its_answers_only() {
+    fn each_verdict_holds_only_for_its_responses() {
         let better = |cog: &str, clipdraw: &str| Verdict::Better {
             because: "",
             cog: cog.to_owned(),

@@ -1,5 +1,5 @@
-//! What the optimiser sees is what a browser shows: Chromium paints an exported SVG, and its pixels
-//! are held against the rasterizer's and resvg's.
+//! The optimizer sees what a browser shows: Chromium paints an exported SVG, and its pixels are compared with
+//! those of the rasterizer and of resvg.
 
 use std::path::Path;
 
@@ -79,7 +79,7 @@ fn difference(picture: &Picture, pixels: &Pixmap) -> f64 {
 }
 
 #[test]
-fn a_browser_and_resvg_show_what_the_optimiser_sees() {
+fn a_browser_and_resvg_show_what_the_optimizer_sees() {
     let metadata = Metadata {
         title: "a < b & \"c\"".to_owned(),
         provenance: "{}".to_owned(),

@@ -1,4 +1,4 @@
-//! The command as a person uses it.
+//! The command line.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -46,7 +46,7 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_prompt_becomes_an_svg_with_a_recipe_that_makes_it_again() {
+fn a_prompt_becomes_an_svg_with_the_metadata_to_make_it_again() {
     let folder = folder();
     let (output, errors) = run(&small(&["-o", "a.svg"]), folder.path());
     assert!(output.status.success(), "{errors}");
@@ -96,7 +96,7 @@ fn a_prompt_becomes_an_svg_with_a_recipe_that_makes_it_again() {
 }
 
 #[test]
-fn progress_is_told_in_lines_with_every_term_and_nothing_when_quiet() {
+fn progress_is_printed_in_lines_with_every_term_and_not_when_quiet() {
     let folder = folder();
     let (_, errors) = run(&small(&["-o", "a.svg", "-i", "seed=1"]), folder.path());
     for expected in [
@@ -116,7 +116,7 @@ fn progress_is_told_in_lines_with_every_term_and_nothing_when_quiet() {
 }
 
 #[test]
-fn the_ending_chooses_png_and_frames_are_kept() {
+fn the_extension_selects_png_and_frames_are_kept() {
     let folder = folder();
     let (output, errors) = run(
         &small(&["-o", "a.png", "--png-scale", "2", "--frames", "all"]),
@@ -173,7 +173,7 @@ fn an_interrupt_still_writes_the_drawing_and_exits_130() {
 }
 
 #[test]
-fn wrong_inputs_are_named_and_nothing_is_written() {
+fn the_error_names_wrong_inputs_and_nothing_is_written() {
     let folder = folder();
     for (arguments, expected) in [
         (
@@ -207,8 +207,8 @@ fn wrong_inputs_are_named_and_nothing_is_written() {
             "there is no folder no/such/folder",
         ),
         (vec!["--device", "cuda:99"], "device cuda:99 is not present"),
-        (vec!["--device", "tpu"], "`tpu` is no device"),
-        (vec!["--precision", "int4"], "`int4` is no precision"),
+        (vec!["--device", "tpu"], "`tpu` is not a device"),
+        (vec!["--precision", "int4"], "`int4` is not a precision"),
         (vec!["--weights", "ViT-B/23"], "ViT-B/32"),
         (vec!["--weights", "Cargo.toml"], "Cargo.toml"),
         (vec!["--png-scale", "1e9", "-o", "a.png"], "a PNG of"),
@@ -230,7 +230,7 @@ fn wrong_inputs_are_named_and_nothing_is_written() {
 }
 
 #[test]
-fn the_version_tells_libtorch_devices_and_precision() {
+fn the_version_has_libtorch_devices_and_precision() {
     let (output, _) = run(&["--version"], folder().path());
     let text = String::from_utf8(output.stdout).unwrap();
     for expected in [env!("CARGO_PKG_VERSION"), "libtorch 2.11.0", "cpu (fp32)"] {

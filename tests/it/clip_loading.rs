@@ -1,4 +1,4 @@
-//! Weight files that are not what they should be, and what a loaded model promises.
+//! Invalid weight files, and properties of a loaded model.
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -56,7 +56,7 @@ fn tiny_transformer() -> Clip {
 }
 
 #[test]
-fn a_file_that_is_absent_is_named() {
+fn the_error_names_an_absent_file() {
     let error = load("no/such/file.safetensors").expect_err("an absent file");
     assert_eq!(
         error.to_string(),
@@ -65,12 +65,12 @@ fn a_file_that_is_absent_is_named() {
 }
 
 #[test]
-fn a_folder_is_no_weight_file() {
+fn a_folder_is_not_a_weight_file() {
     assert!(matches!(load("tests"), Err(ClipError::Unreadable { .. })));
 }
 
 #[test]
-fn a_web_page_is_no_weight_file() {
+fn a_web_page_is_not_a_weight_file() {
     let text = refusal(b"<!DOCTYPE html><html>404</html>");
     assert!(
         text.contains(
@@ -126,7 +126,7 @@ fn refusal_of_bias_called(name: &str) -> String {
 }
 
 #[test]
-fn a_missing_tensor_is_named_with_its_shape() {
+fn the_error_names_a_missing_tensor_and_its_shape() {
     let text = refusal_of_bias_called("visual.ln_post.tias");
     assert!(
         text.ends_with("`visual.ln_post.bias` is missing, expected [32]"),
@@ -158,7 +158,7 @@ fn a_tower_before_the_second_is_none() {
 }
 
 #[test]
-fn a_wrong_shape_is_named_with_both_shapes() {
+fn the_error_for_a_wrong_shape_has_both_shapes() {
     let bytes = with_header(|header| {
         let (before, after) = header.split_once("\"visual.proj\"").expect("the tensor");
         format!(
@@ -472,6 +472,6 @@ fn fewer_bits_keep_the_direction() {
 }
 
 #[test]
-fn the_fixtures_lie_where_the_tests_look() {
+fn the_fixtures_are_where_the_tests_look() {
     assert!(Path::new(TINY).exists() && Path::new(SCRIPT).exists());
 }

@@ -1,4 +1,4 @@
-//! Embeddings and gradients against `open_clip`'s; `scripts/parity --fixtures` writes the files.
+//! Embeddings and gradients, compared with `open_clip`'s; `scripts/parity --fixtures` writes the files.
 use std::path::{Path, PathBuf};
 
 use clipdraw::clip::{Clip, WeightsSource};

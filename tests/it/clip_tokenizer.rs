@@ -1,4 +1,4 @@
-//! Token ids against `open_clip`'s; `scripts/parity --fixtures` writes the list.
+//! Token ids, compared with `open_clip`'s; `scripts/parity --fixtures` writes the list.
 use std::io::Read;
 
 use clipdraw::clip::Tokenizer;
@@ -37,7 +37,7 @@ fn ids_equal_those_of_open_clip() {
 }
 
 #[test]
-fn a_text_lies_between_the_two_marks() {
+fn a_text_is_between_the_start_and_end_tokens() {
     assert_eq!(
         Tokenizer::shared().encode("a cat"),
         [49_406, 320, 2_368, 49_407]

@@ -1,5 +1,5 @@
 //! Devices and precisions by name.
-use clipdraw::compute::{DeviceChoice, DeviceError, Precision, device, library};
+use clipdraw::compute::{DeviceChoice, DeviceError, Precision, library, present_devices};
 use tch::{Device, Kind};
 
 #[test]
@@ -14,7 +14,7 @@ fn a_device_is_written_as_it_is_read() {
 }
 
 #[test]
-fn other_names_are_no_devices() {
+fn other_names_are_not_devices() {
     for name in [
         "",
         "gpu",
@@ -33,13 +33,13 @@ fn other_names_are_no_devices() {
 }
 
 #[test]
-fn a_device_that_is_absent_is_told_with_those_that_are_present() {
+fn the_error_for_an_absent_device_lists_the_available_ones() {
     let error = DeviceChoice::Cuda(999)
         .resolve()
         .expect_err("no machine has a thousand cards");
     let text = error.to_string();
     assert!(
-        text.starts_with("device cuda:999 is not present: this machine has "),
+        text.starts_with("device cuda:999 is not available: this machine has "),
         "{text}"
     );
     assert!(text.ends_with("cpu"), "{text}");
@@ -48,7 +48,7 @@ fn a_device_that_is_absent_is_told_with_those_that_are_present() {
 #[test]
 fn the_processor_is_always_present() {
     assert_eq!(DeviceChoice::Cpu.resolve(), Ok(Device::Cpu));
-    assert_eq!(device::present().last(), Some(&Device::Cpu));
+    assert_eq!(present_devices().last(), Some(&Device::Cpu));
     assert!(DeviceChoice::Auto.resolve().is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! Clients that leave, dawdle, fall silent or speak HTTP/2, and a server that closes.
+//! Clients that disconnect, are slow, stall or use HTTP/2, and a server that closes connections.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::server::{Answer, Choices, Site, named, pause, raw_post, small};
+use crate::support::server::{Answer, Choices, TestServer, pause, raw_post, small, with_id};
 
-/// Everything that the server still says on a connection, until it closes it.
+/// Everything that the server still sends on a connection until it closes it.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset is an end too: the server closes while bytes of ours are on their way.
@@ -17,7 +17,7 @@ async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads until what has come ends with some text.
+/// Reads until the received text ends with `end`.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     let mut byte = [0];
@@ -28,7 +28,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     text
 }
 
-fn patient(head: Duration, idle: Duration, stuck: Duration) -> Choices {
+fn with_timeouts(head: Duration, idle: Duration, stuck: Duration) -> Choices {
     let mut choices = Choices::default();
     choices.connection_timeouts.head = head;
     choices.connection_timeouts.idle = idle;
@@ -40,65 +40,77 @@ const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_client_that_leaves_cancels_the_prediction_that_it_waits_for() {
-    let site = Site::start(Choices::default()).await;
-    let stream = site.connect(&raw_post("", &named("s", "hold at 1"))).await;
-    site.hold().await;
+async fn a_client_that_disconnects_cancels_the_prediction_that_it_waits_for() {
+    let server = TestServer::start(Choices::default()).await;
+    let stream = server
+        .connect(&raw_post("", &with_id("s", "hold at 1")))
+        .await;
+    server.hold().await;
     drop(stream);
-    while !site.service.find("s").await.unwrap().is_cancel_requested() {
+    while !server
+        .service
+        .find("s")
+        .await
+        .unwrap()
+        .is_cancel_requested()
+    {
         pause().await;
     }
-    site.controls.release();
-    assert_eq!(site.finished("s").await["status"], "canceled");
-    assert_eq!(site.post(&small("a cat")).await.status, 200);
+    server.controls.release();
+    assert_eq!(server.finished("s").await["status"], "canceled");
+    assert_eq!(server.post(&small("a cat")).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_client_that_has_nothing_more_to_say_counts_as_gone_as_in_cog() {
-    let site = Site::start(Choices::default()).await;
-    let mut stream = site.connect(&raw_post("", &named("s", "hold at 1"))).await;
-    site.hold().await;
+async fn a_client_that_closes_its_half_of_the_connection_counts_as_disconnected_as_in_cog() {
+    let server = TestServer::start(Choices::default()).await;
+    let mut stream = server
+        .connect(&raw_post("", &with_id("s", "hold at 1")))
+        .await;
+    server.hold().await;
     stream.shutdown().await.unwrap();
     assert_eq!(rest(&mut stream).await, "");
-    site.controls.release();
-    assert_eq!(site.finished("s").await["status"], "canceled");
+    server.controls.release();
+    assert_eq!(server.finished("s").await["status"], "canceled");
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_after_202_changes_nothing() {
-    let site = Site::start(Choices::default()).await;
-    let request = raw_post("Prefer: respond-async\r\n", &named("bg", "hold at 1"));
-    let mut stream = site.connect(&request).await;
+async fn a_client_that_disconnects_after_202_changes_nothing() {
+    let server = TestServer::start(Choices::default()).await;
+    let request = raw_post("Prefer: respond-async\r\n", &with_id("bg", "hold at 1"));
+    let mut stream = server.connect(&request).await;
     read_until(&mut stream, "\r\n\r\n").await;
     drop(stream);
-    site.hold().await;
-    site.controls.release();
-    assert_eq!(site.finished("bg").await["status"], "succeeded");
+    server.hold().await;
+    server.controls.release();
+    assert_eq!(server.finished("bg").await["status"], "succeeded");
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_not_waited_for() {
-    let site = Site::start(patient(SHORT, LONG, LONG)).await;
-    let mut stream = site.connect("GET /health-check HTTP/1.1\r\nHost: he").await;
+async fn a_head_that_does_not_end_times_out() {
+    let server = TestServer::start(with_timeouts(SHORT, LONG, LONG)).await;
+    let mut stream = server
+        .connect("GET /health-check HTTP/1.1\r\nHost: he")
+        .await;
     assert_eq!(rest(&mut stream).await, "");
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_after_a_silence_between_requests_but_not_during_one() {
-    let site = Site::start(patient(LONG, SHORT, LONG)).await;
-    let mut stream = site.connect(&raw_post("", &small("sleep 100"))).await;
+async fn an_idle_connection_is_closed_between_requests_but_not_during_one() {
+    let server = TestServer::start(with_timeouts(LONG, SHORT, LONG)).await;
+    let mut stream = server.connect(&raw_post("", &small("sleep 100"))).await;
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(rest(&mut stream).await.contains("succeeded"));
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_go_on_is_refused() {
+async fn a_body_that_stalls_is_rejected() {
     let mut choices = Choices::default();
     choices.limits.body_timeout = SHORT;
-    let site = Site::start(choices).await;
+    let server = TestServer::start(choices).await;
     let whole = raw_post("", &small("a cat"));
-    let mut stream = site.connect(&whole[..whole.len() - 5]).await;
+    let mut stream = server.connect(&whole[..whole.len() - 5]).await;
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(
@@ -108,13 +120,13 @@ async fn a_body_that_does_not_go_on_is_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_is_given_up() {
+async fn a_response_that_is_not_read_is_given_up() {
     const REQUESTS: usize = 40;
-    let site = Site::start(patient(LONG, LONG, SHORT)).await;
+    let server = TestServer::start(with_timeouts(LONG, LONG, SHORT)).await;
     // More than any socket buffers.
     let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: here\r\n\r\n";
-    let size = site.get("/docs/swagger-ui-bundle.js").await.text.len();
-    let mut stream = site.connect(&request.repeat(REQUESTS)).await;
+    let size = server.get("/docs/swagger-ui-bundle.js").await.text.len();
+    let mut stream = server.connect(&request.repeat(REQUESTS)).await;
     tokio::time::sleep(20 * SHORT).await;
     let received = rest(&mut stream).await.len();
     assert!(
@@ -124,104 +136,115 @@ async fn an_answer_that_nobody_takes_is_given_up() {
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_to_those_who_begin_with_it() {
-    let site = Site::start(Choices::default()).await;
+async fn clients_that_start_with_http_2_are_answered_in_http_2() {
+    let server = TestServer::start(Choices::default()).await;
     let client = reqwest::Client::builder()
         .no_proxy()
         .http2_prior_knowledge()
         .build()
         .unwrap();
-    let request = client.post(site.url("/predictions")).json(&small("a cat"));
+    let request = client
+        .post(server.url("/predictions"))
+        .json(&small("a cat"));
     let response = request.send().await.unwrap();
     assert_eq!(
         (response.version(), response.status().as_u16()),
         (Version::HTTP_2, 200)
     );
     let request = client
-        .post(site.url("/predictions"))
-        .json(&named("s", "hold at 1"));
+        .post(server.url("/predictions"))
+        .json(&with_id("s", "hold at 1"));
     let leaving = tokio::spawn(request.send());
-    site.hold().await;
+    server.hold().await;
     leaving.abort();
-    while !site.service.find("s").await.unwrap().is_cancel_requested() {
+    while !server
+        .service
+        .find("s")
+        .await
+        .unwrap()
+        .is_cancel_requested()
+    {
         pause().await;
     }
-    site.controls.release();
-    assert_eq!(site.finished("s").await["status"], "canceled");
+    server.controls.release();
+    assert_eq!(server.finished("s").await["status"], "canceled");
 }
 
 #[tokio::test]
 async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_is_under_way() {
-    let site = Site::start(Choices {
+    let server = TestServer::start(Choices {
         queue: 2,
         ..Choices::default()
     })
     .await;
-    let mut idle = site
+    let mut idle = server
         .connect("GET /ready HTTP/1.1\r\nHost: here\r\n\r\n")
         .await;
     read_until(&mut idle, "}").await;
-    let mut silent = site.connect("").await;
-    let mut sync = site
-        .connect(&raw_post("", &named("sync", "hold at 1")))
+    let mut silent = server.connect("").await;
+    let mut sync = server
+        .connect(&raw_post("", &with_id("sync", "hold at 1")))
         .await;
-    site.hold().await;
+    server.hold().await;
     let waiting = [
         ("Prefer: respond-async\r\n", "bg"),
         ("Accept: text/event-stream\r\n", "sse"),
     ];
     let mut streams = Vec::new();
     for (header, id) in waiting {
-        let mut stream = site.connect(&raw_post(header, &named(id, "a cat"))).await;
+        let mut stream = server
+            .connect(&raw_post(header, &with_id(id, "a cat")))
+            .await;
         read_until(&mut stream, "\r\n\r\n").await;
         streams.push(stream);
     }
     let mut stream = streams.pop().unwrap();
 
-    site.service.close().await;
-    site.closing.cancel();
+    server.service.close().await;
+    server.closing.cancel();
     assert_eq!(rest(&mut idle).await, "");
     assert_eq!(rest(&mut silent).await, "");
-    while TcpStream::connect(site.address).await.is_ok() {
+    while TcpStream::connect(server.address).await.is_ok() {
         pause().await;
     }
-    site.controls.release();
+    server.controls.release();
     let answer = rest(&mut sync).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("succeeded"), "{answer}");
     let events = rest(&mut stream).await;
     assert!(events.contains("event: completed"), "{events}");
-    site.service.drained().await;
+    server.service.drained().await;
     assert!(
-        site.service
+        server
+            .service
             .find("bg")
             .await
             .unwrap()
             .status()
             .is_terminal()
     );
-    site.connections.await.unwrap();
+    server.connections.await.unwrap();
 }
 
 #[tokio::test]
-async fn an_open_connection_hears_that_the_server_takes_no_more_work() {
-    let site = Site::start(Choices::default()).await;
-    site.service.close().await;
-    let answer = site.post(&small("a cat")).await;
+async fn an_open_connection_gets_the_error_that_the_server_is_shutting_down() {
+    let server = TestServer::start(Choices::default()).await;
+    server.service.close().await;
+    let answer = server.post(&small("a cat")).await;
     assert_eq!(answer.status, 503);
     assert_eq!(
         answer.json(),
         json!({"error": "The server is shutting down.", "status": "failed"})
     );
     assert_eq!(
-        Answer::read(site.request("GET", "/ready")).await.status,
+        Answer::read(server.request("GET", "/ready")).await.status,
         503
     );
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_takes_no_answer_away() {
-    let site = Site::start(Choices {
+async fn an_unread_body_does_not_lose_the_response() {
+    let server = TestServer::start(Choices {
         token: Some("s3cret"),
         ..Choices::default()
     })
@@ -229,7 +252,7 @@ async fn a_body_that_nobody_reads_takes_no_answer_away() {
     // Refused for want of the token, before the body is there.
     let whole = raw_post("", &small("a cat"));
     let (head, body) = whole.split_once("\r\n\r\n").unwrap();
-    let mut stream = site.connect(&format!("{head}\r\n\r\n")).await;
+    let mut stream = server.connect(&format!("{head}\r\n\r\n")).await;
     tokio::time::sleep(SHORT).await;
     let next = "GET /ready HTTP/1.1\r\nHost: here\r\n\r\n";
     stream
@@ -243,11 +266,11 @@ async fn a_body_that_nobody_reads_takes_no_answer_away() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_comes_does_not_keep_its_refusal_back() {
-    let site = Site::start(Choices::default()).await;
+async fn a_body_that_is_never_sent_does_not_delay_its_rejection() {
+    let server = TestServer::start(Choices::default()).await;
     let head = "GET /ready HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n";
-    let mut waiting = site.connect(&format!("{head}\r\n")).await;
-    let mut asking = site
+    let mut waiting = server.connect(&format!("{head}\r\n")).await;
+    let mut asking = server
         .connect(&format!("{head}Expect: 100-continue\r\n\r\n"))
         .await;
     for stream in [&mut asking, &mut waiting] {

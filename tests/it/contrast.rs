@@ -1,4 +1,4 @@
-//! The contrastive loss: what it does to a drawing. Its gradient is held against differences beside its code.
+//! The contrastive loss: what it does to a drawing. Its gradient is tested beside its code.
 
 use clipdraw::clip::{Clip, WeightsSource};
 use clipdraw::draw::{Frame, Preset};

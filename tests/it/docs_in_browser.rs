@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
 use crate::support::devtools::{Page, browser};
-use crate::support::server::{Choices, Site, named};
+use crate::support::server::{Choices, TestServer, with_id};
 
 /// Collects what an `EventSource` says: the number and the name of every event.
 const LISTEN: &str = r"(() => {
@@ -35,7 +35,7 @@ struct Middleman {
 }
 
 impl Middleman {
-    async fn before(site: &Site) -> Self {
+    async fn before(server: &TestServer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let middleman = Self {
             address: format!("http://{}", listener.local_addr().unwrap()),
@@ -43,7 +43,7 @@ impl Middleman {
             hang_up: Arc::default(),
         };
         let (heard, hang_up) = (Arc::clone(&middleman.heard), Arc::clone(&middleman.hang_up));
-        let server = site.address;
+        let server = server.address;
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(server).await.unwrap();
@@ -59,7 +59,7 @@ impl Middleman {
         middleman
     }
 
-    /// The requests for events, as far as they tell where the browser was.
+    /// The requests for events that say where the browser stopped.
     fn resumptions(&self) -> Vec<usize> {
         let heard = self.heard.lock().unwrap();
         let lines = heard.lines().filter_map(|line| {
@@ -111,12 +111,12 @@ async fn with<T: Send + 'static>(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_hears_every_event_once_though_it_is_cut_off_and_stops_at_the_end() {
+async fn a_browser_gets_every_event_once_although_it_is_disconnected_and_stops_at_the_end() {
     let Some(browser) = browser() else { return };
-    let site = Site::start(Choices::default()).await;
-    site.post_async(&named("watched", "hold at 2")).await;
-    site.hold().await;
-    let middleman = Middleman::before(&site).await;
+    let server = TestServer::start(Choices::default()).await;
+    server.post_async(&with_id("watched", "hold at 2")).await;
+    server.hold().await;
+    let middleman = Middleman::before(&server).await;
     let page = open(browser, middleman.address.clone()).await;
     let before_the_cut = HEADING + 2 * FRAME;
     let (page, ()) = with(page, move |page| {
@@ -126,7 +126,7 @@ async fn a_browser_hears_every_event_once_though_it_is_cut_off_and_stops_at_the_
     .await;
     middleman.hang_up.notify_waiters();
     let (page, ()) = with(page, |page| page.wait_for("source.readyState === 0")).await;
-    site.controls.release();
+    server.controls.release();
     // It comes back by itself, and once more after the end, to learn that there is no more.
     let (_, seen) = with(page, |page| {
         page.wait_for("source.readyState === 2");
@@ -169,9 +169,9 @@ const TRY: &str = r"(async (name, body) => {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_shows_the_documentation_and_draws_by_its_form() {
     let Some(browser) = browser() else { return };
-    let site = Site::start(Choices::default()).await;
-    let page = open(browser, site.url("/docs")).await;
-    let request = named("from-the-page", "a cat").to_string();
+    let server = TestServer::start(Choices::default()).await;
+    let page = open(browser, server.url("/docs")).await;
+    let request = with_id("from-the-page", "a cat").to_string();
     let (_, [health, drawing, operations, origins]) = with(page, move |page| {
         [
             page.evaluate(&format!("{TRY}('healthcheck_health_check_get')")),
@@ -192,10 +192,13 @@ async fn a_browser_shows_the_documentation_and_draws_by_its_form() {
         drawing[1].as_str().unwrap().contains("from-the-page"),
         "{drawing}"
     );
-    assert_eq!(site.finished("from-the-page").await["status"], "succeeded");
+    assert_eq!(
+        server.finished("from-the-page").await["status"],
+        "succeeded"
+    );
     assert_eq!(
         origins,
-        json!([site.url("")]),
+        json!([server.url("")]),
         "nothing comes from elsewhere"
     );
 }

@@ -1,9 +1,9 @@
-//! The optimisation as a whole, with the embedded model.
+//! The optimization as a whole, with the embedded model.
 
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
-use clipdraw::draw::objective::{Term, ViewEmbeddings};
+use clipdraw::draw::objective::{CenterConstraint, Term, ViewEmbeddings};
 use clipdraw::draw::{
-    CenterConstraint, DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
+    DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
 };
 use clipdraw::render::renderer_for;
 use clipdraw::scene::{Canvas, StrokeGradient, Strokes};
@@ -98,7 +98,7 @@ fn frames_come_when_due_and_the_last_one_is_the_finished_drawing() {
 }
 
 #[test]
-fn a_prompt_moves_points_widths_and_colours() {
+fn a_prompt_moves_points_widths_and_colors() {
     let mut spec = spec(&[("a house", 1.0)], 1);
     spec.objective.center.weight = 0.0;
     spec.stroke_widths = [1.0, 100.0];
@@ -141,7 +141,7 @@ fn every_prompt_has_its_own_term_and_a_negative_one_pushes_away() {
 }
 
 #[test]
-fn the_centre_constraint_alone_moves_exactly_the_points_outside_its_radius() {
+fn the_center_constraint_alone_moves_exactly_the_points_outside_its_radius() {
     let mut spec = spec(&[("a", 1.0)], 1);
     spec.objective.clip_weight = 0.0;
     let frames = draw(&tiny(), spec);
@@ -304,7 +304,7 @@ fn a_prompt_that_is_too_long_is_refused_with_its_number_of_tokens() {
 }
 
 #[test]
-fn half_precision_bears_every_weight_that_is_allowed() {
+fn half_precision_has_room_for_every_allowed_weight() {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Half).unwrap();
     let strokes = [1.0, 512.0].map(|weight| {
         let mut spec = spec(&[("a fox", 10.0), ("text", -10.0)], 2);

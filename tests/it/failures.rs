@@ -1,5 +1,5 @@
-//! Clients, receivers, targets and models that fail, each followed by proof that nothing is left of
-//! it: no slot, no place in the queue, no task, no receiver without the final word.
+//! Clients, webhook receivers, upload targets and models that fail. After each failure nothing is left of it: no
+//! slot, no place in the queue, no task, and no receiver without `completed`.
 
 use std::net::TcpListener as SilentListener;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use tokio::time::timeout;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::support::server::{Choices, Site, named, pause, raw_post, small};
+use crate::support::server::{Choices, TestServer, pause, raw_post, small, with_id};
 
-/// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The maximum time for anything that a test waits for.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often each fault happens; what one of them leaves behind would add up.
+/// How often each fault happens, so that what a fault leaves behind would add up.
 const ROUNDS: usize = 10;
 
-/// Repeats without waiting, and soon gives up what is told no more.
+/// Retries without waiting, and gives up messages soon after the end of the prediction.
 const AT_ONCE: WebhookConfig = WebhookConfig {
     grace: Duration::from_millis(10),
     ..crate::webhook::AT_ONCE
@@ -37,71 +37,71 @@ fn choices() -> Choices {
     }
 }
 
-/// A server to which something happens again and again, and who is told of each end.
-struct Stage {
-    site: Site,
+/// A server with the same fault again and again, and a receiver that gets every `completed`.
+struct FaultTest {
+    server: TestServer,
     receiver: MockServer,
     ids: Vec<String>,
 }
 
-impl Stage {
-    async fn set(choices: Choices) -> Self {
-        Self::before(choices, MockServer::start().await).await
+impl FaultTest {
+    async fn start(choices: Choices) -> Self {
+        Self::start_with(choices, MockServer::start().await).await
     }
 
-    async fn before(choices: Choices, receiver: MockServer) -> Self {
+    async fn start_with(choices: Choices, receiver: MockServer) -> Self {
         Mock::given(method("POST"))
             .respond_with(ResponseTemplate::new(200))
             .with_priority(9)
             .mount(&receiver)
             .await;
         Self {
-            site: Site::start(choices).await,
+            server: TestServer::start(choices).await,
             receiver,
             ids: Vec::new(),
         }
     }
 
-    /// A request whose end is told to the receiver.
+    /// A request whose `completed` is sent to the receiver.
     fn request(&mut self, prompt: &str) -> Value {
         let id = format!("fault-{}", self.ids.len());
-        let mut request = named(&id, prompt);
+        let mut request = with_id(&id, prompt);
         request["webhook"] = self.receiver.uri().into();
         request["webhook_events_filter"] = json!(["completed"]);
         self.ids.push(id);
         request
     }
 
-    /// Waits until nothing is under way, draws once more, and checks the webhooks that the receiver got.
-    async fn settle(&mut self, told: &[&str]) {
-        let site = &self.site;
+    /// Waits until the server is idle, draws once more, and checks the webhooks that the receiver got.
+    async fn settle(&mut self, statuses: &[&str]) {
+        let server = &self.server;
         eventually("the slots are free", async || {
-            let health = site.service.health().await;
+            let health = server.service.health().await;
             health.status == HealthStatus::Ready && (health.running, health.waiting) == (0, 0)
         })
         .await;
         eventually("every webhook is delivered", async || {
-            site.webhooks.pending() == 0
+            server.webhooks.pending() == 0
         })
         .await;
         assert_eq!(
-            site.post(&small("a cat")).await.json()["status"],
+            server.post(&small("a cat")).await.json()["status"],
             "succeeded"
         );
-        assert_eq!(self.last_words().await, told);
+        assert_eq!(self.final_statuses().await, statuses);
         self.receiver.reset().await;
         Mock::given(method("POST"))
             .respond_with(ResponseTemplate::new(200))
             .with_priority(9)
             .mount(&self.receiver)
             .await;
-        site.controls.hold_again();
+        server.controls.hold_again();
     }
 
-    /// The final words that the receiver took, each of them once, in the order of the ids.
-    async fn last_words(&self) -> Vec<String> {
+    /// The final statuses that the receiver got, each of them once, in the order of the ids.
+    async fn final_statuses(&self) -> Vec<String> {
         let requests = self.receiver.received_requests().await.unwrap();
-        let mut told: Vec<_> = requests
+        let mut statuses: Vec<_> = requests
             .iter()
             .map(|request| request.body_json::<Value>().unwrap())
             .map(|body| {
@@ -111,8 +111,8 @@ impl Stage {
                 )
             })
             .collect();
-        told.sort();
-        told.into_iter().map(|(_, status)| status).collect()
+        statuses.sort();
+        statuses.into_iter().map(|(_, status)| status).collect()
     }
 }
 
@@ -123,100 +123,104 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
             pause().await;
         }
     };
-    assert!(timeout(PATIENCE, waiting).await.is_ok(), "never: {what}");
+    assert!(timeout(TIMEOUT, waiting).await.is_ok(), "never: {what}");
 }
 
-/// Lets a fault happen again and again. Connections that both sides keep are tasks too, a handful
-/// at most; a task that every fault leaves behind would be more.
-async fn survives(mut stage: Stage, told: &[&str], fault: impl AsyncFn(&mut Stage)) {
-    fault(&mut stage).await;
-    stage.settle(told).await;
+/// Repeats a fault. Connections that both sides keep open are tasks too, but only a few; a task that every
+/// fault leaves behind would be more.
+async fn survives(mut test: FaultTest, statuses: &[&str], fault: impl AsyncFn(&mut FaultTest)) {
+    fault(&mut test).await;
+    test.settle(statuses).await;
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for _ in 0..ROUNDS {
-        fault(&mut stage).await;
-        stage.settle(told).await;
+        fault(&mut test).await;
+        test.settle(statuses).await;
     }
     eventually("no task is left", async || tasks() < before + ROUNDS).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_within_its_body_has_asked_for_nothing() {
-    survives(Stage::set(choices()).await, &[], async |stage| {
-        let whole = raw_post("", &stage.request("a cat"));
-        drop(stage.site.connect(&whole[..whole.len() - 5]).await);
-        let id = stage.ids.last().unwrap();
-        assert!(stage.site.service.find(id).await.is_none());
+async fn a_client_that_disconnects_within_its_body_starts_nothing() {
+    survives(FaultTest::start(choices()).await, &[], async |test| {
+        let whole = raw_post("", &test.request("a cat"));
+        drop(test.server.connect(&whole[..whole.len() - 5]).await);
+        let id = test.ids.last().unwrap();
+        assert!(test.server.service.find(id).await.is_none());
     })
     .await;
 }
 
 /// A client leaves at the moment when its prediction is in some state; `headers` say how it asked.
 async fn leaves(headers: &str, queued: bool) {
-    let told: &[&str] = if queued {
+    let statuses: &[&str] = if queued {
         &["succeeded", "canceled"]
     } else {
         &["canceled"]
     };
-    survives(Stage::set(choices()).await, told, async |stage| {
+    survives(FaultTest::start(choices()).await, statuses, async |test| {
         if queued {
-            let other = stage.request("hold at 1");
-            assert_eq!(stage.site.post_async(&other).await.status, 202);
-            stage.site.hold().await;
+            let other = test.request("hold at 1");
+            assert_eq!(test.server.post_async(&other).await.status, 202);
+            test.server.hold().await;
         }
-        let request = raw_post(headers, &stage.request("hold at 1"));
-        let stream = stage.site.connect(&request).await;
-        let id = stage.ids.last().unwrap();
-        let site = &stage.site;
-        while site.service.find(id).await.is_none() {
+        let request = raw_post(headers, &test.request("hold at 1"));
+        let stream = test.server.connect(&request).await;
+        let id = test.ids.last().unwrap();
+        let server = &test.server;
+        while server.service.find(id).await.is_none() {
             pause().await;
         }
         if !queued {
-            site.hold().await;
+            server.hold().await;
         }
         drop(stream);
-        let prediction = site.service.find(id).await.unwrap();
+        let prediction = server.service.find(id).await.unwrap();
         while !prediction.is_cancel_requested() {
             pause().await;
         }
-        site.controls.release();
+        server.controls.release();
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_the_queue_gives_its_place_back() {
+async fn a_client_that_disconnects_while_queued_frees_its_place() {
     leaves("", true).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_drawing_gives_its_slot_back() {
+async fn a_client_that_disconnects_during_the_drawing_frees_its_slot() {
     leaves("", false).await;
 }
 
 #[tokio::test]
-async fn a_listener_that_leaves_the_queue_gives_its_place_back() {
+async fn a_subscriber_that_disconnects_while_queued_frees_its_place() {
     leaves("Accept: text/event-stream\r\n", true).await;
 }
 
 #[tokio::test]
-async fn a_listener_that_leaves_during_the_drawing_gives_its_slot_back() {
+async fn a_subscriber_that_disconnects_during_the_drawing_frees_its_slot() {
     leaves("Accept: text/event-stream\r\n", false).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_answer_has_its_drawing_made() {
-    survives(Stage::set(choices()).await, &["succeeded"], async |stage| {
-        let mut request = stage.request("a cat");
-        request["input"]["num_paths"] = json!(1000);
-        request["input"]["num_iterations"] = json!(30);
-        let mut stream = stage.site.connect(&raw_post("", &request)).await;
-        let mut start = [0; 12];
-        stream.read_exact(&mut start).await.unwrap();
-        assert_eq!(&start, b"HTTP/1.1 200");
-        // What the client has not read by now makes this a reset.
-        stream.set_zero_linger().unwrap();
-    })
+async fn a_client_that_disconnects_during_the_response_has_its_drawing_made() {
+    survives(
+        FaultTest::start(choices()).await,
+        &["succeeded"],
+        async |test| {
+            let mut request = test.request("a cat");
+            request["input"]["num_paths"] = json!(1000);
+            request["input"]["num_iterations"] = json!(30);
+            let mut stream = test.server.connect(&raw_post("", &request)).await;
+            let mut start = [0; 12];
+            stream.read_exact(&mut start).await.unwrap();
+            assert_eq!(&start, b"HTTP/1.1 200");
+            // What the client has not read by now makes this a reset.
+            stream.set_zero_linger().unwrap();
+        },
+    )
     .await;
 }
 
@@ -229,15 +233,15 @@ async fn a_receiver_that_hangs_is_given_up() {
         },
         ..choices()
     };
-    survives(Stage::set(impatient).await, &[], async |stage| {
+    survives(FaultTest::start(impatient).await, &[], async |test| {
         let silent = SilentListener::bind("127.0.0.1:0").unwrap();
-        let mut request = stage.request("a cat");
+        let mut request = test.request("a cat");
         request["webhook"] = json!(format!("http://{}/", silent.local_addr().unwrap()));
         assert_eq!(
-            stage.site.post(&request).await.json()["status"],
+            test.server.post(&request).await.json()["status"],
             "succeeded"
         );
-        while stage.site.webhooks.pending() > 0 {
+        while test.server.webhooks.pending() > 0 {
             pause().await;
         }
     })
@@ -246,13 +250,13 @@ async fn a_receiver_that_hangs_is_given_up() {
 
 #[tokio::test]
 async fn a_receiver_that_is_not_there_is_given_up() {
-    survives(Stage::set(choices()).await, &[], async |stage| {
+    survives(FaultTest::start(choices()).await, &[], async |test| {
         let closed = SilentListener::bind("127.0.0.1:0").unwrap();
-        let mut request = stage.request("a cat");
+        let mut request = test.request("a cat");
         request["webhook"] = json!(format!("http://{}/", closed.local_addr().unwrap()));
         drop(closed);
         assert_eq!(
-            stage.site.post(&request).await.json()["status"],
+            test.server.post(&request).await.json()["status"],
             "succeeded"
         );
     })
@@ -260,19 +264,19 @@ async fn a_receiver_that_is_not_there_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_fails_nine_times_is_told_at_last() {
+async fn a_receiver_that_fails_nine_times_finally_gets_the_message() {
     survives(
-        Stage::set(choices()).await,
+        FaultTest::start(choices()).await,
         &["succeeded"; 10],
-        async |stage| {
+        async |test| {
             Mock::given(method("POST"))
                 .respond_with(ResponseTemplate::new(500))
                 .up_to_n_times(9)
-                .mount(&stage.receiver)
+                .mount(&test.receiver)
                 .await;
-            let request = stage.request("a cat");
+            let request = test.request("a cat");
             assert_eq!(
-                stage.site.post(&request).await.json()["status"],
+                test.server.post(&request).await.json()["status"],
                 "succeeded"
             );
         },
@@ -292,16 +296,16 @@ async fn a_receiver_that_sends_messages_elsewhere_is_not_followed() {
         },
         ..choices()
     };
-    let stage = Stage::before(only_the_receiver, receiver).await;
-    survives(stage, &["succeeded"], async |stage| {
+    let test = FaultTest::start_with(only_the_receiver, receiver).await;
+    survives(test, &["succeeded"], async |test| {
         let answer = ResponseTemplate::new(307).insert_header("location", elsewhere.uri());
         Mock::given(method("POST"))
             .respond_with(answer)
-            .mount(&stage.receiver)
+            .mount(&test.receiver)
             .await;
-        let request = stage.request("a cat");
+        let request = test.request("a cat");
         assert_eq!(
-            stage.site.post(&request).await.json()["status"],
+            test.server.post(&request).await.json()["status"],
             "succeeded"
         );
     })
@@ -316,71 +320,84 @@ async fn a_target_that_refuses_files_fails_the_prediction() {
         .respond_with(ResponseTemplate::new(403))
         .mount(&target)
         .await;
-    survives(Stage::set(choices()).await, &["failed"], async |stage| {
-        let mut request = stage.request("a cat");
-        request["output_file_prefix"] = target.uri().into();
-        let body = stage.site.post(&request).await.json();
-        assert_eq!(
-            body["error"],
-            "Failed to upload output: upload returned status 403 Forbidden"
-        );
-    })
+    survives(
+        FaultTest::start(choices()).await,
+        &["failed"],
+        async |test| {
+            let mut request = test.request("a cat");
+            request["output_file_prefix"] = target.uri().into();
+            let body = test.server.post(&request).await.json();
+            assert_eq!(
+                body["error"],
+                "Failed to upload output: upload returned status 403 Forbidden"
+            );
+        },
+    )
     .await;
 }
 
 #[tokio::test]
-async fn a_target_that_hangs_does_not_keep_a_prediction_from_being_cancelled() {
-    survives(Stage::set(choices()).await, &["canceled"], async |stage| {
-        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut request = stage.request("a cat");
-        request["output_file_prefix"] = json!(format!("http://{}/", silent.local_addr().unwrap()));
-        assert_eq!(stage.site.post_async(&request).await.status, 202);
-        let _connection = silent.accept().await.unwrap();
-        let id = stage.ids.last().unwrap();
-        assert_eq!(stage.site.cancel(id).await.status, 200);
-        assert_eq!(stage.site.finished(id).await["status"], "canceled");
-    })
+async fn an_upload_that_hangs_does_not_keep_a_prediction_from_being_cancelled() {
+    survives(
+        FaultTest::start(choices()).await,
+        &["canceled"],
+        async |test| {
+            let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut request = test.request("a cat");
+            request["output_file_prefix"] =
+                json!(format!("http://{}/", silent.local_addr().unwrap()));
+            assert_eq!(test.server.post_async(&request).await.status, 202);
+            let _connection = silent.accept().await.unwrap();
+            let id = test.ids.last().unwrap();
+            assert_eq!(test.server.cancel(id).await.status, 200);
+            assert_eq!(test.server.finished(id).await["status"], "canceled");
+        },
+    )
     .await;
 }
 
 #[tokio::test]
-async fn a_target_that_is_slower_than_the_drawing_holds_it_up_and_no_other() {
+async fn an_upload_that_is_slower_than_the_drawing_delays_only_that_drawing() {
     let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut stage = Stage::set(Choices {
+    let mut test = FaultTest::start(Choices {
         slots: 2,
         ..choices()
     })
     .await;
-    let mut request = stage.request("a cat");
+    let mut request = test.request("a cat");
     request["input"]["num_iterations"] = json!(10_000);
     request["output_file_prefix"] = json!(format!("http://{}/", slow.local_addr().unwrap()));
-    assert_eq!(stage.site.post_async(&request).await.status, 202);
+    assert_eq!(test.server.post_async(&request).await.status, 202);
     let _connection = slow.accept().await.unwrap();
     // Each of these takes four steps, so the first drawing could take as many beside them.
     for _ in 0..100 {
-        let other = stage.site.post(&small("a dog")).await.json();
+        let other = test.server.post(&small("a dog")).await.json();
         assert_eq!(other["status"], "succeeded");
     }
-    let steps = stage.site.controls.steps() - 4 * 100;
+    let steps = test.server.controls.steps() - 4 * 100;
     assert!(steps < 50, "{steps} frames wait in memory");
-    stage.site.cancel(&stage.ids[0]).await;
-    stage.settle(&["canceled"]).await;
+    test.server.cancel(&test.ids[0]).await;
+    test.settle(&["canceled"]).await;
 }
 
 /// The model fails in the second step; what the answer says begins so.
 async fn fails(prompt: &str, error: &str) {
-    survives(Stage::set(choices()).await, &["failed"], async |stage| {
-        let request = stage.request(prompt);
-        let loads = stage.site.controls.loads();
-        let body = stage.site.post(&request).await.json();
-        assert_eq!(body["status"], "failed");
-        let found = body["error"].as_str().unwrap();
-        assert!(found.starts_with(error), "{found}");
-        assert_eq!(body["output"].as_array().unwrap().len(), 1);
-        while stage.site.controls.loads() == loads && prompt.contains("break") {
-            pause().await;
-        }
-    })
+    survives(
+        FaultTest::start(choices()).await,
+        &["failed"],
+        async |test| {
+            let request = test.request(prompt);
+            let loads = test.server.controls.loads();
+            let body = test.server.post(&request).await.json();
+            assert_eq!(body["status"], "failed");
+            let found = body["error"].as_str().unwrap();
+            assert!(found.starts_with(error), "{found}");
+            assert_eq!(body["output"].as_array().unwrap().len(), 1);
+            while test.server.controls.loads() == loads && prompt.contains("break") {
+                pause().await;
+            }
+        },
+    )
     .await;
 }
 

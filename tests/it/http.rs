@@ -1,24 +1,24 @@
-//! Predictions over HTTP: statuses and bodies, case by case as Cog's server answers them.
+//! Predictions over HTTP: the statuses and bodies of Cog's server, case by case.
 
 use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::support::server::{Answer, Choices, Site, named, pause, small};
+use crate::support::server::{Answer, Choices, TestServer, pause, small, with_id};
 
 const BUSY: &str = r#"{"error":"At capacity - all prediction slots busy","status":"failed"}"#;
 
-async fn site() -> Site {
-    Site::start(Choices::default()).await
+async fn server() -> TestServer {
+    TestServer::start(Choices::default()).await
 }
 
 #[tokio::test]
-async fn an_answer_holds_everything_that_both_generations_of_cog_send() {
-    let site = site().await;
-    let mut request = named("my-id", "a cat");
+async fn a_response_has_every_field_that_both_generations_of_cog_send() {
+    let server = server().await;
+    let mut request = with_id("my-id", "a cat");
     request["context"] = json!({"replicate_api_token": "hush"});
     request["created_at"] = json!("2024-01-01T00:00:00Z");
-    let answer = site.post(&request).await;
+    let answer = server.post(&request).await;
     assert_eq!(answer.status, 200);
     let body = answer.json();
     assert_eq!(body["id"], "my-id");
@@ -41,132 +41,135 @@ async fn an_answer_holds_everything_that_both_generations_of_cog_send() {
 }
 
 #[tokio::test]
-async fn an_id_is_made_up_if_there_is_none() {
-    let site = site().await;
-    let first = site.post(&small("a cat")).await.json();
+async fn an_id_is_generated_if_there_is_none() {
+    let server = server().await;
+    let first = server.post(&small("a cat")).await.json();
     let mut request = small("a cat");
     request["id"] = Value::Null;
-    let second = site.post(&request).await.json();
+    let second = server.post(&request).await.json();
     assert_ne!(first["id"], second["id"]);
     assert_eq!(first["id"].as_str().unwrap().len(), 32);
 }
 
 #[tokio::test]
 async fn every_prediction_on_one_connection_finds_the_slot_free() {
-    let site = site().await;
+    let server = server().await;
     for number in 0..100 {
-        let answer = site.post(&small("a cat")).await;
+        let answer = server.post(&small("a cat")).await;
         assert_eq!(answer.status, 200, "{number} {}", answer.text);
     }
 }
 
 #[tokio::test]
-async fn a_prediction_in_the_background_can_be_asked_for_until_and_after_its_end() {
-    let site = site().await;
-    let accepted = site.post_async(&named("bg", "hold at 2")).await;
+async fn a_prediction_in_the_background_can_be_queried_before_and_after_its_end() {
+    let server = server().await;
+    let accepted = server.post_async(&with_id("bg", "hold at 2")).await;
     assert_eq!(accepted.status, 202);
     assert_eq!(accepted.json()["id"], "bg");
     assert!(["starting", "processing"].contains(&accepted.json()["status"].as_str().unwrap()));
-    site.hold().await;
-    while site.get("/predictions/bg").await.json()["output"][1].is_null() {
+    server.hold().await;
+    while server.get("/predictions/bg").await.json()["output"][1].is_null() {
         pause().await;
     }
-    let halfway = site.get("/predictions/bg").await.json();
+    let halfway = server.get("/predictions/bg").await.json();
     assert_eq!(halfway["status"], "processing");
     assert!(halfway.get("completed_at").is_none());
-    site.controls.release();
-    let end = site.finished("bg").await;
+    server.controls.release();
+    let end = server.finished("bg").await;
     assert_eq!(end["status"], "succeeded");
     assert_eq!(end["output"].as_array().unwrap().len(), 4);
-    let list = site.get("/predictions").await.json();
+    let list = server.get("/predictions").await.json();
     assert_eq!(list["results"][0]["id"], "bg");
     assert!(list["results"][0].get("output").is_none());
-    let unknown = site.get("/predictions/other").await;
+    let unknown = server.get("/predictions/other").await;
     assert_eq!(unknown.status, 404);
     assert_eq!(unknown.text, r#"{"error":"Prediction not found"}"#);
 }
 
 #[tokio::test]
-async fn a_second_put_shows_the_prediction_that_runs_whatever_it_asks_for() {
-    let site = site().await;
+async fn a_second_put_returns_the_running_prediction_whatever_its_input() {
+    let server = server().await;
     let path = "/predictions/once";
-    let request = site.request("PUT", path).json(&small("hold at 1"));
+    let request = server.request("PUT", path).json(&small("hold at 1"));
     let first = Answer::read(request.header("prefer", "respond-async")).await;
     assert_eq!(first.status, 202);
-    site.hold().await;
-    site.told("once", 1).await;
+    server.hold().await;
+    server.wait_for_events("once", 1).await;
     let invalid = json!({"id": "once", "input": {"num_paths": 0}});
     for body in [&small("a dog"), &invalid] {
-        let again = site.send("PUT", path, body).await;
+        let again = server.send("PUT", path, body).await;
         assert_eq!(again.status, 202);
         assert_eq!(again.json()["input"]["prompt"], "hold at 1");
         assert_eq!(again.json()["status"], "processing");
     }
-    let mismatch = site.send("PUT", path, &named("other", "a dog")).await;
+    let mismatch = server.send("PUT", path, &with_id("other", "a dog")).await;
     assert_eq!(
         mismatch.text,
         r#"{"detail":[{"loc":["body","id"],"msg":"prediction ID must match the ID supplied in the URL","type":"value_error"}]}"#
     );
     assert_eq!(mismatch.status, 422);
-    site.controls.release();
-    assert_eq!(site.finished("once").await["status"], "succeeded");
-    let anew = site.send("PUT", path, &small("a bird")).await;
-    assert_eq!(anew.status, 200);
-    assert_eq!(anew.json()["input"]["prompt"], "a bird");
+    server.controls.release();
+    assert_eq!(server.finished("once").await["status"], "succeeded");
+    let again = server.send("PUT", path, &small("a bird")).await;
+    assert_eq!(again.status, 200);
+    assert_eq!(again.json()["input"]["prompt"], "a bird");
 }
 
 #[tokio::test]
 async fn with_a_queue_predictions_wait_instead() {
-    let site = Site::start(Choices {
+    let server = TestServer::start(Choices {
         queue: 2,
         ..Choices::default()
     })
     .await;
-    site.post_async(&named("first", "hold at 1")).await;
-    site.hold().await;
-    let waiting = site.post_async(&named("second", "a dog")).await.json();
+    server.post_async(&with_id("first", "hold at 1")).await;
+    server.hold().await;
+    let waiting = server.post_async(&with_id("second", "a dog")).await.json();
     assert_eq!(waiting["status"], "starting");
-    assert_eq!(site.get("/health-check").await.json()["status"], "READY");
-    assert_eq!(site.post_async(&named("third", "a dog")).await.status, 202);
-    assert_eq!(site.post(&small("a dog")).await.text, BUSY);
-    let ready = site.get("/ready").await;
+    assert_eq!(server.get("/health-check").await.json()["status"], "READY");
+    assert_eq!(
+        server.post_async(&with_id("third", "a dog")).await.status,
+        202
+    );
+    assert_eq!(server.post(&small("a dog")).await.text, BUSY);
+    let ready = server.get("/ready").await;
     assert_eq!(ready.status, 200);
     assert_eq!(
         ready.json(),
         json!({"ready": true, "status": "BUSY", "running": 1, "waiting": 2})
     );
-    assert_eq!(site.cancel("second").await.status, 200);
-    assert_eq!(site.finished("second").await["status"], "canceled");
-    site.controls.release();
-    assert_eq!(site.finished("third").await["status"], "succeeded");
+    assert_eq!(server.cancel("second").await.status, 200);
+    assert_eq!(server.finished("second").await["status"], "canceled");
+    server.controls.release();
+    assert_eq!(server.finished("third").await["status"], "succeeded");
 }
 
 #[tokio::test]
 async fn a_prediction_can_be_cancelled_more_than_once_until_it_ends() {
-    let site = site().await;
+    let server = server().await;
     let path = "/predictions/long";
     let sync = tokio::spawn(Answer::read(
-        site.request("PUT", path).json(&small("hold at 2")),
+        server.request("PUT", path).json(&small("hold at 2")),
     ));
-    site.hold().await;
+    server.hold().await;
     for _ in 0..3 {
-        let answer = site.cancel("long").await;
+        let answer = server.cancel("long").await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"));
     }
-    site.controls.release();
+    server.controls.release();
     let answer = sync.await.unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["status"], "canceled");
     assert!(answer.json().get("error").is_none());
     for id in ["long", "unknown"] {
-        let answer = site.cancel(id).await;
+        let answer = server.cancel(id).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (404, "{}"));
     }
 }
 
 #[tokio::test]
 async fn a_drawing_that_fails_or_panics_is_an_answer_with_what_there_was() {
-    let site = site().await;
+    let server = server().await;
     for (prompt, message) in [
         (
             "fail at 2",
@@ -177,19 +180,19 @@ async fn a_drawing_that_fails_or_panics_is_an_answer_with_what_there_was() {
             "Prediction failed: the worker panicked: told to panic",
         ),
     ] {
-        let answer = site.post(&small(prompt)).await;
+        let answer = server.post(&small(prompt)).await;
         assert_eq!(answer.status, 200);
         let body = answer.json();
         assert_eq!(body["status"], "failed");
         assert_eq!(body["error"], message);
         assert_eq!(body["output"].as_array().unwrap().len(), 2);
         assert!(body["logs"].as_str().unwrap().contains("step 1/3"));
-        assert_eq!(site.get("/health-check").await.json()["status"], "READY");
+        assert_eq!(server.get("/health-check").await.json()["status"], "READY");
     }
 }
 
 #[tokio::test]
-async fn files_and_webhooks_go_where_the_request_says() {
+async fn files_and_webhooks_are_sent_to_the_urls_in_the_request() {
     let elsewhere = MockServer::start().await;
     Mock::given(method("PUT"))
         .respond_with(ResponseTemplate::new(200))
@@ -204,12 +207,12 @@ async fn files_and_webhooks_go_where_the_request_says() {
         .expect(1)
         .mount(&elsewhere)
         .await;
-    let site = site().await;
-    let mut request = named("sent", "a cat");
+    let server = server().await;
+    let mut request = with_id("sent", "a cat");
     request["webhook"] = json!(format!("{}/hook", elsewhere.uri()));
     request["webhook_events_filter"] = json!(["completed"]);
     request["output_file_prefix"] = json!(format!("{}/files/sent-", elsewhere.uri()));
-    let body = site.post(&request).await.json();
+    let body = server.post(&request).await.json();
     let first = body["output"][0].as_str().unwrap();
     assert!(
         first.starts_with(&format!("{}/files/sent-", elsewhere.uri())),
@@ -222,12 +225,12 @@ async fn files_and_webhooks_go_where_the_request_says() {
 
 #[tokio::test]
 async fn trainings_are_predictions_without_a_stream_as_in_cog() {
-    let site = site().await;
-    let answer = site.send("POST", "/trainings", &small("a cat")).await;
+    let server = server().await;
+    let answer = server.send("POST", "/trainings", &small("a cat")).await;
     assert_eq!(answer.json()["status"], "succeeded");
-    let answer = site.send("PUT", "/trainings/t", &small("a cat")).await;
+    let answer = server.send("PUT", "/trainings/t", &small("a cat")).await;
     assert_eq!(answer.json()["id"], "t");
-    let request = site.request("POST", "/trainings").json(&small("a cat"));
+    let request = server.request("POST", "/trainings").json(&small("a cat"));
     let answer = Answer::read(request.header("accept", "text/event-stream")).await;
     assert_eq!(answer.status, 406);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! The container image, as far as it can be tried without Docker: its files are laid out in a
-//! folder, and programs that only record how they are called stand in for docker and gcloud.
+//! The container image, as far as it can be tested without Docker: its files are laid out in a folder, and
+//! fake `docker` and `gcloud` commands record their arguments.
 
 mod cog_inputs;
 mod dockerfile;

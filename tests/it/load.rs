@@ -1,5 +1,5 @@
-//! A server with the embedded model under load: every request gets exactly one answer, and the
-//! server's own numbers agree.
+//! A server with the embedded model under load: every request gets exactly one response, and the metrics
+//! agree.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -108,7 +108,10 @@ fn crowd(server: &Server) -> BTreeMap<(u16, String), usize> {
                 let status = answer.status().as_u16();
                 let answer: Value = answer.json().await.unwrap();
                 if status == 200 {
-                    assert_eq!(answer["id"], body["id"], "everybody gets the own drawing");
+                    assert_eq!(
+                        answer["id"], body["id"],
+                        "every client gets its own drawing"
+                    );
                 }
                 (status, answer["status"].as_str().unwrap().to_owned())
             }
@@ -127,7 +130,7 @@ fn assert_idle(server: &Server) {
 }
 
 #[test]
-fn a_crowd_on_one_slot_is_drawn_by_and_by() {
+fn many_clients_on_one_slot_all_get_their_drawings() {
     let queue = CROWD.to_string();
     let server = start(&["--queue", &queue, "--remember", &queue]);
     let succeeded = (200, "succeeded".to_owned());
@@ -144,7 +147,7 @@ fn a_crowd_on_one_slot_is_drawn_by_and_by() {
 }
 
 #[test]
-fn a_crowd_that_does_not_fit_is_drawn_or_refused() {
+fn with_too_many_clients_each_gets_its_drawing_or_is_rejected() {
     let server = start(&["--queue", "20", "--slots", "2"]);
     let counts = crowd(&server);
     let count = |status: u16, said: &str| {
@@ -163,7 +166,7 @@ fn a_crowd_that_does_not_fit_is_drawn_or_refused() {
 }
 
 #[test]
-fn a_thousand_listeners_hear_the_end_once_and_leave_nothing_behind() {
+fn a_thousand_subscribers_get_the_end_once_and_leave_nothing_behind() {
     let server = start(&[]);
     let address = format!("http://{}/predictions/long", server.address);
     let long = json!({"input": {

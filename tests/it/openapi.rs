@@ -1,4 +1,4 @@
-//! What is said of the inputs in JSON: the OpenAPI documents, and the answers to wrong inputs.
+//! The inputs in JSON: the OpenAPI documents, and the responses to wrong inputs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn schemas(document: &Value) -> &Map<String, Value> {
 }
 
 #[test]
-fn what_does_not_depend_on_the_inputs_is_what_cogs_generator_writes() {
+fn the_rest_of_the_document_is_what_cogs_generator_writes() {
     let strip = |mut document: Value| {
         for name in ["Input", "output_format", "recipe", "scheduler", "width"] {
             let schemas = document["components"]["schemas"].as_object_mut();
@@ -83,7 +83,7 @@ fn model(field: &Field) -> (&'static str, &'static [&'static str]) {
 }
 
 #[test]
-fn every_input_is_described_with_the_words_that_cogs_generator_uses_for_its_kind() {
+fn every_input_is_described_as_cogs_generator_describes_its_kind() {
     let (ours, real) = (openapi::document(), real());
     let [ours, real] = [&ours, &real].map(schemas);
     let mut extent = keys(&real["Input"]);
@@ -136,7 +136,7 @@ fn references(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_complete_document_holds_all_of_cogs_and_every_reference_leads_somewhere() {
+fn the_complete_document_contains_all_of_cogs_and_every_reference_resolves() {
     let complete = openapi::complete_document();
     let mut document = openapi::document();
     // Cog's schema has no words for an `input` that may be null.
@@ -158,7 +158,7 @@ fn the_complete_document_holds_all_of_cogs_and_every_reference_leads_somewhere()
 }
 
 #[test]
-fn every_operation_of_the_complete_document_has_a_name_of_its_own_and_says_who_may_call_it() {
+fn every_operation_of_the_complete_document_has_a_unique_name_and_says_who_may_call_it() {
     let complete = openapi::complete_document();
     let mut names = BTreeSet::new();
     for (path, item) in complete["paths"].as_object().unwrap() {
@@ -250,7 +250,7 @@ proptest! {
 
     /// The crate is the one inside Cog's server, in the same version.
     #[test]
-    fn the_schema_and_the_checks_agree_on_every_input_and_in_every_word(raw in input()) {
+    fn the_schema_and_the_checks_agree_on_every_input_and_every_message(raw in input()) {
         static COG: std::sync::LazyLock<jsonschema::Validator> =
             std::sync::LazyLock::new(|| validator(&openapi::document(), "Input"));
         let expected = verdict_of_cog(&COG, &raw.clone().into());
@@ -292,7 +292,7 @@ const ANSWERS: &str = r##"[
 ]"##;
 
 #[test]
-fn wrong_inputs_are_answered_as_cogs_server_answers_them() {
+fn wrong_inputs_get_the_response_of_cogs_server() {
     let answers: Vec<(Map<String, Value>, Map<String, Value>)> =
         serde_json::from_str(ANSWERS).unwrap();
     for (raw, answer) in answers {
@@ -309,7 +309,7 @@ fn wrong_inputs_are_answered_as_cogs_server_answers_them() {
 }
 
 #[test]
-fn an_answer_fits_the_schema_of_errors_and_says_what_is_allowed() {
+fn a_response_matches_the_schema_of_errors_and_says_what_is_allowed() {
     let raw = json!({"num_paths": 0, "min_stroke_width": 5, "prompt": "a:99"});
     let errors = Input::from_request(raw.as_object().unwrap()).unwrap_err();
     let answer = json!({"detail": Detail::of_inputs(&errors)});
@@ -330,7 +330,7 @@ fn an_answer_fits_the_schema_of_errors_and_says_what_is_allowed() {
 }
 
 #[test]
-fn a_huge_value_does_not_come_back() {
+fn a_huge_value_is_not_repeated_in_the_error() {
     let huge = "x".repeat(5_000_000);
     let raw =
         json!({"num_paths": huge, "output_format": [huge], "background": huge, "prompt": huge});
@@ -341,7 +341,7 @@ fn a_huge_value_does_not_come_back() {
 }
 
 #[test]
-fn the_inputs_of_an_answer_fit_the_schema_of_inputs() {
+fn the_inputs_in_a_response_match_the_schema_of_inputs() {
     let (input, _) = Input::from_request(&Map::new()).unwrap();
     let values = Value::Object(input.values().clone());
     for document in [openapi::document(), openapi::complete_document()] {

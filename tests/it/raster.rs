@@ -1,4 +1,4 @@
-//! The rasterizer against pictures and gradients that were made without it.
+//! The rasterizer, compared with pictures and gradients that were made without it.
 
 mod reference;
 mod scenes;

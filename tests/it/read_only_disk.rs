@@ -1,5 +1,5 @@
-//! The server writes no file, so it needs no disk: neither a full one nor one that is read-only
-//! stops it, nor a log that cannot be written.
+//! The server writes no files, so it works with a full or read-only disk, and with a log that cannot be
+//! written.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -114,7 +114,7 @@ fn answers_with_a_broken_log(mut command: Command) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_stops_nothing() {
+fn a_closed_log_stops_nothing() {
     answers_with_a_broken_log(command(&[]));
 }
 

@@ -1,4 +1,4 @@
-//! The README is true: its table of inputs is the program's, and its commands work.
+//! The README is correct: its table of inputs is that of the program, and its commands work.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn the_table_of_inputs_is_the_programs() {
 }
 
 #[test]
-fn no_link_leads_nowhere_and_no_gap_is_left() {
+fn every_link_resolves_and_no_placeholder_is_left() {
     let text = readme();
     let links = text
         .split("](")

@@ -1,15 +1,14 @@
-//! Requests for predictions that are refused: by their body, their inputs, their addresses, for want
-//! of memory, for want of room.
+//! Rejected requests for predictions: because of their body, inputs or URLs, or for lack of memory or slots.
 
 use clipdraw::delivery::{AddressPolicy, PrivateAddresses};
 use serde_json::{Value, json};
 
-use crate::support::server::{Answer, Choices, Site, named, small};
+use crate::support::server::{Answer, Choices, TestServer, small, with_id};
 
 const BUSY: &str = r#"{"error":"At capacity - all prediction slots busy","status":"failed"}"#;
 
-async fn site() -> Site {
-    Site::start(Choices::default()).await
+async fn server() -> TestServer {
+    TestServer::start(Choices::default()).await
 }
 
 /// The one entry of a refusal.
@@ -23,24 +22,24 @@ fn detail(answer: &Answer) -> Value {
 
 #[tokio::test]
 async fn a_busy_server_refuses_in_every_way_and_checks_inputs_first() {
-    let site = site().await;
-    site.post_async(&named("long", "hold at 1")).await;
-    site.hold().await;
+    let server = server().await;
+    server.post_async(&with_id("long", "hold at 1")).await;
+    server.hold().await;
     let other = small("a dog");
-    let stream = site.request("POST", "/predictions").json(&other);
+    let stream = server.request("POST", "/predictions").json(&other);
     let stream = stream.header("accept", "text/event-stream");
     for answer in [
-        site.post(&other).await,
-        site.post_async(&other).await,
+        server.post(&other).await,
+        server.post_async(&other).await,
         Answer::read(stream).await,
-        site.send("PUT", "/predictions/x", &other).await,
-        site.send("POST", "/trainings", &other).await,
+        server.send("PUT", "/predictions/x", &other).await,
+        server.send("POST", "/trainings", &other).await,
     ] {
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (409, BUSY));
     }
-    let wrong = site.post(&json!({"input": {"num_paths": "x"}})).await;
+    let wrong = server.post(&json!({"input": {"num_paths": "x"}})).await;
     assert_eq!(detail(&wrong)["loc"], json!(["body", "input", "num_paths"]));
-    let same = site.post(&named("long", "a dog")).await;
+    let same = server.post(&with_id("long", "a dog")).await;
     assert_eq!(same.status, 409);
     assert!(
         same.json()["error"]
@@ -48,12 +47,12 @@ async fn a_busy_server_refuses_in_every_way_and_checks_inputs_first() {
             .unwrap()
             .contains("long is running already")
     );
-    site.controls.release();
+    server.controls.release();
 }
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_refused_as_axum_does_it() {
-    let site = site().await;
+    let server = server().await;
     let json = Some("application/json");
     let large = format!("{{\"id\": \"{}\"}}", "x".repeat(1 << 20));
     let cases = [
@@ -89,7 +88,7 @@ async fn a_body_that_cannot_be_read_is_refused_as_axum_does_it() {
         ),
     ];
     for (content_type, body, status, text) in cases {
-        let mut request = site.request("POST", "/predictions").body(body.to_owned());
+        let mut request = server.request("POST", "/predictions").body(body.to_owned());
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
@@ -105,17 +104,19 @@ async fn a_body_that_cannot_be_read_is_refused_as_axum_does_it() {
 
 #[tokio::test]
 async fn without_a_content_type_the_body_is_ignored() {
-    let site = site().await;
-    let request = site.request("POST", "/predictions").body("no JSON at all");
+    let server = server().await;
+    let request = server
+        .request("POST", "/predictions")
+        .body("no JSON at all");
     let answer = Answer::read(request.header("prefer", "respond-async")).await;
     assert_eq!(answer.status, 202);
     assert_eq!(answer.json()["input"]["num_paths"], 256);
-    site.cancel(answer.json()["id"].as_str().unwrap()).await;
+    server.cancel(answer.json()["id"].as_str().unwrap()).await;
 }
 
 #[tokio::test]
-async fn inputs_and_fields_that_are_not_allowed_are_named() {
-    let site = site().await;
+async fn the_error_names_inputs_and_fields_that_are_not_allowed() {
+    let server = server().await;
     let cases = [
         (
             json!({"input": "str"}),
@@ -164,36 +165,36 @@ async fn inputs_and_fields_that_are_not_allowed_are_named() {
         ),
     ];
     for (body, place, message) in cases {
-        let detail = detail(&site.post(&body).await);
+        let detail = detail(&server.post(&body).await);
         assert_eq!(detail["loc"], place);
         assert!(
             detail["msg"].as_str().unwrap().contains(message),
             "{detail}"
         );
     }
-    let answer = site
+    let answer = server
         .send("PUT", "/predictions/a%20b", &small("a cat"))
         .await;
     assert_eq!(detail(&answer)["loc"], json!(["body", "id"]));
 }
 
 #[tokio::test]
-async fn unknown_inputs_are_passed_over_and_noted_in_the_log() {
-    let site = site().await;
+async fn unknown_inputs_are_ignored_and_noted_in_the_log() {
+    let server = server().await;
     let mut request = small("a cat");
     request["input"]["guidance"] = json!(7);
-    let answer = site.post(&request).await;
+    let answer = server.post(&request).await;
     assert_eq!(answer.status, 200);
     assert!(answer.json()["logs"].as_str().unwrap().contains("guidance"));
 }
 
 #[tokio::test]
-async fn targets_outside_the_policy_are_refused_at_the_door() {
+async fn urls_that_the_policy_refuses_are_rejected_with_the_request() {
     let policy = AddressPolicy {
         private_addresses: PrivateAddresses::Refused,
         ..AddressPolicy::default()
     };
-    let site = Site::start(Choices {
+    let server = TestServer::start(Choices {
         policy,
         ..Choices::default()
     })
@@ -201,7 +202,7 @@ async fn targets_outside_the_policy_are_refused_at_the_door() {
     for field in ["webhook", "output_file_prefix"] {
         let mut request = small("a cat");
         request[field] = json!("http://127.0.0.1:9/x");
-        let detail = detail(&site.post(&request).await);
+        let detail = detail(&server.post(&request).await);
         assert_eq!(detail["loc"], json!(["body", field]));
         assert!(
             detail["msg"].as_str().unwrap().contains("private"),
@@ -211,13 +212,13 @@ async fn targets_outside_the_policy_are_refused_at_the_door() {
 }
 
 #[tokio::test]
-async fn output_that_cannot_fit_into_memory_is_refused_with_what_would() {
+async fn the_error_for_output_that_does_not_fit_into_memory_says_what_does() {
     let mut choices = Choices::default();
     choices.limits.output_bytes = 1_000_000;
-    let site = Site::start(choices).await;
+    let server = TestServer::start(choices).await;
     let request =
         json!({"input": {"num_paths": 256, "num_iterations": 600, "display_frequency": 1}});
-    let answer = site.post(&request).await;
+    let answer = server.post(&request).await;
     let detail = detail(&answer);
     assert_eq!(detail["loc"], json!(["body", "input", "display_frequency"]));
     let message = detail["msg"].as_str().unwrap();
@@ -227,21 +228,21 @@ async fn output_that_cannot_fit_into_memory_is_refused_with_what_would() {
     request["input"]["prompt"] = json!("hold at 0");
     for (every, status) in [(enough - 1, 422), (enough, 202)] {
         request["input"]["display_frequency"] = json!(every);
-        let answer = site.post_async(&request).await;
+        let answer = server.post_async(&request).await;
         assert_eq!(answer.status, status, "{every} {}", answer.text);
     }
-    site.service.cancel_all().await;
-    site.controls.release();
+    server.service.cancel_all().await;
+    server.controls.release();
 }
 
 #[tokio::test]
 async fn a_body_of_very_many_values_is_refused() {
     let mut choices = Choices::default();
     choices.limits.body_bytes = 1 << 24;
-    let site = Site::start(choices).await;
+    let server = TestServer::start(choices).await;
     let mut request = small("a cat");
     request["input"]["unknown"] = json!(vec![0; 200_000]);
-    let answer = site.post(&request).await;
+    let answer = server.post(&request).await;
     assert_eq!(answer.status, 422);
     let message = "Failed to deserialize the JSON body into the target type: input";
     assert!(answer.text.starts_with(message), "{}", answer.text);
@@ -254,5 +255,5 @@ async fn a_body_of_very_many_values_is_refused() {
     request["context"] = (0..200_000)
         .map(|key| (key.to_string(), json!("")))
         .collect();
-    assert_eq!(site.post(&request).await.status, 200);
+    assert_eq!(server.post(&request).await.status, 200);
 }

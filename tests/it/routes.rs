@@ -1,18 +1,18 @@
-//! What the HTTP interface offers beside predictions, and who may use it.
+//! The HTTP endpoints other than predictions, and access to the server.
 
 use clipdraw::cog::HealthStatus;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::server::{Answer, Choices, Site, named, small};
+use crate::support::server::{Answer, Choices, TestServer, small, with_id};
 
-async fn site() -> Site {
-    Site::start(Choices::default()).await
+async fn server() -> TestServer {
+    TestServer::start(Choices::default()).await
 }
 
 #[tokio::test]
 async fn every_path_answers_its_methods_and_no_others() {
-    let site = site().await;
+    let server = server().await;
     let cases = [
         ("GET", "/", 200, ""),
         ("HEAD", "/", 200, ""),
@@ -33,7 +33,7 @@ async fn every_path_answers_its_methods_and_no_others() {
         ("GET", "/docs/nope.js", 404, ""),
     ];
     for (method, path, status, allowed) in cases {
-        let answer = Answer::read(site.request(method, path)).await;
+        let answer = Answer::read(server.request(method, path)).await;
         assert_eq!(answer.status, status, "{method} {path}");
         if status != 200 {
             assert_eq!(answer.text, "", "{method} {path}");
@@ -47,9 +47,9 @@ async fn every_path_answers_its_methods_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_root_tells_where_everything_is() {
-    let site = site().await;
-    let root = site.get("/").await.json();
+async fn the_root_lists_the_endpoints() {
+    let server = server().await;
+    let root = server.get("/").await.json();
     assert_eq!(root["cog_version"], "0.23.1");
     assert_eq!(
         root["predictions_cancel_url"],
@@ -63,23 +63,23 @@ async fn the_root_tells_where_everything_is() {
         "ready_url",
     ] {
         let path = root[name].as_str().unwrap();
-        assert_eq!(site.get(path).await.status, 200, "{name} {path}");
+        assert_eq!(server.get(path).await.status, 200, "{name} {path}");
     }
 }
 
 #[tokio::test]
-async fn health_and_readiness_tell_the_truth_in_every_state() {
-    async fn state(site: &Site) -> (String, u16, u16) {
-        let health = site.get("/health-check").await;
+async fn health_and_readiness_are_right_in_every_state() {
+    async fn state(server: &TestServer) -> (String, u16, u16) {
+        let health = server.get("/health-check").await;
         let status = health.json()["status"].as_str().unwrap().to_owned();
         assert_eq!(health.json()["version"]["coglet"], "0.23.1");
         (
             status,
             health.status.as_u16(),
-            site.get("/ready").await.status.as_u16(),
+            server.get("/ready").await.status.as_u16(),
         )
     }
-    let starting = Site::without_worker(&Choices::default()).await;
+    let starting = TestServer::without_worker(&Choices::default()).await;
     assert_eq!(state(&starting).await, ("STARTING".to_owned(), 200, 503));
     let setup = starting.get("/health-check").await.json()["setup"].clone();
     assert_eq!(setup.as_object().unwrap().len(), 2, "{setup}");
@@ -89,7 +89,7 @@ async fn health_and_readiness_tell_the_truth_in_every_state() {
         ("SETUP_FAILED".to_owned(), 200, 503)
     );
 
-    let failed = Site::start(Choices {
+    let failed = TestServer::start(Choices {
         failing_loads: 1,
         ..Choices::default()
     })
@@ -98,56 +98,56 @@ async fn health_and_readiness_tell_the_truth_in_every_state() {
     let setup = failed.get("/health-check").await.json()["setup"].clone();
     assert_eq!(setup["logs"], "worker setup failed: told to fail\n");
 
-    let site = site().await;
-    assert_eq!(state(&site).await, ("READY".to_owned(), 200, 200));
-    site.post_async(&named("long", "hold at 1")).await;
-    site.hold().await;
-    assert_eq!(state(&site).await, ("BUSY".to_owned(), 200, 200));
-    site.controls.release();
-    site.finished("long").await;
-    site.controls.fail_loads(1000);
-    site.post(&small("break at 1")).await;
-    site.becomes(HealthStatus::Unhealthy).await;
-    assert_eq!(state(&site).await, ("UNHEALTHY".to_owned(), 200, 503));
-    let trouble = site.get("/health-check").await.json()["user_healthcheck_error"].clone();
+    let server = server().await;
+    assert_eq!(state(&server).await, ("READY".to_owned(), 200, 200));
+    server.post_async(&with_id("long", "hold at 1")).await;
+    server.hold().await;
+    assert_eq!(state(&server).await, ("BUSY".to_owned(), 200, 200));
+    server.controls.release();
+    server.finished("long").await;
+    server.controls.fail_loads(1000);
+    server.post(&small("break at 1")).await;
+    server.becomes(HealthStatus::Unhealthy).await;
+    assert_eq!(state(&server).await, ("UNHEALTHY".to_owned(), 200, 503));
+    let trouble = server.get("/health-check").await.json()["user_healthcheck_error"].clone();
     assert!(trouble.is_string(), "{trouble}");
-    site.service.close().await;
-    assert_eq!(state(&site).await, ("DEFUNCT".to_owned(), 200, 503));
+    server.service.close().await;
+    assert_eq!(state(&server).await, ("DEFUNCT".to_owned(), 200, 503));
 }
 
 #[tokio::test]
-async fn a_server_without_a_model_or_about_to_end_takes_no_predictions() {
+async fn a_server_without_a_model_or_about_to_shut_down_accepts_no_predictions() {
     const NOT_READY: &str = r#"{"error":"Setup has not finished yet. Wait until it has finished, or GET /health-check for status.","status":"failed"}"#;
     const CLOSED: &str = r#"{"error":"The server is shutting down.","status":"failed"}"#;
-    let site = Site::without_worker(&Choices::default()).await;
+    let server = TestServer::without_worker(&Choices::default()).await;
     let stream = || {
-        let request = site.request("POST", "/predictions").json(&small("a cat"));
+        let request = server.request("POST", "/predictions").json(&small("a cat"));
         request.header("accept", "text/event-stream")
     };
     for text in [NOT_READY, CLOSED] {
         for answer in [
-            site.post(&small("a cat")).await,
-            site.send("PUT", "/predictions/x", &small("a cat")).await,
+            server.post(&small("a cat")).await,
+            server.send("PUT", "/predictions/x", &small("a cat")).await,
             Answer::read(stream()).await,
         ] {
             assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, text));
         }
-        let wrong = site.post(&json!({"input": {"seed": "x"}})).await;
+        let wrong = server.post(&json!({"input": {"seed": "x"}})).await;
         assert_eq!(wrong.status, 422, "inputs are checked first");
-        assert_eq!(site.get("/openapi.json").await.status, 200);
-        site.service.close().await;
+        assert_eq!(server.get("/openapi.json").await.status, 200);
+        server.service.close().await;
     }
 }
 
 #[tokio::test]
-async fn a_token_opens_everything_and_health_is_open_without() {
-    let site = Site::start(Choices {
+async fn every_endpoint_except_health_needs_the_token() {
+    let server = TestServer::start(Choices {
         token: Some("s3cret"),
         ..Choices::default()
     })
     .await;
     for path in ["/health-check", "/ready"] {
-        assert_eq!(site.get(path).await.status, 200, "{path}");
+        assert_eq!(server.get(path).await.status, 200, "{path}");
     }
     for path in [
         "/",
@@ -157,32 +157,32 @@ async fn a_token_opens_everything_and_health_is_open_without() {
         "/predictions",
         "/nope",
     ] {
-        let refused = site.get(path).await;
+        let refused = server.get(path).await;
         assert_eq!(refused.status, 401, "{path}");
         assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
         assert!(refused.json()["error"].is_string());
         let with = |token| {
-            let request = site.request("GET", path);
+            let request = server.request("GET", path);
             Answer::read(request.header("authorization", token))
         };
         assert_eq!(with("Bearer wrong").await.status, 401, "{path}");
         assert_ne!(with("Bearer s3cret").await.status, 401, "{path}");
     }
-    assert_eq!(site.post(&small("a cat")).await.status, 401);
-    let shutdown = site.send("POST", "/shutdown", &json!({})).await;
+    assert_eq!(server.post(&small("a cat")).await.status, 401);
+    let shutdown = server.send("POST", "/shutdown", &json!({})).await;
     assert_eq!(shutdown.status, 401);
-    assert!(!site.stop.is_cancelled());
+    assert!(!server.stop.is_cancelled());
 }
 
 #[tokio::test]
-async fn browsers_are_let_in_only_from_the_pages_that_were_named() {
-    let preflight = |site: &Site, origin: &str| {
-        let request = site.request("OPTIONS", "/predictions");
+async fn browsers_have_access_only_from_allowed_origins() {
+    let preflight = |server: &TestServer, origin: &str| {
+        let request = server.request("OPTIONS", "/predictions");
         let request = request.header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
         Answer::read(request.header("access-control-request-headers", "content-type,prefer"))
     };
-    let off = site().await;
+    let off = server().await;
     let refused = preflight(&off, "https://a.example").await;
     assert_eq!(refused.status, 405);
     assert_eq!(refused.header("access-control-allow-origin"), None);
@@ -192,7 +192,7 @@ async fn browsers_are_let_in_only_from_the_pages_that_were_named() {
         token: Some("s3cret"),
         ..Choices::default()
     };
-    let some = Site::start(choices).await;
+    let some = TestServer::start(choices).await;
     let let_in = preflight(&some, "https://b.example").await;
     assert_eq!(
         let_in.status, 200,
@@ -217,7 +217,7 @@ async fn browsers_are_let_in_only_from_the_pages_that_were_named() {
         "a page may read why it is refused"
     );
 
-    let all = Site::start(Choices {
+    let all = TestServer::start(Choices {
         cors_origins: &["*"],
         ..Choices::default()
     })
@@ -227,9 +227,9 @@ async fn browsers_are_let_in_only_from_the_pages_that_were_named() {
 }
 
 #[tokio::test]
-async fn the_documentation_needs_nothing_from_elsewhere() {
-    let site = site().await;
-    let page = site.get("/docs").await;
+async fn the_documentation_needs_nothing_from_other_hosts() {
+    let server = server().await;
+    let page = server.get("/docs").await;
     assert_eq!(page.status, 200);
     assert!(
         page.header("content-type")
@@ -246,28 +246,28 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
     let links: Vec<_> = links.map(|link| link.trim_start_matches("./")).collect();
     assert!(links.contains(&"swagger-ui-bundle.js"), "{links:?}");
     for link in links {
-        let answer = site.get(&format!("/docs/{link}")).await;
+        let answer = server.get(&format!("/docs/{link}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{link}");
         assert!(!answer.text.is_empty(), "{link}");
     }
-    let start = site.get("/docs/swagger-initializer.js").await.text;
+    let start = server.get("/docs/swagger-initializer.js").await.text;
     assert!(start.contains("\"openapi.json\""), "{start}");
     assert!(start.contains("\"validatorUrl\": \"none\""), "{start}");
-    let document = site.get("/docs/openapi.json").await.json();
+    let document = server.get("/docs/openapi.json").await.json();
     assert!(document["paths"]["/predictions/{prediction_id}"]["put"].is_object());
 }
 
 #[tokio::test]
-async fn the_documents_and_the_numbers_are_there() {
-    let site = site().await;
-    site.post(&small("a cat")).await;
-    let document = site.get("/openapi.json").await.json();
+async fn the_documents_and_the_metrics_are_there() {
+    let server = server().await;
+    server.post(&small("a cat")).await;
+    let document = server.get("/openapi.json").await.json();
     assert_eq!(
         document["paths"]["/predictions"]["post"]["x-cog-streaming"],
         true
     );
-    site.get("/no/such/path").await;
-    let numbers = site.get("/metrics").await;
+    server.get("/no/such/path").await;
+    let numbers = server.get("/metrics").await;
     assert_eq!(
         numbers.header("content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
@@ -289,8 +289,8 @@ async fn the_documents_and_the_numbers_are_there() {
 
 #[tokio::test]
 async fn shutdown_is_answered_before_it_happens() {
-    let site = site().await;
-    let answer = site.send("POST", "/shutdown", &json!({})).await;
+    let server = server().await;
+    let answer = server.send("POST", "/shutdown", &json!({})).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"));
-    assert!(site.stop.is_cancelled());
+    assert!(server.stop.is_cancelled());
 }

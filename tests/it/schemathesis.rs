@@ -1,4 +1,4 @@
-//! Generated requests, thousands of them, are answered as the OpenAPI documents say.
+//! Thousands of generated requests get the responses that the OpenAPI documents describe.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::support::devtools::pass_over;
-use crate::support::server::{Choices, Site, pause, small};
+use crate::support::server::{Choices, TestServer, pause, small};
 
 /// What the script ends with where its tools cannot be had.
 const PASSED_OVER: i32 = 77;
 
 /// A server that draws without CLIP, so that no request takes long, and sends nothing to the hosts
 /// that are made up for webhooks and files.
-async fn site() -> Site {
+async fn server() -> TestServer {
     let mut choices = Choices {
         slots: 2,
         queue: 8,
@@ -28,7 +28,7 @@ async fn site() -> Site {
     };
     // The default drawing fits, and thousands of large frames do not.
     choices.limits.output_bytes = 5 << 20;
-    Site::start(choices).await
+    TestServer::start(choices).await
 }
 
 /// How many requests were generated, for every operation of a document.
@@ -42,13 +42,13 @@ fn generated(reports: &Path, name: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generated_requests_are_answered_as_the_documents_say() {
-    let site = site().await;
+    let server = server().await;
     let reports = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
     std::fs::create_dir_all(&reports).unwrap();
     let mut script = Command::new("scripts/schemathesis");
     script
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg(site.url(""))
+        .arg(server.url(""))
         .arg(&reports);
     let output = spawn_blocking(move || script.output().unwrap())
         .await
@@ -62,12 +62,12 @@ async fn generated_requests_are_answered_as_the_documents_say() {
     assert!(output.status.success(), "{said}{errors}");
     let counts = ["complete", "cog"].map(|name| generated(&reports, name));
     assert!(counts.iter().sum::<u64>() >= 1000, "{counts:?}");
-    site.becomes(HealthStatus::Ready).await;
-    while site.service.health().await.running > 0 {
+    server.becomes(HealthStatus::Ready).await;
+    while server.service.health().await.running > 0 {
         pause().await;
     }
     assert_eq!(
-        site.post(&small("a cat")).await.json()["status"],
+        server.post(&small("a cat")).await.json()["status"],
         "succeeded"
     );
 }

@@ -1,4 +1,4 @@
-//! `clipdraw serve` as a process, with the embedded model: its options, and how it ends.
+//! `clipdraw serve` as a process, with the embedded model: its options, and its shutdown.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) fn command(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
@@ -76,7 +76,7 @@ impl Server {
             address: String::new(),
             client: Client::builder()
                 .no_proxy()
-                .timeout(PATIENCE)
+                .timeout(TIMEOUT)
                 .build()
                 .unwrap(),
         };
@@ -154,7 +154,7 @@ pub(crate) fn drawing(iterations: u32) -> Value {
 pub(crate) const ENDLESS: u32 = 10_000;
 
 #[test]
-fn options_that_mean_nothing_are_refused_with_what_would_be_allowed() {
+fn the_error_for_invalid_options_says_what_is_allowed() {
     let cases: [(&[&str], &str, &str); 12] = [
         (&["--port", "70000"], "--port", "0..=65535"),
         (&["--slots", "0"], "--slots", "1..=64"),
@@ -202,7 +202,7 @@ fn options_that_mean_nothing_are_refused_with_what_would_be_allowed() {
 }
 
 #[test]
-fn variables_that_mean_nothing_are_refused_like_options() {
+fn invalid_variables_are_rejected_like_options() {
     for (name, value, option) in [
         ("PORT", "http", "--port"),
         ("COG_MAX_CONCURRENCY", "0", "--slots"),
@@ -225,7 +225,7 @@ fn variables_that_mean_nothing_are_refused_like_options() {
 }
 
 #[test]
-fn what_cannot_work_here_is_refused_before_anything_is_loaded() {
+fn arguments_that_cannot_work_here_are_rejected_before_anything_is_loaded() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let cases: [(&[&str], &str); 5] = [
@@ -279,7 +279,7 @@ fn sigterm_lets_predictions_finish_and_ends_with_0() {
 }
 
 #[test]
-fn predictions_that_outlast_the_grace_are_cancelled() {
+fn predictions_that_outlast_the_grace_period_are_cancelled() {
     let mut server = Server::start(&["--shutdown-grace", "0.1"]);
     server.wait_until_ready();
     server.post("/predictions", "respond-async", &drawing(ENDLESS));

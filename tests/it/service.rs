@@ -47,7 +47,7 @@ async fn ready(service: &Service) {
 }
 
 #[tokio::test]
-async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
+async fn a_prediction_outputs_every_frame_and_ends_with_its_drawing() {
     let (service, _) = ready_service(limits(1, 0)).await;
     let mut asked = request("one", &json!({"prompt": "a cat"}));
     asked.notes.push("a note".to_owned());
@@ -68,10 +68,10 @@ async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
     assert_eq!(end.metrics["seed"], 7);
     assert_eq!(end.metrics["losses"]["centre"], 0.5);
     assert!(end.metrics["predict_time"].as_f64().unwrap() > 0.0);
-    let told = events(&prediction);
-    assert!(matches!(told[1], Event::Start { .. }));
-    assert!(matches!(told.last(), Some(Event::Completed(_))));
-    let outputs = told.iter().filter_map(|event| match event {
+    let events = events(&prediction);
+    assert!(matches!(events[1], Event::Start { .. }));
+    assert!(matches!(events.last(), Some(Event::Completed(_))));
+    let outputs = events.iter().filter_map(|event| match event {
         Event::Output { index, .. } => Some(*index),
         _ => None,
     });
@@ -79,7 +79,7 @@ async fn a_prediction_gives_out_every_frame_and_ends_with_its_drawing() {
 }
 
 #[tokio::test]
-async fn the_slot_is_free_when_the_answer_is_there() {
+async fn the_slot_is_free_before_the_response_arrives() {
     let (service, _) = ready_service(limits(1, 0)).await;
     for number in 0..200 {
         let end = submit(&service, "again", &format!("cat {number}"))
@@ -269,7 +269,7 @@ async fn a_failed_setup_is_reported_and_nothing_is_accepted() {
 }
 
 #[tokio::test]
-async fn closing_lets_everything_accepted_come_to_its_end() {
+async fn after_closing_accepted_predictions_still_finish() {
     let (service, controls) = ready_service(limits(1, 2)).await;
     let running = submit(&service, "running", "hold at 1").await;
     controls.wait_for_hold();
@@ -285,7 +285,7 @@ async fn closing_lets_everything_accepted_come_to_its_end() {
 }
 
 #[tokio::test]
-async fn every_prediction_ends_when_time_is_up() {
+async fn every_prediction_ends_when_the_time_is_up() {
     let (service, controls) = ready_service(limits(1, 2)).await;
     let stuck = submit(&service, "stuck", "hold at 1").await;
     controls.wait_for_hold();

@@ -1,5 +1,5 @@
-//! SIGTERM in every state of a server with the embedded model: who waits gets an answer, who is
-//! told gets the final word, and the exit status is 0.
+//! SIGTERM in every state of a server with the embedded model: waiting clients get a response, webhooks get
+//! `completed`, and the exit status is 0.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::serve::{ENDLESS, Server, drawing};
 
-/// How a client asks.
+/// How a client starts a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asking {
     Wait,
@@ -40,17 +40,17 @@ impl Receiver {
     }
 
     /// Identifiers and statuses, in the order of the identifiers.
-    fn told(&self) -> Vec<(String, String)> {
+    fn messages(&self) -> Vec<(String, String)> {
         let requests = self.runtime.block_on(self.server.received_requests());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let mut told: Vec<_> = requests
+        let mut messages: Vec<_> = requests
             .unwrap()
             .iter()
             .map(|request| request.body_json::<Value>().unwrap())
             .map(|body| (text(&body["id"]), text(&body["status"])))
             .collect();
-        told.sort();
-        told
+        messages.sort();
+        messages
     }
 }
 
@@ -113,7 +113,7 @@ fn terminate(grace: &str, iterations: u32, askings: &[Asking], status: &str) {
     let expected: Vec<_> = (0..askings.len())
         .map(|number| (format!("term-{number}"), status.to_owned()))
         .collect();
-    assert_eq!(receiver.told(), expected);
+    assert_eq!(receiver.messages(), expected);
 }
 
 #[test]
@@ -130,12 +130,12 @@ fn a_client_that_waits_gets_its_drawing() {
 }
 
 #[test]
-fn a_drawing_in_the_background_is_finished_and_told() {
+fn a_drawing_in_the_background_is_finished_and_its_webhook_sent() {
     terminate("60", 100, &[Asking::Background], "succeeded");
 }
 
 #[test]
-fn a_listener_hears_the_end() {
+fn a_subscriber_gets_the_end() {
     terminate("60", 100, &[Asking::Stream], "succeeded");
 }
 
@@ -146,7 +146,7 @@ fn the_queue_is_drawn() {
 }
 
 #[test]
-fn after_the_grace_everybody_hears_that_it_was_cancelled() {
+fn after_the_grace_period_every_client_and_webhook_gets_the_cancellation() {
     let askings = [Asking::Stream, Asking::Wait, Asking::Background];
     terminate("0.1", ENDLESS, &askings, "canceled");
 }

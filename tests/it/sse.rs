@@ -1,4 +1,4 @@
-//! Streams of events, byte by byte, from the beginning, from the middle and after the end.
+//! Event streams, byte by byte: from the beginning, from the middle and after the end.
 
 use std::time::Duration;
 
@@ -10,31 +10,31 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::support::fake_engine::loader;
-use crate::support::server::{Answer, Choices, Parts, Site, named, parts, pause, small};
+use crate::support::server::{Answer, Choices, Parts, TestServer, parts, pause, small, with_id};
 
-/// One frame of a stream.
+/// One event of a stream.
 #[derive(Debug, Clone, PartialEq)]
-struct Frame {
+struct ServerSentEvent {
     number: Option<u64>,
     name: String,
     data: Value,
 }
 
-fn frames(text: &str) -> Vec<Frame> {
+fn events(text: &str) -> Vec<ServerSentEvent> {
     assert!(text.ends_with("\n\n"), "{text:?}");
-    let frames = text.trim_end().split("\n\n");
-    frames
+    let received = text.trim_end().split("\n\n");
+    received
         .filter(|text| !text.starts_with(':'))
-        .map(frame)
+        .map(parse_event)
         .collect()
 }
 
-fn frame(text: &str) -> Frame {
+fn parse_event(text: &str) -> ServerSentEvent {
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map(str::to_owned)
     };
-    Frame {
+    ServerSentEvent {
         number: field("id: ").map(|number| number.parse().unwrap()),
         name: field("event: ").unwrap(),
         data: serde_json::from_str(&field("data: ").unwrap()).unwrap(),
@@ -45,32 +45,32 @@ fn streaming(request: RequestBuilder) -> RequestBuilder {
     request.header("accept", "text/event-stream")
 }
 
-async fn stream(site: &Site, method: &str, path: &str, body: &Value) -> Answer {
-    Answer::read(streaming(site.request(method, path).json(body))).await
+async fn stream(server: &TestServer, method: &str, path: &str, body: &Value) -> Answer {
+    Answer::read(streaming(server.request(method, path).json(body))).await
 }
 
 /// Opens a stream and waits for its head alone.
-async fn open(site: &Site, method: &str, path: &str, body: &Value) -> Response {
-    let request = streaming(site.request(method, path).json(body));
+async fn open(server: &TestServer, method: &str, path: &str, body: &Value) -> Response {
+    let request = streaming(server.request(method, path).json(body));
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);
     response
 }
 
-async fn subscribers(site: &Site, id: &str, count: usize) {
-    while site.service.find(id).await.unwrap().subscribers() != count {
+async fn subscribers(server: &TestServer, id: &str, count: usize) {
+    while server.service.find(id).await.unwrap().subscribers() != count {
         pause().await;
     }
 }
 
-fn outline(frames: &[Frame]) -> Vec<&str> {
-    frames.iter().map(|frame| frame.name.as_str()).collect()
+fn outline(received: &[ServerSentEvent]) -> Vec<&str> {
+    received.iter().map(|event| event.name.as_str()).collect()
 }
 
 #[tokio::test]
-async fn a_stream_tells_everything_in_order_with_cogs_words_and_then_ends() {
-    let site = Site::start(Choices::default()).await;
-    let answer = stream(&site, "POST", "/predictions", &named("s", "a cat")).await;
+async fn a_stream_has_all_events_in_order_in_cogs_format_and_then_ends() {
+    let server = TestServer::start(Choices::default()).await;
+    let answer = stream(&server, "POST", "/predictions", &with_id("s", "a cat")).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     assert_eq!(answer.header("cache-control"), Some("no-cache"));
@@ -82,44 +82,44 @@ async fn a_stream_tells_everything_in_order_with_cogs_words_and_then_ends() {
         "{}",
         answer.text
     );
-    let frames = frames(&answer.text);
-    let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.number).collect();
-    assert_eq!(numbers, (1..=frames.len() as u64).collect::<Vec<_>>());
-    assert_eq!(outline(&frames)[..3], ["start", "metric", "log"]);
+    let received = events(&answer.text);
+    let numbers: Vec<_> = received.iter().filter_map(|event| event.number).collect();
+    assert_eq!(numbers, (1..=received.len() as u64).collect::<Vec<_>>());
+    assert_eq!(outline(&received)[..3], ["start", "metric", "log"]);
     assert_eq!(
-        frames[1].data,
+        received[1].data,
         json!({"mode": "replace", "name": "seed", "value": 7})
     );
-    assert_eq!(frames[2].data["source"], "stdout");
-    assert!(frames[2].data["data"].as_str().unwrap().ends_with('\n'));
-    let outputs: Vec<_> = frames
+    assert_eq!(received[2].data["source"], "stdout");
+    assert!(received[2].data["data"].as_str().unwrap().ends_with('\n'));
+    let outputs: Vec<_> = received
         .iter()
-        .filter(|frame| frame.name == "output")
+        .filter(|event| event.name == "output")
         .collect();
     for (index, output) in outputs.iter().enumerate() {
         assert_eq!(output.data["index"], index);
         let file = output.data["chunk"].as_str().unwrap();
         assert!(file.starts_with("data:image/svg+xml;base64,"), "{file}");
     }
-    let end = frames.last().unwrap();
+    let end = received.last().unwrap();
     assert_eq!(end.name, "completed");
-    assert_eq!(end.data, site.get("/predictions/s").await.json());
+    assert_eq!(end.data, server.get("/predictions/s").await.json());
     assert_eq!(end.data["output"].as_array().unwrap().len(), outputs.len());
 }
 
 #[tokio::test]
 async fn a_failure_is_a_completed_event() {
-    let site = Site::start(Choices::default()).await;
-    let answer = stream(&site, "POST", "/predictions", &small("fail at 1")).await;
+    let server = TestServer::start(Choices::default()).await;
+    let answer = stream(&server, "POST", "/predictions", &small("fail at 1")).await;
     assert_eq!(answer.status, 200);
-    let frames = frames(&answer.text);
-    let end = frames.last().unwrap();
+    let received = events(&answer.text);
+    let end = received.last().unwrap();
     assert_eq!(
         (end.name.as_str(), &end.data["status"]),
         ("completed", &json!("failed"))
     );
     let wrong = stream(
-        &site,
+        &server,
         "POST",
         "/predictions",
         &json!({"input": {"seed": "x"}}),
@@ -129,34 +129,35 @@ async fn a_failure_is_a_completed_event() {
 }
 
 #[tokio::test]
-async fn who_comes_late_is_told_from_the_beginning_and_who_comes_back_the_rest() {
-    let site = Site::start(Choices::default()).await;
-    site.send("PUT", "/predictions/first", &small("a cat"))
+async fn a_late_subscriber_gets_all_events_and_one_that_reconnects_gets_the_rest() {
+    let server = TestServer::start(Choices::default()).await;
+    server
+        .send("PUT", "/predictions/first", &small("a cat"))
         .await;
-    let request = site
+    let request = server
         .request("PUT", "/predictions/live")
         .json(&small("hold at 2"));
     Answer::read(request.header("prefer", "respond-async")).await;
-    site.hold().await;
-    site.told("live", 4).await;
-    let late = open(&site, "PUT", "/predictions/live", &small("ignored")).await;
-    let polled = open(&site, "GET", "/predictions/live", &Value::Null).await;
-    let back = streaming(site.request("GET", "/predictions/live")).header("last-event-id", "4");
+    server.hold().await;
+    server.wait_for_events("live", 4).await;
+    let late = open(&server, "PUT", "/predictions/live", &small("ignored")).await;
+    let polled = open(&server, "GET", "/predictions/live", &Value::Null).await;
+    let back = streaming(server.request("GET", "/predictions/live")).header("last-event-id", "4");
     let back = back.send().await.unwrap();
-    subscribers(&site, "live", 3).await;
-    site.controls.release();
-    let all = frames(&late.text().await.unwrap());
+    subscribers(&server, "live", 3).await;
+    server.controls.release();
+    let all = events(&late.text().await.unwrap());
     assert_eq!(all[0].number, Some(1));
     assert_eq!(all.last().unwrap().data["status"], "succeeded");
-    assert_eq!(frames(&polled.text().await.unwrap()), all);
-    assert_eq!(frames(&back.text().await.unwrap()), all[4..]);
+    assert_eq!(events(&polled.text().await.unwrap()), all);
+    assert_eq!(events(&back.text().await.unwrap()), all[4..]);
 
-    let remembered = stream(&site, "GET", "/predictions/first", &Value::Null).await;
-    let remembered = frames(&remembered.text);
+    let remembered = stream(&server, "GET", "/predictions/first", &Value::Null).await;
+    let remembered = events(&remembered.text);
     assert_eq!(outline(&remembered)[0], "start");
     assert_eq!(remembered.last().unwrap().data["id"], "first");
     let last = remembered.last().unwrap().number.unwrap().to_string();
-    let request = streaming(site.request("GET", "/predictions/first"));
+    let request = streaming(server.request("GET", "/predictions/first"));
     let nothing = Answer::read(request.header("last-event-id", last)).await;
     assert_eq!(
         nothing.status, 204,
@@ -165,14 +166,14 @@ async fn who_comes_late_is_told_from_the_beginning_and_who_comes_back_the_rest()
 }
 
 #[tokio::test]
-async fn who_comes_too_late_learns_that_events_are_missing() {
-    let site = Site::start(Choices {
+async fn a_subscriber_that_comes_too_late_learns_that_events_are_missing() {
+    let server = TestServer::start(Choices {
         replay: 3,
         ..Choices::default()
     })
     .await;
-    site.send("PUT", "/predictions/a", &small("a cat")).await;
-    let late = stream(&site, "GET", "/predictions/a", &Value::Null).await;
+    server.send("PUT", "/predictions/a", &small("a cat")).await;
+    let late = stream(&server, "GET", "/predictions/a", &Value::Null).await;
     // start, seed, opening line; then for each of the four frames three metrics, a line and a
     // file; completed.
     let count = 3 + 4 * 5 + 1;
@@ -186,21 +187,21 @@ async fn who_comes_too_late_learns_that_events_are_missing() {
 }
 
 #[tokio::test]
-async fn without_history_only_what_comes_next_is_told() {
-    let site = Site::start(Choices {
+async fn without_history_a_subscriber_gets_only_the_next_events() {
+    let server = TestServer::start(Choices {
         replay: 0,
         ..Choices::default()
     })
     .await;
-    site.send("PUT", "/predictions/a", &small("a cat")).await;
-    let late = stream(&site, "GET", "/predictions/a", &Value::Null).await;
-    assert_eq!(outline(&frames(&late.text)), ["completed"]);
+    server.send("PUT", "/predictions/a", &small("a cat")).await;
+    let late = stream(&server, "GET", "/predictions/a", &Value::Null).await;
+    assert_eq!(outline(&events(&late.text)), ["completed"]);
 }
 
 #[tokio::test]
-async fn who_asks_for_a_drawing_is_told_all_of_it_however_little_is_kept_for_others() {
+async fn the_client_that_starts_a_drawing_gets_all_events_however_short_the_history() {
     for replay in [0, 1] {
-        let site = Site::start(Choices {
+        let server = TestServer::start(Choices {
             replay,
             ..Choices::default()
         })
@@ -209,17 +210,17 @@ async fn who_asks_for_a_drawing_is_told_all_of_it_however_little_is_kept_for_oth
         // Noted in the log before the worker hears of the drawing.
         request["input"]["guidance"] = json!(7);
         request["input"]["scheduler"] = json!("K_EULER");
-        let answer = stream(&site, "POST", "/predictions", &request).await;
-        let frames = frames(&answer.text);
-        let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.number).collect();
-        assert_eq!(numbers, (1..=frames.len() as u64).collect::<Vec<_>>());
-        assert_eq!(outline(&frames)[0], "log");
-        assert_eq!(frames.last().unwrap().name, "completed");
+        let answer = stream(&server, "POST", "/predictions", &request).await;
+        let received = events(&answer.text);
+        let numbers: Vec<_> = received.iter().filter_map(|event| event.number).collect();
+        assert_eq!(numbers, (1..=received.len() as u64).collect::<Vec<_>>());
+        assert_eq!(outline(&received)[0], "log");
+        assert_eq!(received.last().unwrap().name, "completed");
     }
 }
 
 #[tokio::test]
-async fn who_reads_too_slowly_learns_that_events_are_missing() {
+async fn a_subscriber_that_reads_too_slowly_learns_that_events_are_missing() {
     let choices = Choices::default();
     let Parts {
         router, service, ..
@@ -244,75 +245,75 @@ async fn who_reads_too_slowly_learns_that_events_are_missing() {
     // Nobody takes a frame until all of them have been made.
     service.find("fast").await.unwrap().finished().await;
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    let frames = frames(std::str::from_utf8(&bytes).unwrap());
-    assert_eq!(outline(&frames), ["error"]);
+    let received = events(std::str::from_utf8(&bytes).unwrap());
+    assert_eq!(outline(&received), ["error"]);
     assert_eq!(
-        frames[0].data["error"],
+        received[0].data["error"],
         "SSE stream lagged; events were dropped"
     );
-    assert!(frames[0].data["skipped"].as_u64().unwrap() > 0);
+    assert!(received[0].data["skipped"].as_u64().unwrap() > 0);
 }
 
 #[tokio::test]
-async fn a_prediction_that_was_created_by_a_stream_lives_as_long_as_somebody_listens() {
-    let site = Site::start(Choices::default()).await;
-    let creator = open(&site, "POST", "/predictions", &named("s", "hold at 2")).await;
-    site.hold().await;
-    let other = open(&site, "GET", "/predictions/s", &Value::Null).await;
-    subscribers(&site, "s", 2).await;
+async fn a_prediction_that_was_created_by_a_stream_runs_as_long_as_it_has_a_subscriber() {
+    let server = TestServer::start(Choices::default()).await;
+    let creator = open(&server, "POST", "/predictions", &with_id("s", "hold at 2")).await;
+    server.hold().await;
+    let other = open(&server, "GET", "/predictions/s", &Value::Null).await;
+    subscribers(&server, "s", 2).await;
     drop(creator);
-    subscribers(&site, "s", 1).await;
-    let prediction = site.service.find("s").await.unwrap();
+    subscribers(&server, "s", 1).await;
+    let prediction = server.service.find("s").await.unwrap();
     assert!(!prediction.is_cancel_requested());
     drop(other);
-    subscribers(&site, "s", 0).await;
+    subscribers(&server, "s", 0).await;
     assert!(prediction.is_cancel_requested());
-    site.controls.release();
-    assert_eq!(site.finished("s").await["status"], "canceled");
+    server.controls.release();
+    assert_eq!(server.finished("s").await["status"], "canceled");
 }
 
 #[tokio::test]
-async fn listeners_of_a_prediction_in_the_background_come_and_go() {
-    let site = Site::start(Choices::default()).await;
-    site.post_async(&named("bg", "hold at 2")).await;
-    site.hold().await;
-    let listener = open(&site, "GET", "/predictions/bg", &Value::Null).await;
-    subscribers(&site, "bg", 1).await;
+async fn subscribers_of_a_prediction_in_the_background_come_and_go() {
+    let server = TestServer::start(Choices::default()).await;
+    server.post_async(&with_id("bg", "hold at 2")).await;
+    server.hold().await;
+    let listener = open(&server, "GET", "/predictions/bg", &Value::Null).await;
+    subscribers(&server, "bg", 1).await;
     drop(listener);
-    subscribers(&site, "bg", 0).await;
-    site.controls.release();
-    assert_eq!(site.finished("bg").await["status"], "succeeded");
+    subscribers(&server, "bg", 0).await;
+    server.controls.release();
+    assert_eq!(server.finished("bg").await["status"], "succeeded");
 }
 
 #[tokio::test]
-async fn one_listener_too_many_is_refused_and_a_seat_that_was_left_is_free() {
+async fn one_subscriber_too_many_is_rejected_until_another_one_disconnects() {
     let mut choices = Choices::default();
     choices.limits.subscribers = 2;
-    let site = Site::start(choices).await;
-    site.post_async(&named("bg", "hold at 1")).await;
-    site.hold().await;
-    let first = open(&site, "GET", "/predictions/bg", &Value::Null).await;
-    let second = open(&site, "GET", "/predictions/bg", &Value::Null).await;
+    let server = TestServer::start(choices).await;
+    server.post_async(&with_id("bg", "hold at 1")).await;
+    server.hold().await;
+    let first = open(&server, "GET", "/predictions/bg", &Value::Null).await;
+    let second = open(&server, "GET", "/predictions/bg", &Value::Null).await;
     for (method, path) in [
         ("GET", "/predictions/bg"),
         ("PUT", "/predictions/bg"),
         ("POST", "/predictions"),
     ] {
-        let answer = stream(&site, method, path, &small("a cat")).await;
+        let answer = stream(&server, method, path, &small("a cat")).await;
         assert_eq!(answer.status, 429);
         assert_eq!(answer.text, r#"{"error":"Too many stream subscribers"}"#);
     }
     drop(first);
-    subscribers(&site, "bg", 1).await;
-    while stream_is_refused(&site).await {
+    subscribers(&server, "bg", 1).await;
+    while stream_is_refused(&server).await {
         pause().await;
     }
-    site.controls.release();
+    server.controls.release();
     assert!(second.text().await.unwrap().contains("event: completed"));
 }
 
-async fn stream_is_refused(site: &Site) -> bool {
-    let request = streaming(site.request("GET", "/predictions/bg"));
+async fn stream_is_refused(server: &TestServer) -> bool {
+    let request = streaming(server.request("GET", "/predictions/bg"));
     let response = request.send().await.unwrap();
     response.status() == 429
 }
@@ -331,22 +332,22 @@ async fn a_silent_stream_is_kept_alive() {
     let request = Request::post("/predictions")
         .header("content-type", "application/json")
         .header("accept", "text/event-stream")
-        .body(Body::from(named("quiet", "hold at 0").to_string()))
+        .body(Body::from(with_id("quiet", "hold at 0").to_string()))
         .unwrap();
     let response = router.oneshot(request).await.unwrap();
     let mut data = response.into_body().into_data_stream();
     let mut next = async || {
-        let frame = futures_util::StreamExt::next(&mut data)
+        let event = futures_util::StreamExt::next(&mut data)
             .await
             .unwrap()
             .unwrap();
-        String::from_utf8(frame.to_vec()).unwrap()
+        String::from_utf8(event.to_vec()).unwrap()
     };
-    let mut frame = next().await;
-    while !frame.starts_with(':') {
-        frame = next().await;
+    let mut event = next().await;
+    while !event.starts_with(':') {
+        event = next().await;
     }
-    assert_eq!(frame, ": keep-alive\n\n");
+    assert_eq!(event, ": keep-alive\n\n");
     let before = tokio::time::Instant::now();
     assert_eq!(next().await, ": keep-alive\n\n");
     assert_eq!(before.elapsed(), Duration::from_secs(15));

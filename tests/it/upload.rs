@@ -1,4 +1,4 @@
-//! Files go to the place that was named for them, and nowhere else.
+//! Files are uploaded to the chosen destination, and to no other.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ async fn a_file_is_put_raw_with_its_type_and_its_prediction() {
 }
 
 #[tokio::test]
-async fn the_client_calls_itself_as_it_was_told() {
+async fn the_user_agent_is_the_configured_one() {
     let server = MockServer::start().await;
     answer_first(&server, ResponseTemplate::new(200), 1).await;
     let settings = ClientConfig {
@@ -94,7 +94,7 @@ fn user_agent(request: &Request) -> &str {
 }
 
 #[tokio::test]
-async fn the_location_of_the_answer_is_the_address_of_the_file_without_its_query() {
+async fn the_location_of_the_response_is_the_url_of_the_file_without_its_query() {
     let cases = [
         (
             "https://cdn.example/a.svg?sig=1#top",
@@ -113,7 +113,7 @@ async fn the_location_of_the_answer_is_the_address_of_the_file_without_its_query
 }
 
 #[tokio::test]
-async fn a_redirect_takes_the_file_along() {
+async fn a_redirected_upload_sends_the_file_again() {
     for status in [301, 302, 307, 308] {
         let server = MockServer::start().await;
         let answer = ResponseTemplate::new(status).insert_header("location", "/b?sig=1");
@@ -127,7 +127,7 @@ async fn a_redirect_takes_the_file_along() {
 }
 
 #[tokio::test]
-async fn a_failure_that_passes_is_repeated() {
+async fn a_temporary_failure_is_retried() {
     for status in [429, 500, 502, 503, 504] {
         let server = MockServer::start().await;
         answer_first(&server, ResponseTemplate::new(status), 3).await;
@@ -137,7 +137,7 @@ async fn a_failure_that_passes_is_repeated() {
 }
 
 #[tokio::test]
-async fn four_failures_are_final_and_worded_as_cog_does() {
+async fn four_failures_are_final_and_have_cogs_message() {
     let server = MockServer::start().await;
     answer_first(&server, ResponseTemplate::new(500), 4).await;
     assert_eq!(
@@ -173,7 +173,7 @@ async fn an_endless_chain_of_redirects_ends() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named_by_the_reason_and_not_by_its_address() {
+async fn the_error_for_an_absent_server_has_the_reason_and_not_the_url() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("http://{}/hush?sig=hush", closed.local_addr().unwrap());
     drop(closed);
@@ -230,7 +230,7 @@ async fn a_host_that_is_not_on_the_list_is_refused_before_and_after_a_redirect()
 }
 
 #[tokio::test]
-async fn a_name_of_this_machine_is_refused_where_private_addresses_are() {
+async fn a_host_name_of_this_machine_is_refused_if_private_addresses_are() {
     let server = MockServer::start().await;
     let settings = ClientConfig {
         policy: AddressPolicy {

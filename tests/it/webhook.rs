@@ -1,4 +1,4 @@
-//! Receivers of webhooks on real connections: what they get, and that none of them can do harm.
+//! Receivers of webhooks on real connections: what they get, and that a bad receiver does no harm.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as SilentListener};
@@ -26,7 +26,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::fake_engine::{limits, ready_service};
 
-/// Repeats without waiting, and tells every change.
+/// Retries without waiting, and sends every change.
 pub(crate) const AT_ONCE: WebhookConfig = WebhookConfig {
     throttle: Duration::ZERO,
     backoff: Backoff {
@@ -43,7 +43,7 @@ fn sender(settings: ClientConfig) -> WebhookSender {
 }
 
 /// Gives up a silent receiver soon.
-fn impatient() -> ClientConfig {
+fn with_short_timeout() -> ClientConfig {
     ClientConfig {
         timeouts: ClientTimeouts {
             webhook: Duration::from_millis(5),
@@ -83,7 +83,7 @@ fn only_completed() -> EventFilter {
     EventFilter::only(&[WebhookEvent::Completed])
 }
 
-/// Draws once and tells the receiver at `address`, until nothing is left to tell.
+/// Draws once and sends webhooks to the receiver at `address`, until all are delivered or given up.
 async fn draw(sender: &WebhookSender, address: &str, events: EventFilter) -> Arc<Prediction> {
     let (service, _) = ready_service(limits(1, 0)).await;
     let prediction = submit(&service, "id-1", "a cat").await;
@@ -95,7 +95,7 @@ async fn draw(sender: &WebhookSender, address: &str, events: EventFilter) -> Arc
 }
 
 /// A receiver that answers with `status` to the first `times` messages and with 200 afterwards.
-async fn answering(status: u16, times: u64) -> MockServer {
+async fn responding(status: u16, times: u64) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any())
         .respond_with(ResponseTemplate::new(status))
@@ -116,16 +116,16 @@ async fn bodies(server: &MockServer) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
-    let server = answering(200, 1).await;
+async fn a_receiver_gets_the_whole_prediction_from_start_to_end() {
+    let server = responding(200, 1).await;
     let sender = sender(ClientConfig::default());
     let prediction = draw(&sender, &server.uri(), EventFilter::default()).await;
-    let told = bodies(&server).await;
-    let (last, others) = told.split_last().unwrap();
+    let messages = bodies(&server).await;
+    let (last, others) = messages.split_last().unwrap();
     assert_eq!(others[0]["status"], "processing");
     assert!(others.iter().all(|body| body["status"] == "processing"));
     let files = |body: &Value| body["output"].as_array().map_or(0, Vec::len);
-    assert!(told.is_sorted_by_key(files));
+    assert!(messages.is_sorted_by_key(files));
     assert_eq!(last["output"].as_array().unwrap().len(), 4);
     let requests = server.received_requests().await.unwrap();
     let end = serde_json::to_vec(&prediction.snapshot()).unwrap();
@@ -134,7 +134,7 @@ async fn a_receiver_is_told_the_whole_prediction_from_start_to_end() {
 
 #[tokio::test]
 async fn a_message_carries_the_headers_that_cog_sends() {
-    let server = answering(200, 1).await;
+    let server = responding(200, 1).await;
     let sender = sender(ClientConfig::default());
     let sender = sender.with_token(&"hush".into()).unwrap();
     let mut asked = HeaderMap::new();
@@ -163,8 +163,8 @@ async fn a_message_carries_the_headers_that_cog_sends() {
 }
 
 #[tokio::test]
-async fn the_end_is_told_once_to_a_receiver_that_failed_nine_times() {
-    let server = answering(500, 9).await;
+async fn a_receiver_that_failed_nine_times_gets_completed_once() {
+    let server = responding(500, 9).await;
     let sender = sender(ClientConfig::default());
     let prediction = draw(&sender, &server.uri(), only_completed()).await;
     let end = serde_json::to_vec(&prediction.snapshot()).unwrap();
@@ -175,7 +175,7 @@ async fn the_end_is_told_once_to_a_receiver_that_failed_nine_times() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_does_not_hold_up_the_drawing() {
+async fn a_receiver_that_hangs_does_not_delay_the_drawing() {
     let silent = SilentListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", silent.local_addr().unwrap());
     // Its patience of half a minute is longer than anything that this test waits for.
@@ -194,7 +194,12 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_drawing() {
 async fn a_receiver_that_always_hangs_is_given_up() {
     let silent = SilentListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", silent.local_addr().unwrap());
-    draw(&sender(impatient()), &address, EventFilter::default()).await;
+    draw(
+        &sender(with_short_timeout()),
+        &address,
+        EventFilter::default(),
+    )
+    .await;
 }
 
 /// Resets the first connections, and accepts those after.
@@ -226,11 +231,11 @@ impl Listener for Resetting {
 }
 
 #[tokio::test]
-async fn the_end_is_told_once_to_a_receiver_that_reset_five_connections() {
+async fn a_receiver_that_reset_five_connections_gets_completed_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let receive = post(move |body: String| async move { told.send(body).unwrap() });
+    let (sender_of_bodies, mut bodies) = mpsc::unbounded_channel();
+    let receive = post(move |body: String| async move { sender_of_bodies.send(body).unwrap() });
     let listener = Resetting {
         listener,
         resets: 5,
@@ -238,15 +243,15 @@ async fn the_end_is_told_once_to_a_receiver_that_reset_five_connections() {
     let router = Router::new().route("/", receive);
     let server = tokio::spawn(axum::serve(listener, router).into_future());
     draw(&sender(ClientConfig::default()), &address, only_completed()).await;
-    let body: Value = serde_json::from_str(&heard.recv().await.unwrap()).unwrap();
+    let body: Value = serde_json::from_str(&bodies.recv().await.unwrap()).unwrap();
     assert_eq!(body["status"], "succeeded");
-    assert!(heard.try_recv().is_err());
+    assert!(bodies.try_recv().is_err());
     server.abort();
 }
 
 #[tokio::test]
 async fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
-    let forbidden = answering(200, 1).await;
+    let forbidden = responding(200, 1).await;
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(307).insert_header("location", forbidden.uri());
     Mock::given(any()).respond_with(answer).mount(&server).await;
@@ -263,8 +268,8 @@ async fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refused() {
-    let server = answering(200, 1).await;
+async fn a_host_name_of_this_machine_gets_nothing_if_private_addresses_are_refused() {
+    let server = responding(200, 1).await;
     let sender = sender(ClientConfig {
         policy: AddressPolicy {
             private_addresses: PrivateAddresses::Refused,
@@ -278,8 +283,8 @@ async fn a_name_for_this_machine_gets_nothing_where_private_addresses_are_refuse
 }
 
 #[tokio::test]
-async fn a_prediction_cancelled_in_the_queue_is_told_as_completed_only() {
-    let server = answering(200, 1).await;
+async fn a_prediction_cancelled_in_the_queue_sends_only_completed() {
+    let server = responding(200, 1).await;
     let sender = sender(ClientConfig::default());
     let (service, controls) = ready_service(limits(1, 1)).await;
     let running = submit(&service, "running", "hold at 1").await;
@@ -288,23 +293,23 @@ async fn a_prediction_cancelled_in_the_queue_is_told_as_completed_only() {
     sender.spawn(Arc::clone(&waiting), everything);
     waiting.cancel();
     sender.wait_until_idle().await;
-    let told = bodies(&server).await;
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["status"], "canceled");
-    assert_eq!(told[0].get("output"), None);
+    let messages = bodies(&server).await;
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0]["status"], "canceled");
+    assert_eq!(messages[0].get("output"), None);
     controls.release();
     assert_eq!(running.finished().await.status, Status::Succeeded);
 }
 
 #[tokio::test]
-async fn what_becomes_of_each_message_is_counted() {
+async fn the_outcome_of_each_message_is_counted() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let completed = only_completed;
     let sender = sender(ClientConfig::default());
-    draw(&sender, &answering(200, 1).await.uri(), completed()).await;
-    draw(&sender, &answering(404, 1).await.uri(), completed()).await;
-    draw(&sender, &answering(503, 13).await.uri(), completed()).await;
+    draw(&sender, &responding(200, 1).await.uri(), completed()).await;
+    draw(&sender, &responding(404, 1).await.uri(), completed()).await;
+    draw(&sender, &responding(503, 13).await.uri(), completed()).await;
     let counted = recorder.handle().render();
     for outcome in ["delivered", "refused", "failed"] {
         let line =

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use clipdraw::clip::WeightsSource;
 use clipdraw::model_store::{
-    Event, FetchRequest, Folders, PublishedModel, RetryPolicy, Source, StoreError, Verdict,
-    checksum, choose, error::TransferError, fetch, registry, verify,
+    FetchEvent, FetchRequest, Folders, RetryPolicy, StoreError, TransferError, Verification,
+    choose, fetch,
+    registry::{self, ModelSource, PublishedModel},
+    sha256_of_file, verify,
 };
 use tempfile::TempDir;
 
-use crate::support::file_server::{Answer, FileServer};
+use crate::support::file_server::{FileServer, ScriptedAnswer};
 
 /// A file of 200 kB, more than any buffer on the way holds.
 fn contents() -> Vec<u8> {
@@ -25,14 +27,14 @@ fn contents() -> Vec<u8> {
 fn model(folder: &Path) -> PublishedModel {
     let sample = folder.join("sample");
     fs::write(&sample, contents()).expect("a writable folder");
-    let sha256 = checksum::of_file(&sample).expect("a readable file");
+    let sha256 = sha256_of_file(&sample).expect("a readable file");
     PublishedModel {
         name: "Test/1",
         file_name: "Test-1.pt",
-        source: Source::Url("http://127.0.0.1:9/never-asked"),
+        source: ModelSource::Url("http://127.0.0.1:9/never-requested"),
         sha256: sha256.leak(),
         size: contents().len() as u64,
-        licence: "MIT",
+        license: "MIT",
     }
 }
 
@@ -45,7 +47,7 @@ struct Fetched {
 }
 
 impl Fetched {
-    fn with(answers: &[Answer], already: Option<&[u8]>) -> Self {
+    fn with(answers: &[ScriptedAnswer], already: Option<&[u8]>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let model = model(folder.path());
         if let Some(bytes) = already {
@@ -53,7 +55,7 @@ impl Fetched {
         }
         let server = FileServer::start(&contents(), answers);
         let mut retries = 0;
-        let order = FetchRequest {
+        let request = FetchRequest {
             model: &model,
             folder: folder.path(),
             mirror: Some(&server.url),
@@ -62,8 +64,8 @@ impl Fetched {
                 pause: Duration::from_millis(1),
             },
         };
-        let result = fetch(&order, &mut |event| {
-            retries += usize::from(matches!(event, Event::Retrying { .. }));
+        let result = fetch(&request, &mut |event| {
+            retries += usize::from(matches!(event, FetchEvent::Retrying { .. }));
         });
         let requests = server.requests();
         Self {
@@ -89,7 +91,7 @@ impl Fetched {
 
     fn cause(&self) -> &TransferError {
         match self.result.as_ref().expect_err("the fetch fails") {
-            StoreError::Unfetchable { cause, .. } => cause,
+            StoreError::FetchFailed { cause, .. } => cause,
             other => panic!("another error: {other}"),
         }
     }
@@ -97,81 +99,97 @@ impl Fetched {
 
 #[test]
 fn a_fresh_fetch_leaves_the_whole_file_under_its_published_name() {
-    let fetched = Fetched::with(&[Answer::File], None);
+    let fetched = Fetched::with(&[ScriptedAnswer::File], None);
     fetched.assert_whole();
     assert!(fetched.requests[0].starts_with("get /test-1.pt "));
     assert!(!fetched.requests[0].contains("range:"));
 }
 
 #[test]
-fn a_fetch_continues_an_unfinished_file() {
-    let fetched = Fetched::with(&[Answer::File], Some(&contents()[..70_000]));
+fn a_fetch_continues_a_partial_file() {
+    let fetched = Fetched::with(&[ScriptedAnswer::File], Some(&contents()[..70_000]));
     fetched.assert_whole();
     assert!(fetched.requests[0].contains("range: bytes=70000-"));
 }
 
 #[test]
-fn a_server_that_knows_no_ranges_sends_the_file_anew() {
-    Fetched::with(&[Answer::WholeFile], Some(&contents()[..70_000])).assert_whole();
+fn a_server_without_ranges_sends_the_whole_file_again() {
+    Fetched::with(&[ScriptedAnswer::WholeFile], Some(&contents()[..70_000])).assert_whole();
 }
 
 #[test]
-fn a_truncated_transfer_continues_where_it_broke_off() {
-    let fetched = Fetched::with(&[Answer::Truncated(100_000), Answer::File], None);
+fn an_interrupted_transfer_continues_where_it_stopped() {
+    let fetched = Fetched::with(
+        &[ScriptedAnswer::Truncated(100_000), ScriptedAnswer::File],
+        None,
+    );
     fetched.assert_whole();
     assert_eq!(fetched.retries, 1);
     assert!(fetched.requests[1].contains("range: bytes="));
 }
 
 #[test]
-fn an_unfinished_file_of_other_contents_is_thrown_away_and_fetched_anew() {
-    let fetched = Fetched::with(&[Answer::File, Answer::File], Some(&vec![7; 70_000]));
+fn a_partial_file_with_other_contents_is_discarded_and_fetched_again() {
+    let fetched = Fetched::with(
+        &[ScriptedAnswer::File, ScriptedAnswer::File],
+        Some(&vec![7; 70_000]),
+    );
     fetched.assert_whole();
     assert!(!fetched.requests[1].contains("range:"));
 }
 
 #[test]
-fn an_unfinished_file_longer_than_the_published_one_is_thrown_away() {
-    let fetched = Fetched::with(&[Answer::File], Some(&vec![7; 300_000]));
+fn a_partial_file_longer_than_the_published_one_is_discarded() {
+    let fetched = Fetched::with(&[ScriptedAnswer::File], Some(&vec![7; 300_000]));
     fetched.assert_whole();
     assert!(!fetched.requests[0].contains("range:"));
 }
 
 #[test]
-fn a_refused_or_mistaken_range_leads_to_a_fresh_start() {
-    for refusal in [Answer::Status(416), Answer::OtherRange] {
-        let fetched = Fetched::with(&[refusal, Answer::File], Some(&contents()[..70_000]));
+fn after_a_refused_or_wrong_range_the_download_starts_again() {
+    for refusal in [ScriptedAnswer::Status(416), ScriptedAnswer::OtherRange] {
+        let fetched = Fetched::with(
+            &[refusal, ScriptedAnswer::File],
+            Some(&contents()[..70_000]),
+        );
         fetched.assert_whole();
         assert!(!fetched.requests[1].contains("range:"));
     }
 }
 
 #[test]
-fn an_unfinished_file_that_has_all_bytes_needs_no_server() {
+fn a_partial_file_with_all_bytes_needs_no_server() {
     Fetched::with(&[], Some(&contents())).assert_whole();
 }
 
 #[test]
-fn a_file_with_another_sum_is_refused_at_once_and_not_kept() {
+fn a_file_with_another_checksum_is_rejected_at_once_and_not_kept() {
     let mut other = contents();
     other[0] ^= 1;
-    let fetched = Fetched::with(&[Answer::Other(other)], None);
-    assert!(matches!(fetched.cause(), TransferError::WrongSum { .. }));
+    let fetched = Fetched::with(&[ScriptedAnswer::Other(other)], None);
+    assert!(matches!(
+        fetched.cause(),
+        TransferError::WrongChecksum { .. }
+    ));
     assert!(!fetched.folder.path().join("Test-1.pt").exists());
     assert!(!fetched.part().exists());
 }
 
 #[test]
-fn a_missing_file_is_reported_without_another_attempt() {
-    let fetched = Fetched::with(&[Answer::Status(404)], None);
+fn a_missing_file_is_reported_without_a_retry() {
+    let fetched = Fetched::with(&[ScriptedAnswer::Status(404)], None);
     assert!(matches!(fetched.cause(), TransferError::Status(status) if status.as_u16() == 404));
     assert_eq!(fetched.retries, 0);
 }
 
 #[test]
-fn a_server_error_is_followed_by_another_attempt() {
+fn a_server_error_is_retried() {
     let fetched = Fetched::with(
-        &[Answer::Status(500), Answer::Status(429), Answer::File],
+        &[
+            ScriptedAnswer::Status(500),
+            ScriptedAnswer::Status(429),
+            ScriptedAnswer::File,
+        ],
         None,
     );
     fetched.assert_whole();
@@ -179,21 +197,21 @@ fn a_server_error_is_followed_by_another_attempt() {
 }
 
 #[test]
-fn a_transfer_that_keeps_breaking_off_fails_and_keeps_what_arrived() {
-    let fetched = Fetched::with(&vec![Answer::Truncated(1_000); 4], None);
-    assert!(matches!(fetched.cause(), TransferError::BrokenOff { .. }));
+fn a_transfer_that_is_interrupted_again_and_again_fails_and_keeps_the_received_bytes() {
+    let fetched = Fetched::with(&vec![ScriptedAnswer::Truncated(1_000); 4], None);
+    assert!(matches!(fetched.cause(), TransferError::Interrupted { .. }));
     assert_eq!(fetched.retries, 3);
     assert_eq!(fs::metadata(fetched.part()).unwrap().len(), 1_000);
 }
 
 #[test]
-fn a_refused_connection_names_the_place_and_the_sum_of_the_file() {
+fn the_error_for_a_refused_connection_names_the_path_and_the_checksum_of_the_file() {
     let folder = TempDir::new().unwrap();
     let model = model(folder.path());
     let closed = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .unwrap();
-    let order = FetchRequest {
+    let request = FetchRequest {
         model: &model,
         folder: folder.path(),
         mirror: Some(&format!("http://{closed}/")),
@@ -202,7 +220,7 @@ fn a_refused_connection_names_the_place_and_the_sum_of_the_file() {
             pause: Duration::from_millis(1),
         },
     };
-    let error = fetch(&order, &mut |_| {}).expect_err("nobody listens");
+    let error = fetch(&request, &mut |_| {}).expect_err("the port is closed");
     let hint = error.hint().unwrap();
     for part in [
         &format!("http://{closed}/Test-1.pt"),
@@ -219,15 +237,15 @@ fn an_intact_file_is_not_fetched_again() {
     let folder = TempDir::new().unwrap();
     let model = model(folder.path());
     fs::write(folder.path().join("Test-1.pt"), contents()).unwrap();
-    let order = FetchRequest {
+    let request = FetchRequest {
         model: &model,
         folder: folder.path(),
         mirror: None,
         retry: RetryPolicy::default(),
     };
     let mut already = false;
-    fetch(&order, &mut |event| {
-        already |= matches!(event, Event::AlreadyHere);
+    fetch(&request, &mut |event| {
+        already |= matches!(event, FetchEvent::AlreadyFetched);
     })
     .unwrap();
     assert!(already);
@@ -239,13 +257,13 @@ fn a_second_fetch_of_the_same_file_is_refused_while_the_first_one_runs() {
     let model = model(folder.path());
     let other = fs::File::create(folder.path().join("Test-1.pt.part")).unwrap();
     other.lock().unwrap();
-    let order = FetchRequest {
+    let request = FetchRequest {
         model: &model,
         folder: folder.path(),
         mirror: None,
         retry: RetryPolicy::default(),
     };
-    let error = fetch(&order, &mut |_| {}).expect_err("the file is locked");
+    let error = fetch(&request, &mut |_| {}).expect_err("the file is locked");
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
 }
 
@@ -263,7 +281,7 @@ fn weights_folder(file_names: &[&str]) -> (TempDir, Folders) {
 }
 
 #[test]
-fn without_a_wish_the_best_weights_on_this_machine_are_chosen() {
+fn by_default_the_best_weights_on_this_machine_are_chosen() {
     let cases: [(&[&str], Option<&str>); 5] = [
         (&[], None),
         (&["unrelated.safetensors", "compact-v4.safetensors"], None),
@@ -284,7 +302,7 @@ fn without_a_wish_the_best_weights_on_this_machine_are_chosen() {
 }
 
 #[test]
-fn a_truncated_file_is_passed_over_and_refused_when_it_is_named() {
+fn a_truncated_file_is_skipped_by_default_and_rejected_when_it_is_requested() {
     let (folder, folders) = weights_folder(&[]);
     fs::write(folder.path().join("ViT-B-32.pt"), "half").unwrap();
     assert_eq!(choose(None, &folders).unwrap(), WeightsSource::Embedded);
@@ -296,28 +314,28 @@ fn a_truncated_file_is_passed_over_and_refused_when_it_is_named() {
 }
 
 #[test]
-fn a_wish_is_a_name_or_a_path() {
+fn weights_are_requested_by_a_name_or_a_path() {
     let (folder, folders) = weights_folder(&["RN50.pt", "mine.safetensors"]);
     let here = |name| folder.path().join(name);
     let mine = here("mine.safetensors");
-    let wished = |wish: &str| choose(Some(wish), &folders).unwrap();
-    assert_eq!(wished("compact-v4"), WeightsSource::Embedded);
-    assert_eq!(wished("rn50"), WeightsSource::File(here("RN50.pt")));
-    assert_eq!(wished(mine.to_str().unwrap()), WeightsSource::File(mine));
+    let requested = |name: &str| choose(Some(name), &folders).unwrap();
+    assert_eq!(requested("compact-v4"), WeightsSource::Embedded);
+    assert_eq!(requested("rn50"), WeightsSource::File(here("RN50.pt")));
+    assert_eq!(requested(mine.to_str().unwrap()), WeightsSource::File(mine));
 }
 
 #[test]
-fn a_wish_that_cannot_be_met_says_what_to_do() {
+fn the_error_for_unavailable_weights_says_what_to_do() {
     let (_folder, folders) = weights_folder(&[]);
-    for (wish, advice) in [
+    for (name, advice) in [
         ("ViT-B/32", "clipdraw weights fetch ViT-B/32"),
         ("ViT-B-33", "did you mean ViT-B/32?"),
         ("cubist", "known weights: compact-v4, ViT-B/32"),
     ] {
-        let hint = choose(Some(wish), &folders).expect_err(wish).hint();
+        let hint = choose(Some(name), &folders).expect_err(name).hint();
         assert!(
             hint.as_ref().is_some_and(|hint| hint.contains(advice)),
-            "{wish}: {hint:?}"
+            "{name}: {hint:?}"
         );
     }
     let error = choose(Some("no/such.pt"), &folders).expect_err("no file");
@@ -333,9 +351,12 @@ fn a_file_is_verified_by_its_contents_and_its_name() {
         path
     };
     let verdict = verify(&write("ViT-B-32.pt")).unwrap();
-    assert!(matches!(verdict, Verdict::Wrong { named, .. } if named.name == "ViT-B/32"));
+    assert!(matches!(verdict, Verification::Wrong { named, .. } if named.name == "ViT-B/32"));
     let verdict = verify(&write("mine.safetensors")).unwrap();
-    assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict:?}");
+    assert!(
+        matches!(verdict, Verification::Unknown { .. }),
+        "{verdict:?}"
+    );
 }
 
 /// Runs `clipdraw weights` with a folder of its own and no proxy from outside.
@@ -382,7 +403,7 @@ fn the_list_says_what_is_here_and_how_to_get_the_rest() {
 }
 
 #[test]
-fn verifying_a_damaged_file_fails_and_names_both_sums() {
+fn verifying_a_damaged_file_fails_and_prints_both_checksums() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("RN50.pt"), "half").unwrap();
     for arguments in [&["verify"][..], &["verify", "RN50.pt"][..]] {
@@ -400,14 +421,14 @@ fn verifying_a_damaged_file_fails_and_names_both_sums() {
 }
 
 #[test]
-fn a_fetch_goes_through_the_proxy_of_the_environment() {
+fn a_fetch_uses_the_proxy_of_the_environment() {
     let folder = TempDir::new().unwrap();
-    let proxy = FileServer::start(b"", &[Answer::Status(404)]);
+    let proxy = FileServer::start(b"", &[ScriptedAnswer::Status(404)]);
     let arguments = ["fetch", "RN50", "--url", "http://weights.invalid/clip"];
     let output = command(folder.path(), &arguments, Some(&proxy.url));
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output.stderr);
-    assert!(told.contains("the server answered 404"), "{told}");
-    assert!(told.contains("hint: and place it at"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("the server answered 404"), "{stderr}");
+    assert!(stderr.contains("hint: and place it at"), "{stderr}");
     assert!(proxy.requests()[0].starts_with("get http://weights.invalid/clip/rn50.pt "));
 }

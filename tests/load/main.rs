@@ -1,4 +1,4 @@
-//! What a server bears: `cargo bench --bench load` starts one with the embedded model and tells
+//! The load that a server can handle: `cargo bench --bench load` starts one with the embedded model and prints
 //! how many answers came back, how long they took beside the drawing, and how much memory it had.
 //!
 //! Words select sections: `cargo bench --bench load -- memory`.
@@ -124,7 +124,7 @@ async fn crowd() {
     );
 }
 
-/// Memory after each lap of predictions; the first lap fills caches and the book of finished ones.
+/// Memory after each round of predictions; the first round fills the caches and the store of finished ones.
 async fn memory() {
     let server = Server::start(&[]).await;
     let client = server::client();
@@ -143,7 +143,7 @@ async fn memory() {
     );
 }
 
-/// One long prediction and a thousand who watch it.
+/// One long prediction with a thousand subscribers.
 async fn subscribers() {
     let server = Server::start(&[]).await;
     let client = server::client();
@@ -177,7 +177,7 @@ async fn subscribers() {
     }
     println!(
         "subscribers: {SUBSCRIBERS} idle on one prediction: {:.1} MB for all of them; {complete} \
-         heard the final word, the last {:.0} ms after the cancel",
+         received the end, the last {:.0} ms after the cancel",
         with - before,
         began.elapsed().as_secs_f64() * 1e3
     );

@@ -12,14 +12,14 @@ const STEP: f64 = 0.65;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adversary {
     /// The greatest length of the change of one picture (L2 norm over its values from 0 to 1).
-    pub reach: f64,
+    pub epsilon: f64,
     /// Its steps.
     pub steps: usize,
 }
 
 impl Adversary {
     /// The pictures, `[N, 3, H, W]` from 0 to 1, after the adversary took its steps from the change that
-    /// it has come to, of the same shape. `loss` gives the sum over pictures that it wants to be large.
+    /// it has come to, of the same shape. `loss` returns the sum over pictures that it maximizes.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -29,7 +29,7 @@ impl Adversary {
         change: &Tensor,
         mut loss: impl FnMut(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<Tensor, TchError> {
-        if self.reach <= 0.0 {
+        if self.epsilon <= 0.0 {
             return Ok(pictures.detach());
         }
         let mut change = change.shallow_clone();
@@ -46,18 +46,18 @@ impl Adversary {
     /// # Errors
     /// When libtorch fails.
     pub fn begin(&self, noise: &Tensor) -> Result<Tensor, TchError> {
-        direction(noise)?.f_mul_scalar(0.5 * self.reach)
+        direction(noise)?.f_mul_scalar(0.5 * self.epsilon)
     }
 
-    /// The change after one more step along the gradient of the loss, no longer than its reach.
+    /// The change after one more step along the gradient of the loss, no longer than its epsilon.
     ///
     /// # Errors
     /// When libtorch fails.
     pub fn go_on(&self, change: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
-        let step = direction(gradient)?.f_mul_scalar(STEP * self.reach)?;
+        let step = direction(gradient)?.f_mul_scalar(STEP * self.epsilon)?;
         let change = change.f_add(&step)?;
         let excess = length(&change)?
-            .f_div_scalar(self.reach.max(1e-9))?
+            .f_div_scalar(self.epsilon.max(1e-9))?
             .f_clamp_min(1.0)?;
         change.f_div(&excess)
     }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     const ADVERSARY: Adversary = Adversary {
-        reach: 0.5,
+        epsilon: 0.5,
         steps: 2,
     };
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn it_makes_the_loss_larger_and_stays_within_its_reach() {
+    fn it_makes_the_loss_larger_and_stays_within_epsilon() {
         let (pictures, noise) = grey();
         let loss = |pictures: &Tensor| pictures.f_narrow(1, 0, 1)?.f_sum(Kind::Float);
         let begun = ADVERSARY.begin(&noise).unwrap();
@@ -139,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn an_adversary_without_reach_changes_nothing() {
+    fn an_adversary_with_epsilon_0_changes_nothing() {
         let (pictures, noise) = grey();
         let idle = Adversary {
-            reach: 0.0,
+            epsilon: 0.0,
             ..ADVERSARY
         };
         let same = idle

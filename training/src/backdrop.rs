@@ -1,4 +1,4 @@
-//! Backdrops for scenes: simple, of random colours within what their names allow.
+//! Backdrops for scenes: simple, of random colors within what their names allow.
 
 use std::f32::consts::TAU;
 

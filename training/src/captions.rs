@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::colours::is_colour;
+use super::colors::is_color;
 use super::pack::{Backdrop, Filter, Record};
 use super::sources::names::article;
-use super::sources::{Entry, WordNet, names};
+use super::sources::{CatalogueEntry, WordNet, names};
 
 /// What is said of an object in front of a backdrop; `{}` is the object with its article.
 pub const SCENES: [(Backdrop, &str); 13] = [
@@ -40,18 +40,18 @@ pub fn fill(template: &str, thing: &str) -> String {
     template.replace("{}", thing)
 }
 
-/// The record of a rendered entry; `colour` is the name of the colour that dominates it.
-pub fn record(entry: &Entry, colour: Option<&str>, wordnet: &WordNet) -> Record {
+/// The record of a rendered entry; `color` is the name of the color that dominates it.
+pub fn record(entry: &CatalogueEntry, color: Option<&str>, wordnet: &WordNet) -> Record {
     let thing = names::with_article(&entry.phrase, wordnet);
-    let mut plain = if entry.true_colours {
-        coloured(entry, &thing, colour, wordnet)
+    let mut plain = if entry.true_colors {
+        colored(entry, &thing, color, wordnet)
     } else {
-        // It is black or blue whatever its colour would be: no caption may claim that cats are blue.
+        // It is black or blue whatever its color would be: no caption may claim that cats are blue.
         looks(entry, &thing)
     };
     let mut seen = BTreeSet::new();
     plain.retain(|caption| seen.insert(caption.clone()));
-    let coloured = entry.true_colours && entry.weight > 0.0;
+    let colored = entry.true_colors && entry.weight > 0.0;
     Record {
         set: entry.set.clone(),
         name: entry.name.clone(),
@@ -59,17 +59,17 @@ pub fn record(entry: &Entry, colour: Option<&str>, wordnet: &WordNet) -> Record 
         weight: entry.weight,
         concept: entry.concept.clone(),
         plain,
-        keywords: if coloured {
+        keywords: if colored {
             entry.keywords.clone()
         } else {
             Vec::new()
         },
-        scenes: if coloured && entry.uses.movable {
+        scenes: if colored && entry.uses.movable {
             scenes(&entry.phrase, &thing)
         } else {
             Vec::new()
         },
-        filtered: if coloured && entry.uses.simple {
+        filtered: if colored && entry.uses.simple {
             filtered(&thing)
         } else {
             Vec::new()
@@ -77,12 +77,17 @@ pub fn record(entry: &Entry, colour: Option<&str>, wordnet: &WordNet) -> Record 
     }
 }
 
-fn looks<'a>(entry: &'a Entry, thing: &'a str) -> Vec<String> {
+fn looks<'a>(entry: &'a CatalogueEntry, thing: &'a str) -> Vec<String> {
     let looks = entry.looks.iter();
     looks.map(|look| fill(look, thing)).collect()
 }
 
-fn coloured(entry: &Entry, thing: &str, colour: Option<&str>, wordnet: &WordNet) -> Vec<String> {
+fn colored(
+    entry: &CatalogueEntry,
+    thing: &str,
+    color: Option<&str>,
+    wordnet: &WordNet,
+) -> Vec<String> {
     let mut captions = vec![
         entry.phrase.clone(),
         thing.to_owned(),
@@ -92,25 +97,25 @@ fn coloured(entry: &Entry, thing: &str, colour: Option<&str>, wordnet: &WordNet)
     captions.extend(looks(entry, thing));
     let others = entry.everyday.iter();
     captions.extend(others.map(|other| names::with_article(other, wordnet)));
-    if let Some(colour) = colour.filter(|_| entry.uses.colourable) {
+    if let Some(color) = color.filter(|_| entry.uses.colorable) {
         let all = std::iter::once(&entry.phrase).chain(&entry.everyday);
-        captions.extend(all.filter_map(|phrase| in_colour(phrase, colour, wordnet)));
+        captions.extend(all.filter_map(|phrase| in_color(phrase, color, wordnet)));
     }
     captions
 }
 
-/// `a red apple`, unless the phrase speaks of colours already.
-fn in_colour(phrase: &str, colour: &str, wordnet: &WordNet) -> Option<String> {
-    let speaks_of_colour = phrase.split(' ').any(is_colour);
-    if speaks_of_colour || !names::is_simple(phrase) {
+/// `a red apple`, unless the phrase speaks of colors already.
+fn in_color(phrase: &str, color: &str, wordnet: &WordNet) -> Option<String> {
+    let speaks_of_color = phrase.split(' ').any(is_color);
+    if speaks_of_color || !names::is_simple(phrase) {
         return None;
     }
     let has_article = names::with_article(phrase, wordnet) != phrase;
-    let colourful = format!("{colour} {phrase}");
+    let colorful = format!("{color} {phrase}");
     Some(if has_article {
-        format!("{} {colourful}", article(colour))
+        format!("{} {colorful}", article(color))
     } else {
-        colourful
+        colorful
     })
 }
 
@@ -152,8 +157,8 @@ mod tests {
     use super::super::sources::{Artwork, Uses};
     use super::*;
 
-    fn entry(phrase: &str, style: Style) -> Entry {
-        Entry {
+    fn entry(phrase: &str, style: Style) -> CatalogueEntry {
+        CatalogueEntry {
             set: "own".to_owned(),
             name: phrase.to_owned(),
             style,
@@ -166,15 +171,15 @@ mod tests {
             uses: Uses {
                 simple: true,
                 movable: true,
-                colourable: true,
+                colorable: true,
             },
-            true_colours: style != Style::Silhouette,
+            true_colors: style != Style::Silhouette,
             artwork: Artwork::Icon(phrase.to_owned()),
         }
     }
 
     #[test]
-    fn a_coloured_picture_is_called_by_its_names_colours_scenes_and_filters() {
+    fn a_colored_picture_is_called_by_its_names_colors_scenes_and_filters() {
         let record = record(
             &entry("automobile", Style::Emoji),
             Some("red"),
@@ -213,15 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_colour_gets_no_second_one() {
+    fn a_name_with_a_color_gets_no_second_one() {
         let wordnet = WordNet::default();
-        assert_eq!(in_colour("red apple", "red", &wordnet), None);
+        assert_eq!(in_color("red apple", "red", &wordnet), None);
         assert_eq!(
-            in_colour("bread", "brown", &wordnet).as_deref(),
+            in_color("bread", "brown", &wordnet).as_deref(),
             Some("brown bread")
         );
         assert_eq!(
-            in_colour("owl", "orange", &wordnet).as_deref(),
+            in_color("owl", "orange", &wordnet).as_deref(),
             Some("an orange owl")
         );
     }

@@ -1,7 +1,7 @@
 //! The texts that the text tower learns from, and those that it is tested with.
 //!
 //! Captions alone would leave most of the vocabulary untouched, so the words of WordNet and their glosses
-//! come with them; products of things with styles, colours and places teach how words are put together.
+//! come with them; products of things with styles, colors and places teach how words are put together.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::teacher::read_lines;
 use super::tensor_file::write_bytes;
-use super::wordnet_texts::WordNet;
+use super::wordnet_texts::WordNetTexts;
 
 /// One caption of so many is kept for the test.
 const HELD_CAPTIONS: u64 = 20;
@@ -174,7 +174,7 @@ pub struct Corpus {
 impl Corpus {
     /// Puts the texts together. Each text decides for itself on which side it falls, so that the same
     /// texts stay on the test's side when captions are added.
-    pub fn build(captions: &[String], words: &WordNet) -> Self {
+    pub fn build(captions: &[String], words: &WordNetTexts) -> Self {
         let (held_captions, captions): (BTreeSet<_>, BTreeSet<_>) = captions
             .iter()
             .cloned()
@@ -194,14 +194,14 @@ impl Corpus {
         others.extend(things.iter().filter_map(|thing| templated(thing)));
         others.extend(products(&shown));
         others.extend(PROMPTS.map(str::to_owned));
-        let learnt = |text: &String| {
+        let learned = |text: &String| {
             !captions.contains(text)
                 && !held_captions.contains(text)
                 && !held_concepts.contains(text)
         };
         let concept = |text: &String| !captions.contains(text) && !held_captions.contains(text);
         Self {
-            words: others.into_iter().filter(learnt).collect(),
+            words: others.into_iter().filter(learned).collect(),
             held_concepts: held_concepts
                 .iter()
                 .filter(|text| concept(text))
@@ -341,7 +341,7 @@ mod tests {
             .collect()
     }
 
-    fn words() -> WordNet {
+    fn words() -> WordNetTexts {
         let things: BTreeSet<String> = (0..2000_u32)
             .map(|index| {
                 let letters = [index / 676, index / 26 % 26, index % 26];
@@ -349,7 +349,7 @@ mod tests {
                 letters.iter().collect()
             })
             .collect();
-        WordNet {
+        WordNetTexts {
             lemmas: things.clone(),
             glosses: ["a large outdoor fire".to_owned()].into(),
             things,
@@ -374,12 +374,12 @@ mod tests {
     #[test]
     fn a_held_concept_is_in_no_text_that_was_made_of_it() {
         let corpus = Corpus::build(&captions(), &words());
-        let learnt: BTreeSet<&String> = corpus.words.iter().chain(&corpus.captions).collect();
+        let learned: BTreeSet<&String> = corpus.words.iter().chain(&corpus.captions).collect();
         for form in &corpus.held_concepts {
-            assert!(!learnt.contains(form), "{form}");
+            assert!(!learned.contains(form), "{form}");
             let thing = form.rsplit(' ').next().unwrap();
             let made = |text: &&&String| text.split(' ').any(|word| word == thing);
-            assert_eq!(learnt.iter().find(made), None, "{thing}");
+            assert_eq!(learned.iter().find(made), None, "{thing}");
         }
     }
 

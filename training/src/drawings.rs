@@ -1,4 +1,4 @@
-//! A sheet of drawings to look at, and what an independent judge reads in them.
+//! A sheet of drawings to look at, and what an independent classifier sees in them.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,7 @@ use clipdraw::render::cpu::warp::ViewBatch;
 use clipdraw::render::view::{ViewTransform, random_views};
 use clipdraw::scene::{Picture, Strokes};
 
-/// Views of a drawing that the judge looks at, beside the whole of it.
+/// Views of a drawing that the classifier sees, in addition to the whole drawing.
 const VIEWS: usize = 15;
 /// A caption closer than this to the prompt means the same, and does not count against it (the
 /// teacher's cosine).
@@ -45,36 +45,36 @@ pub fn sheet(pictures: &[Picture], columns: usize) -> Picture {
     whole
 }
 
-/// A tower that had no part in the drawing.
+/// A tower that was not used for the drawing.
 #[derive(Debug)]
-pub struct Judge<'a> {
+pub struct Classifier<'a> {
     /// Its architecture.
     pub tower: Tower,
     /// Its weights.
     pub parameters: &'a Parameters,
-    /// The meaning of words.
+    /// The embeddings of captions.
     pub teacher: &'a Teacher,
-    /// What a drawing is told from.
+    /// The captions to choose from.
     pub concepts: &'a [usize],
-    /// Side of the pictures that it reads.
+    /// Side of its pictures, in pixels.
     pub side: usize,
 }
 
-/// What the judge reads.
+/// How well the classifier recognizes a drawing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct Ranking {
     /// How many captions of other things come before the prompt: 0 is best.
     pub rank: usize,
-    /// The captions that come first, as numbers of the teacher's.
+    /// The best captions, as numbers of the teacher's.
     pub first: Vec<usize>,
 }
 
-impl Judge<'_> {
-    /// What the judge reads in the drawing of `prompt`, a caption of the teacher's.
+impl Classifier<'_> {
+    /// The ranking for the drawing of `prompt`, a caption of the teacher's.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn read(&self, strokes: &Strokes, spec: &Spec, prompt: usize) -> anyhow::Result<Verdict> {
+    pub fn rank(&self, strokes: &Strokes, spec: &Spec, prompt: usize) -> anyhow::Result<Ranking> {
         let picture = paint(strokes, &spec.canvas).into_picture();
         let (width, height) = (picture.width(), picture.height());
         let mut views = random_views(&mut ChaCha8Rng::seed_from_u64(1), VIEWS, width, height);
@@ -82,7 +82,8 @@ impl Judge<'_> {
         let pixels = ViewBatch::new(&picture, &views, self.side);
         let side = self.side as i64;
         let pictures = Tensor::from_slice(&pixels.values).reshape([-1, 3, side, side]);
-        let embeddings = tch::no_grad(|| self.tower.read(self.parameters, &pictures, Mode::Judge))?;
+        let embeddings =
+            tch::no_grad(|| self.tower.read(self.parameters, &pictures, Mode::Evaluate))?;
         let mean = embeddings.mean_dim(0, false, Kind::Float);
         let captions = self.teacher.embed(self.concepts).to_device(Device::Cpu);
         let text = self
@@ -105,7 +106,7 @@ impl Judge<'_> {
             .sum(Kind::Int64);
         let first = scores.topk(5, 0, true, true).1;
         let first = Vec::<i64>::try_from(first)?;
-        Ok(Verdict {
+        Ok(Ranking {
             rank: better.int64_value(&[]) as usize,
             first: first
                 .iter()

@@ -40,7 +40,7 @@ pub struct Evaluation {
     pub top_10: f64,
     /// Pictures that were looked at.
     pub pictures: usize,
-    /// Captions that they were told from.
+    /// The captions to choose from.
     pub captions: usize,
 }
 
@@ -73,7 +73,7 @@ impl Ranks {
         self.of(|_| true)
     }
 
-    /// The figures of those pictures whose caption is one of these, sorted as they are. They are still told
+    /// The figures of those pictures whose caption is one of these, sorted as they are. They are still distinguished
     /// from all captions.
     pub fn of_these(&self, captions: &[usize]) -> Evaluation {
         self.of(|caption| captions.binary_search(&caption).is_ok())

@@ -7,11 +7,11 @@ use tch::{Kind, TchError, Tensor};
 
 use super::parameters::Parameters;
 use super::tensor_file::{self, TensorFile};
-use super::text_tower::{TextTower, VOCABULARY};
+use super::text_tower::{TrainableTextTower, VOCABULARY};
 use super::tower::{DEVIATION, MEAN, fold};
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::clip::authoring::SCALE;
 use clipdraw::clip::authoring::{shapes, tower_branch};
-use clipdraw::clip::config::EfficientNetSize;
 
 /// Bytes of the largest file that may be compiled into the program.
 pub const MOST_BYTES: usize = 30_000_000;
@@ -25,14 +25,14 @@ const LOGIT_SCALE: f32 = 2.995_732_3;
 
 /// An image tower as a weight file has it.
 #[derive(Debug)]
-pub struct ImageTower {
+pub struct ImageTowerWeights {
     /// Tensors whose names begin with `visual.`.
     tensors: BTreeMap<String, Tensor>,
-    /// What no shape tells.
+    /// Metadata that does not follow from the shapes.
     facts: BTreeMap<String, String>,
 }
 
-impl ImageTower {
+impl ImageTowerWeights {
     /// The tower in a weight file, if it has one.
     pub fn of_file(file: TensorFile) -> Option<Self> {
         let mut tensors = file.tensors;
@@ -41,7 +41,7 @@ impl ImageTower {
         (!tensors.is_empty()).then_some(Self { tensors, facts })
     }
 
-    /// Whether the other has tensors of the same shapes, and the same facts that no shape tells.
+    /// Whether the other has tensors of the same shapes, and the same metadata.
     fn is_of_the_kind_of(&self, other: &Self) -> bool {
         let facts = |tower: &Self| {
             let mut facts = tower.facts.clone();
@@ -82,7 +82,7 @@ impl ImageTower {
 /// # Errors
 /// When a number is not finite or too large for 16 bits, the image towers are not of the same kind, or the file
 /// is larger than [`MOST_BYTES`].
-pub fn export(text: &TextTower, images: &[ImageTower]) -> anyhow::Result<Vec<u8>> {
+pub fn export(text: &TrainableTextTower, images: &[ImageTowerWeights]) -> anyhow::Result<Vec<u8>> {
     let mut tensors = text.tensors();
     let vocabulary = tensors
         .remove(VOCABULARY)
@@ -153,8 +153,8 @@ mod tests {
     use super::*;
     use crate::text_tower::TowerSizes;
     use crate::tower::{Mode, Tower, tiny_pictures};
+    use clipdraw::clip::Activation;
     use clipdraw::clip::authoring::dequantize;
-    use clipdraw::clip::config::Activation;
     use clipdraw::clip::{Clip, WeightsSource};
     use std::path::Path;
     use tch::Device;
@@ -162,13 +162,13 @@ mod tests {
     const FIXTURE: &str = "../tests/it/fixtures/tiny_vit.safetensors";
 
     /// The tiny model's image tower.
-    fn image() -> ImageTower {
-        ImageTower::of_file(tensor_file::read(Path::new(FIXTURE)).unwrap()).unwrap()
+    fn image() -> ImageTowerWeights {
+        ImageTowerWeights::of_file(tensor_file::read(Path::new(FIXTURE)).unwrap()).unwrap()
     }
 
-    fn text(activation: Activation) -> TextTower {
+    fn text(activation: Activation) -> TrainableTextTower {
         let sizes = TowerSizes::tiny(24, activation);
-        TextTower::random(sizes, 5)
+        TrainableTextTower::random(sizes, 5)
     }
 
     #[test]
@@ -231,8 +231,8 @@ mod tests {
         for _ in 0..50 {
             let _ = tower.read(&parameters, &pictures, Mode::Learn).unwrap();
         }
-        let expected = tower.read(&parameters, &pictures, Mode::Judge).unwrap();
-        let image = ImageTower::of_training(&Tower::TINY.0, &parameters, 32);
+        let expected = tower.read(&parameters, &pictures, Mode::Evaluate).unwrap();
+        let image = ImageTowerWeights::of_training(&Tower::TINY.0, &parameters, 32);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");
         std::fs::write(&file, export(&text(Activation::Gelu), &[image]).unwrap()).unwrap();
@@ -249,9 +249,9 @@ mod tests {
         let file = folder.path().join("model.safetensors");
         let image = |seed| {
             let parameters = Tower::TINY.parameters(24, seed, Device::Cpu);
-            ImageTower::of_training(&Tower::TINY.0, &parameters, 32)
+            ImageTowerWeights::of_training(&Tower::TINY.0, &parameters, 32)
         };
-        let read = |images: &[ImageTower]| {
+        let read = |images: &[ImageTowerWeights]| {
             std::fs::write(&file, export(&text(Activation::Gelu), images).unwrap()).unwrap();
             let source = WeightsSource::File(file.clone());
             let clip = Clip::load(&source, Device::Cpu, Kind::Float).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn image_towers_of_different_kinds_are_refused() {
         let text = text(Activation::Gelu);
-        let refusal = |other: ImageTower| {
+        let refusal = |other: ImageTowerWeights| {
             let error = export(&text, &[image(), other]).unwrap_err();
             error.to_string()
         };
@@ -281,10 +281,12 @@ mod tests {
             .tensors
             .retain(|name, _| !name.contains("resblocks.1"));
         assert!(refusal(shallow).contains("same kind"));
-        let mut told = image();
-        told.facts.insert("text_heads".to_owned(), "7".to_owned());
+        let mut with_heads = image();
+        with_heads
+            .facts
+            .insert("text_heads".to_owned(), "7".to_owned());
         assert!(
-            export(&text, &[image(), told]).is_ok(),
+            export(&text, &[image(), with_heads]).is_ok(),
             "that is no matter of pictures"
         );
         assert!(export(&text, &[]).is_err());
@@ -294,7 +296,7 @@ mod tests {
     fn a_file_without_an_image_tower_has_none() {
         let mut file = tensor_file::read(Path::new(FIXTURE)).unwrap();
         file.tensors.retain(|name, _| !name.starts_with(IMAGE));
-        assert!(ImageTower::of_file(file).is_none());
+        assert!(ImageTowerWeights::of_file(file).is_none());
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn luminance([red, green, blue]: [f32; 3]) -> f32 {
     0.299 * red + 0.587 * green + 0.114 * blue
 }
 
-/// How far the channel that differs most is from one colour to another.
+/// How far the channel that differs most is from one color to another.
 fn change(one: [f32; 3], other: [f32; 3]) -> f32 {
     let gaps = one
         .iter()
@@ -74,7 +74,7 @@ fn blurred(picture: &Picture, reach: usize) -> Picture {
     })
 }
 
-/// How quickly the colours change at a pixel, 0 to about 1.
+/// How quickly the colors change at a pixel, 0 to about 1.
 fn edge(picture: &Picture, x: usize, y: usize) -> f32 {
     let (right, below) = (
         (x + 1).min(picture.width() - 1),
@@ -86,7 +86,7 @@ fn edge(picture: &Picture, x: usize, y: usize) -> f32 {
     across.max(down)
 }
 
-/// The picture with dark lines where its colours change, as comics and many emoji have them, its colours
+/// The picture with dark lines where its colors change, as comics and many emoji have them, its colors
 /// paler by a random amount.
 pub fn outline(picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
     let paleness = random.random_range(0.0..0.5);
@@ -107,7 +107,7 @@ pub fn outline(picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
     })
 }
 
-/// The picture as if photographed, before the same paper: its colours duller, lit from a side, and
+/// The picture as if photographed, before the same paper: its colors duller, lit from a side, and
 /// uneven, each by a random amount.
 pub fn photograph(picture: &Picture, paper: [f32; 3], random: &mut ChaCha8Rng) -> Picture {
     const CELLS: usize = 12;

@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::captions;
-use super::colours;
+use super::colors;
 use super::pack::{PackWriter, Record};
 use super::packs::{self, ICONS, MANIFEST, PackError, TESTS};
-use super::render::{self, RenderError};
+use super::render::{self, SvgRenderError};
 use super::sources::catalogue::{Catalogue, write_sources};
 use super::sources::iconify::IconFile;
 use super::sources::sets::folder;
-use super::sources::{Artwork, Entry, WordNet};
+use super::sources::{Artwork, CatalogueEntry, WordNet};
 
 /// Pictures rendered before they are written.
 const BATCH: usize = 512;
 /// What has become of the entries of the catalogue.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RenderSummary {
     /// Pictures in the packs, by set.
     pub kept: BTreeMap<String, usize>,
     /// Pictures that could not be rendered or show nothing.
@@ -36,7 +36,7 @@ pub struct Outcome {
 /// # Errors
 /// When the catalogue or a package is missing, or a pack cannot be written. A single picture that cannot
 /// be rendered is counted and left out.
-pub fn render(training: &Path) -> Result<Outcome, PackError> {
+pub fn render(training: &Path) -> Result<RenderSummary, PackError> {
     let mut catalogue = Catalogue::read(training)?;
     let packages = training.join("packages");
     let wordnet = WordNet::read(&packages.join(folder::WORDNET))?;
@@ -45,7 +45,7 @@ pub fn render(training: &Path) -> Result<Outcome, PackError> {
         Writer::create(&packs, ICONS)?,
         Writer::create(&packs, TESTS)?,
     ];
-    let mut outcome = Outcome::default();
+    let mut outcome = RenderSummary::default();
     let mut known = HashSet::new();
     for entries in catalogue.entries.chunk_by(|one, next| one.set == next.set) {
         let set = &entries[0].set;
@@ -123,11 +123,11 @@ struct Artist<'a> {
 }
 
 impl Artist<'_> {
-    fn picture(&self, entry: &Entry) -> Result<(Vec<u8>, Record), RenderError> {
+    fn picture(&self, entry: &CatalogueEntry) -> Result<(Vec<u8>, Record), SvgRenderError> {
         let picture = match &entry.artwork {
             Artwork::Icon(name) => {
                 let document = self.icons.and_then(|icons| icons.svg(name));
-                render::svg(&document.ok_or(RenderError::Empty)?)?
+                render::svg(&document.ok_or(SvgRenderError::Empty)?)?
             }
             Artwork::File(path) => {
                 let file = fs::read(self.packages.join(path)).unwrap_or_default();
@@ -138,7 +138,7 @@ impl Artist<'_> {
                 }
             }
         };
-        let record = captions::record(entry, colours::dominant(&picture), self.wordnet);
+        let record = captions::record(entry, colors::dominant(&picture), self.wordnet);
         Ok((picture, record))
     }
 }

@@ -10,10 +10,12 @@ use anyhow::{Context, ensure};
 use tch::{Device, TchError, Tensor};
 
 use super::evaluation::TestSet;
-use super::lesson::{Learned, Lesson, Part, SHARPNESS_NAME, Step, mean, side_by_side};
-use super::parameters::{self, Optimizer, Parameters};
-use super::plan::Plan;
-use super::sample::{Batch, Gallery, Order};
+use super::lesson::{
+    AttackedBatch, BatchShard, Learned, SHARPNESS_NAME, StepReport, mean, side_by_side,
+};
+use super::parameters::{self, AdamW, Parameters};
+use super::plan::TrainingPlan;
+use super::sample::{Gallery, Order, PictureBatch};
 use super::teacher::Teacher;
 use super::tensor_file::{self, TensorFile};
 use super::tower::{Mode, Tower};
@@ -41,14 +43,14 @@ pub struct Lessons<'a> {
 
 /// A tower and everything that its training has come to.
 #[derive(Debug)]
-pub struct Run {
+pub struct TrainingRun {
     tower: Tower,
     parameters: Parameters,
-    optimizer: Optimizer,
+    optimizer: AdamW,
     device: Device,
 }
 
-impl Run {
+impl TrainingRun {
     /// Takes up the run that lies at `checkpoint`, else begins one: from the ImageNet weights or the run
     /// in `start`, if there is one.
     ///
@@ -56,7 +58,7 @@ impl Run {
     /// When a file is of another tower.
     pub fn open(
         tower: Tower,
-        plan: &Plan,
+        plan: &TrainingPlan,
         embedding: i64,
         start: Option<&Path>,
         device: Device,
@@ -87,7 +89,7 @@ impl Run {
             );
             parameters::resume(&file, &parameters)?
         } else {
-            Optimizer::new(&parameters)
+            AdamW::new(&parameters)
         };
         Ok(Self {
             tower,
@@ -98,20 +100,20 @@ impl Run {
     }
 
     /// Trains until the plan is fulfilled or the time of the leg is over, and says whether it is
-    /// fulfilled. `tell` gets a line for each report.
+    /// fulfilled. `report` gets a line for each report.
     ///
     /// # Errors
     /// When libtorch fails, the checkpoint cannot be written, or a number is not finite.
     pub fn train(
         &mut self,
-        plan: &Plan,
+        plan: &TrainingPlan,
         lessons: &Lessons<'_>,
-        mut tell: impl FnMut(&str),
+        mut report: impl FnMut(&str),
     ) -> anyhow::Result<bool> {
         let began = Instant::now();
         let first = self.optimizer.updates();
-        let mut smooth: Option<Step> = None;
-        let (sender, receiver) = sync_channel::<Batch>(AHEAD);
+        let mut smooth: Option<StepReport> = None;
+        let (sender, receiver) = sync_channel::<PictureBatch>(AHEAD);
         thread::scope(|scope| {
             let gallery = lessons.gallery;
             scope.spawn(move || make_batches(plan, gallery, first, &sender));
@@ -138,10 +140,10 @@ impl Run {
                         ((done - first) as f64 * plan.batch as f64) / began.elapsed().as_secs_f64();
                     let figures = self.evaluate(lessons, GLANCE)?;
                     let smooth = smooth.unwrap_or(found);
-                    tell(&format!(
-                        "step {done}/{} {speed:.0}/s reach {:.2} choice {:.3} cosine {:.3} gradient {:.2} | {}",
+                    report(&format!(
+                        "step {done}/{} {speed:.0}/s epsilon {:.2} choice {:.3} cosine {:.3} gradient {:.2} | {}",
                         plan.steps,
-                        plan.adversary_at(step).reach,
+                        plan.adversary_at(step).epsilon,
                         smooth.choice,
                         smooth.cosine,
                         smooth.gradient,
@@ -165,7 +167,7 @@ impl Run {
         let average = self.optimizer.average();
         let read = |pictures: &Tensor| {
             let pictures = pictures.to_device(self.device);
-            tch::no_grad(|| self.tower.read(average, &pictures, Mode::Judge))
+            tch::no_grad(|| self.tower.read(average, &pictures, Mode::Evaluate))
         };
         lessons
             .tests
@@ -187,19 +189,24 @@ impl Run {
         self.optimizer.average()
     }
 
-    fn save(&self, plan: &Plan) -> anyhow::Result<()> {
+    fn save(&self, plan: &TrainingPlan) -> anyhow::Result<()> {
         let facts = BTreeMap::from([("seed".to_owned(), plan.seed.to_string())]);
         parameters::save(&plan.checkpoint, &self.parameters, &self.optimizer, facts)
     }
 
-    fn step(&mut self, plan: &Plan, step: u64, lesson: &mut Lesson) -> anyhow::Result<Step> {
+    fn step(
+        &mut self,
+        plan: &TrainingPlan,
+        step: u64,
+        lesson: &mut AttackedBatch,
+    ) -> anyhow::Result<StepReport> {
         let parts = self.parts(plan, step, lesson);
         let learned: Vec<Learned> = if self.device == Device::Cpu {
             side_by_side(parts)?
         } else {
             parts
                 .into_iter()
-                .map(Part::learn)
+                .map(BatchShard::learn)
                 .collect::<Result<_, _>>()?
         };
         let changes: Vec<&Tensor> = learned
@@ -217,24 +224,24 @@ impl Run {
             let mut sharpness = self.parameters.get(SHARPNESS_NAME).shallow_clone();
             let _ = sharpness.clamp_(0.0, SHARPNESS[1].ln());
         });
-        Ok(Step { gradient, ..found })
+        Ok(StepReport { gradient, ..found })
     }
 
     /// A batch where it is learned.
     fn lesson(
         &self,
-        plan: &Plan,
+        plan: &TrainingPlan,
         step: u64,
-        batch: &Batch,
+        batch: &PictureBatch,
         teacher: &Teacher,
-    ) -> Result<Lesson, TchError> {
+    ) -> Result<AttackedBatch, TchError> {
         let shape = [plan.batch as i64, 3, plan.side as i64, plan.side as i64];
         let place = |values: &[f32]| {
             Tensor::from_slice(values)
                 .reshape(shape)
                 .to_device(self.device)
         };
-        Ok(Lesson {
+        Ok(AttackedBatch {
             views: place(&batch.views),
             change: plan.adversary_at(step).begin(&place(&batch.noise))?,
             targets: teacher.targets(&batch.shares, &batch.bank),
@@ -242,7 +249,7 @@ impl Run {
     }
 
     /// The parts of a batch, as many as are learned side by side.
-    fn parts(&self, plan: &Plan, step: u64, lesson: &Lesson) -> Vec<Part> {
+    fn parts(&self, plan: &TrainingPlan, step: u64, lesson: &AttackedBatch) -> Vec<BatchShard> {
         let shards = if self.device == Device::Cpu {
             SHARDS
         } else {
@@ -251,7 +258,7 @@ impl Run {
         let size = (plan.batch / shards) as i64;
         let adversary = plan.adversary_at(step);
         (0..shards as i64)
-            .map(|shard| Part {
+            .map(|shard| BatchShard {
                 tower: self.tower,
                 parameters: self.parameters.share(),
                 adversary,
@@ -270,8 +277,13 @@ impl Run {
     }
 }
 
-/// Makes the batches of a run from step `first` on, until nobody takes them any more.
-fn make_batches(plan: &Plan, gallery: &Gallery, first: u64, sender: &SyncSender<Batch>) {
+/// Makes the batches of a run from step `first` on, until the receiver is gone.
+fn make_batches(
+    plan: &TrainingPlan,
+    gallery: &Gallery,
+    first: u64,
+    sender: &SyncSender<PictureBatch>,
+) {
     for number in first / plan.replays..plan.steps.div_ceil(plan.replays) {
         let batch = gallery.batch(Order {
             seed: plan.seed,
@@ -310,7 +322,7 @@ mod tests {
     use super::*;
     use crate::adversary::Adversary;
     use crate::pack::{PICTURE_BYTES, Pack, PackWriter, Record, Style};
-    use clipdraw::clip::config::EfficientNetSize;
+    use clipdraw::clip::EfficientNetSize;
 
     const TOWER: Tower = Tower(EfficientNetSize {
         stem: 8,
@@ -350,20 +362,20 @@ mod tests {
         (Gallery::new(vec![pack], &teacher), teacher)
     }
 
-    fn plan(checkpoint: PathBuf, leg: Duration) -> Plan {
-        Plan {
+    fn plan(checkpoint: PathBuf, leg: Duration) -> TrainingPlan {
+        TrainingPlan {
             side: 64,
             batch: 16,
             steps: STEPS,
             rate: 1e-2,
             warm_up: 4,
             adversary: Adversary {
-                reach: 0.5,
+                epsilon: 0.5,
                 steps: 0,
             },
             replays: 2,
-            peace: [0.0, 0.1],
-            ease: 0.5,
+            attack_ramp: [0.0, 0.1],
+            difficulty_ramp: 0.5,
             seed: 3,
             checkpoint,
             report: STEPS,
@@ -371,22 +383,26 @@ mod tests {
         }
     }
 
-    fn train(plan: &Plan, gallery: &Gallery, teacher: &Teacher) -> (Run, bool, String) {
+    fn train(
+        plan: &TrainingPlan,
+        gallery: &Gallery,
+        teacher: &Teacher,
+    ) -> (TrainingRun, bool, String) {
         let lessons = Lessons {
             gallery,
             teacher,
             tests: &[],
         };
-        let mut run = Run::open(TOWER, plan, teacher.width(), None, Device::Cpu).unwrap();
-        let mut told = String::new();
+        let mut run = TrainingRun::open(TOWER, plan, teacher.width(), None, Device::Cpu).unwrap();
+        let mut lines = String::new();
         let finished = run
-            .train(plan, &lessons, |line| line.clone_into(&mut told))
+            .train(plan, &lessons, |line| line.clone_into(&mut lines))
             .unwrap();
-        (run, finished, told)
+        (run, finished, lines)
     }
 
     /// The number after a word of a report.
-    fn told(report: &str, word: &str) -> f64 {
+    fn value_of(report: &str, word: &str) -> f64 {
         let rest = report.split(&format!("{word} ")).nth(1).unwrap();
         rest.split_whitespace().next().unwrap().parse().unwrap()
     }
@@ -403,7 +419,7 @@ mod tests {
         let (_, finished, first) = train(&parts, &gallery, &teacher);
         assert!(!finished, "a leg without time is one batch long");
         assert!(
-            told(&last, "cosine") > told(&first, "cosine") + 0.1,
+            value_of(&last, "cosine") > value_of(&first, "cosine") + 0.1,
             "{first}\n{last}"
         );
         let in_parts = loop {
@@ -425,7 +441,7 @@ mod tests {
         let (run, _, _) = train(&first, &gallery, &teacher);
         let second = plan(folder.path().join("second"), Duration::ZERO);
         let start = Some(first.checkpoint.as_path());
-        let next = Run::open(TOWER, &second, teacher.width(), start, Device::Cpu).unwrap();
+        let next = TrainingRun::open(TOWER, &second, teacher.width(), start, Device::Cpu).unwrap();
         for ((name, one), (_, other)) in run.average().all().zip(next.average().all()) {
             assert!(one.equal(other), "{name} differs");
         }

@@ -17,7 +17,7 @@ const COSINE_WEIGHT: f64 = 1.0;
 
 /// What one step found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(super) struct StepReport {
     /// The divergence of the choice among captions.
     pub choice: f64,
     /// The cosine to the captions.
@@ -27,7 +27,7 @@ pub(super) struct Step {
 }
 
 /// The mean of what the parts of a batch found.
-pub(super) fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, Step) {
+pub(super) fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, StepReport) {
     let count = learned.len() as f64;
     let mut parts = learned.into_iter();
     let first = parts.next().expect("there is a part");
@@ -47,7 +47,7 @@ pub(super) fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, Step) {
     (gradient, found)
 }
 
-impl Step {
+impl StepReport {
     /// A mean that forgets: mostly what was found before.
     pub(super) fn towards(self, newest: Self) -> Self {
         let mix = |old: f64, new: f64| 0.98 * old + 0.02 * new;
@@ -60,7 +60,7 @@ impl Step {
 }
 
 /// Each part on a thread of its own, one thread of libtorch's each.
-pub(super) fn side_by_side(parts: Vec<Part>) -> Result<Vec<Learned>, TchError> {
+pub(super) fn side_by_side(parts: Vec<BatchShard>) -> Result<Vec<Learned>, TchError> {
     thread::scope(|scope| {
         let threads: Vec<_> = parts
             .into_iter()
@@ -79,7 +79,7 @@ pub(super) fn side_by_side(parts: Vec<Part>) -> Result<Vec<Learned>, TchError> {
 }
 
 /// A batch on the device, and how far the adversary has come with it.
-pub(super) struct Lesson {
+pub(super) struct AttackedBatch {
     /// `[N, 3, R, R]`, values from 0 to 1.
     pub views: Tensor,
     /// What the adversary adds to them.
@@ -89,7 +89,7 @@ pub(super) struct Lesson {
 }
 
 /// A part of a batch, with handles to everything that it needs.
-pub(super) struct Part {
+pub(super) struct BatchShard {
     /// The tower that learns.
     pub tower: Tower,
     /// Its parameters.
@@ -115,10 +115,10 @@ pub(super) struct Learned {
     /// The adversary's change for the next time, if the batch comes again.
     pub change: Option<Tensor>,
     /// What the loss was made of.
-    pub found: Step,
+    pub found: StepReport,
 }
 
-impl Part {
+impl BatchShard {
     /// The gradient of the mean loss, after the adversary had its turn.
     pub(super) fn learn(self) -> Result<Learned, TchError> {
         let pictures = self
@@ -142,7 +142,7 @@ impl Part {
         } else {
             (self.parameters.gradient(&loss)?, None)
         };
-        let found = Step {
+        let found = StepReport {
             choice: choice.double_value(&[]),
             cosine: cosine.double_value(&[]),
             gradient: 0.0,

@@ -7,7 +7,7 @@
 
 pub mod pack;
 pub mod sources;
-pub mod colours;
+pub mod colors;
 pub mod captions;
 pub mod render;
 pub mod packs;

@@ -5,13 +5,13 @@ use clipdraw_training::command;
 
 #[derive(Debug, Parser)]
 #[command(about, version)]
-struct Arguments {
+struct TrainArguments {
     #[command(subcommand)]
-    step: Step,
+    step: TrainStep,
 }
 
 #[derive(Debug, Subcommand)]
-enum Step {
+enum TrainStep {
     /// List the pictures of all packages that are worth learning from, and what they show.
     Catalogue(command::pictures::CatalogueArguments),
     /// Render the catalogue into the packs `icons` and `tests`.
@@ -38,25 +38,25 @@ enum Step {
     TextReport(command::text::TextReportArguments),
     /// Put a text tower and an image tower into one weight file.
     Export(command::export::ExportArguments),
-    /// Draw a list of prompts, and let a judge say what it reads in them.
+    /// Draw a list of prompts, and rank the prompts with a classifier.
     Drawings(command::drawings::DrawingsArguments),
 }
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().step {
-        Step::Catalogue(arguments) => arguments.run(),
-        Step::Render(arguments) => arguments.run(),
-        Step::Subjects(arguments) => arguments.run(),
-        Step::Paintings(arguments) => arguments.run(),
-        Step::Scribbles(arguments) => arguments.run(),
-        Step::Captions(arguments) => arguments.run(),
-        Step::Sheet(arguments) => arguments.run(),
-        Step::Notice(arguments) => arguments.run(),
-        Step::Image(arguments) => arguments.run(),
-        Step::Corpus(arguments) => arguments.run(),
-        Step::Text(arguments) => arguments.run(),
-        Step::TextReport(arguments) => arguments.run(),
-        Step::Export(arguments) => arguments.run(),
-        Step::Drawings(arguments) => arguments.run(),
+    match TrainArguments::parse().step {
+        TrainStep::Catalogue(arguments) => arguments.run(),
+        TrainStep::Render(arguments) => arguments.run(),
+        TrainStep::Subjects(arguments) => arguments.run(),
+        TrainStep::Paintings(arguments) => arguments.run(),
+        TrainStep::Scribbles(arguments) => arguments.run(),
+        TrainStep::Captions(arguments) => arguments.run(),
+        TrainStep::Sheet(arguments) => arguments.run(),
+        TrainStep::Notice(arguments) => arguments.run(),
+        TrainStep::Image(arguments) => arguments.run(),
+        TrainStep::Corpus(arguments) => arguments.run(),
+        TrainStep::Text(arguments) => arguments.run(),
+        TrainStep::TextReport(arguments) => arguments.run(),
+        TrainStep::Export(arguments) => arguments.run(),
+        TrainStep::Drawings(arguments) => arguments.run(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::sources::Source;
+use super::sources::PictureSource;
 
 /// What is used beside pictures: name, authors, package, licence.
 const WORDS_AND_WEIGHTS: [[&str; 4]; 5] = [
@@ -40,7 +40,7 @@ PATENTS, COPYRIGHTS, TRADEMARKS OR OTHER RIGHTS.
 ";
 
 /// The text of the notice, from the manifest of sources.
-pub fn text(sources: &[Source]) -> String {
+pub fn text(sources: &[PictureSource]) -> String {
     let mut text = String::from(
         "The embedded CLIP model in weights/ learned from the pictures and words below. None of them is part\n\
          of it; each is credited as its licence asks. scripts/train fetches them.\n\n\
@@ -93,8 +93,8 @@ pub fn text(sources: &[Source]) -> String {
 mod tests {
     use super::*;
 
-    fn source(set: &str, licence: &str, kept: usize) -> Source {
-        Source {
+    fn source(set: &str, licence: &str, kept: usize) -> PictureSource {
+        PictureSource {
             set: set.to_owned(),
             title: format!("Set {set}"),
             author: "Jane Doe".to_owned(),

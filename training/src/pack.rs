@@ -1,7 +1,7 @@
 //! A pack: small pictures in one file, and a line about each of them in another.
 //!
 //! `pictures.rgba` holds the pictures one after another, [`SIDE`] rows of [`SIDE`] pixels of red, green,
-//! blue and opacity, a byte each, the colours multiplied by the opacity. Line `n` of `pictures.jsonl` is
+//! blue and opacity, a byte each, the colors multiplied by the opacity. Line `n` of `pictures.jsonl` is
 //! the [`Record`] of picture `n`.
 
 use std::fs::{self, File};
@@ -15,15 +15,15 @@ pub const SIDE: usize = 80;
 /// Bytes of one picture.
 pub const PICTURE_BYTES: usize = SIDE * SIDE * 4;
 
-/// What a picture looks like, which decides how often it is shown and what may be done to its colours.
+/// What a picture looks like, which decides how often it is shown and what may be done to its colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Style {
     /// A flat or shaded emoji.
     Emoji,
-    /// A coloured icon.
+    /// A colored icon.
     Icon,
-    /// A picture in one colour, stored black.
+    /// A picture in one color, stored black.
     Silhouette,
     /// Clip art.
     ClipArt,
@@ -69,11 +69,11 @@ pub enum Backdrop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
-    /// Soft colours that run, dark at their edges, on grainy paper.
+    /// Soft colors that run, dark at their edges, on grainy paper.
     Watercolor,
     /// Grey lines where brightness changes.
     PencilSketch,
-    /// Patches of even colour.
+    /// Patches of even color.
     OilPainting,
     /// Few large squares.
     PixelArt,
@@ -188,7 +188,7 @@ impl Pack {
         Ok(Self { records, pictures })
     }
 
-    /// Picture `index`: `[SIDE, SIDE, 4]`, the colours multiplied by the opacity.
+    /// Picture `index`: `[SIDE, SIDE, 4]`, the colors multiplied by the opacity.
     pub fn picture(&self, index: usize) -> &[u8] {
         &self.pictures[index * PICTURE_BYTES..(index + 1) * PICTURE_BYTES]
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::pack::{PackWriter, Record};
-use super::render::RenderError;
+use super::render::SvgRenderError;
 use super::sources::SourceError;
 
 /// Pictures of packages that are learned from.
@@ -30,7 +30,7 @@ const BATCH: usize = 256;
 pub enum PackError {
     /// A package is not what it should be.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    PictureSource(#[from] SourceError),
     /// A pack cannot be written or read.
     #[error("the pack {} cannot be used", pack.display())]
     Pack {
@@ -45,7 +45,7 @@ pub enum PackError {
         /// Its file.
         drawing: PathBuf,
         /// Why not.
-        source: RenderError,
+        source: SvgRenderError,
     },
     /// A picture for looking at, or the credits, cannot be written.
     #[error("{} cannot be written", path.display())]

@@ -20,7 +20,7 @@ const LEAST_WEIGHT: f32 = 0.45;
 const PAINTED_WEIGHT: f32 = 0.5;
 
 /// Paints `count` pictures of the packs of icons and, if there is one, of subjects, those that have the
-/// colours of what they show. When all have been painted, they are painted again, otherwise.
+/// colors of what they show. When all have been painted, they are painted again, otherwise.
 ///
 /// # Errors
 /// When a pack cannot be read or that of paintings cannot be written.
@@ -61,7 +61,7 @@ pub fn scribbles(training: &Path, count: usize) -> Result<(), PackError> {
     packs::write(&folder, &numbers, |&number| Ok(scribble(number)))
 }
 
-/// Whether a picture is called a drawing of something, as those in true colours are, and is no face or
+/// Whether a picture is called a drawing of something, as those in true colors are, and is no face or
 /// symbol.
 pub(super) fn is_worth_painting(record: &Record) -> bool {
     let drawing = record
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pictures_in_true_colours_are_painted() {
+    fn only_pictures_in_true_colors_are_painted() {
         let folder = tempfile::tempdir().unwrap();
         let icons = folder.path().join("packs").join(ICONS);
         let mut pack = PackWriter::create(&icons).unwrap();

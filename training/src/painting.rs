@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::pack::{PICTURE_BYTES, SIDE};
 use super::strokes_picture::{canvas, transparent};
 use clipdraw::render::cpu::raster;
-use clipdraw::scene::canvas::REFERENCE_SIDE;
+use clipdraw::scene::REFERENCE_SIDE;
 use clipdraw::scene::{Picture, Point, Rgb, Strokes};
 
 /// Half of the width of the strokes of each layer, in pixels of the 224 canvas, and the part of all strokes
@@ -28,8 +28,8 @@ const STROKES: [f32; 2] = [60.0, 400.0];
 const LEAST_OPACITY: f32 = 0.3;
 /// Control points of the longest stroke: three segments.
 const MOST_POINTS: usize = 10;
-/// How far a colour may be from what is to be painted, per channel.
-const COLOUR_NOISE: f32 = 0.03;
+/// How far a color may be from what is to be painted, per channel.
+const COLOR_NOISE: f32 = 0.03;
 /// Below this mean square error nothing is left to paint.
 const DONE: f32 = 1e-5;
 
@@ -54,7 +54,7 @@ fn strokes(picture: &[u8], seed: u64) -> Strokes {
     for (half_width, part) in LAYERS {
         let half_width = half_width * SIDE as f32 / REFERENCE_SIDE;
         let seen = raster::paint(&strokes, &canvas(Rgb::WHITE)).into_picture();
-        let mut layer = Layer {
+        let mut layer = PaintLayer {
             reference: blurred(&target, half_width),
             seen,
             half_width,
@@ -104,7 +104,7 @@ fn smooth(plane: &mut [f32], reach: usize, along: usize, across: usize) {
 }
 
 /// Strokes of one width over what has been painted so far.
-struct Layer {
+struct PaintLayer {
     /// What is to be painted, as far as strokes of this width can.
     reference: Picture,
     /// What the layers below show.
@@ -113,7 +113,7 @@ struct Layer {
     half_width: f32,
 }
 
-impl Layer {
+impl PaintLayer {
     fn add(&mut self, count: usize, strokes: &mut Strokes, random: &mut ChaCha8Rng) {
         let mut errors: Vec<f32> = (0..SIDE * SIDE)
             .map(|index| {
@@ -134,7 +134,7 @@ impl Layer {
                 forget(&mut errors, *point, half_width);
             }
             let noise = |channel: f32, random: &mut ChaCha8Rng| {
-                channel + random.random_range(-COLOUR_NOISE..COLOUR_NOISE)
+                channel + random.random_range(-COLOR_NOISE..COLOR_NOISE)
             };
             let [red, green, blue] = color.map(|channel| noise(channel, random).clamp(0.0, 1.0));
             let opacity = 1.0 - (1.0 - LEAST_OPACITY) * random.random::<f32>().powi(2);
@@ -142,7 +142,7 @@ impl Layer {
         }
     }
 
-    /// Follows the colour from a pixel, across the direction in which brightness changes, as long as the
+    /// Follows the color from a pixel, across the direction in which brightness changes, as long as the
     /// stroke makes the picture better.
     fn path(
         &self,

@@ -145,14 +145,14 @@ impl Parameters {
 /// Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), and the running mean of
 /// what it moves.
 #[derive(Debug)]
-pub struct Optimizer {
+pub struct AdamW {
     means: Vec<Tensor>,
     squares: Vec<Tensor>,
     updates: u64,
     average: Parameters,
 }
 
-impl Optimizer {
+impl AdamW {
     /// Without a memory yet.
     pub fn new(parameters: &Parameters) -> Self {
         let zeros = || {
@@ -233,7 +233,7 @@ impl Optimizer {
 pub fn save(
     path: &Path,
     parameters: &Parameters,
-    optimizer: &Optimizer,
+    optimizer: &AdamW,
     mut facts: BTreeMap<String, String>,
 ) -> anyhow::Result<()> {
     facts.insert("updates".to_owned(), optimizer.updates.to_string());
@@ -241,7 +241,7 @@ pub fn save(
 }
 
 /// The tensors of [`save`].
-pub fn state(parameters: &Parameters, optimizer: &Optimizer) -> BTreeMap<String, Tensor> {
+pub fn state(parameters: &Parameters, optimizer: &AdamW) -> BTreeMap<String, Tensor> {
     let mut tensors = BTreeMap::new();
     let mut keep = |kind: &str, name: &str, tensor: &Tensor| {
         tensors.insert(format!("{kind}/{name}"), tensor.shallow_clone());
@@ -264,8 +264,8 @@ pub fn state(parameters: &Parameters, optimizer: &Optimizer) -> BTreeMap<String,
 ///
 /// # Errors
 /// When the file is of another model.
-pub fn resume(file: &TensorFile, parameters: &Parameters) -> anyhow::Result<Optimizer> {
-    let mut optimizer = Optimizer::new(parameters);
+pub fn resume(file: &TensorFile, parameters: &Parameters) -> anyhow::Result<AdamW> {
+    let mut optimizer = AdamW::new(parameters);
     let take = |kind: &str, name: &str, into: &Tensor| -> anyhow::Result<()> {
         let saved = file.tensor(&format!("{kind}/{name}"))?;
         anyhow::ensure!(
@@ -320,7 +320,7 @@ mod tests {
         parameters
     }
 
-    fn learn(parameters: &Parameters, optimizer: &mut Optimizer, steps: usize) -> f64 {
+    fn learn(parameters: &Parameters, optimizer: &mut AdamW, steps: usize) -> f64 {
         let input = Tensor::from_slice(&[1.0_f32, -1.0, 0.5, 2.0]);
         let goal = Tensor::from_slice(&[0.3_f32, -2.0, 1.0]);
         let mut last = f64::INFINITY;
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn the_loss_falls_and_the_mean_follows() {
         let parameters = model();
-        let mut optimizer = Optimizer::new(&parameters);
+        let mut optimizer = AdamW::new(&parameters);
         let first = learn(&parameters, &mut optimizer, 1);
         let last = learn(&parameters, &mut optimizer, 300);
         assert!(last < 0.05 * first, "{first} to {last}");
@@ -356,9 +356,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.safetensors");
         let (whole, halves) = (model(), model());
-        let mut optimizer = Optimizer::new(&whole);
+        let mut optimizer = AdamW::new(&whole);
         learn(&whole, &mut optimizer, 6);
-        let mut first = Optimizer::new(&halves);
+        let mut first = AdamW::new(&halves);
         learn(&halves, &mut first, 3);
         save(&path, &halves, &first, BTreeMap::new()).unwrap();
         let resumed = model();
@@ -378,7 +378,7 @@ mod tests {
     fn a_gradient_that_is_not_finite_moves_nothing() {
         let parameters = model();
         let before = numbers(parameters.get("matrix"));
-        let mut optimizer = Optimizer::new(&parameters);
+        let mut optimizer = AdamW::new(&parameters);
         let nothing = Tensor::full([3, 4], f64::NAN, (Kind::Float, Device::Cpu));
         let vector = Tensor::zeros([3], (Kind::Float, Device::Cpu));
         assert!(

@@ -8,7 +8,7 @@ use super::adversary::Adversary;
 
 /// How a run goes.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct TrainingPlan {
     /// Side of the pictures that the tower reads, in pixels.
     pub side: usize,
     /// Pictures in a batch.
@@ -23,12 +23,12 @@ pub struct Plan {
     pub adversary: Adversary,
     /// How many steps in a row learn from the same batch. The gradient of each moves the adversary's
     /// change for the next at no other cost (Shafahi et al. 2019, "Adversarial Training for Free!",
-    /// algorithm 1). More than one wants an adversary without steps of its own.
+    /// algorithm 1). With more than one, the adversary needs no steps of its own.
     pub replays: u64,
-    /// The part of the run without an adversary, and the part until it may go all the way.
-    pub peace: [f64; 2],
-    /// The part of the run until pictures are as hard to recognise as they get.
-    pub ease: f64,
+    /// Where the adversary begins and where it reaches its full strength, as fractions of the run.
+    pub attack_ramp: [f64; 2],
+    /// Where pictures reach their full difficulty, as a fraction of the run.
+    pub difficulty_ramp: f64,
     /// Seed of all random choices.
     pub seed: u64,
     /// Where the run is kept.
@@ -39,7 +39,7 @@ pub struct Plan {
     pub leg: Duration,
 }
 
-impl Plan {
+impl TrainingPlan {
     fn part(&self, step: u64) -> f64 {
         step as f64 / self.steps as f64
     }
@@ -51,15 +51,15 @@ impl Plan {
     }
 
     pub(super) fn adversary_at(&self, step: u64) -> Adversary {
-        let [begins, full] = self.peace;
+        let [begins, full] = self.attack_ramp;
         let part = ((self.part(step) - begins) / (full - begins).max(1e-9)).clamp(0.0, 1.0);
         Adversary {
-            reach: self.adversary.reach * part,
+            epsilon: self.adversary.epsilon * part,
             ..self.adversary
         }
     }
 
     pub(super) fn effort_at(&self, step: u64) -> f64 {
-        (0.25 + 0.75 * self.part(step) / self.ease.max(1e-9)).min(1.0)
+        (0.25 + 0.75 * self.part(step) / self.difficulty_ramp.max(1e-9)).min(1.0)
     }
 }

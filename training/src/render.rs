@@ -19,7 +19,7 @@ const LEAST_PAINT: u64 = 40;
 
 /// A picture cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum RenderError {
+pub enum SvgRenderError {
     /// The document is not an SVG that resvg reads.
     #[error("this is no SVG document that can be rendered")]
     Document(#[from] resvg::usvg::Error),
@@ -38,7 +38,7 @@ pub enum RenderError {
 ///
 /// # Errors
 /// When it is malformed, shows nothing or makes the renderer panic.
-pub fn svg(document: &str) -> Result<Vec<u8>, RenderError> {
+pub fn svg(document: &str) -> Result<Vec<u8>, SvgRenderError> {
     guarded(|| cropped(document))
 }
 
@@ -46,31 +46,33 @@ pub fn svg(document: &str) -> Result<Vec<u8>, RenderError> {
 ///
 /// # Errors
 /// As [`svg`].
-pub fn svg_page(document: &str) -> Result<Vec<u8>, RenderError> {
+pub fn svg_page(document: &str) -> Result<Vec<u8>, SvgRenderError> {
     guarded(|| {
         let tree = Tree::from_str(document, &Options::default())?;
-        let page = page(&tree).ok_or(RenderError::Empty)?;
+        let page = page(&tree).ok_or(SvgRenderError::Empty)?;
         enough_paint(paint(&tree, page, SIDE as f32)?.take())
     })
 }
 
-fn guarded(render: impl Fn() -> Result<Vec<u8>, RenderError>) -> Result<Vec<u8>, RenderError> {
-    catch_unwind(AssertUnwindSafe(render)).unwrap_or(Err(RenderError::Panicked))
+fn guarded(
+    render: impl Fn() -> Result<Vec<u8>, SvgRenderError>,
+) -> Result<Vec<u8>, SvgRenderError> {
+    catch_unwind(AssertUnwindSafe(render)).unwrap_or(Err(SvgRenderError::Panicked))
 }
 
 fn page(tree: &Tree) -> Option<Rect> {
     Rect::from_xywh(0.0, 0.0, tree.size().width(), tree.size().height())
 }
 
-fn cropped(document: &str) -> Result<Vec<u8>, RenderError> {
+fn cropped(document: &str) -> Result<Vec<u8>, SvgRenderError> {
     let tree = Tree::from_str(document, &Options::default())?;
     let layer = tree.root().abs_layer_bounding_box().to_rect();
     let region = page(&tree)
         .and_then(|page| common(page, layer))
-        .ok_or(RenderError::Empty)?;
-    // What is hidden by clips or lies outside the page counts in the layer's box: the pixels tell.
+        .ok_or(SvgRenderError::Empty)?;
+    // What is hidden by clips or lies outside the page counts in the layer's box, so the pixels are examined.
     let coarse = paint(&tree, region, DRAWN)?;
-    let [left, top, right, bottom] = drawn_box(coarse.data()).ok_or(RenderError::Empty)?;
+    let [left, top, right, bottom] = drawn_box(coarse.data()).ok_or(SvgRenderError::Empty)?;
     let scale = region.width().max(region.height()) / DRAWN;
     let margin = |length: f32| (SIDE as f32 * scale - length) / 2.0;
     let (x, y) = (
@@ -83,7 +85,7 @@ fn cropped(document: &str) -> Result<Vec<u8>, RenderError> {
         x + right as f32 * scale,
         y + bottom as f32 * scale,
     );
-    let picture = paint(&tree, drawn.ok_or(RenderError::Empty)?, DRAWN)?.take();
+    let picture = paint(&tree, drawn.ok_or(SvgRenderError::Empty)?, DRAWN)?.take();
     enough_paint(picture)
 }
 
@@ -97,12 +99,12 @@ fn common(page: Rect, layer: Rect) -> Option<Rect> {
 }
 
 /// Renders a region of a document in the middle of a picture, its longer side `side_drawn` pixels long.
-fn paint(tree: &Tree, region: Rect, side_drawn: f32) -> Result<Pixmap, RenderError> {
+fn paint(tree: &Tree, region: Rect, side_drawn: f32) -> Result<Pixmap, SvgRenderError> {
     let side = SIDE as u32;
-    let mut pixels = Pixmap::new(side, side).ok_or(RenderError::Empty)?;
+    let mut pixels = Pixmap::new(side, side).ok_or(SvgRenderError::Empty)?;
     let longer = region.width().max(region.height());
     if longer <= 0.0 {
-        return Err(RenderError::Empty);
+        return Err(SvgRenderError::Empty);
     }
     let scale = side_drawn / longer;
     let middle = SIDE as f32 / 2.0;
@@ -126,7 +128,7 @@ fn drawn_box(picture: &[u8]) -> Option<[usize; 4]> {
     found
 }
 
-fn enough_paint(picture: Vec<u8>) -> Result<Vec<u8>, RenderError> {
+fn enough_paint(picture: Vec<u8>) -> Result<Vec<u8>, SvgRenderError> {
     let opacity: u64 = picture
         .iter()
         .skip(3)
@@ -134,7 +136,7 @@ fn enough_paint(picture: Vec<u8>) -> Result<Vec<u8>, RenderError> {
         .map(|&o| u64::from(o))
         .sum();
     if opacity < 255 * LEAST_PAINT {
-        return Err(RenderError::Empty);
+        return Err(SvgRenderError::Empty);
     }
     Ok(picture)
 }
@@ -143,17 +145,17 @@ fn enough_paint(picture: Vec<u8>) -> Result<Vec<u8>, RenderError> {
 ///
 /// # Errors
 /// When it cannot be read or shows nothing.
-pub fn pixels(file: &[u8]) -> Result<Vec<u8>, RenderError> {
+pub fn pixels(file: &[u8]) -> Result<Vec<u8>, SvgRenderError> {
     let reader = image::ImageReader::new(Cursor::new(file)).with_guessed_format();
     let mut picture = reader
-        .map_err(|error: io::Error| RenderError::Pixels(error.into()))?
+        .map_err(|error: io::Error| SvgRenderError::Pixels(error.into()))?
         .decode()?
         .into_rgba8();
-    // Transparent pixels may have any colour: it must not bleed into their neighbours.
+    // Transparent pixels may have any color: it must not bleed into their neighbours.
     for pixel in picture.pixels_mut() {
         *pixel = image::Rgba(premultiplied(pixel.0));
     }
-    let [left, top, right, bottom] = visible_box(&picture).ok_or(RenderError::Empty)?;
+    let [left, top, right, bottom] = visible_box(&picture).ok_or(SvgRenderError::Empty)?;
     let (width, height) = (right - left, bottom - top);
     let cropped = imageops::crop_imm(&picture, left, top, width, height).to_image();
     let scale = DRAWN / width.max(height) as f32;
@@ -175,7 +177,7 @@ pub fn pixels(file: &[u8]) -> Result<Vec<u8>, RenderError> {
     enough_paint(bytes)
 }
 
-/// Colours multiplied by the opacity.
+/// Colors multiplied by the opacity.
 fn premultiplied([red, green, blue, opacity]: [u8; 4]) -> [u8; 4] {
     let times = |channel: u8| ((u16::from(channel) * u16::from(opacity) + 127) / 255) as u8;
     [times(red), times(green), times(blue), opacity]
@@ -225,9 +227,12 @@ mod tests {
     #[test]
     fn an_empty_page_is_refused() {
         let empty = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path/></svg>"#;
-        assert!(matches!(svg(empty), Err(RenderError::Empty)));
-        assert!(matches!(svg("no svg"), Err(RenderError::Document(_))));
-        assert!(matches!(pixels(b"no picture"), Err(RenderError::Pixels(_))));
+        assert!(matches!(svg(empty), Err(SvgRenderError::Empty)));
+        assert!(matches!(svg("no svg"), Err(SvgRenderError::Document(_))));
+        assert!(matches!(
+            pixels(b"no picture"),
+            Err(SvgRenderError::Pixels(_))
+        ));
     }
 
     #[test]

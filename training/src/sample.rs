@@ -17,7 +17,7 @@ use super::sprite::{Placement, lay};
 use super::teacher::{Shares, Teacher};
 use clipdraw::scene::Picture;
 
-/// Captions that a picture is told from in each step, beside those of its batch.
+/// Captions that a picture is compared with in each step, in addition to those of its batch.
 const BANK: usize = 4096;
 /// How often an object is put into a scene, if it can be.
 const SCENES: f64 = 0.12;
@@ -29,21 +29,21 @@ const FILTERED: f64 = 0.08;
 const KEYWORDS: f64 = 0.12;
 /// How often strokes that show nothing lie over a picture.
 const CROSSED_OUT: f64 = 0.06;
-/// How often the colours of a picture get dark lines around them.
+/// How often the colors of a picture get dark lines around them.
 const OUTLINED: f64 = 0.25;
-/// How often a picture is given the dull colours, the light and the grain of a photograph.
+/// How often a picture is given the dull colors, the light and the grain of a photograph.
 const PHOTOGRAPHED: f64 = 0.2;
-/// How often a picture in true colours is shown in others.
-const FALSE_COLOURS: f64 = 0.22;
-/// How much of a picture's share false colours cost it, if they could not be more false.
-const COST_OF_FALSE_COLOURS: f32 = 0.8;
-/// The inverse of how far the values of a picture that is nothing but its colours are moved by changing
+/// How often a picture in true colors is shown in others.
+const FALSE_COLORS: f64 = 0.22;
+/// How much of a picture's share false colors cost it, if they could not be more false.
+const COST_OF_FALSE_COLORS: f32 = 0.8;
+/// The inverse of how far the values of a picture that is nothing but its colors are moved by changing
 /// them.
 const FULLY_FALSE: f32 = 2.5;
 
 /// One picture and its captions as numbers of the teacher's.
 #[derive(Debug)]
-struct Entry {
+struct GalleryEntry {
     pack: usize,
     index: usize,
     style: Style,
@@ -54,7 +54,7 @@ struct Entry {
     filtered: Vec<(Filter, usize)>,
 }
 
-impl Entry {
+impl GalleryEntry {
     /// One of the captions of the picture on a plain ground.
     fn caption(&self, random: &mut ChaCha8Rng) -> usize {
         let captions = if !self.keywords.is_empty() && random.random_bool(KEYWORDS) {
@@ -70,7 +70,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Gallery {
     packs: Vec<Pack>,
-    entries: Vec<Entry>,
+    entries: Vec<GalleryEntry>,
     choice: WeightedIndex<f32>,
     objects: Vec<usize>,
     scribbles: Vec<usize>,
@@ -94,12 +94,12 @@ pub struct Order {
 
 /// What one step learns from.
 #[derive(Debug)]
-pub struct Batch {
+pub struct PictureBatch {
     /// `[N, 3, R, R]` values from 0 to 1.
     pub views: Vec<f32>,
     /// What each picture shows.
     pub shares: Vec<Shares>,
-    /// Captions to tell them from.
+    /// Captions to compare them with.
     pub bank: Vec<usize>,
     /// Where the adversary begins, `[N, 3, R, R]` values from -1 to 1.
     pub noise: Vec<f32>,
@@ -129,7 +129,7 @@ impl Gallery {
                     continue;
                 }
                 weights.push(record.weight * emphasis(record.style));
-                entries.push(Entry {
+                entries.push(GalleryEntry {
                     pack,
                     index,
                     style: record.style,
@@ -151,7 +151,7 @@ impl Gallery {
         for (weight, entry) in weights.iter_mut().zip(&entries) {
             *weight /= counts.get(&entry.concept).map_or(1.0, |count| count.sqrt());
         }
-        let which = |wanted: &dyn Fn(&Entry) -> bool| -> Vec<usize> {
+        let which = |wanted: &dyn Fn(&GalleryEntry) -> bool| -> Vec<usize> {
             (0..entries.len())
                 .filter(|&index| wanted(&entries[index]))
                 .collect()
@@ -185,7 +185,7 @@ impl Gallery {
     }
 
     /// What one step learns from. The same order gives the same batch, whatever came before.
-    pub fn batch(&self, order: Order) -> Batch {
+    pub fn batch(&self, order: Order) -> PictureBatch {
         let Order {
             seed,
             step,
@@ -217,7 +217,7 @@ impl Gallery {
             .choose_multiple(&mut random, BANK)
             .copied()
             .collect();
-        let mut batch = Batch {
+        let mut batch = PictureBatch {
             views: Vec::new(),
             shares: Vec::new(),
             bank,
@@ -231,7 +231,7 @@ impl Gallery {
         batch
     }
 
-    fn picture(&self, entry: &Entry) -> &[u8] {
+    fn picture(&self, entry: &GalleryEntry) -> &[u8] {
         self.packs[entry.pack].picture(entry.index)
     }
 
@@ -258,9 +258,9 @@ impl Gallery {
         if smooth && random.random_bool(OUTLINED * effort) {
             canvas = filter::outline(&canvas, random);
         }
-        let coloured = smooth || entry.style == Style::Painting;
-        if coloured && random.random_bool(FALSE_COLOURS * effort) {
-            self.change_colours(&mut canvas, &mut shares, random);
+        let colored = smooth || entry.style == Style::Painting;
+        if colored && random.random_bool(FALSE_COLORS * effort) {
+            self.change_colors(&mut canvas, &mut shares, random);
         }
         let crossed_out =
             entry.style != Style::Scribble && random.random_bool(CROSSED_OUT * effort);
@@ -270,15 +270,15 @@ impl Gallery {
         (canvas, shares)
     }
 
-    /// A picture on paper, and the colour of the paper.
-    fn alone(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, [f32; 3]) {
+    /// A picture on paper, and the color of the paper.
+    fn alone(&self, entry: &GalleryEntry, random: &mut ChaCha8Rng) -> (Picture, [f32; 3]) {
         let mut canvas = ground(entry.style, random);
         let paper = canvas.pixel(0, 0);
         lay(&mut canvas, self.picture(entry), &Placement::alone(random));
         (canvas, paper)
     }
 
-    fn scene(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
+    fn scene(&self, entry: &GalleryEntry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
         let &(kind, caption) = entry.scenes.choose(random).expect("there is one");
         let mut canvas = backdrop(kind, SIDE, random);
         lay(
@@ -289,7 +289,7 @@ impl Gallery {
         (canvas, vec![(caption, 1.0)])
     }
 
-    fn pair(&self, entry: &Entry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
+    fn pair(&self, entry: &GalleryEntry, random: &mut ChaCha8Rng) -> (Picture, Shares) {
         let other = &self.entries[*self.objects.choose(random).expect("there is one")];
         let mut canvas = ground(entry.style, random);
         lay(
@@ -307,14 +307,14 @@ impl Gallery {
     }
 
     /// Red, green and blue change places: a blue cat is less of a cat, and the more there is to see of its
-    /// colours, the less. Without this a drawing may have any colours at all.
-    fn change_colours(&self, canvas: &mut Picture, shares: &mut Shares, random: &mut ChaCha8Rng) {
+    /// colors, the less. Without this a drawing may have any colors at all.
+    fn change_colors(&self, canvas: &mut Picture, shares: &mut Shares, random: &mut ChaCha8Rng) {
         let Some(&scribble) = self.scribbles.choose(random) else {
             return;
         };
         let turned = random.random();
         let falseness = change_places(canvas, turned);
-        let lost = COST_OF_FALSE_COLOURS * (FULLY_FALSE * falseness).min(1.0);
+        let lost = COST_OF_FALSE_COLORS * (FULLY_FALSE * falseness).min(1.0);
         lose(shares, lost, self.entries[scribble].caption(random));
     }
 
@@ -330,7 +330,7 @@ impl Gallery {
     }
 }
 
-/// Whether pictures of a style have areas of colour, and the colours of what they show.
+/// Whether pictures of a style have areas of color, and the colors of what they show.
 fn is_smooth(style: Style) -> bool {
     matches!(style, Style::Emoji | Style::ClipArt | Style::Render)
 }

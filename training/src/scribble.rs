@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pack::{Record, SIDE, Style};
 use super::strokes_picture::{canvas, transparent};
-use clipdraw::scene::canvas::REFERENCE_SIDE;
+use clipdraw::scene::REFERENCE_SIDE;
 use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Point, Rgb, Strokes};
 
@@ -21,7 +21,7 @@ const WEIGHT: f32 = 0.09;
 
 /// A kind of scribble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ScribbleKind {
     /// As a drawing starts: thin strokes all over.
     Start,
     /// Wide strokes of all lengths.
@@ -30,19 +30,19 @@ enum Kind {
     Few,
     /// Long strokes that turn and turn.
     Curled,
-    /// Strokes of a few colours that have begun to gather in the middle, and others left lying about.
+    /// Strokes of a few colors that have begun to gather in the middle, and others left lying about.
     Litter,
 }
 
-const KINDS: [Kind; 5] = [
-    Kind::Start,
-    Kind::Thick,
-    Kind::Few,
-    Kind::Curled,
-    Kind::Litter,
+const KINDS: [ScribbleKind; 5] = [
+    ScribbleKind::Start,
+    ScribbleKind::Thick,
+    ScribbleKind::Few,
+    ScribbleKind::Curled,
+    ScribbleKind::Litter,
 ];
 
-impl Kind {
+impl ScribbleKind {
     /// What is true of it, besides what is true of all of them.
     fn captions(self) -> &'static [&'static str] {
         match self {
@@ -110,14 +110,14 @@ pub fn scribble(number: usize) -> (Vec<u8>, Record) {
     (picture, record)
 }
 
-fn strokes(kind: Kind, random: &mut ChaCha8Rng) -> Strokes {
+fn strokes(kind: ScribbleKind, random: &mut ChaCha8Rng) -> Strokes {
     let canvas = canvas(Rgb::WHITE);
     match kind {
-        Kind::Start => {
+        ScribbleKind::Start => {
             let count = random.random_range(8..256);
             random_strokes(&canvas, count, random.random())
         }
-        Kind::Thick => {
+        ScribbleKind::Thick => {
             let count = random.random_range(6..80);
             let mut strokes = random_strokes(&canvas, count, random.random());
             let widest = random.random_range(2.0..12.0);
@@ -127,7 +127,7 @@ fn strokes(kind: Kind, random: &mut ChaCha8Rng) -> Strokes {
             }
             strokes
         }
-        Kind::Few => {
+        ScribbleKind::Few => {
             let count = random.random_range(2..9);
             let mut strokes = random_strokes(&canvas, count, random.random());
             stretch(&mut strokes, random.random_range(1.0..6.0));
@@ -138,8 +138,8 @@ fn strokes(kind: Kind, random: &mut ChaCha8Rng) -> Strokes {
                 .for_each(|half_width| *half_width *= wider);
             strokes
         }
-        Kind::Curled => curled(random),
-        Kind::Litter => litter(random),
+        ScribbleKind::Curled => curled(random),
+        ScribbleKind::Litter => litter(random),
     }
 }
 

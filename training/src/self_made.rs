@@ -1,5 +1,5 @@
-//! What the model drew itself, as pictures to learn from. What a judge recognises shows what was asked for;
-//! what it does not is a scribble that only the model took for something.
+//! The model's own drawings, as training pictures. A drawing that a classifier recognizes shows its prompt; one
+//! that it does not recognize at all is a scribble.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -13,12 +13,12 @@ use clipdraw::scene::{Canvas, Strokes};
 
 /// The set of all pictures that the model drew itself.
 const SET: &str = "self-made";
-/// How often a drawing that was recognised is shown, beside other pictures.
-const RECOGNISED_WEIGHT: f32 = 0.5;
-/// How often a drawing that was not recognised is shown. There are few of them, and they are hard.
+/// How often a drawing that was recognized is shown, beside other pictures.
+const RECOGNIZED_WEIGHT: f32 = 0.5;
+/// How often a drawing that was not recognized is shown. There are few of them, and they are hard.
 const FOOLED_WEIGHT: f32 = 0.5;
-/// A prompt with fewer captions before it is recognised.
-pub const RECOGNISED: usize = 5;
+/// A prompt with fewer captions before it is recognized.
+pub const RECOGNIZED: usize = 5;
 /// A prompt with more captions before it is not there at all.
 const FOOLED: usize = 50;
 
@@ -39,18 +39,18 @@ pub fn things(pack: &Pack, count: usize, seed: u64, except: &[String]) -> Vec<St
     things
 }
 
-/// The drawing of `prompt` as a picture of a pack, if there is something to learn from it: `rank` is how
-/// many other things the judge would rather see in it.
+/// The drawing of `prompt` as a picture of a pack, if there is something to learn from it: `rank` is the number
+/// of other things that the classifier ranks higher.
 pub fn lesson(
     prompt: &str,
     rank: usize,
     strokes: &Strokes,
     canvas: &Canvas,
 ) -> Option<(Vec<u8>, Record)> {
-    let (style, weight, concept, plain) = if rank < RECOGNISED {
+    let (style, weight, concept, plain) = if rank < RECOGNIZED {
         let plain = ["{}", "a drawing of {}", "a painting of {}"]
             .map(|caption| caption.replace("{}", prompt));
-        (Style::Painting, RECOGNISED_WEIGHT, prompt, plain.to_vec())
+        (Style::Painting, RECOGNIZED_WEIGHT, prompt, plain.to_vec())
     } else if rank > FOOLED {
         let plain = scribble::PLAIN.map(str::to_owned).to_vec();
         (Style::Scribble, FOOLED_WEIGHT, scribble::CONCEPT, plain)
@@ -97,15 +97,15 @@ mod tests {
     }
 
     #[test]
-    fn the_judge_says_what_a_drawing_shows() {
+    fn the_classifier_says_what_a_drawing_shows() {
         let canvas = Canvas {
             width: 160,
             height: 160,
             ..Canvas::default()
         };
         let lesson = |rank| lesson("a cat", rank, &strokes(), &canvas);
-        let (picture, recognised) = lesson(4).unwrap();
-        assert_eq!(recognised.plain[1], "a drawing of a cat");
+        let (picture, recognized) = lesson(4).unwrap();
+        assert_eq!(recognized.plain[1], "a drawing of a cat");
         assert_eq!(lesson(51).unwrap().1.style, Style::Scribble);
         assert_eq!(lesson(20), None);
         let pixel = |x: usize, y: usize| &picture[(y * SIDE + x) * 4..][..4];

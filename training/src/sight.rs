@@ -1,4 +1,4 @@
-//! What lies between a picture and the eye: paper, views, light, colours.
+//! What lies between a picture and the eye: paper, views, light, colors.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn false_colours_are_the_more_false_the_more_colour_there_is() {
+    fn false_colors_are_the_more_false_the_more_color_there_is() {
         let mut red = Picture::filled(4, 4, [1.0, 0.0, 0.0]);
         assert_eq!(change_places(&mut red, true), 2.0);
         assert_eq!(red.pixel(1, 1), [0.0, 0.0, 1.0]);

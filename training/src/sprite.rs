@@ -66,7 +66,7 @@ fn small_turn(random: &mut ChaCha8Rng) -> f32 {
     0.3 * a * b
 }
 
-/// Lays a picture of a pack, `[SIDE, SIDE, 4]` with colours multiplied by opacity, over the canvas.
+/// Lays a picture of a pack, `[SIDE, SIDE, 4]` with colors multiplied by opacity, over the canvas.
 /// Says which part of the canvas it covers, 0 to 1.
 pub fn lay(canvas: &mut Picture, sprite: &[u8], placement: &Placement) -> f32 {
     let (width, height) = (canvas.width(), canvas.height());

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paint_keeps_its_colour_and_opacity_and_the_ground_stays_clear() {
+    fn paint_keeps_its_color_and_opacity_and_the_ground_stays_clear() {
         let mut strokes = Strokes::new();
         let line = [10.0, 30.0, 50.0, 70.0].map(|x| [x, 40.0]);
         strokes.push(&line, 5.0, [1.0, 0.5, 0.0, 0.6]);

@@ -18,7 +18,7 @@ const WEIGHT: f32 = 4.0;
 
 /// What `captions.json` says of a drawing.
 #[derive(Debug, Clone, Deserialize)]
-struct Subject {
+struct SubjectCaptions {
     captions: Vec<String>,
     concept: String,
     object: bool,
@@ -29,7 +29,7 @@ struct Subject {
 /// # Errors
 /// When a file is missing, a drawing cannot be rendered or the pack cannot be written.
 pub fn render(drawings: &Path, training: &Path) -> Result<usize, PackError> {
-    let listed: BTreeMap<String, Subject> = read_json(&drawings.join("captions.json"))?;
+    let listed: BTreeMap<String, SubjectCaptions> = read_json(&drawings.join("captions.json"))?;
     let listed: Vec<_> = listed.into_iter().collect();
     let pack = packs::folder(training).join(SUBJECTS);
     packs::write(&pack, &listed, |(name, subject)| {
@@ -49,7 +49,7 @@ pub fn render(drawings: &Path, training: &Path) -> Result<usize, PackError> {
     Ok(listed.len())
 }
 
-fn record(name: &str, subject: &Subject) -> Record {
+fn record(name: &str, subject: &SubjectCaptions) -> Record {
     let concept = &subject.concept;
     let phrase = subject.captions.first().unwrap_or(concept);
     let mut plain = subject.captions.clone();

@@ -45,7 +45,7 @@ impl TensorFile {
     pub fn number(&self, name: &str) -> anyhow::Result<u64> {
         let fact = self.facts.get(name);
         let fact =
-            fact.ok_or_else(|| anyhow!("{} does not tell its {name}", self.path.display()))?;
+            fact.ok_or_else(|| anyhow!("{} does not contain its {name}", self.path.display()))?;
         fact.parse()
             .with_context(|| format!("the {name} of {} is `{fact}`", self.path.display()))
     }

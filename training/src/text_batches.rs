@@ -1,4 +1,4 @@
-//! Texts as tokens, and the order in which they are learnt.
+//! Texts as tokens, and the order in which they are learned.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -63,10 +63,10 @@ impl Tokens {
 
 /// Some texts side by side, filled up to the longest of them.
 #[derive(Debug)]
-pub struct Batch {
+pub struct TextBatch {
     /// The ids that occur, each once: `[U]`.
     pub tokens: Tensor,
-    /// For each place of each text the index into [`Batch::tokens`]: `[N, L]`.
+    /// For each place of each text the index into [`TextBatch::tokens`]: `[N, L]`.
     pub places: Tensor,
     /// Where the end marks are if all texts are one line: `[N]`.
     pub ends: Tensor,
@@ -74,7 +74,7 @@ pub struct Batch {
     pub seen: Tensor,
 }
 
-impl Batch {
+impl TextBatch {
     /// The batch of these texts.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The batches of one pass over all texts, text `n` being learnt `times[n]` times.
+    /// The batches of one pass over all texts, text `n` being learned `times[n]` times.
     ///
     /// Texts of similar length stand together. The order depends on the seed and the pass alone, so that
     /// a run that is resumed sees what an uninterrupted one sees. Every pass has the same number of batches;
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_batch_says_where_every_token_and_every_end_is() {
         let tokens = Tokens::of(TEXTS, 77);
-        let batch = Batch::of(&tokens, &[2, 0]).unwrap();
+        let batch = TextBatch::of(&tokens, &[2, 0]).unwrap();
         let (count, length) = batch.places.size2().unwrap();
         let ids = batch.tokens.index_select(0, &batch.places.view(-1));
         let expected = [2, 0].map(|index| Tokenizer::shared().encode(TEXTS[index]));

@@ -1,11 +1,11 @@
-//! How well a text tower has learnt, in figures.
+//! Measures how well a text tower is trained.
 
 use std::fmt;
 
 use tch::{Kind, TchError, Tensor};
 
 use super::teacher::Teacher;
-use super::text_tower::TextTower;
+use super::text_tower::TrainableTextTower;
 
 /// Neighbours that are compared.
 const NEIGHBOURS: i64 = 5;
@@ -60,7 +60,7 @@ impl fmt::Display for Closeness {
 /// # Errors
 /// When the teacher does not know one of the texts, or libtorch fails.
 pub fn closeness(
-    tower: &TextTower,
+    tower: &TrainableTextTower,
     teacher: &Teacher,
     texts: &[String],
     bank: &[String],
@@ -109,7 +109,9 @@ fn shared_neighbours(ours: &Tensor, theirs: &Tensor, bank: &Tensor) -> Result<f6
 ///
 /// # Errors
 /// When libtorch fails.
-pub fn pairs(tower: &TextTower) -> Result<Vec<(&'static str, &'static str, f64)>, TchError> {
+pub fn pairs(
+    tower: &TrainableTextTower,
+) -> Result<Vec<(&'static str, &'static str, f64)>, TchError> {
     let mut found = Vec::new();
     for (left, right) in PAIRS {
         let vectors = tower.embed(&[left.to_owned(), right.to_owned()])?;
@@ -123,7 +125,7 @@ pub fn pairs(tower: &TextTower) -> Result<Vec<(&'static str, &'static str, f64)>
 ///
 /// # Errors
 /// When libtorch fails.
-pub fn likeness(one: &TextTower, other: &TextTower) -> Result<f64, TchError> {
+pub fn likeness(one: &TrainableTextTower, other: &TrainableTextTower) -> Result<f64, TchError> {
     let texts: Vec<String> = PAIRS
         .iter()
         .flat_map(|(left, right)| [*left, *right].map(str::to_owned))

@@ -11,16 +11,16 @@ use clipdraw::clip::ClipError;
 use clipdraw::clip::authoring::{
     Checkpoint, NORM_EPSILON, detect_activation, detect_text, read_bytes, read_safetensors,
 };
-use clipdraw::clip::config::{Activation, TextConfig};
+use clipdraw::clip::{Activation, TextConfig};
 
 use super::parameters::Parameters;
-use super::text_batches::{Batch, Tokens};
+use super::text_batches::{TextBatch, Tokens};
 
 /// Name of the table with a row for each token.
 pub const VOCABULARY: &str = "token_embedding.weight";
 /// Beginning of the names of the present numbers in the file of a run (`parameters::save`).
 pub const PRESENT: &str = "now/";
-/// Texts that are embedded in one batch where nothing is learnt.
+/// Texts that are embedded in one batch without training.
 const EMBEDDED_TOGETHER: usize = 256;
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
@@ -63,7 +63,7 @@ impl TowerSizes {
         })
     }
 
-    /// What a weight file has to say of them in its header, because no shape tells it.
+    /// Their metadata in a weight file, which does not follow from the shapes.
     pub(crate) fn facts(&self) -> BTreeMap<String, String> {
         let activation = match self.activation {
             Activation::Gelu => "gelu",
@@ -93,7 +93,7 @@ fn read_checkpoint(file: &Path) -> anyhow::Result<Checkpoint> {
 
 /// A text tower with gradients.
 #[derive(Debug)]
-pub struct TextTower {
+pub struct TrainableTextTower {
     sizes: TowerSizes,
     /// A row for each token, `[V, W]`. A batch touches few rows, so they get their gradients apart.
     pub vocabulary: Tensor,
@@ -103,7 +103,7 @@ pub struct TextTower {
     kind: Kind,
 }
 
-impl TextTower {
+impl TrainableTextTower {
     /// A tower of random numbers, the same for the same seed.
     pub fn random(sizes: TowerSizes, seed: u64) -> Self {
         let mut tower = Self {
@@ -181,7 +181,7 @@ impl TextTower {
             let options = (Kind::Float, Device::Cpu);
             let mut vectors = Tensor::f_zeros([texts.len() as i64, self.sizes.embedding], options)?;
             for chosen in order.chunks(EMBEDDED_TOGETHER) {
-                let batch = Batch::of(&tokens, chosen)?;
+                let batch = TextBatch::of(&tokens, chosen)?;
                 let places: Vec<i64> = chosen.iter().map(|&index| index as i64).collect();
                 let found = self.forward(&self.rows(&batch)?, &batch)?;
                 let _ = vectors.f_index_copy_(0, &Tensor::f_from_slice(&places)?, &found)?;
@@ -195,7 +195,7 @@ impl TextTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn rows(&self, batch: &Batch) -> Result<Tensor, TchError> {
+    pub fn rows(&self, batch: &TextBatch) -> Result<Tensor, TchError> {
         self.vocabulary.f_index_select(0, &batch.tokens)
     }
 
@@ -203,7 +203,7 @@ impl TextTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn forward(&self, rows: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
+    pub fn forward(&self, rows: &Tensor, batch: &TextBatch) -> Result<Tensor, TchError> {
         let (count, length) = batch.places.size2()?;
         let width = self.sizes.text.width;
         let positions = self
@@ -241,7 +241,12 @@ impl TextTower {
     /// The end marks only, which see all tokens before them: `[N, L, W]` to `[N, W]`.
     ///
     /// Nothing reads the other tokens after the last block, so most of its work can be left out.
-    fn last_block(&self, tokens: &Tensor, batch: &Batch, layer: i64) -> Result<Tensor, TchError> {
+    fn last_block(
+        &self,
+        tokens: &Tensor,
+        batch: &TextBatch,
+        layer: i64,
+    ) -> Result<Tensor, TchError> {
         let width = self.sizes.text.width;
         let prefix = format!("transformer.resblocks.{layer}");
         let normed = self.norm(tokens, &format!("{prefix}.ln_1"))?;

@@ -8,12 +8,12 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
-use super::parameters::{self, Optimizer};
+use super::parameters::{self, AdamW};
 use super::row_optimizer::{RowOptimizer, is_finite};
 use super::teacher::Teacher;
 use super::tensor_file;
-use super::text_batches::{Batch, Schedule, Tokens};
-use super::text_tower::{PRESENT, TextTower, VOCABULARY};
+use super::text_batches::{Schedule, TextBatch, Tokens};
+use super::text_tower::{PRESENT, TrainableTextTower, VOCABULARY};
 
 /// Weight of the distance to the teacher's vector beside the neighbourhood, whose loss is in nats.
 const DISTANCE_WEIGHT: f64 = 4.0;
@@ -61,9 +61,9 @@ impl TextPlan {
     }
 }
 
-/// The texts of a run, ready to be learnt.
+/// The texts of a run, ready for training.
 #[derive(Debug)]
-pub struct Lesson<'teacher> {
+pub struct TextDataset<'teacher> {
     tokens: Tokens,
     /// The teacher's number of each text.
     numbers: Vec<usize>,
@@ -72,7 +72,7 @@ pub struct Lesson<'teacher> {
     teacher: &'teacher Teacher,
 }
 
-impl<'teacher> Lesson<'teacher> {
+impl<'teacher> TextDataset<'teacher> {
     /// Texts, and how often each is shown in a pass; words beyond `context` tokens are left out.
     ///
     /// # Errors
@@ -102,9 +102,9 @@ impl<'teacher> Lesson<'teacher> {
     }
 }
 
-/// What is told about a run while it goes on.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
+pub struct TextProgress {
     /// Updates that are done.
     pub update: u64,
     /// Updates in all.
@@ -117,8 +117,8 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct TextTraining {
     /// The tower that learns.
-    pub tower: TextTower,
-    layers: Optimizer,
+    pub tower: TrainableTextTower,
+    layers: AdamW,
     rows: RowOptimizer,
     plan: TextPlan,
     /// Updates that are done.
@@ -127,9 +127,9 @@ pub struct TextTraining {
 
 impl TextTraining {
     /// Begins a run.
-    pub fn new(tower: TextTower, plan: TextPlan) -> Self {
+    pub fn new(tower: TrainableTextTower, plan: TextPlan) -> Self {
         Self {
-            layers: Optimizer::new(&tower.layers),
+            layers: AdamW::new(&tower.layers),
             rows: RowOptimizer::new(&tower.vocabulary),
             tower,
             plan,
@@ -142,7 +142,7 @@ impl TextTraining {
     /// # Errors
     /// When the file cannot be read, or was begun with another plan.
     pub fn resume(path: &Path, plan: TextPlan) -> anyhow::Result<Self> {
-        let tower = TextTower::open(path)?;
+        let tower = TrainableTextTower::open(path)?;
         let file = tensor_file::read(path)?;
         let begun: Option<TextPlan> = file
             .facts
@@ -177,9 +177,9 @@ impl TextTraining {
     /// When the texts fill no batch, or libtorch fails.
     pub fn learn(
         &mut self,
-        lesson: &Lesson<'_>,
+        lesson: &TextDataset<'_>,
         updates: u64,
-        told: &mut dyn FnMut(Progress),
+        report: &mut dyn FnMut(TextProgress),
     ) -> anyhow::Result<()> {
         let schedule = Schedule {
             seed: self.plan.seed,
@@ -196,7 +196,7 @@ impl TextTraining {
                 .follow(lesson, &batches[place as usize])
                 .context("teaching the text tower")?;
             self.update += 1;
-            told(Progress {
+            report(TextProgress {
                 update: self.update,
                 updates: self.plan.updates(),
                 loss,
@@ -206,8 +206,8 @@ impl TextTraining {
     }
 
     /// One update by the texts at these indices; the loss before it.
-    fn follow(&mut self, lesson: &Lesson<'_>, chosen: &[usize]) -> Result<f64, TchError> {
-        let batch = Batch::of(&lesson.tokens, chosen)?;
+    fn follow(&mut self, lesson: &TextDataset<'_>, chosen: &[usize]) -> Result<f64, TchError> {
+        let batch = TextBatch::of(&lesson.tokens, chosen)?;
         let known: Vec<usize> = chosen.iter().map(|&index| lesson.numbers[index]).collect();
         let rows = self.tower.rows(&batch)?.f_set_requires_grad(true)?;
         let vectors = self.tower.forward(&rows, &batch)?;
@@ -235,7 +235,7 @@ impl TextTraining {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn quieten_unknown_tokens(&mut self, lesson: &Lesson<'_>) -> Result<(), TchError> {
+    pub fn quieten_unknown_tokens(&mut self, lesson: &TextDataset<'_>) -> Result<(), TchError> {
         let present = lesson.tokens.present(self.tower.sizes().text.vocabulary);
         let present = Tensor::f_from_slice(&present)?;
         let vocabulary = &mut self.tower.vocabulary;
@@ -248,7 +248,7 @@ impl TextTraining {
         vocabulary.f_index_copy_(0, &unknown, &rows).map(drop)
     }
 
-    /// Writes everything that [`TextTraining::resume`] needs, and [`TextTower::open`].
+    /// Writes everything that [`TextTraining::resume`] needs, and [`TrainableTextTower::open`].
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -292,7 +292,7 @@ fn loss(vectors: &Tensor, goals: &Tensor) -> Result<Tensor, TchError> {
 mod tests {
     use super::*;
     use crate::text_tower::TowerSizes;
-    use clipdraw::clip::config::Activation;
+    use clipdraw::clip::Activation;
     use std::fs;
 
     const TEXTS: [&str; 8] = [
@@ -306,9 +306,9 @@ mod tests {
         "an owl at night",
     ];
 
-    fn tower() -> TextTower {
+    fn tower() -> TrainableTextTower {
         let sizes = TowerSizes::tiny(12, Activation::Gelu);
-        TextTower::random(sizes, 3)
+        TrainableTextTower::random(sizes, 3)
     }
 
     fn texts() -> Vec<String> {
@@ -335,8 +335,8 @@ mod tests {
         }
     }
 
-    fn lesson(teacher: &Teacher) -> Lesson<'_> {
-        Lesson::new(teacher, &texts(), vec![1; 8], 77).unwrap()
+    fn lesson(teacher: &Teacher) -> TextDataset<'_> {
+        TextDataset::new(teacher, &texts(), vec![1; 8], 77).unwrap()
     }
 
     fn learn(training: &mut TextTraining, teacher: &Teacher, updates: u64) {
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn the_gradient_reaches_every_parameter() {
         let (tower, teacher) = (tower(), teacher());
-        let batch = Batch::of(&lesson(&teacher).tokens, &[0, 3, 7]).unwrap();
+        let batch = TextBatch::of(&lesson(&teacher).tokens, &[0, 3, 7]).unwrap();
         let rows = tower.rows(&batch).unwrap().set_requires_grad(true);
         let vectors = tower.forward(&rows, &batch).unwrap();
         let loss = loss(&vectors, &teacher.embed(&[0, 3, 7])).unwrap();

@@ -8,8 +8,8 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::parameters::Parameters;
 use super::teacher::unit;
 use super::tensor_file::TensorFile;
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::clip::authoring::{BlockSize, pad};
-use clipdraw::clip::config::EfficientNetSize;
 
 /// Weight of the newest batch in the running mean and variance of a norm.
 const NEWEST: f64 = 0.02;
@@ -20,15 +20,15 @@ pub const MEAN: f64 = 127.0 / 255.0;
 /// See [`MEAN`].
 pub const DEVIATION: f64 = 128.0 / 255.0;
 
-/// What the norms go by.
+/// Which statistics the norms use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The batch, which also moves their running mean.
+    /// Those of the batch, which also update the running mean.
     Learn,
-    /// The batch, and nothing else is touched.
+    /// Those of the batch, without an update.
     Attack,
     /// The running mean.
-    Judge,
+    Evaluate,
 }
 
 /// The tower of an EfficientNet-Lite.
@@ -38,7 +38,7 @@ pub struct Tower(pub EfficientNetSize);
 impl Tower {
     /// New parameters with random numbers.
     pub fn parameters(&self, embedding: i64, seed: u64, device: Device) -> Parameters {
-        let mut provenance = Provenance {
+        let mut provenance = ParameterBuilder {
             parameters: Parameters::default(),
             seed,
             device,
@@ -119,13 +119,13 @@ pub fn fold(parameters: &Parameters) -> BTreeMap<String, Tensor> {
 }
 
 /// Makes parameters.
-struct Provenance {
+struct ParameterBuilder {
     parameters: Parameters,
     seed: u64,
     device: Device,
 }
 
-impl Provenance {
+impl ParameterBuilder {
     fn convolution(&mut self, name: &str, shape: &[i64]) {
         let named = |part: &str| format!("{name}.{part}");
         let kind = (Kind::Float, self.device);
@@ -177,14 +177,14 @@ impl Pass<'_> {
             groups,
         )?;
         // Even at a weight of nothing libtorch would write the running means again, over what another
-        // thread has just learned: whoever does not move them does not get to see them.
+        // thread has just learned: a mode that does not move them does not get to see them.
         let kept = |name: &str| (self.mode != Mode::Attack).then(|| part(name));
         map.f_batch_norm(
             Some(part("scale")),
             Some(part("shift")),
             kept("mean"),
             kept("variance"),
-            self.mode != Mode::Judge,
+            self.mode != Mode::Evaluate,
             NEWEST,
             NORM_EPSILON,
             true,
@@ -266,7 +266,7 @@ mod tests {
             .read(&parameters, &tiny_pictures(), Mode::Attack)
             .unwrap();
         let _ = Tower::TINY
-            .read(&parameters, &tiny_pictures(), Mode::Judge)
+            .read(&parameters, &tiny_pictures(), Mode::Evaluate)
             .unwrap();
         assert_eq!(mean(), 0.0);
         let _ = Tower::TINY

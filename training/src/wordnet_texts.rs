@@ -21,7 +21,7 @@ const MOST_WORDS: usize = 2;
 
 /// The words of WordNet and what they mean, in lower case, each once and sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct WordNet {
+pub struct WordNetTexts {
     /// Words and phrases of every part of speech.
     pub lemmas: BTreeSet<String>,
     /// Common nouns of one or two words for what can be seen, without an article.
@@ -30,7 +30,7 @@ pub struct WordNet {
     pub glosses: BTreeSet<String>,
 }
 
-impl WordNet {
+impl WordNetTexts {
     /// Reads the four `data` files in this folder.
     ///
     /// # Errors
@@ -113,12 +113,12 @@ mod tests {
         08965598 15 n 01 Paris 0 001 @ 08524735 n 0000 | the capital of France  \n";
     const ADJECTIVES: &str = "00001740 00 a 01 able(p) 0 001 = 05200169 n 0000 | (usually followed by `to') having power  \n";
 
-    fn words() -> WordNet {
+    fn words() -> WordNetTexts {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in FILES.iter().zip([NOUNS, "", ADJECTIVES, ""]) {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        WordNet::open(folder.path()).unwrap()
+        WordNetTexts::open(folder.path()).unwrap()
     }
 
     fn sorted(set: &BTreeSet<String>) -> Vec<&str> {
@@ -161,7 +161,7 @@ mod tests {
     fn a_line_of_another_format_is_named() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("data.noun"), "  1 Licence\n<html>\n").unwrap();
-        let error = WordNet::open(folder.path()).unwrap_err().to_string();
+        let error = WordNetTexts::open(folder.path()).unwrap_err().to_string();
         assert!(
             error.ends_with("data.noun line 2: no entry of WordNet"),
             "{error}"

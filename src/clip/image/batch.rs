@@ -34,6 +34,7 @@ pub struct ViewGroup {
 
 /// The views of one group in one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatchPart {
     /// The group's index.
     pub group: usize,

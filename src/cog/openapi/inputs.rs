@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::inputs::field::{COLOR_PATTERN, shortest_number};
+use crate::inputs::{COLOR_PATTERN, shortest_number};
 use crate::inputs::{FIELDS, Field, Kind};
 
 /// The component `Input`.

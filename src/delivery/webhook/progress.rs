@@ -37,7 +37,7 @@ impl ReportedPrediction for Arc<Prediction> {
 
 /// Reports the progress of one prediction to its receiver.
 #[derive(Debug)]
-pub(super) struct ProgressReporter<P, T> {
+pub(super) struct WebhookTask<P, T> {
     pub(super) prediction: P,
     pub(super) deliverer: Deliverer<T>,
     pub(super) events: EventFilter,
@@ -80,7 +80,7 @@ impl Sent {
     }
 }
 
-impl<P: ReportedPrediction, T: Transport> ProgressReporter<P, T> {
+impl<P: ReportedPrediction, T: Transport> WebhookTask<P, T> {
     /// Sends all messages that the receiver wants, in order. Ends when the prediction has ended and
     /// `completed` has been delivered or given up.
     pub(super) async fn run(self) {

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::EventFilter;
-use super::progress::ProgressReporter;
+use super::progress::WebhookTask;
 use crate::backoff::Backoff;
 use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
 use crate::service::Prediction;
@@ -159,7 +159,7 @@ impl WebhookSender {
 
     /// Starts to send webhooks about a prediction. It must be called within a tokio runtime.
     pub fn spawn(&self, prediction: Arc<Prediction>, webhook: Webhook) {
-        let reporter = ProgressReporter {
+        let task = WebhookTask {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
                 transport: self.transport(webhook.url, webhook.headers),
@@ -172,7 +172,7 @@ impl WebhookSender {
             throttle: self.config.throttle,
             grace: self.config.grace,
         };
-        self.tasks.spawn(reporter.run().in_current_span());
+        self.tasks.spawn(task.run().in_current_span());
     }
 
     fn transport(&self, url: Url, mut headers: HeaderMap) -> HttpTransport {

@@ -60,6 +60,7 @@ pub trait Term: fmt::Debug + Send {
 
 /// Views as the terms see them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ViewEmbeddings<'a> {
     /// Their unit vectors, `[n, E]`, 32-bit.
     pub embeddings: &'a Tensor,
@@ -73,6 +74,7 @@ pub struct ViewEmbeddings<'a> {
 /// The terms on views are computed in units of the length, and the gradient is multiplied by it only after
 /// it has passed through CLIP, because half precision has no room for the weights of prompts.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Target {
     /// The direction in which the loss grows, `[E]`, of length 1, or 0 without prompts that count; on the
     /// model's device.
@@ -116,6 +118,7 @@ impl Target {
 
 /// A prompt and what CLIP makes of it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EncodedPrompt {
     /// The prompt.
     pub prompt: WeightedPrompt,
@@ -125,6 +128,7 @@ pub struct EncodedPrompt {
 
 /// What terms are made from.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TermContext<'a> {
     /// The model.
     pub clip: &'a Clip,

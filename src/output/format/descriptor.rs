@@ -36,15 +36,15 @@ pub struct SizeFactors<'a> {
 
 /// One file format.
 #[derive(Debug)]
-pub struct Format {
+pub(super) struct Format {
     /// The file extension, without the dot.
-    pub extension: &'static str,
+    pub(super) extension: &'static str,
     /// The media type, as in `Content-Type` and data URLs.
-    pub media_type: &'static str,
+    pub(super) media_type: &'static str,
     /// Checks whether a canvas can be written; `scale` is pixels of the file for one of the canvas.
-    pub check_size: fn(canvas: &Canvas, scale: f32) -> Result<(), EncodeError>,
+    pub(super) check_size: fn(canvas: &Canvas, scale: f32) -> Result<(), EncodeError>,
     /// Makes the file; `scale` is pixels of the file for one of the canvas.
-    pub encode: fn(contents: &Contents<'_>, scale: f32) -> Result<Vec<u8>, EncodeError>,
+    pub(super) encode: fn(contents: &Contents<'_>, scale: f32) -> Result<Vec<u8>, EncodeError>,
     /// Estimates the size of a file at scale 1 in bytes, from above.
-    pub estimate_bytes: fn(factors: &SizeFactors<'_>) -> u64,
+    pub(super) estimate_bytes: fn(factors: &SizeFactors<'_>) -> u64,
 }

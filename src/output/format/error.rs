@@ -7,6 +7,7 @@ pub const MAX_PNG_SIDE: u32 = 16_384;
 
 /// Why a drawing cannot be written in a format.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EncodeError {
     /// The text is not an SVG document that resvg reads.
     #[error("the SVG cannot be read")]

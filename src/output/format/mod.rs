@@ -7,7 +7,7 @@ mod svg;
 mod png;
 mod output_format;
 
-pub use descriptor::{Contents, Format, Metadata, SizeFactors};
+pub use descriptor::{Contents, Metadata, SizeFactors};
 pub use error::{EncodeError, MAX_PNG_SIDE};
 pub use output_format::{OutputFormat, OutputFormatError};
 pub use png::{png_size, svg_to_png};

@@ -13,6 +13,7 @@ macro_rules! output_formats {
     ($($(#[doc = $doc:literal])+ $variant:ident = $module:ident,)+) => {
         /// The file format of a finished drawing and of its frames.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
         pub enum OutputFormat {
             $($(#[doc = $doc])+ $variant,)+
         }

@@ -19,8 +19,7 @@
 
 use rayon::prelude::*;
 
-use crate::render::view::ViewTransform;
-use crate::render::view::homography::Projection;
+use crate::render::view::{Projection, ViewTransform};
 use crate::scene::Picture;
 
 /// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).

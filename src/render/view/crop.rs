@@ -27,7 +27,7 @@ pub struct Window {
 
 /// A random crop of a square of `side` pixels: 0.7 to 0.9 of its area, aspect 3/4 to 4/3, anywhere
 /// that it fits. Python rounds halves to even, hence so does this.
-pub fn random_window(random: &mut impl Rng, side: u32) -> Window {
+pub(super) fn random_window(random: &mut impl Rng, side: u32) -> Window {
     let square = f64::from(side) * f64::from(side);
     for _ in 0..TRIES {
         let area = random.random_range(AREA[0]..AREA[1]) * square;

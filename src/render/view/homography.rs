@@ -110,7 +110,7 @@ fn solve(mut rows: [[f64; 9]; 8]) -> [f64; 8] {
 /// `RandomPerspective.get_params` with distortion 0.5, probability 1).
 ///
 /// Corners are pixel indices (0 to side - 1), as in torchvision.
-pub fn random_perspective(random: &mut impl Rng, side: u32) -> Homography {
+pub(super) fn random_perspective(random: &mut impl Rng, side: u32) -> Homography {
     let max_shift = (DISTORTION * f64::from(side / 2)) as u32;
     let last = f64::from(side - 1);
     let corners = [[0.0, 0.0], [last, 0.0], [last, last], [0.0, last]];

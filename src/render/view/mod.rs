@@ -7,13 +7,16 @@
 //! same seed gives the same bytes on any number of threads; libtorch's `grid_sample` does not
 //! promise that on a GPU.
 
-pub mod homography;
-pub mod crop;
+mod homography;
+mod crop;
+
+pub use crop::Window;
+pub use homography::{Homography, Projection};
 
 use rand::Rng;
 
-use self::crop::{Window, random_window};
-use self::homography::{Homography, random_perspective};
+use self::crop::random_window;
+use self::homography::random_perspective;
 
 /// The transform of one view: a square around the canvas, warped and cropped. A canvas that is not
 /// square lies in the middle of the square of its longer side.
@@ -29,8 +32,10 @@ use self::homography::{Homography, random_perspective};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ViewTransform {
-    pub(crate) perspective: Homography,
-    pub(crate) window: Window,
+    /// The warp of the square around the canvas.
+    pub perspective: Homography,
+    /// What is cut out of the warped square.
+    pub window: Window,
 }
 
 impl ViewTransform {

@@ -69,6 +69,7 @@ impl Depth {
 
 /// Why a job could not be added to a queue.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PushError {
     /// As many jobs are running and waiting as there may be.
     #[error("the queue is full")]

@@ -50,6 +50,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 
 /// Why a prediction could not be added.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InsertError {
     /// A prediction with this id is unfinished.
     #[error("prediction {} is unfinished", .0.id())]

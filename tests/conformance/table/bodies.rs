@@ -1,4 +1,4 @@
-//! What the body of a request may be, and what is said of one that it may not be.
+//! Valid and invalid bodies of requests.
 
 use super::super::case::{Case, Step, cancel, post, put};
 

@@ -1,9 +1,9 @@
-//! Clients that leave, connections that are used again, and servers that end.
+//! Clients that disconnect, connections that are reused, and servers that shut down.
 
 use super::super::case::{Case, Leaving, Request, Step, get, post, predict};
 
 /// A prediction with a webhook of its end.
-fn told(inputs: &str) -> Request {
+fn with_webhook(inputs: &str) -> Request {
     let body = format!(
         r#"{{"id":"$ID","input":{{{inputs}}},"webhook":"$RECEIVER/hook/$ID","webhook_events_filter":["completed"]}}"#
     );
@@ -15,15 +15,15 @@ pub(super) fn connections() -> Vec<Case> {
     vec![
         Case::superset(
             "a client that hangs up cancels",
-            leave(told("$LONG"), Leaving::Closes),
+            leave(with_webhook("$LONG"), Leaving::Closes),
         ),
         Case::superset(
             "a client that closes its half",
-            leave(told("$LONG"), Leaving::ClosesItsHalf),
+            leave(with_webhook("$LONG"), Leaving::ClosesItsHalf),
         ),
         Case::superset(
             "a subscriber that hangs up cancels",
-            leave(told("$LONG").stream(), Leaving::Closes),
+            leave(with_webhook("$LONG").stream(), Leaving::Closes),
         ),
         Case::better(
             "posts back to back",
@@ -44,7 +44,7 @@ pub(super) fn shutdown() -> Vec<Case> {
     vec![Case::better(
         "during a prediction in the background",
         vec![
-            Step::Begin(told("$SHORT").respond_async()),
+            Step::Begin(with_webhook("$SHORT").respond_async()),
             Step::UntilFirstFile,
             post("/shutdown").into(),
             Step::Connect,

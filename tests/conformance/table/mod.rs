@@ -1,4 +1,4 @@
-//! The list of requests, by topic. Every case says how the two answers compare.
+//! The list of requests, by topic. Every case says how the two responses compare.
 
 #![allow(clippy::too_many_lines, reason = "a list is as long as it is")]
 

@@ -1,4 +1,4 @@
-//! Predictions: how they are asked for, joined, cancelled, and refused by a busy server.
+//! Predictions: starting, joining and cancelling them, and rejections by a busy server.
 
 use super::super::case::{Case, Request, Step, cancel, get, post, predict, put};
 use super::{

@@ -1,4 +1,4 @@
-//! Files that are uploaded, tokens that are sent along, and streams that keep few events.
+//! Uploads, tokens, and streams with a short history.
 
 use super::super::case::{Case, Request, Step, cancel, post, predict, put};
 use super::super::receiver::Behaviour;
@@ -113,12 +113,12 @@ fn failed_by_clipdraw(status: &str) -> String {
 }
 
 pub(super) fn token() -> Vec<Case> {
-    let told = post("/predictions").json(
+    let request = post("/predictions").json(
         r#"{"id":"$ID","input":{$TINY},"webhook":"$RECEIVER/hook/$ID","webhook_events_filter":["completed"]}"#,
     );
     vec![Case::superset(
         "webhooks carry the token",
-        vec![told.into(), Step::Webhooks],
+        vec![request.into(), Step::Webhooks],
     )]
 }
 

@@ -1,4 +1,4 @@
-//! Streams of events.
+//! Event streams.
 
 use super::super::case::{Case, Step, cancel, get, post, predict, put};
 use super::{drawn_by_clipdraw, drawn_by_cog};

@@ -1,10 +1,10 @@
-//! What receivers of webhooks are told.
+//! Webhooks.
 
 use super::super::case::{Case, Request, Step, cancel, post, predict};
 use super::super::receiver::Behaviour;
 use super::{drawn_by_clipdraw, drawn_by_cog};
 
-fn told(inputs: &str, more: &str) -> Request {
+fn with_webhook(inputs: &str, more: &str) -> Request {
     let body =
         format!(r#"{{"id":"$ID","input":{{{inputs}}},"webhook":"$RECEIVER/hook/$ID"{more}}}"#);
     post("/predictions").json(body)
@@ -19,7 +19,7 @@ const FRAMES: &str = r#"$SHORT,"num_iterations":60,"display_frequency":20"#;
 
 pub(super) fn cases() -> Vec<Case> {
     let completed = filtered(r#"["completed"]"#);
-    let trace = told("$TINY", &completed)
+    let trace = with_webhook("$TINY", &completed)
         .header(
             "traceparent",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -32,62 +32,62 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::superset(
             "everything",
-            answer_and(told(FRAMES, ""), Step::FirstAndLastWebhook),
+            answer_and(with_webhook(FRAMES, ""), Step::FirstAndLastWebhook),
         ),
         Case::superset(
             "the start",
-            answer_and(told(FRAMES, &filtered(r#"["start"]"#)), Step::Webhooks),
+            answer_and(with_webhook(FRAMES, &filtered(r#"["start"]"#)), Step::Webhooks),
         ),
         Case::superset(
             "the end",
-            answer_and(told("$TINY", &completed), Step::Webhooks),
+            answer_and(with_webhook("$TINY", &completed), Step::Webhooks),
         ),
         Case::superset(
             "the files",
             answer_and(
-                told(FRAMES, &filtered(r#"["output"]"#)),
+                with_webhook(FRAMES, &filtered(r#"["output"]"#)),
                 Step::FirstAndLastWebhook,
             ),
         ),
         Case::superset(
             "start and end",
             answer_and(
-                told("$TINY", &filtered(r#"["start","completed"]"#)),
+                with_webhook("$TINY", &filtered(r#"["start","completed"]"#)),
                 Step::Webhooks,
             ),
         ),
         Case::superset(
             "the end, named twice",
             answer_and(
-                told("$TINY", &filtered(r#"["completed","completed"]"#)),
+                with_webhook("$TINY", &filtered(r#"["completed","completed"]"#)),
                 Step::Webhooks,
             ),
         ),
         Case::superset(
             "nothing",
-            answer_and(told("$TINY", &filtered("[]")), Step::Webhooks),
+            answer_and(with_webhook("$TINY", &filtered("[]")), Step::Webhooks),
         ),
         Case::superset(
             "in the background",
-            answer_and(told("$TINY", &completed).respond_async(), Step::Webhooks),
+            answer_and(with_webhook("$TINY", &completed).respond_async(), Step::Webhooks),
         ),
         Case::superset(
             "of a stream",
-            answer_and(told("$TINY", &completed).stream(), Step::Webhooks),
+            answer_and(with_webhook("$TINY", &completed).stream(), Step::Webhooks),
         ),
         Case::superset(
             "of a training",
             answer_and(
                 Request {
                     path: "/trainings".to_owned(),
-                    ..told("$TINY", &completed)
+                    ..with_webhook("$TINY", &completed)
                 },
                 Step::Webhooks,
             ),
         ),
         Case::superset(
             "nothing of what is refused",
-            answer_and(told(r#""seed":"x""#, ""), Step::Webhooks),
+            answer_and(with_webhook(r#""seed":"x""#, ""), Step::Webhooks),
         ),
         Case::superset(
             "the trace, and no other header",
@@ -96,7 +96,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::superset(
             "of a prediction that is cancelled",
             vec![
-                Step::Begin(told("$LONG", &completed).respond_async()),
+                Step::Begin(with_webhook("$LONG", &completed).respond_async()),
                 Step::UntilFirstFile,
                 cancel().into(),
                 Step::Webhooks,
@@ -106,7 +106,7 @@ pub(super) fn cases() -> Vec<Case> {
             "the end, to a receiver that fails twice",
             behaving(
                 Behaviour::FailsTwice,
-                told("$TINY", &completed),
+                with_webhook("$TINY", &completed),
                 Step::Webhooks,
             ),
         ),
@@ -114,7 +114,7 @@ pub(super) fn cases() -> Vec<Case> {
             "the end, to a receiver that refuses",
             behaving(
                 Behaviour::Refuses(400),
-                told("$TINY", &completed),
+                with_webhook("$TINY", &completed),
                 Step::Webhooks,
             ),
         ),
@@ -122,7 +122,7 @@ pub(super) fn cases() -> Vec<Case> {
             "the start, to a receiver that fails",
             behaving(
                 Behaviour::Refuses(500),
-                told("$TINY", &filtered(r#"["start"]"#)),
+                with_webhook("$TINY", &filtered(r#"["start"]"#)),
                 Step::Webhooks,
             ),
         ),
@@ -130,7 +130,7 @@ pub(super) fn cases() -> Vec<Case> {
             "to a slow receiver",
             behaving(
                 Behaviour::TakesSlowly,
-                told(FRAMES, ""),
+                with_webhook(FRAMES, ""),
                 Step::WebhooksAtOnce,
             ),
             "messages arrive in order, the end last",

@@ -1,8 +1,8 @@
-//! docker/run.py, which Cog reads and nobody runs, has the inputs of the program.
+//! docker/run.py, which Cog parses and never runs, has the inputs of the program.
 
 use std::process::Command;
 
-use clipdraw::inputs::field::COLOR_PATTERN;
+use clipdraw::inputs::COLOR_PATTERN;
 use clipdraw::inputs::{FIELDS, Field, Kind};
 use serde_json::{Map, Value, json};
 
@@ -79,7 +79,7 @@ fn the_inputs_that_cog_reads_are_the_programs() {
 }
 
 #[test]
-fn cog_sees_a_streaming_runner_that_gives_out_files() {
+fn cog_sees_a_streaming_runner_that_outputs_files() {
     let found = read();
     let head = &found.as_array().unwrap()[..4];
     let expected = json!(["Runner", "run", ["streaming"], "Iterator[Path]"]);

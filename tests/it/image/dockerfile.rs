@@ -1,4 +1,4 @@
-//! The Dockerfile and `.dockerignore`, read as Docker reads them.
+//! The Dockerfile and `.dockerignore`, parsed as Docker does.
 
 use std::collections::BTreeSet;
 
@@ -94,7 +94,7 @@ fn component_matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether a line of `.dockerignore` hides a path, or a folder that it lies in.
+/// Whether a line of `.dockerignore` excludes a path, or a folder that it is in.
 fn hides(pattern: &str, path: &str) -> bool {
     let names: Vec<_> = path.split('/').collect();
     let (anywhere, pattern) = match pattern.strip_prefix("**/") {
@@ -127,7 +127,7 @@ fn hidden(path: &str) -> bool {
 }
 
 #[test]
-fn the_reader_of_dockerignore_knows_its_patterns() {
+fn the_reader_of_dockerignore_supports_its_patterns() {
     assert!(hides("target", "target/release/clipdraw"));
     assert!(hides("weights/*.pt", "weights/a.pt"));
     assert!(hides("**/__pycache__", "scripts/__pycache__/a"));
@@ -156,7 +156,7 @@ fn every_file_that_the_image_is_made_from_is_there_and_not_ignored() {
 }
 
 #[test]
-fn a_stage_is_named_before_it_is_used() {
+fn a_stage_is_declared_before_it_is_used() {
     let mut known = BTreeSet::new();
     for one in instructions() {
         if let Some(stage) = one.flag("from") {
@@ -235,7 +235,7 @@ fn the_image_starts_what_it_contains_and_not_as_root() {
 }
 
 #[test]
-fn weights_lie_outside_the_folder_that_cog_hides() {
+fn weights_are_outside_the_folder_that_cog_hides() {
     assert_eq!(origin("/weights"), "weights:/weights");
     assert!(placed().iter().all(|(place, _)| !place.starts_with("/src")));
     let stage = last_stage();

@@ -1,4 +1,4 @@
-//! `scripts/gcp-t4` and what runs on the instance, with a cloud that only notes what is asked of it.
+//! `scripts/gcp-t4` and the startup of the instance, with a fake cloud that records its requests.
 
 use std::process::Output;
 
@@ -61,7 +61,7 @@ fn the_printed_commands_are_the_golden_ones_and_none_is_run() {
 }
 
 #[test]
-fn by_default_no_port_is_opened_and_the_tunnel_is_told() {
+fn by_default_no_port_is_opened_and_the_tunnel_command_is_printed() {
     let stage = cloud();
     let output = run(&stage, &format!("--image {IMAGE}"));
     assert_eq!(
@@ -82,7 +82,7 @@ fn by_default_no_port_is_opened_and_the_tunnel_is_told() {
 }
 
 #[test]
-fn an_open_port_is_open_to_the_named_addresses_and_the_url_has_the_instances() {
+fn an_open_port_is_open_to_the_given_addresses_and_the_url_has_that_of_the_instance() {
     let stage = cloud();
     let output = run(&stage, &format!("--image {IMAGE} --open-to 203.0.113.7/32"));
     assert_eq!(succeeded(&output), "http://192.0.2.9:5000\n");
@@ -191,7 +191,7 @@ fn the_instance_starts_the_container_with_its_gpu_and_starts_it_again_when_it_en
 }
 
 #[test]
-fn a_driver_too_old_for_the_image_is_told() {
+fn a_driver_too_old_for_the_image_is_reported() {
     let stage = Stage::new();
     let output = start(&stage, "570.195.03");
     assert!(!output.status.success());

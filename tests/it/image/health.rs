@@ -73,7 +73,7 @@ fn any_other_state_is_unhealthy_whatever_the_log_says() {
 }
 
 #[test]
-fn a_port_that_nobody_listens_on_is_unhealthy() {
+fn a_closed_port_is_unhealthy() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);

@@ -1,4 +1,4 @@
-//! `scripts/docker-build` with a docker that only notes how it is called.
+//! `scripts/docker-build` with a fake `docker` that records its arguments.
 
 use std::process::Output;
 
@@ -45,7 +45,7 @@ fn tag(call: &[String]) -> &str {
 }
 
 #[test]
-fn the_image_is_built_asked_and_labelled() {
+fn the_image_is_built_queried_and_labelled() {
     let stage = docker();
     succeeded(&build(&stage, &["--tag", "example.test/a:1"]));
     let calls = stage.calls();
@@ -64,7 +64,7 @@ fn the_image_is_built_asked_and_labelled() {
 }
 
 #[test]
-fn the_labels_are_those_by_which_cog_knows_a_model() {
+fn the_labels_are_those_by_which_cog_recognizes_a_model() {
     for (device, gpu) in [("cuda", true), ("cpu", false)] {
         let stage = docker();
         succeeded(&build(&stage, &["--device", device]));

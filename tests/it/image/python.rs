@@ -1,4 +1,4 @@
-//! The program named `python`, by which Cog and Replicate start the server.
+//! The program named `python`, with which Cog and Replicate start the server.
 
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
@@ -81,7 +81,7 @@ fn every_documented_way_to_start_cogs_server_starts_clipdraw() {
 }
 
 #[test]
-fn cog_serve_and_replicate_are_understood_word_by_word() {
+fn the_arguments_of_cog_serve_and_replicate_are_understood() {
     let given = "--check-hash-based-pycs never -m cog.server.http --await-explicit-shutdown true \
                  --upload-url https://files.test/";
     let expected = "serve --upload-url https://files.test/ --await-explicit-shutdown true";
@@ -102,7 +102,7 @@ fn an_argument_with_spaces_and_quotes_arrives_whole() {
 }
 
 #[test]
-fn the_server_takes_the_place_of_the_process_so_that_signals_reach_it() {
+fn the_server_replaces_the_process_so_that_it_gets_the_signals() {
     let stage = image();
     let child = stage
         .command(stage.path("bin/python"))
@@ -128,7 +128,7 @@ fn the_list_of_packages_is_empty() {
 }
 
 #[test]
-fn what_is_not_cogs_server_is_refused_with_the_reason() {
+fn unsupported_arguments_are_rejected_with_the_reason() {
     let cases = [
         ("", "cannot run"),
         ("-c print(1)", "cannot run: -c print(1)"),

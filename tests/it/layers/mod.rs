@@ -3,10 +3,10 @@
 //!
 //! The rule, precisely. A path in module U leads to the module D that defines what it names: imports,
 //! re-exports and aliases are followed to the definition. Let A be the innermost module that holds both.
-//! - D is U or lies within U: allowed. A module may use its own children.
+//! - D is U or is within U: allowed. A module may use its own children.
 //! - Otherwise the child of A that holds D has to be listed in A above the child of A that holds U.
 //! - D is A itself: what a `mod.rs` or `lib.rs` defines counts as listed below all its children, so they
-//!   may not use it. What it only re-exports counts as lying where it is defined. In a folder `tests`, the `mod.rs` is what its tests
+//!   may not use it. What it only re-exports counts as part of the module that defines it. In a folder `tests`, the `mod.rs` is what its tests
 //!   share, and counts as listed above them.
 //!
 //! Test code obeys the same rule: a `mod tests;` has its place in the list, and an inline module belongs to
@@ -239,7 +239,7 @@ fn an_alias_of_a_parent_hides_nothing() {
 }
 
 #[test]
-fn what_lies_above_or_within_a_module_is_allowed() {
+fn modules_above_or_within_a_module_are_allowed() {
     assert_allowed(
         "shapes/area.rs",
         "use super::solid::ball::Ball; use crate::base::Number;",

@@ -1,4 +1,4 @@
-//! Which paths of a crate lead down its lists.
+//! Finds the paths in a crate that violate the order of its modules.
 
 use std::sync::LazyLock;
 

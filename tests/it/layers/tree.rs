@@ -54,7 +54,7 @@ impl Tree {
             .filter_map(|module| module.file.as_ref())
     }
 
-    /// The module of the file that a module lies in.
+    /// The module of the file that a module is in.
     pub(super) fn of_file(&self, mut id: Id) -> Id {
         while self.modules[id].file.is_none() {
             id = self.modules[id].parent.expect("the crate is a file");

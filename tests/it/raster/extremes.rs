@@ -1,4 +1,4 @@
-//! Strokes far outside what a drawing has.
+//! Strokes far beyond the limits of a drawing.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Point, Strokes, start};
@@ -46,7 +46,7 @@ fn one(points: &[Point], half_width: f32) -> Strokes {
 }
 
 #[test]
-fn two_thousand_strokes_can_lie_on_one_pixel() {
+fn two_thousand_strokes_can_cover_one_pixel() {
     for (half_width, opacity) in [(0.5, 0.1), (1.0, 0.01), (9.0, 1.0)] {
         let mut strokes = Strokes::new();
         for stroke in 0..2048_u16 {
@@ -99,7 +99,7 @@ fn strokes_far_away_or_over_the_whole_canvas_are_painted() {
 }
 
 #[test]
-fn a_canvas_without_strokes_is_its_paper() {
+fn a_canvas_without_strokes_has_its_background_color() {
     let picture = check(&Strokes::new(), &SMALL);
     assert!(
         picture

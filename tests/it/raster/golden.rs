@@ -1,4 +1,4 @@
-//! Pictures that may change only on purpose.
+//! Golden pictures, which may change only on purpose.
 
 use std::fs::{self, File};
 use std::io::BufWriter;

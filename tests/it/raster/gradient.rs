@@ -1,4 +1,4 @@
-//! Gradients against central differences.
+//! Gradients, compared with central differences.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, StrokeGradient, Strokes};

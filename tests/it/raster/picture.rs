@@ -1,4 +1,4 @@
-//! Pictures against a reference with many samples.
+//! Pictures, compared with a reference with many samples.
 
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes};
@@ -81,7 +81,7 @@ fn straight_strokes_and_dots_have_their_area() {
 }
 
 #[test]
-fn a_stroke_that_crosses_itself_is_no_darker_there() {
+fn a_stroke_is_not_darker_where_it_crosses_itself() {
     let canvas = Canvas::default();
     let mut strokes = Strokes::new();
     let points = [[40.0, 180.0], [320.0, 10.0], [-96.0, 10.0], [184.0, 180.0]];

@@ -1,5 +1,5 @@
-//! A slow reference rasterizer by another method: rows of samples, many to a pixel, on which the
-//! intervals that every stroke covers are found exactly.
+//! A slow reference rasterizer with another method: many rows of samples in each pixel, with the exact intervals
+//! that every stroke covers.
 
 use clipdraw::scene::{Canvas, Picture, Point, Strokes};
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! Pictures against what an SVG viewer shows for the same strokes.
+//! Pictures, compared with those of an SVG viewer for the same strokes.
 
 use clipdraw::output::{Metadata, svg_to_png, write_svg};
 use clipdraw::render::cpu::raster;
@@ -43,7 +43,7 @@ fn random_strokes_look_as_in_an_svg_viewer() {
 
 /// The viewer has few samples of its own: thin strokes are 0.02 away from the truth in it.
 #[test]
-fn an_svg_viewer_is_no_farther_from_the_picture_than_from_one_of_many_samples() {
+fn an_svg_viewer_is_as_close_to_the_picture_as_to_one_with_many_samples() {
     for (seed, widths, stretch) in RANDOM {
         let (strokes, canvas) = scenes::random(seed, widths, stretch);
         let (painting, shown) = (raster::paint(&strokes, &canvas), show(&strokes, &canvas));

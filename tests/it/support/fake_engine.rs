@@ -1,4 +1,4 @@
-//! An engine that draws without CLIP and does what the prompt tells it to.
+//! An engine that draws without CLIP. Words in the prompt make it wait, fail or panic.
 //!
 //! | words in the prompt | what happens |
 //! |---|---|
@@ -25,7 +25,7 @@ use clipdraw::service::{Backends, Engine, EngineError, Limits, Service};
 use tch::Tensor;
 
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a test can do to engines from outside.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Controls {
         let state = self.state.lock().unwrap();
         let (state, timeout) = self
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| state.holding == 0)
+            .wait_timeout_while(state, TIMEOUT, |state| state.holding == 0)
             .unwrap();
         assert!(!timeout.timed_out(), "no drawing holds");
         drop(state);
@@ -94,7 +94,7 @@ impl Controls {
         self.changed.notify_all();
         let (mut state, timeout) = self
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| !state.released)
+            .wait_timeout_while(state, TIMEOUT, |state| !state.released)
             .unwrap();
         state.holding -= 1;
         assert!(!timeout.timed_out(), "nobody released the drawing");
@@ -163,27 +163,27 @@ impl Engine for FakeEngine {
 
 impl FakeEngine {
     fn step_alone(&self, drawing: &mut FakeDrawing) -> Result<Step, DrawError> {
-        if let Some(milliseconds) = drawing.told("sleep ") {
+        if let Some(milliseconds) = drawing.argument("sleep ") {
             std::thread::sleep(Duration::from_millis(milliseconds as u64));
         }
-        if drawing.told("hold at ") == Some(drawing.step) {
+        if drawing.argument("hold at ") == Some(drawing.step) {
             self.controls.hold();
         }
-        if drawing.told("break at ") == Some(drawing.step) {
+        if drawing.argument("break at ") == Some(drawing.step) {
             self.controls.state.lock().unwrap().broken = true;
             panic!("told to break");
         }
-        if drawing.told("exhaust at ") == Some(drawing.step) {
+        if drawing.argument("exhaust at ") == Some(drawing.step) {
             drop(Tensor::zeros(
                 [1 << 50],
                 (tch::Kind::Float, tch::Device::Cpu),
             ));
         }
         assert!(
-            drawing.told("panic at ") != Some(drawing.step),
+            drawing.argument("panic at ") != Some(drawing.step),
             "told to panic"
         );
-        if drawing.told("fail at ") == Some(drawing.step) {
+        if drawing.argument("fail at ") == Some(drawing.step) {
             return Err(DrawError::NotFinite {
                 quantity: Quantity::Loss,
                 term: "centre term".to_owned(),
@@ -199,8 +199,8 @@ impl FakeDrawing {
         &self.spec.prompts[0].text
     }
 
-    /// The number behind some words of the prompt.
-    fn told(&self, words: &str) -> Option<usize> {
+    /// The number after some words of the prompt.
+    fn argument(&self, words: &str) -> Option<usize> {
         let (_, rest) = self.prompt().split_once(words)?;
         rest.split_whitespace().next()?.parse().ok()
     }

@@ -1,11 +1,11 @@
-//! A file server on 127.0.0.1 that misbehaves on request: one scripted answer per connection.
+//! A file server on 127.0.0.1 with one scripted response for each connection, which may be wrong.
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 /// What the server does with one request.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub(crate) enum ScriptedAnswer {
     /// Sends the file, or the part of it that was asked for.
     File,
     /// Sends the whole file, whatever part of it was asked for.
@@ -28,7 +28,7 @@ pub(crate) struct FileServer {
 
 impl FileServer {
     /// Serves `file`, one answer per request.
-    pub(crate) fn start(file: &[u8], answers: &[Answer]) -> Self {
+    pub(crate) fn start(file: &[u8], answers: &[ScriptedAnswer]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let (file, answers) = (file.to_vec(), answers.to_vec());
@@ -50,14 +50,14 @@ impl FileServer {
     }
 }
 
-fn serve(mut stream: TcpStream, file: &[u8], answer: &Answer) -> String {
+fn serve(mut stream: TcpStream, file: &[u8], answer: &ScriptedAnswer) -> String {
     let head = read_head(&stream);
     let start = asked_start(&head);
     let (status, range, body, declared) = match answer {
-        Answer::File if start.is_some_and(|start| start >= file.len()) => {
+        ScriptedAnswer::File if start.is_some_and(|start| start >= file.len()) => {
             (416, None, Vec::new(), 0)
         }
-        Answer::File => {
+        ScriptedAnswer::File => {
             let from = start.unwrap_or(0);
             let body = file[from..].to_vec();
             let declared = body.len();
@@ -68,11 +68,11 @@ fn serve(mut stream: TcpStream, file: &[u8], answer: &Answer) -> String {
                 declared,
             )
         }
-        Answer::WholeFile => (200, None, file.to_vec(), file.len()),
-        Answer::Truncated(count) => (200, None, file[..*count].to_vec(), file.len()),
-        Answer::OtherRange => (206, Some(1), file[1..].to_vec(), file.len() - 1),
-        Answer::Status(status) => (*status, None, b"sorry".to_vec(), 5),
-        Answer::Other(body) => (200, None, body.clone(), body.len()),
+        ScriptedAnswer::WholeFile => (200, None, file.to_vec(), file.len()),
+        ScriptedAnswer::Truncated(count) => (200, None, file[..*count].to_vec(), file.len()),
+        ScriptedAnswer::OtherRange => (206, Some(1), file[1..].to_vec(), file.len() - 1),
+        ScriptedAnswer::Status(status) => (*status, None, b"sorry".to_vec(), 5),
+        ScriptedAnswer::Other(body) => (200, None, body.clone(), body.len()),
     };
     let mut text = format!(
         "HTTP/1.1 {status} Scripted\r\nconnection: close\r\ncontent-length: {declared}\r\n"

@@ -1,4 +1,4 @@
-//! What tests share: a server, an engine that obeys its prompts, a file server, a browser.
+//! Shared by the tests: a server, an engine that is controlled by prompts, a file server, a browser.
 
 pub(crate) mod devtools;
 pub(crate) mod fake_engine;

@@ -1,4 +1,4 @@
-//! Views against a text, as a drawing's step compares them: forward, and back to the pixels.
+//! Compares views with a text as a step of a drawing does, forward and backward.
 
 use clipdraw::clip::{Clip, ClipError, ViewGroup, forward_backward};
 use tch::{Kind, Tensor};

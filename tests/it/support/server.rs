@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::fake_engine::{Controls, limits, loader};
 
-/// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The maximum time for anything that a test waits for.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a test can choose about a server.
+/// The options of a test server.
 #[derive(Debug)]
 pub(crate) struct Choices {
     pub(crate) slots: usize,
@@ -51,14 +51,14 @@ impl Default for Choices {
             cors_origins: &[],
             limits: RequestLimits {
                 body_bytes: 1 << 20,
-                body_timeout: PATIENCE,
+                body_timeout: TIMEOUT,
                 output_bytes: 1 << 28,
                 subscribers: 16,
             },
             connection_timeouts: ConnectionTimeouts {
-                head: PATIENCE,
-                idle: PATIENCE,
-                stuck: PATIENCE,
+                head: TIMEOUT,
+                idle: TIMEOUT,
+                stuck: TIMEOUT,
             },
             policy: AddressPolicy::default(),
             timeouts: ClientTimeouts::default(),
@@ -69,7 +69,7 @@ impl Default for Choices {
 }
 
 /// A running server.
-pub(crate) struct Site {
+pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) service: Arc<Service>,
     pub(crate) controls: Arc<Controls>,
@@ -82,7 +82,7 @@ pub(crate) struct Site {
     client: reqwest::Client,
 }
 
-/// What the server answered.
+/// A response of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -92,7 +92,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn read(request: RequestBuilder) -> Self {
-        let response = request.timeout(PATIENCE).send().await.unwrap();
+        let response = request.timeout(TIMEOUT).send().await.unwrap();
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -158,16 +158,16 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
     }
 }
 
-impl Site {
-    /// A server whose model is loaded, or could not be.
+impl TestServer {
+    /// A server whose model is loaded, or has failed to load.
     pub(crate) async fn start(choices: Choices) -> Self {
-        let site = Self::without_worker(&choices).await;
-        site.controls.fail_loads(choices.failing_loads);
-        worker::start(Arc::clone(&site.service), loader(&site.controls)).unwrap();
-        while site.service.health().await.setup.completed_at.is_none() {
+        let server = Self::without_worker(&choices).await;
+        server.controls.fail_loads(choices.failing_loads);
+        worker::start(Arc::clone(&server.service), loader(&server.controls)).unwrap();
+        while server.service.health().await.setup.completed_at.is_none() {
             pause().await;
         }
-        site
+        server
     }
 
     /// A server that is still waiting for its model.
@@ -221,7 +221,7 @@ impl Site {
         self.send("POST", "/predictions", body).await
     }
 
-    /// Asks for a prediction and does not wait for it.
+    /// Starts a prediction without waiting for it.
     pub(crate) async fn post_async(&self, body: &Value) -> Answer {
         let request = self.request("POST", "/predictions").json(body);
         Answer::read(request.header("prefer", "respond-async")).await
@@ -239,16 +239,16 @@ impl Site {
             .unwrap();
     }
 
-    /// Waits until so many events of a prediction have happened: a drawing that holds has reported its
-    /// start and its frames, and they become events a little later.
-    pub(crate) async fn told(&self, id: &str, count: u64) {
+    /// Waits until a prediction has `count` events: a drawing that holds has reported its start and its
+    /// frames, and they become events a little later.
+    pub(crate) async fn wait_for_events(&self, id: &str, count: u64) {
         let prediction = self.service.find(id).await.unwrap();
         while prediction.event(count).unwrap().is_none() {
             pause().await;
         }
     }
 
-    /// Waits until the prediction is finished and gives its state.
+    /// Waits until the prediction is finished and returns its state.
     pub(crate) async fn finished(&self, id: &str) -> Value {
         self.service.find(id).await.unwrap().finished().await;
         self.get(&format!("/predictions/{id}")).await.json()
@@ -261,7 +261,7 @@ impl Site {
         }
     }
 
-    /// A connection on which these bytes have been sent.
+    /// A new connection on which `bytes` have been sent.
     pub(crate) async fn connect(&self, bytes: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes.as_bytes()).await.unwrap();
@@ -279,7 +279,7 @@ pub(crate) fn small(prompt: &str) -> Value {
 }
 
 /// The same with an id.
-pub(crate) fn named(id: &str, prompt: &str) -> Value {
+pub(crate) fn with_id(id: &str, prompt: &str) -> Value {
     json!({"id": id, "input": input(prompt)})
 }
 

@@ -12,12 +12,12 @@ use tch::{Device, Kind};
 use super::folder::WorkFolder;
 use super::image::TowerName;
 use super::say::say;
-use crate::drawings::{Judge, sheet};
+use crate::drawings::{Classifier, sheet};
 use crate::image::averaged;
 use crate::pack::{Pack, PackWriter};
 use crate::packs::ICONS;
 use crate::sample::Gallery;
-use crate::self_made::{RECOGNISED, lesson, things};
+use crate::self_made::{RECOGNIZED, lesson, things};
 use crate::teacher::{Teacher, read_lines};
 use crate::tensor_file;
 use clipdraw::clip::{Clip, WeightsSource};
@@ -47,8 +47,8 @@ pub struct DrawingsArguments {
     /// A text file of prompts, one a line, that are not to be among these things.
     #[arg(long, requires = "things")]
     except: Option<PathBuf>,
-    /// Put what the judge says of the drawings into a pack of this name, to be learned from.
-    #[arg(long, requires = "judge")]
+    /// Save the drawings in a pack of this name for training, as the classifier sees them.
+    #[arg(long, requires = "classifier")]
     pack: Option<String>,
     /// Inputs of a prediction that differ from their defaults, as JSON.
     #[arg(long, default_value = "{}")]
@@ -56,13 +56,13 @@ pub struct DrawingsArguments {
     /// A recipe as JSON, in place of the model's.
     #[arg(long)]
     recipe: Option<String>,
-    /// The run of a judge, by its name in the work folder.
+    /// The run of the classifier, by its name in the work folder.
     #[arg(long)]
-    judge: Option<String>,
-    /// Packs that the judge's captions come from.
+    classifier: Option<String>,
+    /// Packs with the captions of the classifier.
     #[arg(long, value_delimiter = ',', default_value = "icons")]
     packs: Vec<String>,
-    /// Side of the pictures that the judge reads.
+    /// Side of the pictures for the classifier, in pixels.
     #[arg(long, default_value_t = 64)]
     side: usize,
     /// Where the drawings and their sheet go.
@@ -74,7 +74,7 @@ pub struct DrawingsArguments {
 }
 
 impl DrawingsArguments {
-    /// Draws, writes, and asks the judge.
+    /// Draws, saves, and runs the classifier.
     ///
     /// # Errors
     /// When something is missing or a drawing fails.
@@ -115,8 +115,8 @@ impl DrawingsArguments {
             finished.push((prompt.as_str(), spec, strokes));
         }
         save(&sheet(&pictures, self.columns), &self.out.join("sheet.png"))?;
-        match &self.judge {
-            Some(judge) => self.judge(judge, &finished),
+        match &self.classifier {
+            Some(classifier) => self.classifier(classifier, &finished),
             None => Ok(()),
         }
     }
@@ -134,41 +134,41 @@ impl DrawingsArguments {
         }
     }
 
-    /// Tells what the judge of this name reads in the drawings.
-    fn judge(&self, judge: &str, finished: &[Finished<'_>]) -> anyhow::Result<()> {
+    /// Prints what the classifier with this name sees in the drawings.
+    fn classifier(&self, classifier: &str, finished: &[Finished<'_>]) -> anyhow::Result<()> {
         let teacher = Teacher::open(self.folder.path(), Device::Cpu)?;
         let packs = self
             .packs
             .iter()
             .map(|name| Pack::open(&self.folder.pack(name)));
         let gallery = Gallery::new(packs.collect::<Result<_, _>>()?, &teacher);
-        let file = tensor_file::read(&self.folder.file(&format!("{judge}.safetensors")))?;
-        let tower = TowerName::JUDGE.tower();
-        let judge = Judge {
+        let file = tensor_file::read(&self.folder.file(&format!("{classifier}.safetensors")))?;
+        let tower = TowerName::CLASSIFIER.tower();
+        let classifier = Classifier {
             tower,
             parameters: &averaged(tower, &file, teacher.width(), Device::Cpu)?,
             teacher: &teacher,
             concepts: gallery.concepts(),
             side: self.side,
         };
-        let mut recognised = 0;
+        let mut recognized = 0;
         let mut lessons = Vec::new();
         for (prompt, spec, strokes) in finished {
             let caption = teacher.caption(&prompt.to_lowercase());
             let caption = caption.ok_or_else(|| anyhow!("the teacher has not read `{prompt}`"))?;
-            let verdict = judge.read(strokes, spec, caption)?;
-            recognised += usize::from(verdict.rank < RECOGNISED);
-            lessons.extend(lesson(prompt, verdict.rank, strokes, &spec.canvas));
-            let read: Vec<_> = verdict
+            let ranking = classifier.rank(strokes, spec, caption)?;
+            recognized += usize::from(ranking.rank < RECOGNIZED);
+            lessons.extend(lesson(prompt, ranking.rank, strokes, &spec.canvas));
+            let read: Vec<_> = ranking
                 .first
                 .iter()
                 .map(|&caption| teacher.text(caption))
                 .collect();
-            let (rank, read) = (verdict.rank, read.join(", "));
+            let (rank, read) = (ranking.rank, read.join(", "));
             say(&format!("rank {rank:4} {prompt}: {read}"));
         }
         let all = finished.len();
-        say(&format!("{recognised} of {all} among the first five"));
+        say(&format!("{recognized} of {all} among the first five"));
         if let Some(pack) = &self.pack {
             let mut writer = PackWriter::create(&self.folder.pack(pack))?;
             for (picture, record) in &lessons {

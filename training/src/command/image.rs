@@ -11,13 +11,13 @@ use super::folder::WorkFolder;
 use super::say::say;
 use crate::adversary::Adversary;
 use crate::evaluation::TestSet;
-use crate::image::{Lessons, Run};
+use crate::image::{Lessons, TrainingRun};
 use crate::pack::Pack;
-use crate::plan::Plan;
+use crate::plan::TrainingPlan;
 use crate::sample::Gallery;
 use crate::teacher::Teacher;
 use crate::tower::Tower;
-use clipdraw::clip::config::EfficientNetSize;
+use clipdraw::clip::EfficientNetSize;
 use clipdraw::compute::library;
 
 /// Sets that are never trained on, by the name of their records.
@@ -26,15 +26,15 @@ pub const TESTS: [&str; 3] = ["openmoji", "tuxpaint", "art4apps"];
 /// Which tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TowerName {
-    /// EfficientNet-Lite0, the embedded model's.
+    /// EfficientNet-Lite0, for the embedded model.
     Lite0,
-    /// EfficientNet-Lite2, the judge's.
+    /// EfficientNet-Lite2, for the classifier.
     Lite2,
 }
 
 impl TowerName {
-    /// The judge of drawings.
-    pub const JUDGE: Self = Self::Lite2;
+    /// The tower of the classifier of drawings.
+    pub const CLASSIFIER: Self = Self::Lite2;
 
     /// The tower of this name.
     pub fn tower(self) -> Tower {
@@ -50,10 +50,10 @@ impl TowerName {
 pub struct ImageArguments {
     #[command(flatten)]
     folder: WorkFolder,
-    /// Packs to learn from.
+    /// Packs to train on.
     #[arg(long, value_delimiter = ',', required = true)]
     packs: Vec<String>,
-    /// The run is kept in a file of this name in the work folder, and taken up from there.
+    /// The name of the run. It is saved in the work folder, and resumed from there.
     #[arg(long, default_value = "image")]
     run: String,
     /// The tower.
@@ -65,7 +65,7 @@ pub struct ImageArguments {
     /// Side of the pictures, in pixels.
     #[arg(long, default_value_t = 64)]
     side: usize,
-    /// Pictures in a batch.
+    /// Pictures per batch.
     #[arg(long, default_value_t = 64)]
     batch: usize,
     /// Steps of the whole run.
@@ -77,24 +77,24 @@ pub struct ImageArguments {
     /// Steps until the learning rate is at its highest.
     #[arg(long, default_value_t = 200)]
     warm_up: u64,
-    /// How far the adversary may go in the end (L2 norm, values from 0 to 1).
+    /// The maximum change of a picture by the adversary (L2 norm, values from 0 to 1).
     #[arg(long, default_value_t = 2.0)]
-    reach: f64,
-    /// Steps that the adversary takes for each picture.
+    epsilon: f64,
+    /// Attack steps for each picture.
     #[arg(long, default_value_t = 2)]
     attack_steps: usize,
-    /// Steps in a row that learn from the same batch, each with the adversary one step further.
+    /// Consecutive steps with the same batch, each with the adversary one step further.
     #[arg(long, default_value_t = 1)]
     replays: u64,
-    /// The part of the run without an adversary.
+    /// Where the adversary begins, as a fraction of the run.
     #[arg(long, default_value_t = 0.1)]
-    peace: f64,
-    /// The part of the run until the adversary may go all the way.
+    attack_from: f64,
+    /// Where the adversary reaches its full strength, as a fraction of the run.
     #[arg(long, default_value_t = 0.5)]
-    war: f64,
-    /// The part of the run until pictures are as hard to recognise as they get.
+    attack_full: f64,
+    /// Where pictures reach their full difficulty, as a fraction of the run.
     #[arg(long, default_value_t = 0.3)]
-    ease: f64,
+    difficulty_ramp: f64,
     /// Only the pictures of sets whose number in the list of sets leaves this rest when divided by two.
     #[arg(long)]
     half: Option<usize>,
@@ -104,7 +104,7 @@ pub struct ImageArguments {
     /// Steps between reports.
     #[arg(long, default_value_t = 200)]
     report: u64,
-    /// Minutes after which the run stops, to be taken up again.
+    /// Minutes after which the run stops; it can be resumed.
     #[arg(long, default_value_t = 600.0)]
     minutes: f64,
     /// `cpu` or `cuda`.
@@ -121,7 +121,7 @@ impl ImageArguments {
         let device = match self.device.as_str() {
             "cpu" => Device::Cpu,
             "cuda" if library::cuda_is_usable() => Device::Cuda(0),
-            other => anyhow::bail!("`{other}` is no device that can be used here"),
+            other => anyhow::bail!("`{other}` is not an available device"),
         };
         let teacher = Teacher::open(self.folder.path(), device)?;
         let tests = Pack::open(&self.folder.pack("tests")).context("opening the pack of tests")?;
@@ -137,19 +137,19 @@ impl ImageArguments {
             keep_half(&mut packs, rest);
         }
         let gallery = Gallery::new(packs, &teacher);
-        let plan = Plan {
+        let plan = TrainingPlan {
             side: self.side,
             batch: self.batch,
             steps: self.steps,
             rate: self.rate,
             warm_up: self.warm_up,
             adversary: Adversary {
-                reach: self.reach,
+                epsilon: self.epsilon,
                 steps: self.attack_steps,
             },
             replays: self.replays.max(1),
-            peace: [self.peace, self.war],
-            ease: self.ease,
+            attack_ramp: [self.attack_from, self.attack_full],
+            difficulty_ramp: self.difficulty_ramp,
             seed: self.seed,
             checkpoint: self.folder.file(&format!("{}.safetensors", self.run)),
             report: self.report,
@@ -160,7 +160,7 @@ impl ImageArguments {
             .as_ref()
             .map(|start| self.folder.path().join(start));
         let tower = self.tower.tower();
-        let mut run = Run::open(tower, &plan, teacher.width(), start.as_deref(), device)?;
+        let mut run = TrainingRun::open(tower, &plan, teacher.width(), start.as_deref(), device)?;
         say(&format!(
             "{} pictures of {} concepts",
             gallery.len(),
@@ -181,7 +181,7 @@ impl ImageArguments {
     }
 }
 
-/// Leaves every second set its weight: what learns from one half has never seen the other.
+/// Keeps the weight of every second set: a model trained on one half has never seen the other.
 fn keep_half(packs: &mut [Pack], rest: usize) {
     let mut sets: Vec<String> = packs
         .iter()

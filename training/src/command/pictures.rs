@@ -26,7 +26,7 @@ impl CatalogueArguments {
     pub fn run(&self) -> anyhow::Result<()> {
         let catalogue = Catalogue::of_packages(&self.folder.file("packages"))?;
         catalogue.write(self.folder.path())?;
-        tell(&format!("{} pictures", catalogue.entries.len()));
+        print(&format!("{} pictures", catalogue.entries.len()));
         Ok(())
     }
 }
@@ -46,9 +46,9 @@ impl RenderArguments {
     pub fn run(&self) -> anyhow::Result<()> {
         let outcome = icon_packs::render(self.folder.path())?;
         for (set, kept) in &outcome.kept {
-            tell(&format!("{kept:6} {set}"));
+            print(&format!("{kept:6} {set}"));
         }
-        tell(&format!(
+        print(&format!(
             "{} pictures could not be rendered, {} were there already",
             outcome.failed, outcome.repeated
         ));
@@ -73,7 +73,7 @@ impl SubjectsArguments {
     /// When a drawing is missing or cannot be rendered.
     pub fn run(&self) -> anyhow::Result<()> {
         let count = subject_pack::render(&self.drawings, self.folder.path())?;
-        tell(&format!("{count} drawings"));
+        print(&format!("{count} drawings"));
         Ok(())
     }
 }
@@ -95,7 +95,7 @@ impl PaintingsArguments {
     /// When there is nothing to paint or the pack cannot be written.
     pub fn run(&self) -> anyhow::Result<()> {
         let count = painted_packs::paint(self.folder.path(), self.count)?;
-        tell(&format!("{count} paintings"));
+        print(&format!("{count} paintings"));
         Ok(())
     }
 }
@@ -117,7 +117,7 @@ impl ScribblesArguments {
     /// When the pack cannot be written.
     pub fn run(&self) -> anyhow::Result<()> {
         painted_packs::scribbles(self.folder.path(), self.count)?;
-        tell(&format!("{} scribbles", self.count));
+        print(&format!("{} scribbles", self.count));
         Ok(())
     }
 }
@@ -136,7 +136,7 @@ impl CaptionsArguments {
     /// When a pack cannot be read.
     pub fn run(&self) -> anyhow::Result<()> {
         let count = caption_list::write(self.folder.path()).context("listing the captions")?;
-        tell(&format!("{count} captions"));
+        print(&format!("{count} captions"));
         Ok(())
     }
 }
@@ -190,7 +190,7 @@ impl NoticeArguments {
     }
 }
 
-fn tell(line: &str) {
-    // Nobody is left to tell if standard output is closed.
+fn print(line: &str) {
+    // A closed standard output is not an error.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,9 +1,9 @@
-//! What a step tells whoever started it.
+//! Progress messages.
 
 use std::io::{self, Write};
 
 /// Writes a line to standard output.
 pub fn say(line: &str) {
-    // Nobody is left to tell if standard output is closed.
+    // A closed standard output is not an error.
     let _ = writeln!(io::stdout(), "{line}");
 }

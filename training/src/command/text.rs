@@ -12,9 +12,9 @@ use super::say::say;
 use crate::corpus::Corpus;
 use crate::teacher::{Teacher, read_lines};
 use crate::text_report::{closeness, pairs};
-use crate::text_tower::TextTower;
-use crate::text_training::{Lesson, Progress, TextPlan, TextTraining};
-use crate::wordnet_texts::WordNet;
+use crate::text_tower::TrainableTextTower;
+use crate::text_training::{TextDataset, TextPlan, TextProgress, TextTraining};
+use crate::wordnet_texts::WordNetTexts;
 use clipdraw::compute::library;
 
 /// The teacher's stores: captions and all other texts.
@@ -39,7 +39,7 @@ impl CorpusArguments {
     /// When captions or WordNet are missing.
     pub fn run(&self) -> anyhow::Result<()> {
         let packaged = self.folder.file("packages/wordnet-base/usr/share/wordnet");
-        let words = WordNet::open(self.wordnet.as_ref().unwrap_or(&packaged))?;
+        let words = WordNetTexts::open(self.wordnet.as_ref().unwrap_or(&packaged))?;
         let captions = read_lines(&self.folder.file("captions.txt"))?;
         let corpus = Corpus::build(&captions, &words);
         corpus.write(&self.folder.file(CORPUS))?;
@@ -59,7 +59,7 @@ impl CorpusArguments {
 pub struct TextArguments {
     #[command(flatten)]
     folder: WorkFolder,
-    /// The run is kept in a file of this name in the work folder, and taken up from there.
+    /// The name of the run. It is saved in the work folder, and resumed from there.
     #[arg(long, default_value = "text")]
     run: String,
     /// A weight file or a run whose text tower is the start, and gives the sizes.
@@ -95,7 +95,7 @@ pub struct TextArguments {
 }
 
 impl TextArguments {
-    /// Teaches the text tower, or goes on where it stopped.
+    /// Trains the text tower, or resumes its training.
     ///
     /// # Errors
     /// When something that an earlier step makes is missing, or training fails.
@@ -117,7 +117,7 @@ impl TextArguments {
         let mut training = if file.exists() {
             TextTraining::resume(&file, plan)?
         } else {
-            TextTraining::new(TextTower::open(&self.start)?, plan)
+            TextTraining::new(TrainableTextTower::open(&self.start)?, plan)
         };
         if self.bf16 {
             training.tower = training.tower.in_kind(Kind::BFloat16);
@@ -125,7 +125,7 @@ impl TextArguments {
         let mut times = vec![self.caption_times; corpus.captions.len()];
         times.resize(texts.len(), 1);
         let context = training.tower.sizes().text.context;
-        let lesson = Lesson::new(&teacher, &texts, times, context)?;
+        let lesson = TextDataset::new(&teacher, &texts, times, context)?;
         say(&format!(
             "{} texts, {} updates to go",
             texts.len(),
@@ -140,10 +140,10 @@ impl TextArguments {
         training.save(&file)
     }
 
-    fn learn(&self, training: &mut TextTraining, lesson: &Lesson<'_>) -> anyhow::Result<()> {
+    fn learn(&self, training: &mut TextTraining, lesson: &TextDataset<'_>) -> anyhow::Result<()> {
         let (started, before) = (Instant::now(), training.update);
         let mut sum = 0.0;
-        let mut add = |progress: Progress| sum += progress.loss;
+        let mut add = |progress: TextProgress| sum += progress.loss;
         training.learn(lesson, self.report, &mut add)?;
         let updates = (training.update - before) as f64;
         say(&format!(
@@ -179,11 +179,12 @@ impl TextReportArguments {
     }
 }
 
-fn open(file: &Path) -> anyhow::Result<TextTower> {
-    TextTower::open(file).with_context(|| format!("reading the text tower of {}", file.display()))
+fn open(file: &Path) -> anyhow::Result<TrainableTextTower> {
+    TrainableTextTower::open(file)
+        .with_context(|| format!("reading the text tower of {}", file.display()))
 }
 
-fn report(tower: &TextTower, teacher: &Teacher, corpus: &Corpus) -> anyhow::Result<()> {
+fn report(tower: &TrainableTextTower, teacher: &Teacher, corpus: &Corpus) -> anyhow::Result<()> {
     let bank = corpus.captions.as_slice();
     for (name, texts) in [
         ("captions", &corpus.held_captions),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::clip_art;
 use super::emoji::EmojiNames;
-use super::entry::{Entry, Source};
+use super::entry::{CatalogueEntry, PictureSource};
 use super::error::{SourceError, read_json};
 use super::iconify::{self, IconFile, Knowledge};
 use super::sets::{Naming, SETS, folder};
@@ -16,7 +16,7 @@ use crate::pack::Style;
 
 /// The part of all pictures shown that may be of one concept.
 const MOST_OF_ONE_CONCEPT: f32 = 0.002;
-/// A thing is known by this many pictures in one colour, or by a single one in its own colours: thousands
+/// A thing is known by this many pictures in one color, or by a single one in its own colors: thousands
 /// of names that one set of silhouettes has would take the room of the things that people ask for.
 const ENOUGH_SILHOUETTES: usize = 3;
 
@@ -24,9 +24,9 @@ const ENOUGH_SILHOUETTES: usize = 3;
 #[derive(Debug, Default, PartialEq)]
 pub struct Catalogue {
     /// Where they come from.
-    pub sources: Vec<Source>,
+    pub sources: Vec<PictureSource>,
     /// The pictures, by source.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<CatalogueEntry>,
 }
 
 impl Catalogue {
@@ -95,7 +95,7 @@ impl Catalogue {
         }
     }
 
-    fn add(&mut self, (source, entries): (Source, Vec<Entry>)) {
+    fn add(&mut self, (source, entries): (PictureSource, Vec<CatalogueEntry>)) {
         self.sources.push(source);
         self.entries.extend(entries);
     }
@@ -145,7 +145,7 @@ impl Catalogue {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write_sources(sources: &[Source], path: &Path) -> Result<(), SourceError> {
+pub fn write_sources(sources: &[PictureSource], path: &Path) -> Result<(), SourceError> {
     let mut text = serde_json::to_string_pretty(sources).map_err(|source| SourceError::Form {
         path: path.to_owned(),
         source,
@@ -158,7 +158,7 @@ pub fn write_sources(sources: &[Source], path: &Path) -> Result<(), SourceError>
 ///
 /// # Errors
 /// When it is not there, or malformed.
-pub fn read_sources(path: &Path) -> Result<Vec<Source>, SourceError> {
+pub fn read_sources(path: &Path) -> Result<Vec<PictureSource>, SourceError> {
     read_json(path)
 }
 
@@ -167,8 +167,8 @@ mod tests {
     use super::super::entry::{Artwork, Uses};
     use super::*;
 
-    fn entry(concept: &str, style: Style, weight: f32) -> Entry {
-        Entry {
+    fn entry(concept: &str, style: Style, weight: f32) -> CatalogueEntry {
+        CatalogueEntry {
             set: "own".to_owned(),
             name: concept.to_owned(),
             style,
@@ -179,13 +179,13 @@ mod tests {
             keywords: Vec::new(),
             looks: Vec::new(),
             uses: Uses::default(),
-            true_colours: false,
+            true_colors: false,
             artwork: Artwork::File("nowhere".into()),
         }
     }
 
     #[test]
-    fn a_thing_is_learned_from_three_silhouettes_or_one_picture_in_colour() {
+    fn a_thing_is_learned_from_three_silhouettes_or_one_picture_in_color() {
         let mut catalogue = Catalogue {
             sources: Vec::new(),
             entries: vec![

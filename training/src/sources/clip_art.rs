@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::entry::{Artwork, Entry, PUBLIC_DOMAIN, Source, Uses};
+use super::entry::{Artwork, CatalogueEntry, PUBLIC_DOMAIN, PictureSource, Uses};
 use super::error::{SourceError, files_below, read_json, read_text};
-use super::iconify::{FALSE_COLOUR_WEIGHT, Knowledge, emoji_entry, looks, word_entry};
+use super::iconify::{FALSE_COLOR_WEIGHT, Knowledge, emoji_entry, looks, word_entry};
 use super::names;
 use super::sets::{CLIP_ART, LINES, RENDER, folder};
 use crate::pack::Style;
@@ -58,8 +58,14 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is a constant, and valid")
 }
 
-fn source(set: &str, title: &str, author: &str, package: (&str, String), licence: &str) -> Source {
-    Source {
+fn source(
+    set: &str,
+    title: &str,
+    author: &str,
+    package: (&str, String),
+    licence: &str,
+) -> PictureSource {
+    PictureSource {
         set: set.to_owned(),
         title: title.to_owned(),
         author: author.to_owned(),
@@ -128,7 +134,7 @@ pub fn debian_version(packages: &Path, package: &str) -> Result<String, SourceEr
 pub fn fluent_3d(
     packages: &Path,
     knowledge: Knowledge<'_>,
-) -> Result<(Source, Vec<Entry>), SourceError> {
+) -> Result<(PictureSource, Vec<CatalogueEntry>), SourceError> {
     let package = packages.join(folder::FLUENT_3D);
     let version = version_of(&package)?;
     let mut source = source(
@@ -160,9 +166,9 @@ pub fn fluent_3d(
 pub fn carbon(
     packages: &Path,
     knowledge: Knowledge<'_>,
-) -> Result<(Source, Vec<Entry>), SourceError> {
+) -> Result<(PictureSource, Vec<CatalogueEntry>), SourceError> {
     #[derive(Deserialize)]
-    struct Metadata {
+    struct SvgMetadata {
         icons: Vec<Pictogram>,
     }
     #[derive(Deserialize)]
@@ -172,7 +178,7 @@ pub fn carbon(
         title: Option<String>,
     }
     let package = packages.join(folder::CARBON);
-    let metadata: Metadata = read_json(&package.join("metadata.json"))?;
+    let metadata: SvgMetadata = read_json(&package.join("metadata.json"))?;
     let mut source = source(
         "carbon-pictograms",
         "Carbon Pictograms",
@@ -188,8 +194,8 @@ pub fn carbon(
         let entry = word_entry(&source.set, &name, &phrase, knowledge);
         if let Some(mut entry) = entry.filter(|_| file.exists()) {
             entry.style = Style::Silhouette;
-            entry.true_colours = false;
-            entry.weight *= FALSE_COLOUR_WEIGHT;
+            entry.true_colors = false;
+            entry.weight *= FALSE_COLOR_WEIGHT;
             entry.looks = looks(LINES);
             entry.artwork = below(packages, &file);
             entries.push(entry);
@@ -205,7 +211,7 @@ pub fn carbon(
 pub fn open_clip_art(
     packages: &Path,
     knowledge: Knowledge<'_>,
-) -> Result<(Source, Vec<Entry>), SourceError> {
+) -> Result<(PictureSource, Vec<CatalogueEntry>), SourceError> {
     let top = packages
         .join(folder::OPENCLIPART)
         .join("usr/share/openclipart/svg");
@@ -294,7 +300,7 @@ fn creator(text: &str) -> Option<String> {
 pub fn tuxpaint(
     packages: &Path,
     knowledge: Knowledge<'_>,
-) -> Result<(Source, Vec<Entry>), SourceError> {
+) -> Result<(PictureSource, Vec<CatalogueEntry>), SourceError> {
     let top = packages
         .join(folder::TUXPAINT)
         .join("usr/share/tuxpaint/stamps");
@@ -357,7 +363,7 @@ fn described(text: &str) -> Option<String> {
 pub fn art4apps(
     packages: &Path,
     knowledge: Knowledge<'_>,
-) -> Result<(Source, Vec<Entry>), SourceError> {
+) -> Result<(PictureSource, Vec<CatalogueEntry>), SourceError> {
     let top = packages
         .join(folder::PYSIOGAME)
         .join("usr/share/games/pysiogame/res/images/art4apps");
@@ -395,16 +401,16 @@ pub fn art4apps(
     Ok((source, entries))
 }
 
-/// An entry that is kept for tests, a photograph until told otherwise.
+/// An entry that is kept for tests, a photograph by default.
 fn test_entry(
     set: &str,
     name: String,
     phrase: &str,
     artwork: Artwork,
     knowledge: Knowledge<'_>,
-) -> Entry {
+) -> CatalogueEntry {
     let label = knowledge.emoji.same_as(phrase);
-    Entry {
+    CatalogueEntry {
         set: set.to_owned(),
         name,
         style: Style::Photo,
@@ -415,7 +421,7 @@ fn test_entry(
         keywords: Vec::new(),
         looks: looks(&["a photo of {}"]),
         uses: Uses::default(),
-        true_colours: true,
+        true_colors: true,
         artwork,
     }
 }

@@ -17,7 +17,7 @@ const KEYWORDS: usize = 5;
 const FACES_PEOPLE_SYMBOLS: [u32; 3] = [0, 1, 8];
 /// Groups that hold things: animals, food, travel, activities, objects.
 const THINGS: std::ops::RangeInclusive<u32> = 3..=7;
-/// The subgroups of symbols that are more than signs: religion and plain coloured shapes.
+/// The subgroups of symbols that are more than signs: religion and plain colored shapes.
 const SYMBOLS: [u32; 2] = [86, 96];
 /// Subgroups of pictures that are a landscape, a sign or a text of their own.
 const SCENERY: [u32; 11] = [49, 50, 52, 53, 57, 58, 59, 60, 73, 72, 76];
@@ -183,7 +183,7 @@ fn plain_label(label: &str) -> String {
         .replace(": ", " with ")
 }
 
-/// Code points without the mark that asks for colours.
+/// Code points without the mark that asks for colors.
 fn plain_code(code: &str) -> String {
     let code = code.to_lowercase().replace("-fe0f", "");
     code.trim_start_matches('0').to_owned()

@@ -8,7 +8,7 @@ use crate::pack::Style;
 
 /// Where a set of pictures comes from, and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct PictureSource {
     /// The set.
     pub set: String,
     /// Its own name.
@@ -63,13 +63,13 @@ pub struct Uses {
     pub simple: bool,
     /// Whether it may stand in front of any backdrop.
     pub movable: bool,
-    /// Whether the name of a colour may be put before it.
-    pub colourable: bool,
+    /// Whether the name of a color may be put before it.
+    pub colorable: bool,
 }
 
 /// A picture that is learned from or tested with, before it is rendered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// The set that it comes from.
     pub set: String,
     /// Its name in that set.
@@ -90,8 +90,8 @@ pub struct Entry {
     pub looks: Vec<String>,
     /// What may be asked of it.
     pub uses: Uses,
-    /// Whether its colours are those of the thing: not if the set has one colour for everything.
-    pub true_colours: bool,
+    /// Whether its colors are those of the thing: not if the set has one color for everything.
+    pub true_colors: bool,
     /// Where the picture is.
     pub artwork: Artwork,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::emoji::EmojiNames;
-use super::entry::{Artwork, Entry, Source, Uses, may_be_learned};
+use super::entry::{Artwork, CatalogueEntry, PictureSource, Uses, may_be_learned};
 use super::error::{SourceError, read_json};
 use super::names::{self, Drawable};
 use super::sets::{IconSet, LINES, Naming, SILHOUETTE, folder};
@@ -56,11 +56,11 @@ const INTERFACE_CATEGORIES: [&str; 38] = [
     "View",
 ];
 /// Pictures of one set under the same phrase.
-const COLOURED_VARIANTS: usize = 3;
+const COLORED_VARIANTS: usize = 3;
 /// Skin tones at the end of the name of an emoji.
 const SKIN_TONE: &str = "-skin-tone";
-/// Weight of pictures that are black, blue or on a coloured disc, beside those in true colours.
-pub const FALSE_COLOUR_WEIGHT: f32 = 0.25;
+/// Weight of pictures that are black, blue or on a colored disc, beside those in true colors.
+pub const FALSE_COLOR_WEIGHT: f32 = 0.25;
 /// Weight of names with something of a user interface in them, beside others.
 const PARTLY_WEIGHT: f32 = 0.4;
 
@@ -126,7 +126,7 @@ impl IconFile {
         read_json(&path.join("json").join(format!("{set}.json")))
     }
 
-    /// An icon as an SVG document, black where it leaves the colour to the page.
+    /// An icon as an SVG document, black where it leaves the color to the page.
     pub fn svg(&self, name: &str) -> Option<String> {
         const SIDE: f64 = 16.0;
         let icon = self.icons.get(name)?;
@@ -172,7 +172,7 @@ pub fn collections(packages: &Path) -> Result<BTreeMap<String, Collection>, Sour
     read_json(&packages.join(folder::ICONIFY).join("collections.json"))
 }
 
-/// What the words of names are judged by.
+/// The word lists that names are checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Knowledge<'a> {
     /// Nouns and their kinds.
@@ -201,13 +201,13 @@ pub fn entries(
     collections: &BTreeMap<String, Collection>,
     version: &str,
     knowledge: Knowledge<'_>,
-) -> Result<(Source, Vec<Entry>), SourceError> {
+) -> Result<(PictureSource, Vec<CatalogueEntry>), SourceError> {
     let about = collections
         .get(set.name)
         .ok_or_else(|| SourceError::NoSet(set.name.to_owned()))?;
     let licence = about.license.spdx.as_ref().unwrap_or(&about.license.title);
     let learned = may_be_learned(licence);
-    let source = Source {
+    let source = PictureSource {
         set: set.name.to_owned(),
         title: about.name.clone(),
         author: about.author.name.clone(),
@@ -230,7 +230,7 @@ pub fn entries(
     Ok((source, entries))
 }
 
-fn emoji_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec<Entry> {
+fn emoji_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec<CatalogueEntry> {
     let mut entries = Vec::new();
     for (name, icon) in &file.icons {
         if icon.hidden || name.contains(SKIN_TONE) {
@@ -246,19 +246,24 @@ fn emoji_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Ve
         entry.style = set.style;
         entry.looks = looks(set.looks);
         entry.artwork = Artwork::Icon(name.clone());
-        entry.true_colours = set.true_colours;
-        if !set.true_colours {
-            entry.weight *= FALSE_COLOUR_WEIGHT;
+        entry.true_colors = set.true_colors;
+        if !set.true_colors {
+            entry.weight *= FALSE_COLOR_WEIGHT;
         }
         entries.push(entry);
     }
     entries
 }
 
-/// An emoji in a set; style, looks and artwork are those of coloured icons until they are set.
-pub fn emoji_entry(set: &str, name: &str, emoji: &super::emoji::Emoji, wordnet: &WordNet) -> Entry {
+/// An emoji in a set; style, looks and artwork are those of colored icons until they are set.
+pub fn emoji_entry(
+    set: &str,
+    name: &str,
+    emoji: &super::emoji::Emoji,
+    wordnet: &WordNet,
+) -> CatalogueEntry {
     let simple = emoji.is_simple();
-    Entry {
+    CatalogueEntry {
         set: set.to_owned(),
         name: name.to_owned(),
         style: Style::Emoji,
@@ -271,22 +276,18 @@ pub fn emoji_entry(set: &str, name: &str, emoji: &super::emoji::Emoji, wordnet: 
         uses: Uses {
             simple: simple || emoji.is_movable(),
             movable: emoji.is_movable(),
-            colourable: simple,
+            colorable: simple,
         },
-        true_colours: true,
+        true_colors: true,
         artwork: Artwork::Icon(name.to_owned()),
     }
 }
 
-fn word_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec<Entry> {
+fn word_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec<CatalogueEntry> {
     let others = file.other_names();
     let interface = file.interface_names();
     let mut seen: HashMap<String, usize> = HashMap::new();
-    let most = if set.true_colours {
-        COLOURED_VARIANTS
-    } else {
-        1
-    };
+    let most = if set.true_colors { COLORED_VARIANTS } else { 1 };
     let mut entries = Vec::new();
     for (name, icon) in &file.icons {
         let unfit = icon.hidden || !set.choice.takes(name) || interface.contains(name.as_str());
@@ -308,9 +309,9 @@ fn word_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec
         }
         entry.style = set.style;
         entry.looks = looks(looks_of(set, name));
-        entry.true_colours = set.true_colours;
-        if !set.true_colours {
-            entry.weight *= FALSE_COLOUR_WEIGHT;
+        entry.true_colors = set.true_colors;
+        if !set.true_colors {
+            entry.weight *= FALSE_COLOR_WEIGHT;
         }
         let aliases = others.get(name.as_str()).into_iter().flatten();
         entry.keywords = aliases
@@ -327,7 +328,12 @@ fn word_entries(set: &IconSet, file: &IconFile, knowledge: Knowledge<'_>) -> Vec
 }
 
 /// The entry of a picture with a name in words, as an icon, if it shows something.
-pub fn word_entry(set: &str, name: &str, phrase: &str, knowledge: Knowledge<'_>) -> Option<Entry> {
+pub fn word_entry(
+    set: &str,
+    name: &str,
+    phrase: &str,
+    knowledge: Knowledge<'_>,
+) -> Option<CatalogueEntry> {
     let Knowledge { wordnet, emoji } = knowledge;
     let weight = match names::drawable(phrase, wordnet) {
         Drawable::Fully => 1.0,
@@ -341,7 +347,7 @@ pub fn word_entry(set: &str, name: &str, phrase: &str, knowledge: Knowledge<'_>)
     if label != phrase && names::squashed(label) != names::squashed(phrase) {
         everyday.push(label.to_owned());
     }
-    Some(Entry {
+    Some(CatalogueEntry {
         set: set.to_owned(),
         name: name.to_owned(),
         style: Style::Icon,
@@ -358,9 +364,9 @@ pub fn word_entry(set: &str, name: &str, phrase: &str, knowledge: Knowledge<'_>)
         uses: Uses {
             simple,
             movable: simple && kind.is_some() && !PLACES.contains(names::noun(phrase)),
-            colourable: simple && kind.is_some_and(|kind| kind != PERSON),
+            colorable: simple && kind.is_some_and(|kind| kind != PERSON),
         },
-        true_colours: true,
+        true_colors: true,
         artwork: Artwork::Icon(name.to_owned()),
     })
 }
@@ -405,8 +411,8 @@ mod tests {
             naming: Naming::Words,
             style,
             looks: SILHOUETTE,
-            choice: super::super::sets::Choice::All,
-            true_colours: style != Style::Silhouette,
+            choice: super::super::sets::VariantChoice::All,
+            true_colors: style != Style::Silhouette,
         }
     }
 
@@ -425,7 +431,7 @@ mod tests {
         assert_eq!(entries[0].keywords, ["pirate"]);
         let silhouettes = word_entries(&set(Style::Silhouette), &file, knowledge);
         assert_eq!(silhouettes.len(), 1);
-        assert_eq!(silhouettes[0].weight, FALSE_COLOUR_WEIGHT);
+        assert_eq!(silhouettes[0].weight, FALSE_COLOR_WEIGHT);
     }
 
     #[test]

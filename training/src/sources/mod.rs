@@ -12,6 +12,6 @@ pub mod iconify;
 pub mod clip_art;
 pub mod catalogue;
 
-pub use entry::{Artwork, Entry, Source, Uses};
+pub use entry::{Artwork, CatalogueEntry, PictureSource, Uses};
 pub use error::SourceError;
 pub use wordnet::WordNet;

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::wordnet::WordNet;
 use super::words::{BRANDS, EVERYDAY, INTERFACE, UNCOUNTABLE, UNWANTED};
 
-/// Variants of the same picture, told apart at the end of its name.
+/// Variants of the same picture, distinguished by the end of its name.
 static VARIANT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         "(-(outline|outlined|filled|fill|solid|regular|bold|thin|light|duotone|flat|rounded|round|sharp|twotone\

@@ -47,15 +47,15 @@ pub struct IconSet {
     /// Captions that are true of its style.
     pub looks: &'static [&'static str],
     /// Which of its icons are taken.
-    pub choice: Choice,
-    /// Whether its things have the colours that they have in the world. A set in black or blue has not:
+    pub choice: VariantChoice,
+    /// Whether its things have the colors that they have in the world. A set in black or blue has not:
     /// nothing but its looks may be said of its pictures.
-    pub true_colours: bool,
+    pub true_colors: bool,
 }
 
 /// Which variants of its icons are taken from a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
+pub enum VariantChoice {
     /// All.
     All,
     /// Those whose name ends like this.
@@ -64,7 +64,7 @@ pub enum Choice {
     Without(&'static [&'static str]),
 }
 
-impl Choice {
+impl VariantChoice {
     /// Whether an icon of this name is taken.
     pub fn takes(self, name: &str) -> bool {
         match self {
@@ -118,8 +118,8 @@ const fn emoji(name: &'static str) -> IconSet {
         naming: Naming::Emoji,
         style: Style::Emoji,
         looks: EMOJI,
-        choice: Choice::All,
-        true_colours: true,
+        choice: VariantChoice::All,
+        true_colors: true,
     }
 }
 
@@ -129,16 +129,16 @@ const fn icons(name: &'static str) -> IconSet {
         naming: Naming::Words,
         style: Style::Icon,
         looks: ICON,
-        choice: Choice::All,
-        true_colours: true,
+        choice: VariantChoice::All,
+        true_colors: true,
     }
 }
 
-const fn in_one_colour(name: &'static str, looks: &'static [&'static str]) -> IconSet {
+const fn in_one_color(name: &'static str, looks: &'static [&'static str]) -> IconSet {
     IconSet {
         naming: Naming::Compounds,
         looks,
-        true_colours: false,
+        true_colors: false,
         ..icons(name)
     }
 }
@@ -146,7 +146,7 @@ const fn in_one_colour(name: &'static str, looks: &'static [&'static str]) -> Ic
 const fn silhouettes(
     name: &'static str,
     looks: &'static [&'static str],
-    choice: Choice,
+    choice: VariantChoice,
 ) -> IconSet {
     IconSet {
         name,
@@ -154,7 +154,7 @@ const fn silhouettes(
         style: Style::Silhouette,
         looks,
         choice,
-        true_colours: false,
+        true_colors: false,
     }
 }
 
@@ -179,37 +179,37 @@ pub const SETS: [IconSet; 34] = [
     IconSet {
         style: Style::Silhouette,
         looks: SILHOUETTE,
-        true_colours: false,
+        true_colors: false,
         ..emoji("fluent-emoji-high-contrast")
     },
-    in_one_colour("streamline-color", BLUE),
-    in_one_colour("streamline-plump-color", BLUE),
-    in_one_colour("streamline-flex-color", BLUE),
-    in_one_colour("streamline-sharp-color", BLUE),
-    in_one_colour("streamline-cyber-color", BLUE_LINES),
-    in_one_colour("streamline-kameleon-color", DISC),
-    in_one_colour("streamline-stickies-color", STICKER),
+    in_one_color("streamline-color", BLUE),
+    in_one_color("streamline-plump-color", BLUE),
+    in_one_color("streamline-flex-color", BLUE),
+    in_one_color("streamline-sharp-color", BLUE),
+    in_one_color("streamline-cyber-color", BLUE_LINES),
+    in_one_color("streamline-kameleon-color", DISC),
+    in_one_color("streamline-stickies-color", STICKER),
     compounds(icons("streamline-ultimate-color")),
-    in_one_colour("streamline-freehand-color", PEN),
-    in_one_colour("icon-park", BLACK_AND_BLUE),
+    in_one_color("streamline-freehand-color", PEN),
+    in_one_color("icon-park", BLACK_AND_BLUE),
     compounds(icons("meteocons")),
-    in_one_colour("marketeq", BLUE_LINES),
+    in_one_color("marketeq", BLUE_LINES),
     compounds(icons("glyphs-poly")),
     compounds(icons("flat-color-icons")),
-    in_one_colour("fluent-color", ICON),
-    in_one_colour("flat-ui", DISC),
-    silhouettes("game-icons", SILHOUETTE, Choice::All),
-    silhouettes("pinhead", SILHOUETTE, Choice::All),
-    silhouettes("temaki", SILHOUETTE, Choice::All),
-    compounds(silhouettes("mdi", SILHOUETTE, Choice::All)),
-    compounds(silhouettes("tabler", LINES, Choice::All)),
-    silhouettes("ph", SILHOUETTE, Choice::Ending("-fill")),
+    in_one_color("fluent-color", ICON),
+    in_one_color("flat-ui", DISC),
+    silhouettes("game-icons", SILHOUETTE, VariantChoice::All),
+    silhouettes("pinhead", SILHOUETTE, VariantChoice::All),
+    silhouettes("temaki", SILHOUETTE, VariantChoice::All),
+    compounds(silhouettes("mdi", SILHOUETTE, VariantChoice::All)),
+    compounds(silhouettes("tabler", LINES, VariantChoice::All)),
+    silhouettes("ph", SILHOUETTE, VariantChoice::Ending("-fill")),
     compounds(silhouettes(
         "healthicons",
         SILHOUETTE,
-        Choice::Without(&["-negative", "-24px", "-outline"]),
+        VariantChoice::Without(&["-negative", "-24px", "-outline"]),
     )),
-    compounds(silhouettes("streamline-freehand", PEN, Choice::All)),
+    compounds(silhouettes("streamline-freehand", PEN, VariantChoice::All)),
 ];
 
 #[cfg(test)]
@@ -218,9 +218,9 @@ mod tests {
 
     #[test]
     fn variants_of_an_icon_are_chosen_by_name() {
-        assert!(Choice::Ending("-fill").takes("cat-fill"));
-        assert!(!Choice::Ending("-fill").takes("cat"));
-        assert!(!Choice::Without(&["-24px"]).takes("cat-24px"));
-        assert!(Choice::All.takes("cat"));
+        assert!(VariantChoice::Ending("-fill").takes("cat-fill"));
+        assert!(!VariantChoice::Ending("-fill").takes("cat"));
+        assert!(!VariantChoice::Without(&["-24px"]).takes("cat-24px"));
+        assert!(VariantChoice::All.takes("cat"));
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::{EventFilter, WebhookEvent};
-use super::progress::{ProgressReporter, ReportedPrediction};
+use super::progress::{ReportedPrediction, WebhookTask};
 use super::sender::WebhookConfig;
 use crate::cog::Status;
 use crate::delivery::{PolicyError, SendError};
@@ -159,7 +159,7 @@ impl Scenario {
             busy: Mutex::new(false),
         });
         let stopping = CancellationToken::new();
-        let reporter = ProgressReporter {
+        let task = WebhookTask {
             prediction: Arc::clone(&prediction),
             deliverer: Deliverer {
                 transport: Arc::clone(&receiver),
@@ -172,7 +172,7 @@ impl Scenario {
             throttle: config.throttle,
             grace: config.grace,
         };
-        let task = tokio::spawn(reporter.run());
+        let task = tokio::spawn(task.run());
         Self {
             prediction,
             receiver,

@@ -1,12 +1,12 @@
-//! The colour that a picture has, if there is one that most people would name.
+//! The color that a picture has, if there is one that most people would name.
 
 use super::pack::SIDE;
 
 /// Pixels count from this opacity up.
 const OPAQUE: u8 = 128;
-/// The part of the pixels that a colour has to cover.
+/// The part of the pixels that a color has to cover.
 const MOST: f32 = 0.62;
-/// The part of the pixels with a hue that a colour has to cover.
+/// The part of the pixels with a hue that a color has to cover.
 const MOST_OF_HUES: f32 = 0.85;
 /// Fewer opaque pixels than this show nothing.
 const FEWEST: usize = 100;
@@ -14,15 +14,15 @@ const FEWEST: usize = 100;
 const NAMES: [&str; 11] = [
     "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray",
 ];
-/// Colours from this place on in [`NAMES`] have no hue.
+/// Colors from this place on in [`NAMES`] have no hue.
 const WITHOUT_HUE: usize = 8;
 
-/// The names of colours, for telling phrases that have one already.
-pub fn is_colour(word: &str) -> bool {
+/// The names of colors, for telling phrases that have one already.
+pub fn is_color(word: &str) -> bool {
     NAMES.contains(&word) || ["golden", "silver", "grey", "gold", "dark", "light"].contains(&word)
 }
 
-/// The name of the colour that clearly dominates a picture of a pack.
+/// The name of the color that clearly dominates a picture of a pack.
 pub fn dominant(picture: &[u8]) -> Option<&'static str> {
     let mut counts = [0_usize; NAMES.len()];
     for pixel in picture.as_chunks::<4>().0 {
@@ -44,12 +44,12 @@ pub fn dominant(picture: &[u8]) -> Option<&'static str> {
     (total >= FEWEST.min(SIDE * SIDE) && share(total) >= MOST && clear).then_some(NAMES[best])
 }
 
-/// Red, green and blue of 0 to 1, from colours multiplied by the opacity.
+/// Red, green and blue of 0 to 1, from colors multiplied by the opacity.
 fn straight([red, green, blue, opacity]: [u8; 4]) -> [f32; 3] {
     [red, green, blue].map(|channel| (f32::from(channel) / f32::from(opacity)).min(1.0))
 }
 
-/// The place in [`NAMES`] of the name for a colour.
+/// The place in [`NAMES`] of the name for a color.
 fn nearest(color: [f32; 3]) -> usize {
     let [red, green, blue] = color;
     let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_mostly_of_one_colour_has_its_name() {
+    fn a_picture_mostly_of_one_color_has_its_name() {
         let red = ([220, 30, 30, 255], 2000);
         let leaf = ([40, 160, 40, 255], 200);
         assert_eq!(dominant(&picture(&[red, leaf])), Some("red"));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_several_colours_has_none() {
+    fn a_picture_of_several_colors_has_none() {
         let red = ([220, 30, 30, 255], 1000);
         let green = ([40, 160, 40, 255], 900);
         assert_eq!(dominant(&picture(&[red, green])), None);

@@ -1,4 +1,4 @@
-//! The unfinished file of a download, which outlives the program so that the next run continues.
+//! The partial file of a download. It outlives the program, so that the next run can continue.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, Write};
@@ -9,92 +9,92 @@ use sha2::{Digest, Sha256};
 use super::checksum;
 use super::error::StoreError;
 
-/// The bytes of a file that have arrived so far, with their running SHA-256.
+/// The bytes received so far, with their running SHA-256.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct PartialFile {
     path: PathBuf,
     file: File,
-    sum: Sha256,
+    hasher: Sha256,
     length: u64,
-    continued: bool,
+    resumed: bool,
 }
 
-impl Part {
-    /// Opens the unfinished file beside `target`, or begins one, and keeps other processes out.
-    pub(super) fn beside(target: &Path) -> Result<Self, StoreError> {
+impl PartialFile {
+    /// Opens or creates the partial file beside `target`, and locks it against other processes.
+    pub(super) fn open_beside(target: &Path) -> Result<Self, StoreError> {
         let mut name = target.as_os_str().to_owned();
         name.push(".part");
         let path = PathBuf::from(name);
-        let unusable = || StoreError::unusable("write", &path);
+        let io_error = || StoreError::io("write", &path);
         let mut file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(unusable())?;
+            .map_err(io_error())?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { path }),
-            // Some network file systems know no locks; a lone fetch is safe without.
+            // Some network file systems have no locks; a single fetch is safe without one.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        let mut sum = Sha256::new();
-        let length = checksum::feed(&mut file, &mut sum).map_err(unusable())?;
+        let mut hasher = Sha256::new();
+        let length = checksum::hash_rest(&mut file, &mut hasher).map_err(io_error())?;
         Ok(Self {
             path,
             file,
-            sum,
+            hasher,
             length,
-            continued: length > 0,
+            resumed: length > 0,
         })
     }
 
-    /// How many bytes have arrived.
+    /// The number of bytes received.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Whether bytes of an earlier run are among them.
-    pub(super) fn continued(&self) -> bool {
-        self.continued
+    /// Whether some of them are from an earlier run.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed
     }
 
-    /// Forgets all that has arrived.
+    /// Discards all received bytes.
     pub(super) fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        self.sum = Sha256::new();
+        self.hasher = Sha256::new();
         self.length = 0;
-        self.continued = false;
+        self.resumed = false;
         Ok(())
     }
 
-    /// Adds bytes that have arrived.
+    /// Appends received bytes.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
-        self.sum.update(bytes);
+        self.hasher.update(bytes);
         self.length += bytes.len() as u64;
         Ok(())
     }
 
-    /// The SHA-256 of what has arrived.
-    pub(super) fn sum(&self) -> String {
-        checksum::digits(self.sum.clone())
+    /// The SHA-256 of the received bytes.
+    pub(super) fn sha256(&self) -> String {
+        checksum::to_hex(self.hasher.clone())
     }
 
-    /// Leaves the file for the next run, unless it is empty.
-    pub(super) fn leave(self) {
+    /// Keeps the file for the next run, unless it is empty.
+    pub(super) fn keep(self) {
         if self.length == 0 {
-            // An empty file that stays does no harm.
+            // If it cannot be removed, an empty file does no harm.
             let _ = fs::remove_file(&self.path);
         }
     }
 
-    /// Gives the finished file its name, in one step.
+    /// Renames the finished file to `target`, atomically.
     pub(super) fn finish(self, target: &Path) -> Result<(), StoreError> {
         self.file
             .sync_all()
             .and_then(|()| fs::rename(&self.path, target))
-            .map_err(StoreError::unusable("write", target))
+            .map_err(StoreError::io("write", target))
     }
 }
