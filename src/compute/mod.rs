@@ -2,6 +2,7 @@
 //!
 //! Only this folder uses libtorch other than through tch.
 
+pub mod cuda;
 pub mod library;
 mod device;
 mod precision;
