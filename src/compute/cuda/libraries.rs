@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use libloading::Library;
 use thiserror::Error;
 
+use crate::errors::chain;
+
 /// File names of NVIDIA's driver library.
 const DRIVER: [&str; 3] = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"];
 
@@ -157,7 +159,7 @@ fn open(names: &[&str]) -> Result<&'static Library, String> {
         let opened = unsafe { Library::new(*name) };
         match opened {
             Ok(library) => return Ok(Box::leak(Box::new(library))),
-            Err(error) => reasons.push(error.to_string()),
+            Err(error) => reasons.push(chain(&error)),
         }
     }
     Err(reasons.join(", "))
@@ -195,7 +197,7 @@ fn call(library: &Library, name: &'static str, argument: u32) -> Result<(), Unme
     let code = unsafe {
         let function = library
             .get::<unsafe extern "C" fn(u32) -> c_int>(name)
-            .map_err(|error| UnmetRequirement::Driver(error.to_string()))?;
+            .map_err(|error| UnmetRequirement::Driver(chain(&error)))?;
         function(argument)
     };
     checked(name, code)
@@ -212,7 +214,7 @@ fn ask(library: &Library, name: &'static str) -> Result<c_int, UnmetRequirement>
     let code = unsafe {
         let function = library
             .get::<unsafe extern "C" fn(*mut c_int) -> c_int>(name)
-            .map_err(|error| UnmetRequirement::Driver(error.to_string()))?;
+            .map_err(|error| UnmetRequirement::Driver(chain(&error)))?;
         function(&raw mut answer)
     };
     checked(name, code).map(|()| answer)

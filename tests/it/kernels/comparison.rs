@@ -34,10 +34,10 @@ pub(super) fn numbers(gradient: &StrokeGradient) -> Vec<f32> {
     [points, &gradient.half_widths, colors].concat()
 }
 
-/// A gradient on views: numbers that change from pixel to pixel.
+/// A gradient on views: numbers that change from pixel to pixel, the same for the four views of every scene.
 pub(super) fn output_gradient(views: usize, side: usize) -> Tensor {
-    let count = views * 3 * side * side;
-    let value = |index: usize| ((index * 7919 % 1009) as f32 / 1009.0 - 0.45) * 0.02;
+    let (count, of_scene) = (views * 3 * side * side, 4 * 3 * side * side);
+    let value = |index: usize| ((index % of_scene * 7919 % 1009) as f32 / 1009.0 - 0.45) * 0.02;
     let values: Vec<f32> = (0..count).map(value).collect();
     let side = side as i64;
     Tensor::from_slice(&values).view([-1, 3, side, side])

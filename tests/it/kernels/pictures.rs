@@ -6,7 +6,7 @@ use clipdraw::render::cuda::{KernelRenderer, Room};
 use clipdraw::scene::{Canvas, Strokes};
 use proptest::prelude::*;
 
-use super::comparison::{disagreements, render};
+use super::comparison::{agreement, disagreements, numbers, render};
 use super::processor::Processor;
 use super::scenes::{OwnedScene, all};
 use crate::raster::extremes::stroke;
@@ -40,20 +40,22 @@ proptest! {
     }
 }
 
+/// Then all chords are visited: not a neighbour that offers the same point, but the chord itself, with another
+/// rounding.
 #[test]
-fn more_chords_than_shared_memory_holds_change_no_byte() {
+fn more_chords_than_shared_memory_holds_change_only_the_rounding() {
     let few = Processor::with_definitions(0, &["MAX_CANDIDATES=2"]);
     let few = KernelRenderer::new(few, Room::default());
     let usual = KernelRenderer::new(Processor::new(0), Room::default());
     for (scene, side) in all().iter().filter(|(scene, _)| scene.canvas.width < 200) {
-        let (few, usual) = (
-            render(&few, &[scene], *side),
-            render(&usual, &[scene], *side),
-        );
-        assert_eq!(few.views, usual.views, "{}", scene.name);
-        for (few, usual) in few.gradients.iter().zip(&usual.gradients) {
-            assert_eq!(few, usual, "{}", scene.name);
-        }
+        let few = render(&few, &[scene], *side);
+        let usual = render(&usual, &[scene], *side);
+        let pairs = few.views.iter().zip(&usual.views);
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-5, "{}: {worst}", scene.name);
+        let [few, usual] = [&few, &usual].map(|output| numbers(&output.gradients[0]));
+        let (_, difference) = agreement(&few, &usual);
+        assert!(difference < 1e-3, "{}: {difference}", scene.name);
     }
 }
 

@@ -12,7 +12,7 @@
 #define KERNEL static void
 #define DEVICE static inline
 #define SHARED static thread_local
-#define THREADS(count) for (int turn = 0, t = thread_at(0, count); turn < (count); t = thread_at(++turn, count))
+#define THREADS(count) for ([[maybe_unused]] int turn = 0, t = thread_at(0, count); turn < (count); t = thread_at(++turn, count))
 #define PRIVATE(count) [count]
 #define MINE t
 #define BALLOT(word, test)                  \

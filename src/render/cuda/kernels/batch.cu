@@ -35,7 +35,7 @@
 #define SHARED __shared__
 // A phase of a block: every thread runs the body with its index `t`, then all wait for one another. Code between
 // phases is run by all threads alike; what it reads of shared memory may not be written in the next phase.
-#define THREADS(count) for (int t = threadIdx.x, left = 1; left; left = 0, __syncthreads())
+#define THREADS(count) for ([[maybe_unused]] int t = threadIdx.x, left = 1; left; left = 0, __syncthreads())
 // A variable that each thread keeps from phase to phase. The thread's own is at [MINE].
 #define PRIVATE(count) [1]
 #define MINE 0
