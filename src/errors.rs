@@ -1,4 +1,4 @@
-//! Texts of errors and panics, for logs and for the messages that callers get.
+//! Formats errors and panics as text, for logs and for the messages that callers get.
 
 use std::any::Any;
 use std::error::Error;

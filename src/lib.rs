@@ -1,5 +1,5 @@
-//! Turns a prompt into a vector drawing: strokes on a canvas are moved by gradient descent through
-//! a CLIP model until CLIP reads the prompt in the picture (CLIPDraw, Frans et al. 2021).
+//! Turns a prompt into a vector drawing: strokes on a canvas are optimized by gradient descent, so
+//! that the picture matches the prompt according to a CLIP model (CLIPDraw, Frans et al. 2021).
 //!
 //! ```
 //! use clipdraw::clip::{Clip, WeightsSource};
@@ -15,24 +15,26 @@
 //! # }
 //! ```
 //!
-//! The defaults of [`draw::Spec`] are those of the command: 256 strokes and 600 steps, which take some
-//! seconds with the embedded model. `examples/` shows how to watch the losses and the frames.
+//! The defaults of [`draw::Spec`] are those of the command: 256 strokes and 600 steps, which take
+//! about 15 seconds on two cores with the embedded model. `examples/` shows how to watch the losses
+//! and the frames.
 //!
-//! # What is where
+//! # Modules
 //!
 //! - [`clip`]: a CLIP model from a weight file, or the small one that is part of the program.
 //! - [`mod@draw`]: the plan of a drawing, its objective, and the step that moves several drawings at once.
 //! - [`render`]: strokes to views and back to a gradient; [`render::cpu::raster`] is the rasterizer.
-//! - [`scene`] and [`output`]: plain strokes, and what they are written as.
+//! - [`scene`] and [`output`]: strokes as plain data, and the files that they are written to.
 //! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
 //!
-//! A module uses only the modules listed above it. `docs/architecture.md` explains the whole, follows one
-//! request and one step, and says which files to touch for a change.
+//! A module uses only the modules listed above it. `docs/architecture.md` explains the design, follows
+//! one request and one step, and lists the files to change for an extension.
 //!
 //! # Limits
 //!
 //! - A [`clip::Clip`] can move to another thread but not be shared between threads.
-//! - The same seed gives the same bytes on one kind of processor, precision and model.
+//! - The same seed gives the same bytes on the same kind of processor, with the same precision and
+//!   model.
 //! - libtorch 2.11 is needed at build time and at run time; [`tch`] is re-exported in the matching version.
 //!
 //! # Features

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints the error with its causes, followed by hints on how to fix it, one a line.
+/// Prints the error with its causes, followed by hints on how to fix it, one per line.
 fn report(error: &anyhow::Error) {
     let mut out = io::stderr().lock();
     // If standard error is closed, there is nowhere to report that.

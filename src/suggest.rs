@@ -1,4 +1,4 @@
-//! "Did you mean …?": the known name that a mistyped one most likely stands for.
+//! "Did you mean …?": the known name that was most likely meant by a mistyped one.
 
 /// A suggestion below this similarity confuses more than it helps.
 const MIN_SIMILARITY: f64 = 0.6;

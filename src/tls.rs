@@ -1,4 +1,4 @@
-//! The cryptography behind TLS.
+//! The cryptography provider of TLS.
 
 /// Installs ring as the cryptography provider of rustls for this process. It must be called before an
 /// HTTPS client is created.

@@ -7,9 +7,9 @@ pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Channels per attention head in every model of OpenAI's (openai/CLIP, model.py).
 pub(crate) const HEAD_WIDTH: i64 = 64;
-/// Tokens in CLIP's vocabulary, its start and end marks included.
+/// Size of CLIP's vocabulary, including the start and end tokens.
 const VOCABULARY: i64 = 49_408;
-/// Tokens that CLIP's text tower reads at most.
+/// Maximum number of tokens that CLIP's text tower reads.
 pub const CONTEXT: i64 = 77;
 
 /// Everything about a CLIP model that is not a weight.
@@ -21,13 +21,14 @@ pub struct ClipConfig {
     pub image_size: i64,
     /// The image tower.
     pub image: ImageConfig,
-    /// Image towers of this kind, which take turns: one in every model but the embedded one.
+    /// Number of image towers of this kind, which take turns: 1 in every model except the embedded
+    /// one.
     pub towers: usize,
     /// The text tower.
     pub text: TextConfig,
-    /// The function between the two layers of each perceptron.
+    /// The activation function of each MLP.
     pub activation: Activation,
-    /// Channel means that are taken off a picture.
+    /// Channel means that are subtracted from a picture.
     pub mean: [f32; 3],
     /// Standard deviations that a picture is divided by.
     pub std: [f32; 3],
@@ -93,7 +94,7 @@ impl EfficientNetSize {
         }
     }
 
-    /// A tenth wider and a fifth deeper than the smallest, but for its ends.
+    /// A tenth wider and a fifth deeper than the smallest, except at its two ends.
     pub const fn lite2() -> Self {
         Self {
             layers: [1, 3, 3, 4, 4, 5, 1],
@@ -106,9 +107,9 @@ impl EfficientNetSize {
 /// The sizes of a text tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextConfig {
-    /// Tokens it reads at most, start and end marks included.
+    /// Maximum number of tokens, including the start and end tokens.
     pub context: i64,
-    /// Tokens that exist.
+    /// Size of the vocabulary.
     pub vocabulary: i64,
     /// Channels.
     pub width: i64,
@@ -118,7 +119,7 @@ pub struct TextConfig {
     pub layers: i64,
 }
 
-/// The function between the two layers of a perceptron.
+/// The activation function of an MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     /// `x * sigmoid(1.702 x)`, of OpenAI's own models.
@@ -128,7 +129,7 @@ pub enum Activation {
 }
 
 /// One named model: name, length of an embedding, image size in pixels, image tower, text width.
-type Preset = (&'static str, i64, i64, ImageConfig, i64);
+type NamedSizes = (&'static str, i64, i64, ImageConfig, i64);
 
 const fn transformer(patch: i64, width: i64, layers: i64) -> ImageConfig {
     ImageConfig::Transformer(TransformerSize {
@@ -148,7 +149,7 @@ const fn resnet(width: i64, layers: [i64; 4]) -> ImageConfig {
 }
 
 /// OpenAI's published models (openai/CLIP, clip.py).
-const PRESETS: [Preset; 9] = [
+const PRESETS: [NamedSizes; 9] = [
     ("RN50", 1024, 224, resnet(64, [3, 4, 6, 3]), 512),
     ("RN101", 512, 224, resnet(64, [3, 4, 23, 3]), 512),
     ("RN50x4", 640, 288, resnet(80, [4, 6, 10, 6]), 640),
@@ -206,7 +207,7 @@ impl ClipConfig {
         Self::tiny(32, image)
     }
 
-    /// The tiny EfficientNet twice, with other weights.
+    /// Two tiny EfficientNet towers with different weights.
     pub fn tiny_towers() -> Self {
         Self {
             towers: 2,
@@ -225,7 +226,7 @@ impl ClipConfig {
         Self::of(32, image_size, image, text)
     }
 
-    fn of_preset(&(_, embed_dim, image_size, image, width): &Preset) -> Self {
+    fn of_preset(&(_, embed_dim, image_size, image, width): &NamedSizes) -> Self {
         let heads = width / HEAD_WIDTH;
         let text = TextConfig {
             context: CONTEXT,
@@ -250,8 +251,8 @@ impl ClipConfig {
         }
     }
 
-    /// The name of the OpenAI model with these sizes, else a short description of the image tower; of several
-    /// towers, their number comes first.
+    /// The name of the OpenAI model with these sizes, else a short description of the image tower; if there
+    /// are several towers, it begins with their number.
     pub fn name(&self) -> String {
         match self.towers {
             1 => self.tower_name(),
@@ -260,7 +261,7 @@ impl ClipConfig {
     }
 
     fn tower_name(&self) -> String {
-        let same = |preset: &&Preset| {
+        let same = |preset: &&NamedSizes| {
             let (_, embed_dim, image_size, image, width) = **preset;
             (embed_dim, image_size, image, width)
                 == (self.embed_dim, self.image_size, self.image, self.text.width)

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 /// The weight file, in the safetensors format; `weights/README.md` says how it was made.
 pub(crate) const BYTES: &[u8] = include_bytes!("../../weights/compact-v4.safetensors");
 
-/// Stands for a path in errors and reports.
+/// Used in place of a path in errors and reports.
 pub(crate) const NAME: &str = "compact-v4.safetensors (embedded)";
 
 /// SHA-256 of the embedded weight file, in lower-case hexadecimal.

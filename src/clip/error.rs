@@ -1,4 +1,4 @@
-//! What can go wrong with a CLIP model.
+//! Errors of CLIP models.
 
 use std::path::PathBuf;
 
@@ -14,36 +14,36 @@ pub enum ClipError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         cause: std::io::Error,
     },
-    /// The file is of no kind that holds weights.
+    /// The file has no known format of weights.
     #[error("weights {file}: neither safetensors nor a PyTorch archive: it starts with {start:?}")]
     NotWeights {
         /// The file.
         file: PathBuf,
-        /// Its first bytes, made readable.
+        /// Its first bytes as readable text.
         start: String,
     },
-    /// The file starts well and is broken further on.
+    /// The file has a known format, but it is broken or truncated.
     #[error("weights {file}: broken or truncated")]
     Broken {
         /// The file.
         file: PathBuf,
-        /// What the reader said.
+        /// The error of the reader.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The tensors are not those of a CLIP model.
-    #[error("weights {file}: not a CLIP model that we know: {reason}")]
+    #[error("weights {file}: not a known CLIP model: {reason}")]
     UnknownArchitecture {
         /// The file.
         file: PathBuf,
         /// What does not fit.
         reason: String,
     },
-    /// A tensor is absent.
+    /// A tensor is missing.
     #[error("weights {file}: `{tensor}` is missing, expected {expected:?}")]
     MissingTensor {
         /// The file.
@@ -53,8 +53,8 @@ pub enum ClipError {
         /// The shape it should have; -1 for a dimension of any size.
         expected: Vec<i64>,
     },
-    /// A tensor has another shape than the configuration asks for.
-    #[error("weights {file}: `{tensor}` is {found:?}, expected {expected:?}")]
+    /// A tensor does not have the shape that the configuration requires.
+    #[error("weights {file}: `{tensor}` has the shape {found:?}, expected {expected:?}")]
     WrongShape {
         /// The file.
         file: PathBuf,
@@ -68,9 +68,9 @@ pub enum ClipError {
     /// The prompt is longer than the model can read.
     #[error("the prompt has {tokens} tokens, but the model reads at most {limit}")]
     TooManyTokens {
-        /// Tokens in the prompt, its start and end marks included.
+        /// Number of tokens in the prompt, including the start and end tokens.
         tokens: usize,
-        /// The model's limit, its start and end marks included.
+        /// The model's limit, including the start and end tokens.
         limit: usize,
     },
     /// The pictures do not have the shape that the model encodes.
@@ -91,19 +91,19 @@ pub enum ClipError {
         /// The shape of the embeddings.
         expected: Vec<i64>,
     },
-    /// libtorch failed, most often because the device has no memory left.
+    /// libtorch failed, most often because the device is out of memory.
     #[error("libtorch failed while {doing}")]
     Torch {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// What libtorch said.
+        /// libtorch's error.
         #[source]
         cause: TchError,
     },
 }
 
 impl ClipError {
-    /// Wraps libtorch's error with what was being done, for use in `map_err`.
+    /// Adds the failed operation to libtorch's error, for use in `map_err`.
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(TchError) -> Self {
         move |cause| Self::Torch { doing, cause }
     }

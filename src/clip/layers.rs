@@ -1,4 +1,4 @@
-//! The small parts that both transformers share.
+//! Small layers that both transformers share.
 
 use tch::{Kind, TchError, Tensor};
 
@@ -11,7 +11,7 @@ pub const NORM_EPSILON: f64 = 1e-5;
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
-/// `x W^T + b` over the last side.
+/// `x W^T + b` over the last dimension.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
     weight: Frozen,
@@ -21,13 +21,14 @@ pub(crate) struct Linear {
 impl Linear {
     /// Reads `weight` `[outputs, inputs]` and `bias`.
     pub(crate) fn new(weights: &Weights<'_>, inputs: i64, outputs: i64) -> Result<Self, ClipError> {
-        Self::named(weights, ["weight", "bias"], inputs, outputs)
+        Self::named(weights, "weight", "bias", inputs, outputs)
     }
 
     /// Reads a weight and a bias of these names.
     pub(crate) fn named(
         weights: &Weights<'_>,
-        [weight, bias]: [&str; 2],
+        weight: &str,
+        bias: &str,
         inputs: i64,
         outputs: i64,
     ) -> Result<Self, ClipError> {
@@ -46,7 +47,7 @@ impl Linear {
         input.f_linear(&self.weight, self.bias.as_deref())
     }
 
-    /// The part of this layer that makes outputs `start .. start + length`, without a copy.
+    /// The part of this layer that computes outputs `start .. start + length`, without a copy.
     pub(crate) fn outputs(&self, start: i64, length: i64) -> Result<Self, TchError> {
         let bias = self
             .bias
@@ -60,7 +61,32 @@ impl Linear {
     }
 }
 
-/// Layer normalisation over the last side.
+/// The sizes of a convolution with a square kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConvolutionSize {
+    /// Input channels.
+    pub(crate) inputs: i64,
+    /// Output channels.
+    pub(crate) outputs: i64,
+    /// Kernel size in pixels.
+    pub(crate) kernel: i64,
+    /// Stride in pixels.
+    pub(crate) stride: i64,
+}
+
+impl ConvolutionSize {
+    /// A convolution with a stride of one pixel.
+    pub(crate) fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
+        Self {
+            inputs,
+            outputs,
+            kernel,
+            stride: 1,
+        }
+    }
+}
+
+/// Layer normalization over the last dimension.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerNorm {
     weight: Frozen,
@@ -94,7 +120,7 @@ impl LayerNorm {
     }
 }
 
-/// The multilayer perceptron of a block: two layers, four times as hidden in between.
+/// The multilayer perceptron of a block: two layers; the hidden width is four times as large.
 #[derive(Debug, Clone)]
 pub(crate) struct Mlp {
     fc: Linear,
@@ -136,10 +162,12 @@ impl Mlp {
 /// Attention of `queries` `[N, Q, W]` to `keys` and `values` `[N, L, W]`: `[N, Q, W]`.
 ///
 /// `mask`, `[Q, L]`, is added to the scores. Written out in matrix products rather than with libtorch's
-/// fused attention, whose backward pass adds in no fixed order on CUDA.
+/// fused attention, whose backward pass sums in no fixed order on CUDA.
 pub(crate) fn attend(
     heads: i64,
-    [queries, keys, values]: [&Tensor; 3],
+    queries: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
     mask: Option<&Tensor>,
 ) -> Result<Tensor, TchError> {
     let (batch, length, width) = queries.size3()?;

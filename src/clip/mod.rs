@@ -1,6 +1,7 @@
-//! OpenAI's CLIP: a text and a picture become unit vectors that point the same way when they belong together.
+//! OpenAI's CLIP: maps texts and pictures to unit vectors. The better a text describes a picture, the more
+//! similar their vectors are.
 //!
-//! One implementation serves every model of the family; the sizes come from the weight file itself.
+//! One implementation covers all models of the family; the sizes are read from the weight file.
 //! Weights are frozen: gradients flow to the pictures and nowhere else.
 
 mod error;
@@ -38,7 +39,7 @@ pub use error::ClipError;
 pub use image::{BatchPart, Encoded, EncoderBatch, ViewGroup, forward_backward};
 pub use tokenizer::Tokenizer;
 
-/// Prompts whose embeddings are kept.
+/// The number of prompts whose embeddings are cached.
 const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 
 /// Where weights come from.
@@ -51,8 +52,8 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// A loaded model. Its image towers, if it has several, were trained in different ways and take turns, so a
-/// drawing has to convince all of them.
+/// A loaded model. A model may have several image towers, which were trained in different ways and take
+/// turns. A drawing then has to match the prompt according to all of them.
 pub struct Clip {
     config: ClipConfig,
     image: ImageEncoder,
@@ -66,8 +67,8 @@ impl Clip {
     /// Loads a model and moves its image tower to `device` as numbers of `kind`.
     ///
     /// # Errors
-    /// When the file is absent, no weight file, not a CLIP, or incomplete, and when the device has no
-    /// memory for it.
+    /// When the file is missing, incomplete, not a weight file or not a CLIP model, or when the
+    /// device has too little memory.
     pub fn load(source: &WeightsSource, device: Device, kind: Kind) -> Result<Self, ClipError> {
         let checkpoint = match source {
             WeightsSource::Embedded => read_checkpoint(Path::new(embedded::NAME), embedded::BYTES)?,
@@ -82,10 +83,11 @@ impl Clip {
         )
     }
 
-    /// A model of these sizes with random weights, the same for the same seed: for tests and timings.
+    /// A model of these sizes with random weights, the same for the same seed, for tests and
+    /// benchmarks.
     ///
     /// # Errors
-    /// When the device has no memory for it.
+    /// When the device has too little memory.
     pub fn random(
         config: ClipConfig,
         seed: u64,
@@ -141,17 +143,18 @@ impl Clip {
         self.device
     }
 
-    /// The kind of number in which pictures are read.
+    /// The number type in which the image towers compute.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// How many tokens `text` has, start and end marks included.
+    /// The number of tokens in `text`, including the start and end tokens.
     pub fn count_tokens(&self, text: &str) -> usize {
         Tokenizer::shared().encode(text).len()
     }
 
-    /// The unit vector `[E]` of a text: 32-bit, on the model's device, without gradient, remembered.
+    /// The unit vector `[E]` of a text: 32-bit, on the model's device, without gradient. It is
+    /// cached.
     ///
     /// # Errors
     /// When the text has more tokens than the model reads, or libtorch fails.
@@ -188,11 +191,12 @@ impl Clip {
     }
 
     /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
-    /// [`Clip::input_size`]. Gradients flow back to the pictures. Where there are several image towers, the
-    /// first encodes two pictures, the next one the next two, and so on.
+    /// [`Clip::input_size`]. Gradients flow back to the pictures. If there are several image towers, the
+    /// first one encodes two pictures, the next one the next two, and so on.
     ///
     /// # Errors
-    /// When the pictures have another shape, or libtorch fails, as where the device has no memory left.
+    /// When the pictures have another shape, or libtorch fails, for example because the device is out
+    /// of memory.
     pub fn embed_pictures(&self, views: &Tensor) -> Result<Tensor, ClipError> {
         self.check_pictures(&views.size())?;
         self.image
@@ -201,7 +205,7 @@ impl Clip {
     }
 
     /// Encodes views `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1 as one batch on the calling thread,
-    /// and keeps the graph, so that a gradient on the embeddings can be pulled back to the views.
+    /// and keeps the graph for the backward pass from the embeddings to the views.
     ///
     /// # Errors
     /// When the views have another shape, or libtorch fails.

@@ -6,16 +6,18 @@ use super::checkpoint::weights::{Frozen, Weights};
 use super::config::ClipConfig;
 use super::error::ClipError;
 use super::layers::{LayerNorm, Linear};
-use super::transformer::{Block, BlockSize, read_blocks};
+use super::transformer::{TransformerBlock, TransformerBlockSize, read_blocks};
 
-/// A transformer in which each token sees only those before it; the end mark's last state is the embedding.
+/// A transformer in which each token attends only to itself and to earlier ones; the final state of the
+/// end token is the embedding.
 ///
-/// It always computes in 32 bits: a prompt is read once, so nothing would be won by fewer.
+/// It always computes in 32-bit floats: a prompt is encoded only once, so lower precision would
+/// save nothing.
 #[derive(Debug)]
 pub(crate) struct TextTower {
     vocabulary: Frozen,
     positions: Frozen,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerBlock>,
     last_norm: LayerNorm,
     projection: Linear,
     device: Device,
@@ -30,7 +32,7 @@ impl TextTower {
     ) -> Result<Self, ClipError> {
         let weights = weights.in_fp32();
         let text = config.text;
-        let size = BlockSize {
+        let size = TransformerBlockSize {
             width: text.width,
             heads: text.heads,
             activation: config.activation,
@@ -48,9 +50,11 @@ impl TextTower {
         })
     }
 
-    /// Token ids, marks included and at most as many as the context, to an embedding `[E]` of any length.
+    /// Token ids, including the start and end tokens and at most as many as the context length, to an
+    /// embedding `[E]` that is not normalized.
     pub(crate) fn forward(&self, ids: &[i64]) -> Result<Tensor, TchError> {
-        // No token sees a later one and the end mark has the highest id, so what follows it is left out.
+        // No token attends to a later one, so the tokens after the end token, which has the highest id,
+        // are left out.
         let highest = ids.iter().max();
         let length = ids
             .iter()

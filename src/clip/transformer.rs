@@ -9,18 +9,18 @@ use super::layers::{LayerNorm, Linear, Mlp, attend};
 
 /// The sizes that all blocks of a transformer share.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BlockSize {
+pub(crate) struct TransformerBlockSize {
     /// Channels.
     pub(crate) width: i64,
     /// Attention heads.
     pub(crate) heads: i64,
-    /// The mlp's function.
+    /// The activation function of the MLP.
     pub(crate) activation: Activation,
 }
 
-/// Attention, then a mlp, each behind a norm and added to what came in.
+/// Attention and then an MLP, each with a layer norm before it and its result added to its input.
 #[derive(Debug, Clone)]
-pub(crate) struct Block {
+pub(crate) struct TransformerBlock {
     attention_norm: LayerNorm,
     qkv: Linear,
     queries: Linear,
@@ -28,17 +28,21 @@ pub(crate) struct Block {
     output: Linear,
     mlp_norm: LayerNorm,
     mlp: Mlp,
-    size: BlockSize,
+    size: TransformerBlockSize,
 }
 
-impl Block {
+impl TransformerBlock {
     /// Reads one `resblocks.N`.
-    pub(crate) fn new(weights: &Weights<'_>, size: BlockSize) -> Result<Self, ClipError> {
+    pub(crate) fn new(
+        weights: &Weights<'_>,
+        size: TransformerBlockSize,
+    ) -> Result<Self, ClipError> {
         let width = size.width;
         let attention = weights.at("attn");
         let qkv = Linear::named(
             &attention,
-            ["in_proj_weight", "in_proj_bias"],
+            "in_proj_weight",
+            "in_proj_bias",
             width,
             3 * width,
         )?;
@@ -66,18 +70,19 @@ impl Block {
     ) -> Result<Tensor, TchError> {
         let qkv = self.qkv.forward(&self.attention_norm.forward(tokens)?)?;
         let parts = qkv.f_chunk(3, -1)?;
-        let attended = attend(self.size.heads, [&parts[0], &parts[1], &parts[2]], mask)?;
+        let attended = attend(self.size.heads, &parts[0], &parts[1], &parts[2], mask)?;
         self.finish(tokens, &attended)
     }
 
     /// The first token only, which still attends to all: `[N, L, W]` to `[N, 1, W]`.
     ///
-    /// It equals the first token of [`Block::forward`] and saves most of the work of a last block.
+    /// It equals the first token of [`TransformerBlock::forward`] and saves most of the work of the last
+    /// block.
     pub(crate) fn forward_first(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
         let normed = self.attention_norm.forward(tokens)?;
         let queries = self.queries.forward(&normed.f_narrow(1, 0, 1)?)?;
         let parts = self.keys_and_values.forward(&normed)?.f_chunk(2, -1)?;
-        let attended = attend(self.size.heads, [&queries, &parts[0], &parts[1]], None)?;
+        let attended = attend(self.size.heads, &queries, &parts[0], &parts[1], None)?;
         self.finish(&tokens.f_narrow(1, 0, 1)?, &attended)
     }
 
@@ -92,10 +97,10 @@ impl Block {
 pub(crate) fn read_blocks(
     weights: &Weights<'_>,
     count: i64,
-    size: BlockSize,
-) -> Result<Vec<Block>, ClipError> {
+    size: TransformerBlockSize,
+) -> Result<Vec<TransformerBlock>, ClipError> {
     let blocks = weights.at("resblocks");
     (0..count)
-        .map(|index| Block::new(&blocks.at(index), size))
+        .map(|index| TransformerBlock::new(&blocks.at(index), size))
         .collect()
 }

@@ -22,7 +22,7 @@ pub struct Detail {
     pub ctx: Option<DetailContext>,
 }
 
-/// More about an error than its message.
+/// Details of an error besides its message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DetailContext {
     /// What is allowed, in words that follow "must be".
@@ -38,7 +38,7 @@ impl Detail {
     }
 
     /// One error for each limit, with the message of Cog's server. For a rule that Cog cannot express,
-    /// one error with a message of our own.
+    /// one error with this server's own message.
     fn of_input(error: &InputError) -> Vec<Self> {
         let messages = match &error.problem {
             Problem::Limits {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// The state of the server, with Cog's words.
+/// The state of the server, in Cog's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum HealthStatus {
@@ -40,7 +40,7 @@ pub struct Setup {
     pub logs: String,
 }
 
-/// The status of the loading of the model, with Cog's words.
+/// The status of loading the model, in Cog's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SetupStatus {

@@ -1,5 +1,5 @@
-//! Cog's protocol: its OpenAPI document, its error details, and the words for the state of predictions
-//! and of the server.
+//! Cog's protocol: its OpenAPI document, its error details, and its names for the states of
+//! predictions and of the server.
 
 mod message;
 mod detail;

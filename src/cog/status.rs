@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The status of a prediction, with Cog's words.
+/// The status of a prediction, in Cog's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -19,7 +19,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in responses, events and metric labels.
+    /// The name in responses, events and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",

@@ -13,7 +13,7 @@ use crate::environment;
 use crate::model_store::{Folders, StoreError, choose, sha256_of_file};
 use crate::output::Provenance;
 
-/// The arguments that every subcommand with a model has.
+/// The arguments of every subcommand that uses a model.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Computation")]
 pub(super) struct ComputeArguments {
@@ -44,7 +44,7 @@ struct WeightsChoice {
 /// The argument for the folder with weights.
 #[derive(Debug, Clone, Args)]
 pub(super) struct WeightsFolder {
-    /// The folder with CLIP weights, instead of the checkout's and the user's own.
+    /// Folder with CLIP weights, used instead of the default folders.
     #[arg(long, value_name = "FOLDER", env = environment::WEIGHTS_DIR, global = true, value_parser = OsStringValueParser::new())]
     weights_dir: Option<OsString>,
 }
@@ -65,7 +65,8 @@ impl ComputeArguments {
         Ok(())
     }
 
-    /// Finds the device and the weights without loading them, and so reports wrong arguments early.
+    /// Finds the device and the weights without loading them, so that wrong arguments are reported
+    /// early.
     ///
     /// # Errors
     /// If the device or the weights are unknown or not on this machine.
@@ -100,7 +101,7 @@ impl ComputeArguments {
 
 impl WeightsChoice {
     fn resolve(&self) -> Result<WeightsSource, StoreError> {
-        // An empty value counts as none: Compose and CI files set unused variables to it.
+        // An empty value counts as unset: Compose and CI files set unused variables to it.
         let name = self.weights.as_deref().filter(|name| !name.is_empty());
         choose(name, &self.folder.folders())
     }
@@ -109,7 +110,7 @@ impl WeightsChoice {
 impl WeightsFolder {
     /// The folders to search for weights.
     pub(super) fn folders(&self) -> Folders {
-        // An empty value counts as none, as above.
+        // An empty value counts as unset, as above.
         let named = self
             .weights_dir
             .as_ref()

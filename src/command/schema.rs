@@ -10,7 +10,7 @@ use crate::cog::openapi;
 /// `clipdraw schema`.
 #[derive(Debug, Args)]
 pub(super) struct SchemaArguments {
-    /// Print the document on one line, as the label of a Docker image needs it.
+    /// Print the document on one line, as required for the label of a Docker image.
     #[arg(long)]
     compact: bool,
     /// Describe every route and field of the server, not only those in Cog's document.

@@ -41,7 +41,7 @@ impl StopSignal {
     }
 }
 
-/// Watches for signals from now on, on a thread of its own. The receiver gets the first signal; the second one
+/// Watches for signals from now on, on a separate thread. The receiver gets the first signal; the second one
 /// ends the program at once, as does the first one after the receiver was dropped.
 ///
 /// # Errors

@@ -145,7 +145,7 @@ fn note(text: &str) {
 }
 
 fn verify_one(path: &Path) -> anyhow::Result<ExitCode> {
-    // Here an unknown file is an error too: somebody asked for this one.
+    // Here an unknown file is also an error, because the user named it.
     let verdict = verify(path)?;
     print_verdict(path, &verdict)?;
     Ok(match verdict {

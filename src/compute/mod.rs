@@ -1,6 +1,6 @@
 //! The device and the precision of tensors, and what this build of libtorch supports.
 //!
-//! Only this folder uses libtorch other than through tch.
+//! Only this module calls libtorch directly instead of through tch.
 
 pub mod cuda;
 pub mod library;

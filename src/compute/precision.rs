@@ -15,9 +15,9 @@ pub enum Precision {
     Auto,
     /// 32-bit floats.
     Fp32,
-    /// 16-bit floats with the exponent of 32-bit ones.
+    /// 16-bit floats with the exponent range of 32-bit floats (bfloat16).
     Bf16,
-    /// 16-bit floats of IEEE 754.
+    /// 16-bit floats of IEEE 754 (half precision).
     Fp16,
 }
 

@@ -77,10 +77,10 @@ impl Client {
                     .user_agent(user_agent.clone())
                     .connect_timeout(timeouts.connect)
             };
-            // Without CA certificates http still works, and a server that needs nothing else has to
-            // start.
+            // Without CA certificates http still works, and a server that needs only http must be
+            // able to start.
             configured().build().or_else(|cause| {
-                warn!(%cause, "found no CA certificates, requests to https addresses will fail");
+                warn!(%cause, "found no CA certificates; requests to https URLs will fail");
                 configured().tls_certs_only([]).build()
             })
         };

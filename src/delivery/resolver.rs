@@ -8,8 +8,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::policy::AddressPolicy;
 
-/// Resolves names and drops the addresses that the policy refuses. The connection is made to one
-/// of the addresses that are left, so a name that resolves differently a moment later (DNS rebinding) gains nothing.
+/// Resolves names and drops the addresses that the policy refuses. The connection is made to one of the
+/// addresses that are left, so it does not matter if the name resolves differently a moment later (DNS
+/// rebinding).
 pub(super) struct PolicyResolver<R> {
     resolver: Arc<R>,
     policy: Arc<AddressPolicy>,

@@ -31,7 +31,7 @@ const BACKOFF: Backoff = Backoff {
 /// The maximum time for one file with all its attempts.
 const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Uploads files to URLs that begin with the same one.
+/// Uploads files to URLs with a common prefix.
 pub struct Uploader {
     client: Arc<Client>,
     /// The names of files are appended to its path.
@@ -162,7 +162,7 @@ impl Uploader {
         }
     }
 
-    /// The URL of a file; `None` if the name would change the path. A query of the prefix stays behind
+    /// The URL of a file; `None` if the name would change the path. A query of the prefix stays after
     /// the path.
     fn url_of(&self, file_name: &str) -> Option<Url> {
         let path = format!("{}{}", self.prefix.path(), segment(file_name)?);

@@ -1,4 +1,4 @@
-//! Drawings in the making.
+//! Drawings in progress.
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use crate::render::view::{ViewTransform, random_views};
 use crate::scene::start::strokes_in_style;
 use crate::scene::{StrokeGradient, Strokes};
 
-/// The random stream of the views; the strokes at the start take stream 0 of the same seed.
+/// The random stream of the views; the initial strokes use stream 0 of the same seed.
 const VIEW_STREAM: u64 = 1;
 
-/// What one step did for a drawing.
+/// The result of one step of a drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// The strokes were moved, and there is more to do.
     Running(Progress),
-    /// All updates had been done before, so nothing was moved: this is the finished drawing.
+    /// All updates were already done, so nothing was moved: this is the finished drawing.
     Finished(Frame),
 }
 
@@ -62,7 +62,7 @@ impl Step {
     }
 }
 
-/// What a step reports of a drawing that goes on.
+/// The report of a step after which the drawing continues.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// Updates done before the step: the state that the losses and the frame belong to.
@@ -84,7 +84,7 @@ pub struct Frame {
     pub losses: Losses,
 }
 
-/// One drawing in the making. A clone goes on by itself.
+/// One drawing in progress. A clone is independent of the original.
 #[derive(Debug, Clone)]
 pub struct Drawing {
     spec: Spec,
@@ -192,8 +192,8 @@ impl Drawing {
         }
     }
 
-    /// Takes in what CLIP says of the views and, unless all updates are done, moves the strokes against the
-    /// gradient. `from_views` is the gradient of the terms on views.
+    /// Computes the losses from the results for the views and, unless all updates are done, moves the
+    /// strokes against the gradient. `from_views` is the gradient of the terms on views.
     pub(super) fn update(
         &mut self,
         views: &ViewOutcome,
@@ -225,7 +225,7 @@ impl Drawing {
             return Err(self.not_finite(Quantity::Gradient, term));
         }
         if !from_views.is_finite() {
-            let term = self.objective.description("clip");
+            let term = self.objective.description_of_views();
             return Err(self.not_finite(Quantity::Gradient, term));
         }
         let mut gradient = on_strokes.gradient;

@@ -1,4 +1,4 @@
-//! Why a drawing cannot go on.
+//! Why a drawing cannot continue.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clip::ClipError;
 use crate::render::RenderError;
 
-/// Why a drawing cannot go on.
+/// Why a drawing cannot continue.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DrawError {
@@ -15,11 +15,11 @@ pub enum DrawError {
     Prompt {
         /// The prompt.
         prompt: String,
-        /// What CLIP says of it.
+        /// CLIP's error.
         #[source]
         cause: Arc<ClipError>,
     },
-    /// CLIP failed on the views, for example because the device has no memory left.
+    /// CLIP failed on the views, for example because the device is out of memory.
     #[error("CLIP failed in step {step}")]
     Clip {
         /// Updates done before.
@@ -49,7 +49,7 @@ pub enum DrawError {
     },
 }
 
-/// What of a term was not finite.
+/// The quantity of a term that was not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {

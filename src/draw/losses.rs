@@ -4,14 +4,14 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::WeightedPrompt;
 
-/// The share that one prompt has in a term.
+/// The part of a term that belongs to one prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptLoss {
     /// The prompt with its weight.
     pub prompt: WeightedPrompt,
     /// The mean over the views of the cosine between view and text, -1 to 1.
     pub similarity: f64,
-    /// Its part of the loss: minus the sum of cosines, times both weights.
+    /// Its part of the loss: the negative sum of cosines, times both weights.
     pub loss: f64,
 }
 
@@ -45,7 +45,7 @@ impl Losses {
         &self.terms
     }
 
-    /// The value of the term of this name, if there is one.
+    /// The value of the term with this name, if there is one.
     pub fn value(&self, name: &str) -> Option<f64> {
         let term = self.terms.iter().find(|term| term.name == name)?;
         Some(term.value)

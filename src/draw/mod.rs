@@ -1,4 +1,4 @@
-//! The optimization: strokes are moved until CLIP reads the prompt in the picture.
+//! The optimization: strokes are moved so that the picture matches the prompt according to CLIP.
 
 mod prompt;
 mod preset;

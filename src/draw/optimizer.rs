@@ -1,4 +1,4 @@
-//! One Adam over all numbers of all strokes.
+//! Adam for all numbers of all strokes.
 
 use super::preset::Preset;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
@@ -30,7 +30,7 @@ pub(super) struct Rates {
     pub(super) half_widths: f32,
     /// Of colours.
     pub(super) colors: f32,
-    /// Whether all colours are measured by the mean of their squared gradients.
+    /// Whether all colours share one second moment: the mean of their squared gradients.
     pub(super) colors_by_one_measure: bool,
 }
 
@@ -53,7 +53,7 @@ impl Rates {
 }
 
 impl Optimizer {
-    /// An optimiser that has not seen a gradient yet.
+    /// An optimizer that has not seen a gradient yet.
     pub(super) fn new(strokes: &Strokes) -> Self {
         let numbers = 2 * strokes.points.len() + 5 * strokes.len();
         Self {

@@ -1,33 +1,33 @@
-//! What of the optimisation depends on the model that looks, rather than on the request.
+//! The settings of the optimization that depend on the model and not on the request.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clip::{Clip, ImageConfig};
 use crate::scene::start::StartStyle;
 
-/// How strokes begin, how fast they move, and what is asked of the picture besides the cosine.
+/// How strokes start, how fast they move, and the weight of the contrastive loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
     /// The strokes at the start.
     pub start: StartStyle,
-    /// Learning rate of control points in pixels of a 224 pixel canvas, from the part of the steps
-    /// that is done, the latest part first.
+    /// Learning rates of control points in pixels of a 224 pixel canvas: pairs of a fraction of the
+    /// steps and the rate from there on, the largest fraction first.
     pub point_rates: [(f64, f32); 3],
     /// Learning rate of half widths in pixels of a 224 pixel canvas.
     pub width_rate: f32,
     /// Learning rate of colours.
     pub color_rate: f32,
-    /// Whether the steps of all colours are measured by the mean of their squared gradients rather than
-    /// each by its own: then a stroke whose colour hardly matters keeps it, where Adam would drive it to
+    /// Whether Adam divides the steps of all colours by the mean of their squared gradients, and not
+    /// each by its own. Then a colour that hardly matters hardly changes; Adam alone would drive it to
     /// an extreme as fast as any other.
     pub colors_by_one_measure: bool,
-    /// Weight of the contrast with captions of other things, beside the cosine; 0 turns it off.
+    /// Weight of the contrastive loss against captions of other things; 0 turns it off.
     pub contrast_weight: f64,
 }
 
 impl Preset {
-    /// That of the replaced program (evilstreak/clipdraw, `predict.py`): points at 1.0, from half of
-    /// the steps 0.4, from three quarters 0.1; half widths at 0.1, colours at 0.01.
+    /// The preset of the replaced program (evilstreak/clipdraw, `predict.py`): points at 1.0, from
+    /// half of the steps 0.4, from three quarters 0.1; half widths at 0.1, colours at 0.01.
     pub const ORIGINAL: Self = Self {
         start: StartStyle::SCATTERED,
         point_rates: [(0.75, 0.1), (0.5, 0.4), (0.0, 1.0)],
@@ -37,9 +37,9 @@ impl Preset {
         contrast_weight: 0.0,
     };
 
-    /// For the embedded model: short, thin strokes of muted colours near the middle that let most of the paper
-    /// through. What it leaves lying about at the start it seldom clears away, so little is laid, and what is
-    /// drawn grows from there.
+    /// For the embedded model: short, thin strokes of muted colours near the middle, which leave most of the
+    /// background visible. The model rarely removes initial strokes that it does not need, so the drawing
+    /// starts with little paint and grows from there.
     pub const COMPACT: Self = Self {
         start: StartStyle {
             margin: 0.36,
@@ -55,7 +55,7 @@ impl Preset {
         contrast_weight: 0.1,
     };
 
-    /// The one that suits this model.
+    /// The preset that suits this model.
     pub fn for_model(clip: &Clip) -> Self {
         match clip.config().image {
             ImageConfig::EfficientNet(_) => Self::COMPACT,

@@ -1,9 +1,9 @@
-//! Prompts as they are drawn.
+//! Prompts with their weights.
 
 /// A text and how much it counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedPrompt {
-    /// What CLIP should read in the picture.
+    /// What the picture should show.
     pub text: String,
     /// Its weight in the loss; a negative one moves the picture away from the text.
     pub weight: f32,

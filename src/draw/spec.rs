@@ -5,8 +5,8 @@ use super::preset::Preset;
 use super::prompt::WeightedPrompt;
 use crate::scene::Canvas;
 
-/// Everything that decides how a drawing turns out. All values are legal: whoever makes a `Spec`
-/// has checked them. The defaults are those of the inputs, with the seed 0 and no prompt.
+/// Everything that decides how a drawing turns out. All values are valid: the code that creates a
+/// `Spec` has checked them. The defaults are those of the inputs, with the seed 0 and no prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// What to draw, at least one prompt.
@@ -17,7 +17,7 @@ pub struct Spec {
     pub strokes: usize,
     /// The number of updates of the strokes.
     pub steps: usize,
-    /// A frame is due whenever this many updates are done, and at the end.
+    /// A frame is due each time that this many updates are done, and at the end.
     pub steps_per_frame: usize,
     /// Views of the picture that CLIP sees in each step.
     pub views: usize,
@@ -27,7 +27,7 @@ pub struct Spec {
     pub objective: ObjectiveSpec,
     /// Minimum and maximum full width of a stroke, in pixels of a 224 pixel canvas.
     pub stroke_widths: [f32; 2],
-    /// How strokes begin and move; none means the preset that suits the model.
+    /// How strokes start and move; `None` means the preset that suits the model.
     pub preset: Option<Preset>,
 }
 

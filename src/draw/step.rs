@@ -20,7 +20,7 @@ use crate::scene::StrokeGradient;
 
 impl Drawing {
     /// Moves the strokes by one step, with the renderer that suits the model's device. When all updates are
-    /// done, the drawing is evaluated once more instead, so that the last frame has losses of its own.
+    /// done, the drawing is evaluated once more instead, so that the last frame has its own losses.
     ///
     /// To move several drawings at once, which costs less, see [`step_together`].
     ///
@@ -58,13 +58,13 @@ pub fn step_together(
     }
 }
 
-/// What keeps all drawings from going on.
-enum Failure {
+/// A failure after which none of the drawings can continue.
+enum SharedFailure {
     Clip(Arc<ClipError>),
     Render(Arc<RenderError>),
 }
 
-impl Failure {
+impl SharedFailure {
     fn in_step(&self, step: usize) -> DrawError {
         match self {
             Self::Clip(cause) => DrawError::Clip {
@@ -79,25 +79,26 @@ impl Failure {
     }
 }
 
-impl From<ClipError> for Failure {
+impl From<ClipError> for SharedFailure {
     fn from(cause: ClipError) -> Self {
         Self::Clip(Arc::new(cause))
     }
 }
 
-impl From<RenderError> for Failure {
+impl From<RenderError> for SharedFailure {
     fn from(cause: RenderError) -> Self {
         Self::Render(Arc::new(cause))
     }
 }
 
-/// What the terms on views say of each drawing, and their gradient with respect to its strokes.
+/// The results of the terms on views for each drawing, and their gradient with respect to its
+/// strokes.
 fn evaluate(
     clip: &Clip,
     renderer: &dyn Renderer,
     drawings: &[&mut Drawing],
     views: &[Vec<ViewTransform>],
-) -> Result<Vec<(ViewOutcome, StrokeGradient)>, Failure> {
+) -> Result<Vec<(ViewOutcome, StrokeGradient)>, SharedFailure> {
     let scenes: Vec<Scene<'_>> = drawings
         .iter()
         .zip(views)
@@ -138,8 +139,8 @@ fn evaluate(
     Ok(outcomes.into_iter().zip(gradients).collect())
 }
 
-/// What the objective of each part of a batch says, and the gradient of all of them with respect to the
-/// embeddings, `[n, E]`, in units of each drawing's scale.
+/// The results of the objective of each part of a batch, and the gradient of all of them with respect
+/// to the embeddings, `[n, E]`, in units of each drawing's scale.
 fn losses_and_gradient(
     parts: &[BatchPart],
     embeddings: &Tensor,

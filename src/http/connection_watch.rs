@@ -1,8 +1,8 @@
 //! Tracks the state of a connection, so that idle and stalled connections can be closed.
 //!
 //! A connection may be silent while a request on it is being answered, because a drawing takes
-//! minutes. It may not stall in the middle of a request's head, stay open between requests for
-//! ever, or stop reading a response.
+//! minutes. It may not stall in the middle of a request's head, stay open between requests forever,
+//! or stop reading a response.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! Accepts connections, serves HTTP/1.1 and HTTP/2 on them, and closes them.
 //!
-//! `axum::serve` is not enough here. It sets no timeouts, and hyper's own header timeout also runs
-//! between requests, where it cannot be distinguished from the idle time of a keep-alive connection.
-//! Nothing in either notices a client that stops reading its response. This loop tracks both sides
-//! of every connection, so that a drawing may take minutes while a slow head, an idle connection
-//! and a stalled response each have a limit. It also drains rejected bodies before it responds.
+//! `axum::serve` is not enough here. It gives hyper no timer, without which none of hyper's timeouts takes
+//! effect, and no way to set one. hyper's header timeout would not do either: it runs from the moment at which a
+//! connection waits for a request, so a limit for slow heads would also be the limit for idle keep-alive
+//! connections. Neither has a timeout for a client that stops reading its response.
+//!
+//! This loop tracks both sides of every connection, so that a drawing may take minutes while a slow head, an
+//! idle connection and a stalled response each have a limit. It also drains rejected bodies before it responds.
 
 use std::convert::Infallible;
 use std::io;

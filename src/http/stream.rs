@@ -74,7 +74,7 @@ impl Drop for StreamPermit {
 
 /// Answers with the events of a prediction; `after` is the last one that the client has.
 ///
-/// A client that has seen the last event gets 204, because browsers would reconnect for ever.
+/// A client that has seen the last event gets 204, because browsers would reconnect forever.
 pub(super) fn events(
     state: &AppState,
     prediction: Arc<Prediction>,

@@ -1,4 +1,4 @@
-//! Why inputs are rejected, as sentences for a person and as data for others to put into words.
+//! Why inputs are rejected: as sentences for people, and as data for other formats.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is known of an input: name, type, default, limits and description. The checks, the
+//! The properties of an input: name, type, default, limits and description. The checks, the
 //! command's help, the OpenAPI documents and the reference in the README all come from it.
 
 use serde_json::{Number, Value};

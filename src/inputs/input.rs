@@ -64,7 +64,7 @@ impl Input {
         self.plan.output_format
     }
 
-    /// An estimate of the size of one file in bytes, from above.
+    /// An estimated upper bound of the size of one file in bytes.
     pub fn estimated_file_bytes(&self) -> u64 {
         self.plan.output_format.estimate_bytes(&SizeFactors {
             strokes: self.plan.spec.strokes,
@@ -206,7 +206,7 @@ mod tests {
             (json!({"prompt": 7}), "prompt: 7 is"),
             (
                 json!({"prompt": format!("a fox | {}", "very ".repeat(100))}),
-                "has 102 tokens, including the start and end marks; at most 77 are allowed",
+                "has 102 tokens, including the start and end tokens; at most 77 are allowed",
             ),
             (
                 json!({"background": "blue"}),

@@ -1,4 +1,5 @@
-//! What a caller asks for: raw values, checked against one table, become the plan of a drawing.
+//! The inputs of a caller: raw values are checked against one table and become the plan of a
+//! drawing.
 //!
 //! To add an input, write its row in `table.rs`; the compiler then asks for its use in the same file.
 

@@ -51,7 +51,7 @@ pub enum PromptError {
     TooMany(usize),
     /// A prompt is too long for CLIP's text transformer.
     #[error(
-        "`{text}` has {tokens} tokens, including the start and end marks; at most {CONTEXT} are allowed"
+        "`{text}` has {tokens} tokens, including the start and end tokens; at most {CONTEXT} are allowed"
     )]
     TooManyTokens {
         /// The beginning of the prompt.

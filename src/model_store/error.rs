@@ -10,7 +10,7 @@ use super::registry::MODELS;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no model and no file with that name.
-    #[error("no CLIP weights are called `{name}`")]
+    #[error("there are no CLIP weights with the name `{name}`")]
     UnknownName {
         /// The requested name.
         name: String,
@@ -18,7 +18,7 @@ pub enum StoreError {
         suggestion: Option<&'static str>,
     },
     /// The model is known, but its file is not on this machine.
-    #[error("the weights {name} are not on this machine, looked in {}", join_paths(.folders))]
+    #[error("the weights {name} are not on this machine; searched folders: {}", join_paths(.folders))]
     NotFetched {
         /// The model's name.
         name: &'static str,
@@ -44,13 +44,13 @@ pub enum StoreError {
         expected: u64,
     },
     /// The embedded model need not be fetched.
-    #[error("{name} is part of the program, there is nothing to fetch")]
+    #[error("{name} is part of the program and need not be fetched")]
     AlreadyEmbedded {
         /// The model's name.
         name: &'static str,
     },
     /// The machine has no home folder, and no weights folder was given.
-    #[error("there is no folder to keep weights in")]
+    #[error("there is no folder for weights")]
     NoFolder,
     /// Another process is fetching the same file.
     #[error("another process is writing {path}")]

@@ -1,4 +1,5 @@
-//! The partial file of a download. It outlives the program, so that the next run can continue.
+//! The partial file of a download. It stays when the program ends, so that the next run can
+//! continue.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, Write};
@@ -20,7 +21,7 @@ pub(super) struct PartialFile {
 }
 
 impl PartialFile {
-    /// Opens or creates the partial file beside `target`, and locks it against other processes.
+    /// Opens or creates the partial file next to `target`, and locks it against other processes.
     pub(super) fn open_beside(target: &Path) -> Result<Self, StoreError> {
         let mut name = target.as_os_str().to_owned();
         name.push(".part");

@@ -129,7 +129,7 @@ pub fn find(name: &str) -> Option<&'static PublishedModel> {
     })
 }
 
-/// The name that a mistyped one most likely stands for, if any is similar.
+/// The name that was most likely meant by a mistyped one, if any is similar.
 pub fn suggestion(name: &str) -> Option<&'static str> {
     suggest(name, MODELS.iter().map(|model| model.name))
 }

@@ -11,7 +11,7 @@ use super::registry::{MODELS, PublishedModel};
 /// What a file is, by its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
-    /// It is this published model, whatever its name.
+    /// It is this published model, regardless of its name.
     Intact(&'static PublishedModel),
     /// It has the name of a published model, but other contents.
     Wrong {

@@ -6,7 +6,7 @@ use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
 use crate::draw::Frame;
 use crate::scene::Canvas;
 
-/// What made a drawing, besides the inputs: everything that can change its strokes.
+/// What determines a drawing besides the inputs: everything that can change its strokes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The CLIP model's name.
@@ -55,19 +55,33 @@ impl Document<'_> {
     }
 
     fn metadata(&self) -> Metadata {
-        let provenance = json!({
-            "program": env!("CARGO_PKG_NAME"),
-            "version": env!("CARGO_PKG_VERSION"),
-            "model": self.provenance.model,
-            "weights_sha256": self.provenance.weights_sha256,
-            "device": self.provenance.device,
-            "precision": self.provenance.precision,
-            "step": self.frame.step,
-            "input": self.inputs,
-        });
-        Metadata {
-            title: self.prompt.to_owned(),
-            provenance: provenance.to_string(),
-        }
+        metadata(
+            self.prompt.to_owned(),
+            [
+                ("model", json!(self.provenance.model)),
+                ("weights_sha256", json!(self.provenance.weights_sha256)),
+                ("device", json!(self.provenance.device)),
+                ("precision", json!(self.provenance.precision)),
+                ("step", json!(self.frame.step)),
+                ("input", json!(self.inputs)),
+            ],
+        )
+    }
+}
+
+/// The metadata of a file: its provenance is this program with its version, then `details` in their order.
+pub(super) fn metadata<const N: usize>(title: String, details: [(&str, Value); N]) -> Metadata {
+    let program = [
+        ("program", json!(env!("CARGO_PKG_NAME"))),
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+    ];
+    let provenance: Map<String, Value> = program
+        .into_iter()
+        .chain(details)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Metadata {
+        title,
+        provenance: Value::Object(provenance).to_string(),
     }
 }

@@ -1,13 +1,14 @@
-//! A drawing from start to end, for those who use this crate as a library.
+//! A drawing from start to end, for users of the library.
 
 use serde_json::json;
 
+use super::document::metadata;
 use super::format::{EncodeError, Metadata, svg_to_png, write_svg};
 use crate::clip::Clip;
 use crate::draw::{DrawError, Drawing, Frame, Spec, Step};
 use crate::scene::Canvas;
 
-/// Draws a plan to its end. To see the frames on the way, use [`Drawing::step`].
+/// Draws a plan to its end. To get the intermediate frames, use [`Drawing::step`].
 ///
 /// # Errors
 /// When a prompt has more tokens than the model reads, CLIP or the renderer fails, or a number is not
@@ -38,18 +39,13 @@ impl FinishedDrawing {
             .iter()
             .map(|prompt| prompt.text.as_str())
             .collect();
-        let provenance = json!({
-            "program": env!("CARGO_PKG_NAME"),
-            "version": env!("CARGO_PKG_VERSION"),
-            "model": clip.name(),
-            "seed": spec.seed,
-            "step": frame.step,
-        });
+        let details = [
+            ("model", json!(clip.name())),
+            ("seed", json!(spec.seed)),
+            ("step", json!(frame.step)),
+        ];
         Self {
-            metadata: Metadata {
-                title: prompts.join(" | "),
-                provenance: provenance.to_string(),
-            },
+            metadata: metadata(prompts.join(" | "), details),
             canvas: spec.canvas,
             frame,
         }

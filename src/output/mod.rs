@@ -1,5 +1,4 @@
-//! What is written about a drawing: its file in one of several formats, and lines that report its
-//! progress.
+//! The output of a drawing: its file in one of several formats, and lines that report its progress.
 
 mod format;
 mod document;

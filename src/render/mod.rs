@@ -1,6 +1,6 @@
 //! From strokes to the views that CLIP sees, and from a gradient on the views back to the strokes.
 //!
-//! [`Renderer`] is the seam: whoever implements it may keep views and gradients on the device that
+//! [`Renderer`] is the interface: an implementation may keep views and gradients on the device that
 //! CLIP computes on.
 
 pub mod view;

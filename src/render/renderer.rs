@@ -1,4 +1,4 @@
-//! What a renderer is.
+//! The trait [`Renderer`].
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::scene::{Canvas, StrokeGradient, Strokes};
 pub struct Scene<'a> {
     /// The strokes in painter's order.
     pub strokes: &'a Strokes,
-    /// What they are painted over.
+    /// What they are painted on.
     pub canvas: &'a Canvas,
     /// The views that are taken of the picture, at least one.
     pub views: &'a [ViewTransform],
@@ -21,13 +21,13 @@ pub struct Scene<'a> {
 
 /// Strokes to views and back: paints each scene and resamples its picture into its views.
 ///
-/// The same scenes give the same bytes on the same device, and each scene gives the same bytes whatever
-/// is rendered together with it.
+/// The same scenes give the same bytes on the same device, and each scene gives the same bytes
+/// regardless of what is rendered together with it.
 pub trait Renderer: fmt::Debug {
     /// Renders all views of all scenes, each view a square of `image_size` pixels.
     ///
     /// # Errors
-    /// When the device fails, for example because it has no memory left.
+    /// When the device fails, for example because it is out of memory.
     fn forward(
         &self,
         scenes: &[Scene<'_>],
@@ -35,7 +35,7 @@ pub trait Renderer: fmt::Debug {
     ) -> Result<Box<dyn Rendered>, RenderError>;
 }
 
-/// Rendered views, together with what the way back needs.
+/// Rendered views, with the data that the backward pass needs.
 pub trait Rendered {
     /// All views, `[N, 3, R, R]`, 32-bit sRGB values from 0 to 1, in the order of the scenes. They lie on
     /// the renderer's device.
@@ -53,12 +53,12 @@ pub trait Rendered {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RenderError {
-    /// libtorch failed, most often because the device has no memory left.
+    /// libtorch failed, most often because the device is out of memory.
     #[error("libtorch failed while {doing}")]
     Torch {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// What libtorch said.
+        /// libtorch's error.
         #[source]
         cause: TchError,
     },
@@ -79,7 +79,7 @@ pub enum RenderError {
 }
 
 impl RenderError {
-    /// Wraps libtorch's error with what was being done, for use in `map_err`.
+    /// Adds the failed operation to libtorch's error, for use in `map_err`.
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(TchError) -> Self {
         move |cause| Self::Torch { doing, cause }
     }

@@ -2,8 +2,8 @@
 
 use super::Rgb;
 
-/// The side of CLIPDraw's canvas in pixels. Lengths given for it are scaled for other canvases,
-/// so that a larger canvas holds the same drawing, larger.
+/// The side of CLIPDraw's canvas in pixels. Lengths given for it are scaled for other canvases, so
+/// that a larger canvas shows the same drawing at a larger size.
 pub const REFERENCE_SIDE: f32 = 224.0;
 
 /// The canvas that strokes are drawn on: its size in pixels and its background.

@@ -1,9 +1,9 @@
-//! Opaque colours as people write them: `#rrggbb` or `#rgb`.
+//! Opaque colours in their text form: `#rrggbb` or `#rgb`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// An opaque sRGB colour, 8 bits a channel, as it stands in an SVG file.
+/// An opaque sRGB colour, 8 bits per channel, as it is written in an SVG file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rgb {
     /// Red, 0 to 255.

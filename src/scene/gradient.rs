@@ -1,16 +1,16 @@
-//! What a loss says about strokes: how much it grows with each of their numbers.
+//! The gradient of a loss with respect to strokes.
 
 use super::strokes::{Point, Rgba, Strokes};
 
 /// The gradient of a loss with respect to every number of some [`Strokes`], in the same order. It is a
-/// type of its own so that it can be neither painted nor written as a drawing.
+/// separate type, so that it can be neither painted nor written as a drawing.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StrokeGradient {
-    /// By the control points of all strokes, per canvas pixel.
+    /// With respect to the control points of all strokes, per canvas pixel.
     pub points: Vec<Point>,
-    /// By half of each stroke's width, per canvas pixel.
+    /// With respect to half of each stroke's width, per canvas pixel.
     pub half_widths: Vec<f32>,
-    /// By the color of each stroke, per unit of red, green, blue and opacity.
+    /// With respect to the colour of each stroke, per unit of red, green, blue and opacity.
     pub colors: Vec<Rgba>,
 }
 

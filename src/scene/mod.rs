@@ -1,6 +1,6 @@
-//! What a drawing is, in plain numbers: a canvas, strokes on it, and the picture that they make.
+//! The data of a drawing: a canvas, the strokes on it, and the picture that they form.
 //!
-//! Nothing here knows tensors, files or the network.
+//! Nothing here depends on tensors, files or the network.
 
 mod color;
 mod canvas;

@@ -1,5 +1,5 @@
 //! The random strokes that a drawing starts from (evilstreak/clipdraw, `predict.py`, the
-//! initialisation of `shapes` and `shape_groups`).
+//! initialization of `shapes` and `shape_groups`).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

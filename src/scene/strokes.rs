@@ -10,7 +10,7 @@ pub type Rgba = [f32; 4];
 /// The number of control points that each cubic segment adds to the point that it starts from.
 pub const POINTS_PER_SEGMENT: usize = 3;
 
-/// Open cubic Bézier strokes in painter's order (the first lies lowest), with round caps and
+/// Open cubic Bézier strokes in painter's order (the first one is the lowest), with round caps and
 /// joins. Stroke `i` has 4, 7 or 10 control points for 1, 2 or 3 segments.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Strokes {

@@ -1,4 +1,4 @@
-//! What draws: CLIP, or a fake with which the service is tested.
+//! The interface of the engine that draws: CLIP, or a fake in tests of the service.
 
 use super::fault::EngineError;
 use crate::clip::Clip;
@@ -13,7 +13,7 @@ pub trait Engine {
     /// drawings fails.
     type Drawing: Clone;
 
-    /// What is written into every file about its provenance.
+    /// The provenance that is written into every file.
     fn provenance(&self) -> &Provenance;
 
     /// Begins a drawing.
@@ -26,10 +26,10 @@ pub trait Engine {
     /// [`step_together`].
     fn step(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Step, DrawError>>;
 
-    /// Checks whether it still works, after it has failed.
+    /// Checks whether the engine still works after a failure.
     ///
     /// # Errors
-    /// When it does not work any more.
+    /// When it no longer works.
     fn check(&self) -> Result<(), EngineError>;
 }
 

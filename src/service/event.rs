@@ -1,4 +1,4 @@
-//! What happens to a prediction, in order, and its replay for late subscribers.
+//! The events of a prediction, in order, and their replay for late subscribers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::outcome::{Completion, Outcome};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It got its slot.
+    /// The prediction got its slot.
     Start {
         /// When.
         started_at: Timestamp,
@@ -26,7 +26,7 @@ pub enum Event {
     Metric {
         /// Its name.
         name: &'static str,
-        /// Its value, which replaces the one before.
+        /// Its value, which replaces the previous one.
         value: Value,
     },
     /// A file was stored.
@@ -61,9 +61,9 @@ impl Event {
     }
 }
 
-/// Events that a subscriber asked for and that are not kept any more.
+/// Events that a subscriber requested and that are no longer kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{skipped} events are kept no longer")]
+#[error("{skipped} events are no longer kept")]
 pub struct Truncated {
     /// How many are missing.
     pub skipped: u64,
@@ -125,7 +125,7 @@ impl History {
         Ok(wanted)
     }
 
-    /// The event of that number, or nothing if it has not happened yet.
+    /// The event with that number; `None` if it has not happened yet.
     pub(super) fn event(&self, number: u64) -> Result<Option<Event>, Truncated> {
         let oldest = self.oldest();
         let Some(index) = number.checked_sub(oldest) else {

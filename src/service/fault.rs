@@ -1,4 +1,4 @@
-//! What can go wrong with a prediction, and the messages that callers get.
+//! The failures of predictions, and the messages that callers get.
 
 use std::error::Error;
 
@@ -10,13 +10,13 @@ use crate::draw::DrawError;
 use crate::errors::chain;
 use crate::output::EncodeError;
 
-/// Why an engine cannot be loaded, or does not work any more. The cause is the engine's own.
+/// Why an engine cannot be loaded, or no longer works. The cause comes from the engine.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct EngineError(Box<dyn Error + Send + Sync>);
 
 impl EngineError {
-    /// An error with the cause that the engine met.
+    /// An error with the engine's cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }
@@ -32,11 +32,11 @@ pub enum WorkerFault {
     /// The engine could not draw.
     #[error(transparent)]
     Draw(#[from] DrawError),
-    /// The engine could not be loaded, or does not work any more.
+    /// The engine could not be loaded, or no longer works.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The engine is being loaded again.
-    #[error("the model is out of order")]
+    #[error("the model does not work")]
     NotLoaded,
 }
 

@@ -1,4 +1,4 @@
-//! Where files go: the service makes them, others store them.
+//! The interface for storing files: the service creates them, and an implementation stores them.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ pub trait FileSink: fmt::Debug + Send + Sync {
     /// Stores a file at a destination and returns the URL from which it can be read.
     ///
     /// # Errors
-    /// When the file could not be stored, after all attempts that make sense.
+    /// When the file could not be stored, after all reasonable attempts.
     async fn put(&self, destination: &Destination, file: OutputFile)
     -> Result<Arc<str>, FileError>;
 }
@@ -38,7 +38,7 @@ pub struct OutputFile {
 pub struct FileError(Box<dyn Error + Send + Sync>);
 
 impl FileError {
-    /// An error with the cause that the sink met.
+    /// An error with the sink's cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }

@@ -36,12 +36,12 @@ pub enum Destination {
     Inline,
     /// Below a URL, with or without a final slash (`--upload-url`).
     Folder(#[serde(with = "text")] Url),
-    /// To URLs that begin with this one, used as it is (`output_file_prefix`).
+    /// To URLs that begin with this one, used unchanged (`output_file_prefix`).
     Prefix(#[serde(with = "text")] Url),
 }
 
 impl fmt::Debug for Destination {
-    /// Shows the host only: signed URLs are secrets.
+    /// Shows only the host: signed URLs are secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, url) = match self {
             Self::Inline => return formatter.write_str("Inline"),
@@ -63,7 +63,7 @@ pub enum CancelPolicy {
     WithoutSubscribers,
 }
 
-/// Values as the text that they are displayed as and parsed from.
+/// Serializes values as text, with their `Display` and `FromStr`.
 mod text {
     use std::fmt::Display;
     use std::str::FromStr;

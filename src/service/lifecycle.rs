@@ -1,4 +1,4 @@
-//! The service: accepts predictions, answers questions about them, and ends them.
+//! The service: accepts predictions, finds them, and ends them.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::inputs::Input;
 /// What a caller wants drawn.
 #[derive(Debug)]
 pub struct Submission {
-    /// The identifier; without one, it is generated.
+    /// The identifier; if there is none, it is generated.
     pub id: Option<String>,
     /// The checked inputs.
     pub input: Input,
@@ -44,7 +44,7 @@ pub enum SubmitError {
     #[error("the model is not loaded")]
     NotReady,
     /// Every slot and every place in the queue is taken.
-    #[error("every slot and every place in the queue is taken")]
+    #[error("all slots and all places in the queue are taken")]
     AtCapacity,
     /// A prediction with this id is unfinished.
     #[error("prediction {} is unfinished", .0.id())]
@@ -52,12 +52,12 @@ pub enum SubmitError {
     /// The service is shutting down.
     #[error("the service is shutting down")]
     Closed,
-    /// The queue or the store does not work.
+    /// The queue or the store failed.
     #[error("the prediction cannot be recorded")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What a service is made of.
+/// The replaceable parts of a service.
 #[derive(Debug, Clone)]
 pub struct Backends {
     /// Passes jobs to the workers.
@@ -79,7 +79,7 @@ impl Backends {
     }
 }
 
-/// Accepts predictions and follows them to their end.
+/// Accepts predictions and keeps track of them until they end.
 #[derive(Debug)]
 pub struct Service {
     pub(super) limits: Limits,
@@ -103,7 +103,7 @@ impl Service {
         })
     }
 
-    /// Accepts a prediction. To be called within a tokio runtime.
+    /// Accepts a prediction. It must be called within a tokio runtime.
     ///
     /// # Errors
     /// When it cannot be accepted now.
@@ -125,7 +125,8 @@ impl Service {
         self.admit(&job.id).await?;
         let prediction = self.backends.store.insert(&job).await?;
         if let Err(cause) = self.backends.queue.push(job).await {
-            // Only a queue that others use too can be full or closed after it was found open.
+            // Only a queue that is shared with other processes can be full or closed after the
+            // check above.
             self.end(&prediction, Outcome::Canceled, None).await;
             return Err(cause.into());
         }
@@ -140,7 +141,7 @@ impl Service {
         if let Some(unfinished) = self.unfinished(id).await {
             return Err(SubmitError::AlreadyRunning(unfinished));
         }
-        match self.health().await.status {
+        match self.status().await {
             HealthStatus::Ready => Ok(()),
             HealthStatus::Busy => Err(SubmitError::AtCapacity),
             HealthStatus::Defunct => Err(SubmitError::Closed),
@@ -165,8 +166,8 @@ impl Service {
         }
     }
 
-    /// Ends a prediction. The order matters: the end is recorded, so that it cannot be lost any
-    /// more; the slot is freed; the end is counted; and only then it is visible.
+    /// Ends a prediction. The order matters: first the end is recorded, so that it cannot be lost;
+    /// then the slot is freed; then the end is counted; and only then does it become visible.
     pub(super) async fn end(
         &self,
         prediction: &Arc<Prediction>,
@@ -207,6 +208,15 @@ impl Service {
         self.backends.store.recent().await
     }
 
+    /// The status of the server, without the logs that [`Service::health`] copies.
+    async fn status(&self) -> HealthStatus {
+        if self.shutdown.is_closed() {
+            return HealthStatus::Defunct;
+        }
+        let depth = self.backends.queue.depth().await;
+        self.readiness.status(depth, self.limits.capacity())
+    }
+
     /// The state of the server.
     pub async fn health(&self) -> Health {
         let depth = self.backends.queue.depth().await;
@@ -222,7 +232,7 @@ impl Service {
         &self.readiness
     }
 
-    /// Accepts no further predictions. Those that were accepted go on.
+    /// Accepts no further predictions. Those that were accepted continue.
     pub async fn close(&self) {
         let _admission = self.admission.lock().await;
         self.shutdown.close();

@@ -15,7 +15,7 @@ pub struct Limits {
     pub remember: usize,
     /// How long they are kept.
     pub remember_for: Duration,
-    /// The bytes that the files of all of them may have together.
+    /// The maximum size of the files of all of them together, in bytes.
     pub remember_bytes: usize,
 }
 

@@ -1,5 +1,5 @@
-//! The life of predictions: accepted, queued, drawn on the one thread that owns the model,
-//! published, ended exactly once.
+//! The life cycle of predictions: they are accepted, queued, drawn on the one thread that owns the
+//! model, published, and ended exactly once.
 //!
 //! ```text
 //! Submission -> Service -> Queue -> worker (Engine) -> WorkerMessage -> publisher -> Store
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The backends that another deployment would replace are traits: [`Queue`], [`Store`], [`FileSink`]
-//! and [`Engine`]. Nothing here knows HTTP, uploads or webhooks: they watch [`Prediction`], or
-//! implement [`FileSink`].
+//! and [`Engine`]. Nothing here depends on HTTP, uploads or webhooks; those watch a [`Prediction`]
+//! or implement [`FileSink`].
 
 mod measure;
 mod limits;

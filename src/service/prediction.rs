@@ -1,4 +1,4 @@
-//! The handle of one prediction: its state, its events, and those who watch it.
+//! The handle of one prediction: its state, its events, and its subscribers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::outcome::{Completion, Outcome};
 use super::snapshot::{PREDICT_TIME, Snapshot};
 use crate::cog::Status;
 
-/// A prediction from its acceptance to its end, shared by all who follow it.
+/// A prediction from its acceptance to its end, shared by everything that follows it.
 ///
 /// The state changes only by events, which come from the store. The first
 /// [`Event::Completed`] is the last of them.
@@ -26,7 +26,7 @@ pub struct Prediction {
     input: Arc<Map<String, Value>>,
     created_at: Timestamp,
     cancel_policy: CancelPolicy,
-    state: Mutex<State>,
+    state: Mutex<PredictionState>,
     /// A number that grows with every change.
     changes: watch::Sender<u64>,
     cancel: CancellationToken,
@@ -34,10 +34,10 @@ pub struct Prediction {
 }
 
 #[derive(Debug)]
-struct State {
+struct PredictionState {
     status: Status,
     started_at: Option<Timestamp>,
-    /// The start by a clock that is never set back.
+    /// The start, by a monotonic clock.
     started: Option<Instant>,
     completed_at: Option<Timestamp>,
     logs: String,
@@ -79,7 +79,7 @@ impl Prediction {
             input: Arc::new(job.input.values().clone()),
             created_at: job.created_at,
             cancel_policy: job.cancel_policy,
-            state: Mutex::new(State {
+            state: Mutex::new(PredictionState {
                 status: Status::Starting,
                 started_at: None,
                 started: None,
@@ -139,7 +139,7 @@ impl Prediction {
         self.state.lock().status
     }
 
-    /// Asks for its cancellation. Another request, or one after the end, changes nothing.
+    /// Requests its cancellation. A repeated request, or one after the end, has no effect.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -165,7 +165,7 @@ impl Prediction {
         self.snapshot()
     }
 
-    /// Waits until it does not wait for a slot any more.
+    /// Waits until the prediction no longer waits for a slot.
     pub(super) async fn left_queue(&self) {
         self.reaches(|status| status != Status::Starting).await;
     }
@@ -193,16 +193,16 @@ impl Prediction {
     /// has seen, if it reconnects.
     ///
     /// # Errors
-    /// When events that it has not seen are not kept any more.
+    /// When events that it has not seen are no longer kept.
     pub fn first_event(&self, after: Option<u64>) -> Result<u64, Truncated> {
         self.state.lock().history.first_for(after)
     }
 
-    /// The event of that number; nothing if it has not happened yet. [`Event::Completed`] is the
+    /// The event of that number; `None` if it has not happened yet. [`Event::Completed`] is the
     /// last event.
     ///
     /// # Errors
-    /// When it is not kept any more.
+    /// When it is no longer kept.
     pub fn event(&self, number: u64) -> Result<Option<Event>, Truncated> {
         self.state.lock().history.event(number)
     }
@@ -217,7 +217,7 @@ impl Prediction {
         self.state.lock().output.iter().map(|file| file.len()).sum()
     }
 
-    /// Its end, if it ended now.
+    /// The completion that it would have if it ended now.
     pub(super) fn completion(&self, outcome: Outcome) -> Completion {
         let started = self.state.lock().started;
         Completion {
@@ -227,24 +227,28 @@ impl Prediction {
         }
     }
 
-    /// Adds events, and wakes everybody who watches once they are all visible. To be called by
-    /// stores only. Nothing happens after [`Event::Completed`].
+    /// Adds events, and wakes all watchers once all of them are visible. Only stores may call this.
+    /// Nothing happens after [`Event::Completed`].
     pub fn apply(&self, events: Vec<Event>) {
+        let mut changed = false;
         {
             let mut state = self.state.lock();
             for event in events {
                 if state.status.is_terminal() {
-                    return;
+                    break;
                 }
                 state.apply(&event);
                 state.history.push(event);
+                changed = true;
             }
         }
-        self.changes.send_modify(|number| *number += 1);
+        if changed {
+            self.changes.send_modify(|number| *number += 1);
+        }
     }
 }
 
-impl State {
+impl PredictionState {
     fn apply(&mut self, event: &Event) {
         match event {
             Event::Start { started_at } => {
@@ -269,5 +273,38 @@ impl State {
             .insert(PREDICT_TIME.to_owned(), completion.predict_time.into());
         self.completed_at = Some(completion.completed_at);
         self.status = completion.outcome.status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Input;
+    use crate::service::job::Destination;
+
+    fn prediction() -> Prediction {
+        let values = serde_json::json!({"prompt": "a house"});
+        let job = Job {
+            id: "a".to_owned(),
+            input: Input::from_values(values.as_object().unwrap()).unwrap(),
+            notes: Vec::new(),
+            destination: Destination::Inline,
+            cancel_policy: CancelPolicy::OnRequest,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        Prediction::accepted(&job, 8)
+    }
+
+    #[test]
+    fn an_end_wakes_everybody_although_events_follow_it_in_the_same_batch() {
+        let prediction = prediction();
+        let mut changes = prediction.changes();
+        let end = Event::Completed(prediction.completion(Outcome::Succeeded));
+        prediction.apply(vec![end, Event::log("too late")]);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        assert_eq!(prediction.snapshot().logs.as_ref(), "");
+        prediction.apply(vec![Event::log("too late")]);
+        assert!(!changes.has_changed().unwrap());
     }
 }

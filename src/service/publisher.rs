@@ -1,8 +1,8 @@
-//! Publishes what the worker reports: frames become files, files become URLs, and all of it becomes
-//! events.
+//! Publishes the worker's reports: encodes frames as files, stores the files, and appends events
+//! with their URLs.
 //!
-//! One task for each prediction that is leased. It alone ends the prediction, so there is exactly
-//! one end.
+//! There is one task for each leased prediction. Only this task ends the prediction, so it ends
+//! exactly once.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ async fn run(
         prediction: Arc::clone(&prediction),
         job: lease.job.clone(),
     };
-    // A task of its own, so that the prediction ends even if this panics.
+    // This is a separate task, so that the prediction ends even if it panics.
     let published = tokio::spawn(publisher.publish(inbox).in_current_span()).await;
     let outcome = published.unwrap_or_else(|panic| {
         error!(%panic, "the publisher of a prediction panicked");
@@ -108,7 +108,7 @@ impl Publisher {
         }
     }
 
-    /// Waits until the worker has stopped drawing a prediction whose cancellation was requested.
+    /// Waits until the worker has stopped drawing a prediction after a request to cancel it.
     async fn stopped(&self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Outcome {
         loop {
             let message = tokio::select! {
@@ -118,7 +118,7 @@ impl Publisher {
             };
             match message {
                 Some(WorkerMessage::Ended(failed @ Outcome::Failed(_))) => return failed,
-                // A drawing that was finished just before has not been published in full.
+                // A drawing that was finished just before has not been published completely.
                 Some(WorkerMessage::Ended(_)) | None => return Outcome::Canceled,
                 Some(WorkerMessage::Started(provenance)) => self.begin(&provenance).await,
                 Some(WorkerMessage::Frame { .. }) => {}
@@ -140,7 +140,7 @@ impl Publisher {
         self.append(events).await;
     }
 
-    /// Makes a file of the frame, stores it, and publishes it.
+    /// Encodes the frame as a file, stores it, and publishes it.
     async fn deliver(
         &self,
         frame: Frame,
@@ -176,7 +176,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// The file of a frame. Large ones take long, so they are made on a thread of their own.
+    /// The file of a frame. Large files take long to encode, so this runs on a blocking thread.
     async fn encode(&self, frame: Frame, provenance: Arc<Provenance>) -> Result<Vec<u8>, Failure> {
         let step = frame.step;
         let input = self.job.input.clone();

@@ -7,12 +7,12 @@ use crate::cog::{HealthStatus, Setup, SetupStatus};
 
 /// Whether the model can draw: how its loading went, and whether it has failed since.
 #[derive(Debug)]
-pub struct Readiness(Mutex<State>);
+pub struct Readiness(Mutex<ReadinessState>);
 
 #[derive(Debug)]
-struct State {
+struct ReadinessState {
     setup: Setup,
-    /// Why the model does not work any more, if so.
+    /// Why the model no longer works; `None` if it works.
     fault: Option<String>,
 }
 
@@ -33,9 +33,9 @@ pub struct Health {
 }
 
 impl Default for Readiness {
-    /// The model is being loaded from now on.
+    /// Loading of the model starts now.
     fn default() -> Self {
-        Self(Mutex::new(State {
+        Self(Mutex::new(ReadinessState {
             setup: Setup::begin(),
             fault: None,
         }))
@@ -72,23 +72,33 @@ impl Readiness {
         self.0.lock().fault = Some(fault);
     }
 
-    /// The state of a server that accepts predictions, whose queue is so deep and has room for
-    /// `capacity`.
+    /// The status alone of what [`Readiness::health`] returns.
+    pub(super) fn status(&self, depth: Depth, capacity: usize) -> HealthStatus {
+        self.0.lock().status(depth, capacity)
+    }
+
+    /// The state of a server that accepts predictions, from the depth of its queue and its
+    /// capacity.
     pub(super) fn health(&self, depth: Depth, capacity: usize) -> Health {
         let state = self.0.lock();
-        let status = match state.setup.status {
-            SetupStatus::Starting => HealthStatus::Starting,
-            SetupStatus::Failed => HealthStatus::SetupFailed,
-            SetupStatus::Succeeded if state.fault.is_some() => HealthStatus::Unhealthy,
-            SetupStatus::Succeeded if depth.total() >= capacity => HealthStatus::Busy,
-            SetupStatus::Succeeded => HealthStatus::Ready,
-        };
         Health {
-            status,
+            status: state.status(depth, capacity),
             setup: state.setup.clone(),
             fault: state.fault.clone(),
             running: depth.running,
             waiting: depth.waiting,
+        }
+    }
+}
+
+impl ReadinessState {
+    fn status(&self, depth: Depth, capacity: usize) -> HealthStatus {
+        match self.setup.status {
+            SetupStatus::Starting => HealthStatus::Starting,
+            SetupStatus::Failed => HealthStatus::SetupFailed,
+            SetupStatus::Succeeded if self.fault.is_some() => HealthStatus::Unhealthy,
+            SetupStatus::Succeeded if depth.total() >= capacity => HealthStatus::Busy,
+            SetupStatus::Succeeded => HealthStatus::Ready,
         }
     }
 }

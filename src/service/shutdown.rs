@@ -1,9 +1,9 @@
-//! The end of the service: no new predictions, then every accepted one comes to its end.
+//! The shutdown of the service: no new predictions are accepted, and every accepted one ends.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How far the end of the service has come, and the tasks that it waits for.
+/// The progress of the shutdown, and the tasks that it waits for.
 #[derive(Debug, Default)]
 pub(super) struct Shutdown {
     closed: CancellationToken,
@@ -18,13 +18,13 @@ impl Shutdown {
         &self.tasks
     }
 
-    /// From now on no prediction is accepted.
+    /// No prediction is accepted from now on.
     pub(super) fn close(&self) {
         self.closed.cancel();
         self.tasks.close();
     }
 
-    /// Whether no prediction is accepted any more.
+    /// Whether predictions are no longer accepted.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_cancelled()
     }

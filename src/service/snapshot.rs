@@ -13,8 +13,8 @@ use crate::cog::Status;
 pub(super) const PREDICT_TIME: &str = "predict_time";
 
 /// The state of a prediction at one moment. As JSON it is the body of responses and of webhooks,
-/// with the fields of both generations of Cog. What is not known yet is left out and never `null`,
-/// because Cog's schema allows no nulls.
+/// with the fields of both generations of Cog. Values that are not known yet are left out and never
+/// `null`, because Cog's schema allows no nulls.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {

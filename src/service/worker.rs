@@ -1,8 +1,7 @@
 //! The thread that owns the model and draws.
 //!
-//! Everything that can go wrong in libtorch, a panic included, is caught here: the prediction that
-//! caused it fails with a message, the others go on, and the model is loaded again if it does not
-//! work any more.
+//! Every failure in libtorch, including panics, is caught here: the prediction that caused it fails
+//! with a message, the others continue, and the model is loaded again if it no longer works.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use crate::backoff::Backoff;
 use crate::draw::{Frame, Spec, Step};
 use crate::errors::{chain, panic_message};
 
-/// The pauses before the model is loaded again after it failed.
+/// The pauses before the model is loaded again after a failure.
 const RELOAD_BACKOFF: Backoff = Backoff {
     first: Duration::from_secs(1),
     longest: Duration::from_mins(1),
@@ -97,15 +96,15 @@ impl<E: Engine> Worker<E> {
     fn run(mut self) {
         let mut loaded = self.set_up();
         while let Some(engine) = loaded {
-            // An error here is a fault of the loop itself or a model that does not work any more.
+            // An error here is a fault in the loop itself, or means that the model no longer works.
             // The sessions are dropped with it, which their publishers report as a crash.
             let Err(fault) = guarded(|| self.draw(&engine)).flatten() else {
                 return;
             };
             let fault = chain(&fault);
-            error!(fault, "the model failed and is loaded again");
+            error!(fault, "the model failed and is being loaded again");
             self.service.readiness.model_failed(fault);
-            // It may have failed for want of memory, and two models need twice as much.
+            // It may have failed for lack of memory, and two models need twice as much.
             drop(engine);
             loaded = self.reload();
             if loaded.is_some() {
@@ -142,7 +141,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Loads the model until that works; nothing if the server shuts down before.
+    /// Tries to load the model until it succeeds; `None` if the server shuts down first.
     fn reload(&mut self) -> Option<E> {
         for pause in RELOAD_BACKOFF.pauses() {
             match self.load() {
@@ -157,7 +156,7 @@ impl<E: Engine> Worker<E> {
                     self.service.readiness.model_failed(fault);
                 }
             }
-            // Waiting predictions fail now, since nobody knows how long they would have to wait.
+            // Waiting predictions fail now, because it is unknown how long they would have to wait.
             while let Some(assignment) = self.next(Wait::No) {
                 assignment.fail(WorkerFault::NotLoaded);
             }
@@ -173,8 +172,9 @@ impl<E: Engine> Worker<E> {
         Ok(guarded(|| (self.load)())??)
     }
 
-    /// Leases the next prediction and starts its publisher. Without one, waits for it or returns
-    /// nothing; when the service is closed and the queue is empty, always nothing.
+    /// Leases the next prediction and starts its publisher. If there is none, waits for one or
+    /// returns `None`, depending on `wait`. Returns `None` once the service is closed and the queue
+    /// is empty.
     fn next(&self, wait: Wait) -> Option<Assignment> {
         let backends = &self.service.backends;
         loop {
@@ -189,7 +189,7 @@ impl<E: Engine> Worker<E> {
             if let Some(prediction) = stored {
                 return Some(self.assign(prediction, lease));
             }
-            // It has ended already, as after an earlier attempt that was believed lost.
+            // It has ended already, for example through an earlier attempt that was believed lost.
             self.runtime.block_on(backends.queue.complete(lease));
         }
     }
@@ -208,7 +208,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Draws until the service is closed. The error says why the model does not work any more.
+    /// Draws until the service is closed. The error says why the model no longer works.
     fn draw(&self, engine: &E) -> Result<(), WorkerFault> {
         let provenance = Arc::new(engine.provenance().clone());
         let mut sessions: Vec<Session<E::Drawing>> = Vec::new();
@@ -243,7 +243,7 @@ impl<E: Engine> Worker<E> {
             }
             sessions.retain(|session| !session.end_if_cancelled());
             if sessions.len() != before {
-                // In other company a shared step may succeed again.
+                // With other drawings, a shared step may succeed again.
                 stepping = Stepping::Together;
             }
             let (mut moving, blocked): (Vec<_>, Vec<_>) =
@@ -268,7 +268,7 @@ enum Wait {
 
 impl Assignment {
     fn send(&self, message: WorkerMessage) {
-        // A publisher that is gone has ended the prediction already.
+        // If the publisher is gone, it has already ended the prediction.
         let _ = self.publisher.send(message);
     }
 
@@ -347,7 +347,7 @@ fn step<E: Engine>(
             Ok(()) => return Ok(Stepping::Together),
             Err(fault) => warn!(
                 fault = chain(&fault),
-                "a shared step failed, drawings go on one by one"
+                "a shared step failed; drawings continue one by one"
             ),
         }
         measure::fault();
@@ -386,8 +386,8 @@ fn step_together<E: Engine>(
     Ok(())
 }
 
-/// One step for one drawing. Returns whether the drawing ended. The error says that the model does
-/// not work any more.
+/// One step for one drawing. Returns whether the drawing ended. The error means that the model no
+/// longer works.
 fn step_alone<E: Engine>(
     engine: &E,
     session: &mut Session<E::Drawing>,

@@ -23,7 +23,7 @@ pub enum TraceExportError {
     Exporter(#[from] ExporterBuildError),
 }
 
-/// Exports traces to a collector. The last ones are sent when it is dropped.
+/// Exports traces to a collector. The last traces are sent when it is dropped.
 pub(super) struct TraceExporter {
     provider: SdkTracerProvider,
 }

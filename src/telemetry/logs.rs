@@ -53,7 +53,7 @@ impl LogLevel {
     }
 }
 
-/// Which log lines are written, and how.
+/// Which log lines are written, and in which format.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// Their format.

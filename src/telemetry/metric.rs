@@ -80,8 +80,8 @@ fn install() -> PrometheusHandle {
     });
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    // A program that uses this library may have a recorder of its own. Then the metrics go there, and
-    // this handle is empty.
+    // A program that uses this library may have its own recorder. Then the metrics go there, and this
+    // handle is empty.
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another metrics recorder is installed already");
     }

@@ -1,7 +1,7 @@
 //! The optimizer sees what a browser shows: Chromium paints an exported SVG, and its pixels are compared with
 //! those of the rasterizer and of resvg.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use clipdraw::output::{Metadata, svg_to_png, write_svg};
 use clipdraw::render::cpu::raster::paint;
@@ -9,7 +9,7 @@ use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Canvas, Picture, Strokes};
 use tiny_skia::Pixmap;
 
-use crate::support::devtools::{browser, headless};
+use crate::support::devtools::{Page, browser};
 
 fn scene() -> Strokes {
     let mut strokes = random_strokes(&Canvas::default(), 64, 3);
@@ -36,24 +36,13 @@ fn scene() -> Strokes {
     strokes
 }
 
-fn screenshot(browser: &Path, svg: &str) -> Pixmap {
+async fn screenshot(browser: PathBuf, svg: &str) -> Pixmap {
     let folder = tempfile::tempdir().unwrap();
-    let [page, image] = ["drawing.svg", "screenshot.png"].map(|name| folder.path().join(name));
-    std::fs::write(&page, svg).unwrap();
-    let output = headless(browser, &folder.path().join("profile"))
-        .args([
-            "--force-device-scale-factor=1",
-            "--force-color-profile=srgb",
-            "--window-size=224,224",
-        ])
-        .arg(format!("--screenshot={}", image.display()))
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .unwrap();
-    let bytes = std::fs::read(&image);
-    let bytes = bytes
-        .unwrap_or_else(|_| panic!("no screenshot: {}", String::from_utf8_lossy(&output.stderr)));
-    Pixmap::decode_png(&bytes).unwrap()
+    let file = folder.path().join("drawing.svg");
+    std::fs::write(&file, svg).unwrap();
+    let url = format!("file://{}", file.display());
+    let page = Page::open_sized(browser, &url, [224, 224]).await;
+    Pixmap::decode_png(&page.screenshot().await).unwrap()
 }
 
 fn difference(picture: &Picture, pixels: &Pixmap) -> f64 {
@@ -78,8 +67,8 @@ fn difference(picture: &Picture, pixels: &Pixmap) -> f64 {
     (squares / (3.0 * 224.0 * 224.0)).sqrt()
 }
 
-#[test]
-fn a_browser_and_resvg_show_what_the_optimizer_sees() {
+#[tokio::test]
+async fn a_browser_and_resvg_show_what_the_optimizer_sees() {
     let metadata = Metadata {
         title: "a < b & \"c\"".to_owned(),
         provenance: "{}".to_owned(),
@@ -91,7 +80,7 @@ fn a_browser_and_resvg_show_what_the_optimizer_sees() {
     let from_resvg = difference(painting.picture(), &by_resvg);
     assert!(from_resvg < 0.015, "resvg differs by {from_resvg:.4}");
     let Some(browser) = browser() else { return };
-    let from_browser = difference(painting.picture(), &screenshot(&browser, &svg));
+    let from_browser = difference(painting.picture(), &screenshot(browser, &svg).await);
     assert!(
         from_browser < 0.015,
         "the browser differs by {from_browser:.4}"

@@ -96,7 +96,7 @@ fn a_prompt_becomes_an_svg_with_the_metadata_to_make_it_again() {
 }
 
 #[test]
-fn progress_is_printed_in_lines_with_every_term_and_not_when_quiet() {
+fn progress_is_printed_in_lines_with_every_term_and_nothing_when_quiet() {
     let folder = folder();
     let (_, errors) = run(&small(&["-o", "a.svg", "-i", "seed=1"]), folder.path());
     for expected in [
@@ -138,42 +138,62 @@ fn the_extension_selects_png_and_frames_are_kept() {
     );
 }
 
-#[test]
-fn an_interrupt_still_writes_the_drawing_and_exits_130() {
-    let folder = folder();
-    let arguments = [
-        "predict",
-        "-i",
-        "num_iterations=10000",
-        "-i",
-        "num_paths=8",
-        "-o",
-        "a.svg",
-        "--frames",
-        "all",
-    ];
-    let child = clipdraw(&arguments, folder.path())
+/// Sends the signals to a drawing that has begun. `more` are inputs besides those of a long drawing.
+fn interrupted(signals: &[Signal], more: &[&str], folder: &Path) -> Output {
+    let mut arguments = vec!["predict", "-i", "num_iterations=10000", "-o", "a.svg"];
+    arguments.extend(["--frames", "all", "-i", "display_frequency=1"]);
+    arguments.extend(more);
+    let child = clipdraw(&arguments, folder)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let started = folder.path().join("all/frame-00010.svg");
+    let begun = folder.join("all/frame-00001.svg");
     for _ in 0..600 {
-        if started.exists() {
+        if begun.exists() {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{errors}");
-    assert!(errors.contains("a.svg (unfinished)"), "{errors}");
-    let svg = std::fs::read_to_string(folder.path().join("a.svg")).unwrap();
-    assert!(roxmltree::Document::parse(&svg).is_ok());
+    for signal in signals {
+        kill(Pid::from_raw(child.id() as i32), *signal).unwrap();
+    }
+    child.wait_with_output().unwrap()
 }
 
 #[test]
-fn the_error_names_wrong_inputs_and_nothing_is_written() {
+fn a_signal_stops_the_drawing_which_is_written_nevertheless() {
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let folder = folder();
+        let output = interrupted(&[signal], &["-i", "num_paths=8"], folder.path());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{errors}");
+        assert!(errors.contains("a.svg (unfinished)"), "{errors}");
+        let svg = std::fs::read_to_string(folder.path().join("a.svg")).unwrap();
+        assert!(roxmltree::Document::parse(&svg).is_ok());
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let folder = folder();
+    // One step of so large a drawing takes longer than the two signals.
+    let large = [
+        "-i",
+        "num_paths=2048",
+        "-i",
+        "canvas_width=1024",
+        "-i",
+        "canvas_height=1024",
+    ];
+    let signals = [Signal::SIGINT, Signal::SIGTERM];
+    let output = interrupted(&signals, &large, folder.path());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(143), "{errors}");
+    assert!(!folder.path().join("a.svg").exists(), "{errors}");
+}
+
+#[test]
+fn the_error_names_the_wrong_input_and_nothing_is_written() {
     let folder = folder();
     for (arguments, expected) in [
         (
@@ -206,7 +226,10 @@ fn the_error_names_wrong_inputs_and_nothing_is_written() {
             vec!["-o", "no/such/folder/a.svg"],
             "there is no folder no/such/folder",
         ),
-        (vec!["--device", "cuda:99"], "device cuda:99 is not present"),
+        (
+            vec!["--device", "cuda:99"],
+            "device cuda:99 is not available",
+        ),
         (vec!["--device", "tpu"], "`tpu` is not a device"),
         (vec!["--precision", "int4"], "`int4` is not a precision"),
         (vec!["--weights", "ViT-B/23"], "ViT-B/32"),
@@ -230,7 +253,7 @@ fn the_error_names_wrong_inputs_and_nothing_is_written() {
 }
 
 #[test]
-fn the_version_has_libtorch_devices_and_precision() {
+fn the_version_lists_libtorch_devices_and_precision() {
     let (output, _) = run(&["--version"], folder().path());
     let text = String::from_utf8(output.stdout).unwrap();
     for expected in [env!("CARGO_PKG_VERSION"), "libtorch 2.11.0", "cpu (fp32)"] {

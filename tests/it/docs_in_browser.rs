@@ -1,18 +1,16 @@
 //! A real browser as a client: `EventSource` and the page under `/docs`.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
 
 use crate::support::devtools::{Page, browser};
 use crate::support::server::{Choices, TestServer, with_id};
 
-/// Collects what an `EventSource` says: the number and the name of every event.
+/// Collects what an `EventSource` receives: the number and the name of every event.
 const LISTEN: &str = r"(() => {
     window.seen = [];
     window.source = new EventSource('/predictions/watched');
@@ -27,42 +25,42 @@ const LISTEN: &str = r"(() => {
 const HEADING: usize = 3;
 const FRAME: usize = 5;
 
-/// Stands between a browser and a server, hears every request, and can hang up on both.
-struct Middleman {
+/// A proxy between a browser and a server. It records every request, and can close all connections.
+struct Proxy {
     address: String,
-    heard: Arc<Mutex<String>>,
-    hang_up: Arc<Notify>,
+    requests: Arc<Mutex<String>>,
+    disconnect: Arc<Notify>,
 }
 
-impl Middleman {
+impl Proxy {
     async fn before(server: &TestServer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let middleman = Self {
+        let proxy = Self {
             address: format!("http://{}", listener.local_addr().unwrap()),
-            heard: Arc::default(),
-            hang_up: Arc::default(),
+            requests: Arc::default(),
+            disconnect: Arc::default(),
         };
-        let (heard, hang_up) = (Arc::clone(&middleman.heard), Arc::clone(&middleman.hang_up));
+        let (requests, disconnect) = (Arc::clone(&proxy.requests), Arc::clone(&proxy.disconnect));
         let server = server.address;
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(server).await.unwrap();
-                let (heard, hang_up) = (Arc::clone(&heard), Arc::clone(&hang_up));
+                let (requests, disconnect) = (Arc::clone(&requests), Arc::clone(&disconnect));
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = hang_up.notified() => {}
-                        () = carry(client, server, &heard) => {}
+                        () = disconnect.notified() => {}
+                        () = forward(client, server, &requests) => {}
                     }
                 });
             }
         });
-        middleman
+        proxy
     }
 
-    /// The requests for events that say where the browser stopped.
+    /// The event numbers from which the browser asked to resume.
     fn resumptions(&self) -> Vec<usize> {
-        let heard = self.heard.lock().unwrap();
-        let lines = heard.lines().filter_map(|line| {
+        let requests = self.requests.lock().unwrap();
+        let lines = requests.lines().filter_map(|line| {
             let (name, number) = line.split_once(": ")?;
             name.eq_ignore_ascii_case("last-event-id").then_some(number)
         });
@@ -70,75 +68,50 @@ impl Middleman {
     }
 }
 
-/// Carries bytes both ways until one side ends.
-async fn carry(client: TcpStream, server: TcpStream, heard: &Mutex<String>) {
+/// Forwards bytes both ways until one side ends.
+async fn forward(client: TcpStream, server: TcpStream, requests: &Mutex<String>) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let asking = async {
+    let requesting = async {
         let mut bytes = [0; 4096];
         while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
             let text = String::from_utf8_lossy(&bytes[..length]);
-            heard.lock().unwrap().push_str(&text);
+            requests.lock().unwrap().push_str(&text);
             if to_server.write_all(&bytes[..length]).await.is_err() {
                 return;
             }
         }
     };
     tokio::select! {
-        () = asking => {}
+        () = requesting => {}
         _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
     }
 }
 
-/// Opens a page with a browser, where there is one.
-async fn open(browser: PathBuf, address: String) -> Page {
-    spawn_blocking(move || Page::open(&browser, &address))
-        .await
-        .unwrap()
-}
-
-/// Does something with a page that takes a while.
-async fn with<T: Send + 'static>(
-    mut page: Page,
-    work: impl FnOnce(&mut Page) -> T + Send + 'static,
-) -> (Page, T) {
-    spawn_blocking(move || {
-        let result = work(&mut page);
-        (page, result)
-    })
-    .await
-    .unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_gets_every_event_once_although_it_is_disconnected_and_stops_at_the_end() {
+async fn a_browser_receives_every_event_once_despite_a_disconnect_and_stops_at_the_end() {
     let Some(browser) = browser() else { return };
     let server = TestServer::start(Choices::default()).await;
     server.post_async(&with_id("watched", "hold at 2")).await;
     server.hold().await;
-    let middleman = Middleman::before(&server).await;
-    let page = open(browser, middleman.address.clone()).await;
+    let proxy = Proxy::before(&server).await;
+    let page = Page::open(browser, &proxy.address).await;
     let before_the_cut = HEADING + 2 * FRAME;
-    let (page, ()) = with(page, move |page| {
-        page.evaluate(LISTEN);
-        page.wait_for(&format!("seen.length === {before_the_cut}"));
-    })
-    .await;
-    middleman.hang_up.notify_waiters();
-    let (page, ()) = with(page, |page| page.wait_for("source.readyState === 0")).await;
+    page.evaluate(LISTEN).await;
+    page.wait_for(&format!("seen.length === {before_the_cut}"))
+        .await;
+    proxy.disconnect.notify_waiters();
+    page.wait_for("source.readyState === 0").await;
     server.controls.release();
-    // It comes back by itself, and once more after the end, to learn that there is no more.
-    let (_, seen) = with(page, |page| {
-        page.wait_for("source.readyState === 2");
-        page.evaluate("seen")
-    })
-    .await;
+    // It reconnects by itself, and again after the end, when it learns that there is nothing more.
+    page.wait_for("source.readyState === 2").await;
+    let seen = page.evaluate("seen").await;
     let seen = seen.as_array().unwrap();
     let total = HEADING + 4 * FRAME + 1;
     let numbers: Vec<_> = seen.iter().map(|event| event[0].clone()).collect();
     assert_eq!(json!(numbers), json!((1..=total).collect::<Vec<_>>()));
     assert_eq!(seen.last().unwrap()[1], "completed");
-    assert_eq!(middleman.resumptions(), [before_the_cut, total]);
+    assert_eq!(proxy.resumptions(), [before_the_cut, total]);
 }
 
 /// Fills in the form of an operation, sends it, and waits for the answer's status.
@@ -170,19 +143,22 @@ const TRY: &str = r"(async (name, body) => {
 async fn a_browser_shows_the_documentation_and_draws_by_its_form() {
     let Some(browser) = browser() else { return };
     let server = TestServer::start(Choices::default()).await;
-    let page = open(browser, server.url("/docs")).await;
+    let page = Page::open(browser, &server.url("/docs")).await;
     let request = with_id("from-the-page", "a cat").to_string();
-    let (_, [health, drawing, operations, origins]) = with(page, move |page| {
-        [
-            page.evaluate(&format!("{TRY}('healthcheck_health_check_get')")),
-            page.evaluate(&format!("{TRY}('predict_predictions_post', {request:?})")),
-            page.evaluate("document.querySelectorAll('.opblock').length"),
-            page.evaluate(
-                "[...new Set(performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin))]",
-            ),
-        ]
-    })
-    .await;
+    let health = page
+        .evaluate(&format!("{TRY}('healthcheck_health_check_get')"))
+        .await;
+    let drawing = page
+        .evaluate(&format!("{TRY}('predict_predictions_post', {request:?})"))
+        .await;
+    let operations = page
+        .evaluate("document.querySelectorAll('.opblock').length")
+        .await;
+    let origins = page
+        .evaluate(
+            "[...new Set(performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin))]",
+        )
+        .await;
     assert_eq!(operations, 11);
     assert_eq!(health[0], "200");
     assert!(health[1].as_str().unwrap().contains("READY"), "{health}");

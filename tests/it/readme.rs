@@ -74,6 +74,45 @@ fn every_link_resolves_and_no_placeholder_is_left() {
     }
 }
 
+/// The paths of this project that a text names between backticks.
+fn paths_in(text: &str) -> impl Iterator<Item = &str> {
+    const TOP: [&str; 8] = [
+        "src/",
+        "tests/",
+        "docs/",
+        "scripts/",
+        "examples/",
+        "training/",
+        "fuzz/",
+        "docker/",
+    ];
+    text.split('`').skip(1).step_by(2).filter(|code| {
+        TOP.iter().any(|folder| code.starts_with(folder)) && !code.contains([' ', '*', '<'])
+    })
+}
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    let documents = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/deployment.md",
+        "docs/glossary.md",
+        "training/README.md",
+        "weights/README.md",
+    ];
+    let mut count = 0;
+    for document in documents {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        for path in paths_in(&text) {
+            count += 1;
+            assert!(root().join(path).exists(), "{document}: {path}");
+        }
+    }
+    assert!(count > 20, "only {count} paths were found");
+}
+
 /// The lines of all blocks marked `sh`.
 fn commands() -> Vec<String> {
     let text = readme();

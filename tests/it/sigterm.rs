@@ -1,5 +1,5 @@
-//! SIGTERM in every state of a server with the embedded model: waiting clients get a response, webhooks get
-//! `completed`, and the exit status is 0.
+//! SIGTERM in every state of a server with the embedded model: every waiting client gets its response, every
+//! webhook receiver the `completed` message, and the exit status is 0.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::serve::{ENDLESS, Server, drawing};
 
-/// How a client starts a prediction.
+/// How a client requests a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
+enum Mode {
     Wait,
     Background,
     Stream,
@@ -40,36 +40,36 @@ impl Receiver {
     }
 
     /// Identifiers and statuses, in the order of the identifiers.
-    fn messages(&self) -> Vec<(String, String)> {
+    fn received(&self) -> Vec<(String, String)> {
         let requests = self.runtime.block_on(self.server.received_requests());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let mut messages: Vec<_> = requests
+        let mut received: Vec<_> = requests
             .unwrap()
             .iter()
             .map(|request| request.body_json::<Value>().unwrap())
             .map(|body| (text(&body["id"]), text(&body["status"])))
             .collect();
-        messages.sort();
-        messages
+        received.sort();
+        received
     }
 }
 
-fn request(server: &Server, number: usize, asking: Asking, body: &Value) -> RequestBuilder {
-    let place = format!("http://{}/predictions/term-{number}", server.address);
-    let request = server.client.put(place).json(body);
-    match asking {
-        Asking::Wait => request,
-        Asking::Background => request.header("prefer", "respond-async"),
-        Asking::Stream => request.header("accept", "text/event-stream"),
+fn request(server: &Server, number: usize, mode: Mode, body: &Value) -> RequestBuilder {
+    let url = format!("http://{}/predictions/term-{number}", server.address);
+    let request = server.client.put(url).json(body);
+    match mode {
+        Mode::Wait => request,
+        Mode::Background => request.header("prefer", "respond-async"),
+        Mode::Stream => request.header("accept", "text/event-stream"),
     }
 }
 
-/// What the server says to a client, read to the end.
-fn answer(request: RequestBuilder) -> JoinHandle<String> {
+/// Sends a request and reads the whole response, on a thread of its own.
+fn respond(request: RequestBuilder) -> JoinHandle<String> {
     thread::spawn(move || request.send().unwrap().text().unwrap())
 }
 
-/// Waits until so many predictions run and wait.
+/// Waits until the server reports these numbers of running and waiting predictions.
 fn wait_for_occupancy(server: &Server, running: usize, waiting: usize) {
     let occupancy = || {
         let request = server
@@ -83,37 +83,41 @@ fn wait_for_occupancy(server: &Server, running: usize, waiting: usize) {
     }
 }
 
-/// Sends SIGTERM while one prediction is drawn and the others wait, each asked for in its way; all
-/// of them are to end with `status`.
-fn terminate(grace: &str, iterations: u32, askings: &[Asking], status: &str) {
+/// Sends SIGTERM while one prediction is drawn and the others wait, each requested in its mode. All of
+/// them must end with `status`.
+fn terminate(grace: &str, iterations: u32, modes: &[Mode], status: &str) {
     let receiver = Receiver::start();
-    let queue = askings.len().to_string();
+    let queue = modes.len().to_string();
     let mut server = Server::start(&["--queue", &queue, "--shutdown-grace", grace]);
     server.wait_until_ready();
-    let mut answers = Vec::new();
-    for (number, asking) in askings.iter().enumerate() {
+    let mut responses = Vec::new();
+    for (number, mode) in modes.iter().enumerate() {
         // The first goes on until the others wait.
         let mut body = drawing(if number == 0 { iterations } else { 5 });
         body["webhook"] = receiver.server.uri().into();
         body["webhook_events_filter"] = json!(["completed"]);
-        answers.push(answer(request(&server, number, *asking, &body)));
+        responses.push(respond(request(&server, number, *mode, &body)));
         wait_for_occupancy(&server, 1, number);
     }
     server.line("step 0/");
     server.signal(Signal::SIGTERM);
     server.line("shutting down");
-    for (asking, answer) in askings.iter().zip(answers) {
-        let answer = answer.join().unwrap();
-        let said = answer.contains(&format!("\"status\":\"{status}\""));
-        assert_eq!(said, *asking != Asking::Background, "{asking:?}: {answer}");
-        let completed = answer.contains("event: completed");
-        assert_eq!(completed, *asking == Asking::Stream, "{answer}");
+    for (mode, response) in modes.iter().zip(responses) {
+        let response = response.join().unwrap();
+        let has_status = response.contains(&format!("\"status\":\"{status}\""));
+        assert_eq!(
+            has_status,
+            *mode != Mode::Background,
+            "{mode:?}: {response}"
+        );
+        let completed = response.contains("event: completed");
+        assert_eq!(completed, *mode == Mode::Stream, "{response}");
     }
     assert_eq!(server.status(), 0);
-    let expected: Vec<_> = (0..askings.len())
+    let expected: Vec<_> = (0..modes.len())
         .map(|number| (format!("term-{number}"), status.to_owned()))
         .collect();
-    assert_eq!(receiver.messages(), expected);
+    assert_eq!(receiver.received(), expected);
 }
 
 #[test]
@@ -125,28 +129,28 @@ fn a_server_without_work_ends() {
 }
 
 #[test]
-fn a_client_that_waits_gets_its_drawing() {
-    terminate("60", 100, &[Asking::Wait], "succeeded");
+fn a_waiting_client_gets_its_drawing() {
+    terminate("60", 100, &[Mode::Wait], "succeeded");
 }
 
 #[test]
-fn a_drawing_in_the_background_is_finished_and_its_webhook_sent() {
-    terminate("60", 100, &[Asking::Background], "succeeded");
+fn a_drawing_in_the_background_is_finished_and_its_webhook_is_sent() {
+    terminate("60", 100, &[Mode::Background], "succeeded");
 }
 
 #[test]
-fn a_subscriber_gets_the_end() {
-    terminate("60", 100, &[Asking::Stream], "succeeded");
+fn an_event_stream_receives_the_completed_event() {
+    terminate("60", 100, &[Mode::Stream], "succeeded");
 }
 
 #[test]
-fn the_queue_is_drawn() {
-    let askings = [Asking::Background, Asking::Wait, Asking::Stream];
-    terminate("60", 200, &askings, "succeeded");
+fn the_queue_is_drawn_before_the_server_ends() {
+    let modes = [Mode::Background, Mode::Wait, Mode::Stream];
+    terminate("60", 200, &modes, "succeeded");
 }
 
 #[test]
-fn after_the_grace_period_every_client_and_webhook_gets_the_cancellation() {
-    let askings = [Asking::Stream, Asking::Wait, Asking::Background];
-    terminate("0.1", ENDLESS, &askings, "canceled");
+fn after_the_grace_every_client_learns_that_its_drawing_was_cancelled() {
+    let modes = [Mode::Stream, Mode::Wait, Mode::Background];
+    terminate("0.1", ENDLESS, &modes, "canceled");
 }

@@ -10,12 +10,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use clipdraw::clip::{Clip, ClipConfig, ClipError, ViewGroup, WeightsSource, forward_backward};
+use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
 use clipdraw::compute::{DeviceChoice, Precision, library};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
+
+use self::scores::{Scores, score, values};
+
+#[path = "../it/support/scores.rs"]
+mod scores;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     let views = Tensor::from_slice(&views).reshape([-1, 3, side, side]);
     // The sum of the cosines with all texts is the cosine with their sum, times its length.
     let total = directions.sum_dim_intlist(0, false, None);
-    let scores = score(&clip, &views, &total)?;
+    let scores = score(&clip, &views, &total, 0)?;
     let image = clip.embed_pictures(&views)?;
     save(answers, &image, &directions, &scores)?;
     let mut out = std::io::stdout().lock();
@@ -46,43 +51,10 @@ fn main() -> anyhow::Result<()> {
     for line in std::io::stdin().lock().lines() {
         line?;
         let start = Instant::now();
-        score(&clip, &views, &total)?;
+        score(&clip, &views, &total, 0)?;
         writeln!(out, "{}", start.elapsed().as_secs_f64())?;
     }
     Ok(())
-}
-
-/// What CLIP says of views.
-struct Scores {
-    cosines: Vec<f32>,
-    gradient: Vec<f32>,
-}
-
-/// The product of each view with `direction`, and the gradient of their sum by the views.
-fn score(clip: &Clip, views: &Tensor, direction: &Tensor) -> anyhow::Result<Scores> {
-    let group = ViewGroup {
-        count: views.size()[0] as usize,
-        first_tower: 0,
-    };
-    let batches = clip.batches(&[group]).into_iter();
-    let batches = batches.map(|batch| (batch, direction.shallow_clone()));
-    let results = forward_backward(views, batches.collect(), |_, embeddings, direction| {
-        let products = embeddings * &direction;
-        let gradient = direction.expand(embeddings.size(), false);
-        Ok::<_, ClipError>((products.sum_dim_intlist(-1, false, None), gradient))
-    })?;
-    let (cosines, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
-    Ok(Scores {
-        cosines: rows(&Tensor::cat(&cosines, 0))?,
-        gradient: rows(&Tensor::cat(&gradients, 0))?,
-    })
-}
-
-/// The values of a tensor in row-major order.
-fn rows(tensor: &Tensor) -> anyhow::Result<Vec<f32>> {
-    Ok(Vec::try_from(
-        tensor.to_device(Device::Cpu).contiguous().view(-1),
-    )?)
 }
 
 fn load(model: &str, device: Device, kind: Kind) -> anyhow::Result<Clip> {
@@ -119,8 +91,8 @@ fn read(file: &str) -> anyhow::Result<(Vec<String>, Vec<f32>)> {
 
 fn save(file: &str, image: &Tensor, text: &Tensor, scores: &Scores) -> anyhow::Result<()> {
     let answers = [
-        ("image", rows(image)?),
-        ("text", rows(text)?),
+        ("image", values(image)),
+        ("text", values(text)),
         ("gradient", scores.gradient.clone()),
     ];
     let bytes: Vec<(&str, Vec<u8>)> = answers

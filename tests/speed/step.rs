@@ -3,10 +3,15 @@
 //!
 //! ViT-B/32 has random weights, which cost what trained ones cost.
 
-use clipdraw::clip::{Clip, ClipConfig, ViewGroup, WeightsSource, forward_backward};
+use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
 use clipdraw::draw::{Drawing, Spec};
 use divan::Bencher;
 use tch::{Device, Kind, Tensor};
+
+use self::scores::score;
+
+#[path = "../it/support/scores.rs"]
+mod scores;
 
 const VIEWS: usize = 4;
 
@@ -51,17 +56,7 @@ fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
         (Kind::Float, Device::Cpu),
     );
     let direction = clip.embed_text("a bonfire").expect("a short prompt");
-    let group = ViewGroup {
-        count: VIEWS,
-        first_tower: 0,
-    };
-    bencher.bench_local(|| {
-        let batches = clip.batches(&[group]).into_iter();
-        let batches = batches.map(|batch| (batch, direction.shallow_clone()));
-        forward_backward(&views, batches.collect(), |_, embeddings, direction| {
-            Ok(((), direction.expand(embeddings.size(), false)))
-        })
-    });
+    bencher.bench_local(|| score(&clip, &views, &direction, 0));
 }
 
 /// The same pass as libtorch does it when it is asked for one batch on all its threads, without the

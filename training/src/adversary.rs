@@ -1,25 +1,26 @@
-//! The adversary: small changes of a picture that the tower mistakes for something else.
+//! The adversary: small perturbations of a picture that make the tower mistake it for something
+//! else.
 //!
-//! A tower that learned to see through them has gradients that look like things, and drawings made with
-//! it show things (Ganz & Elad 2024, "CLIPAG"). Madry et al. 2018, section 2.1, with the L2 norm.
+//! The gradients of a tower that was trained to resist them look like things, and so do drawings made
+//! with it (Ganz & Elad 2024, "CLIPAG"). Madry et al. 2018, section 2.1, with the L2 norm.
 
 use tch::{Kind, TchError, Tensor};
 
-/// Length of one of the adversary's steps, as a part of how far it may go in all.
+/// Length of one attack step, as a fraction of the maximum perturbation.
 const STEP: f64 = 0.65;
 
-/// How far the adversary may go.
+/// The strength of the adversary.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adversary {
-    /// The greatest length of the change of one picture (L2 norm over its values from 0 to 1).
+    /// Maximum length of the perturbation of one picture (L2 norm over its values from 0 to 1).
     pub epsilon: f64,
-    /// Its steps.
+    /// Number of attack steps.
     pub steps: usize,
 }
 
 impl Adversary {
-    /// The pictures, `[N, 3, H, W]` from 0 to 1, after the adversary took its steps from the change that
-    /// it has come to, of the same shape. `loss` returns the sum over pictures that it maximizes.
+    /// The pictures, `[N, 3, H, W]` from 0 to 1, perturbed by the attack steps, which start from a given
+    /// perturbation of the same shape. `loss` returns the sum over pictures that it maximizes.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -41,7 +42,7 @@ impl Adversary {
         changed(pictures, &change)
     }
 
-    /// The change that it begins with, in the direction of `noise`.
+    /// The initial perturbation, in the direction of `noise`.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -49,7 +50,7 @@ impl Adversary {
         direction(noise)?.f_mul_scalar(0.5 * self.epsilon)
     }
 
-    /// The change after one more step along the gradient of the loss, no longer than its epsilon.
+    /// The perturbation after another step along the gradient of the loss, no longer than epsilon.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -63,7 +64,7 @@ impl Adversary {
     }
 }
 
-/// Pictures with their changes, within 0 to 1, apart from whatever they were computed from.
+/// Perturbed pictures, clamped to 0 to 1 and detached from the graph.
 ///
 /// # Errors
 /// When libtorch fails.
@@ -71,7 +72,7 @@ pub fn changed(pictures: &Tensor, change: &Tensor) -> Result<Tensor, TchError> {
     Ok(pictures.f_add(change)?.f_clamp(0.0, 1.0)?.detach())
 }
 
-/// The length of each picture's change, `[N, 1, 1, 1]`.
+/// The length of each picture's perturbation, `[N, 1, 1, 1]`.
 fn length(change: &Tensor) -> Result<Tensor, TchError> {
     let sides = [1_i64, 2, 3];
     change

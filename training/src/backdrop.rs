@@ -1,4 +1,4 @@
-//! Backdrops for scenes: simple, of random colors within what their names allow.
+//! Simple backdrops for scenes, with random colors that fit their names.
 
 use std::f32::consts::TAU;
 
@@ -28,7 +28,7 @@ pub fn backdrop(kind: Backdrop, side: usize, random: &mut ChaCha8Rng) -> Picture
     sheet.picture
 }
 
-/// A backdrop in the making; positions and lengths are fractions of its side.
+/// A backdrop that is being painted; positions and lengths are fractions of its side.
 struct Sheet<'random> {
     picture: Picture,
     random: &'random mut ChaCha8Rng,

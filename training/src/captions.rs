@@ -1,4 +1,4 @@
-//! Everything that is true of a picture, in words.
+//! The captions of a picture: everything that is true of it.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,8 @@ pub fn record(entry: &CatalogueEntry, color: Option<&str>, wordnet: &WordNet) ->
     let mut plain = if entry.true_colors {
         colored(entry, &thing, color, wordnet)
     } else {
-        // It is black or blue whatever its color would be: no caption may claim that cats are blue.
+        // The picture is black or blue regardless of the thing's real color: no caption may claim
+        // that cats are blue.
         looks(entry, &thing)
     };
     let mut seen = BTreeSet::new();
@@ -104,7 +105,7 @@ fn colored(
     captions
 }
 
-/// `a red apple`, unless the phrase speaks of colors already.
+/// `a red apple`, unless the phrase already contains a color.
 fn in_color(phrase: &str, color: &str, wordnet: &WordNet) -> Option<String> {
     let speaks_of_color = phrase.split(' ').any(is_color);
     if speaks_of_color || !names::is_simple(phrase) {

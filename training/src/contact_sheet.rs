@@ -1,4 +1,4 @@
-//! Pictures of a pack side by side, for looking at.
+//! Contact sheets: pictures of a pack side by side, for inspection.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,8 +17,8 @@ use super::packs::PackError;
 /// Pictures of each set.
 const COLUMNS: usize = 20;
 
-/// Writes a picture with a row for each set of a pack, on white, and the concepts beside it in a text file
-/// of the same name.
+/// Writes a picture with a row for each set of a pack, on white, and the concepts in a text file of the
+/// same name.
 ///
 /// # Errors
 /// When the pack cannot be read or the files cannot be written.

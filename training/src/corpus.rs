@@ -1,7 +1,7 @@
-//! The texts that the text tower learns from, and those that it is tested with.
+//! The texts that the text tower is trained and tested with.
 //!
-//! Captions alone would leave most of the vocabulary untouched, so the words of WordNet and their glosses
-//! come with them; products of things with styles, colors and places teach how words are put together.
+//! Captions alone would leave most of the vocabulary untrained, so the words of WordNet and their glosses
+//! are added. Combinations of things with styles, colors and places teach how words are combined.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A sheet of drawings to look at, and what an independent classifier sees in them.
+//! A sheet of drawings for inspection, and the ranking of their prompts by a separate classifier.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,5 @@
-//! How often a picture's own caption is the first, or among the first, of all captions of its test.
+//! The accuracy of a tower: how often a picture's own caption is ranked first, or among the first,
+//! of all captions of its test.
 
 use std::fmt;
 
@@ -59,7 +60,7 @@ impl fmt::Display for Evaluation {
     }
 }
 
-/// How many captions of the test come before the own one of each picture.
+/// How many captions of the test are ranked before each picture's own caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranks {
     /// The picture's own caption, as a number of the teacher's, and its rank: 0 is best.

@@ -1,4 +1,4 @@
-//! Puts a text tower and image towers into the one file that is compiled into the program.
+//! Writes a text tower and image towers into the weight file that is compiled into the program.
 
 use std::collections::BTreeMap;
 
@@ -73,8 +73,8 @@ impl ImageTowerWeights {
     }
 }
 
-/// The bytes of a weight file with these towers, under OpenAI's names. Several image towers read pictures by
-/// turns.
+/// The bytes of a weight file with these towers, under OpenAI's names. Several image towers take turns in
+/// reading pictures.
 ///
 /// The vocabulary, most of a small text tower, is stored as bytes with a scale for each row, everything
 /// else as 16-bit floats. The same towers give the same bytes.

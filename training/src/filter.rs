@@ -1,4 +1,4 @@
-//! Turns a picture into one of another technique, as its caption says.
+//! Filters that turn a picture into another technique, which its caption then names.
 
 use std::ops::Range;
 
@@ -107,8 +107,8 @@ pub fn outline(picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
     })
 }
 
-/// The picture as if photographed, before the same paper: its colors duller, lit from a side, and
-/// uneven, each by a random amount.
+/// The picture with the look of a photograph, on the same paper: duller colors, light from one
+/// side, and grain, each by a random amount.
 pub fn photograph(picture: &Picture, paper: [f32; 3], random: &mut ChaCha8Rng) -> Picture {
     const CELLS: usize = 12;
     let (width, height) = (picture.width(), picture.height());

@@ -1,4 +1,4 @@
-//! The pack of icons that is learned from and the pack that is kept for tests, from the catalogue.
+//! Renders the catalogue into the pack of icons for training and the pack for tests.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -19,7 +19,7 @@ use super::sources::{Artwork, CatalogueEntry, WordNet};
 
 /// Pictures rendered before they are written.
 const BATCH: usize = 512;
-/// What has become of the entries of the catalogue.
+/// What happened to the entries of the catalogue.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RenderSummary {
     /// Pictures in the packs, by set.

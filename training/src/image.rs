@@ -1,4 +1,4 @@
-//! The image tower's training.
+//! The training of an image tower.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,17 +20,17 @@ use super::teacher::Teacher;
 use super::tensor_file::{self, TensorFile};
 use super::tower::{Mode, Tower};
 
-/// What the cosines are multiplied with before the softmax, at the start and at most.
+/// The factor of the cosines before the softmax: its initial value and its maximum.
 const SHARPNESS: [f64; 2] = [15.0, 60.0];
-/// Batches that are made ahead of their use.
+/// Number of batches that are prepared in advance.
 const AHEAD: usize = 4;
 /// Pictures of each test that a report looks at.
 const GLANCE: usize = 400;
-/// Parts of the batch that are learned side by side on a processor. The number may not depend on the
-/// machine, or the result would.
+/// Parts of the batch that are trained in parallel on a CPU. The number must not depend on the
+/// machine; otherwise the result would.
 const SHARDS: usize = 2;
 
-/// What a run learns from and is measured by.
+/// What a run is trained and tested with.
 #[derive(Debug, Clone, Copy)]
 pub struct Lessons<'a> {
     /// The pictures.
@@ -41,7 +41,7 @@ pub struct Lessons<'a> {
     pub tests: &'a [TestSet],
 }
 
-/// A tower and everything that its training has come to.
+/// A tower and the state of its training.
 #[derive(Debug)]
 pub struct TrainingRun {
     tower: Tower,
@@ -51,8 +51,8 @@ pub struct TrainingRun {
 }
 
 impl TrainingRun {
-    /// Takes up the run that lies at `checkpoint`, else begins one: from the ImageNet weights or the run
-    /// in `start`, if there is one.
+    /// Resumes the run at `checkpoint`, else starts one: from the ImageNet weights or the run in
+    /// `start`, if there is one.
     ///
     /// # Errors
     /// When a file is of another tower.
@@ -99,8 +99,8 @@ impl TrainingRun {
         })
     }
 
-    /// Trains until the plan is fulfilled or the time of the leg is over, and says whether it is
-    /// fulfilled. `report` gets a line for each report.
+    /// Trains until the plan is completed or the time limit is reached, and returns whether it is
+    /// completed. `report` gets a line for each report.
     ///
     /// # Errors
     /// When libtorch fails, the checkpoint cannot be written, or a number is not finite.

@@ -1,4 +1,4 @@
-//! What one batch teaches: the loss of its pictures, after the adversary had its turn, and its gradient.
+//! The loss of the pictures of one batch after the adversary has perturbed them, and its gradient.
 
 use std::thread;
 
@@ -10,12 +10,12 @@ use super::teacher::Targets;
 use super::tower::{Mode, Tower};
 use clipdraw::compute::library;
 
-/// The name of the logarithm of what cosines are multiplied with, among the parameters.
+/// The name of the parameter that is the logarithm of the factor of the cosines.
 pub(super) const SHARPNESS_NAME: &str = "log_sharpness";
 /// Weight of the cosine to the caption's own embedding, beside choosing among captions.
 const COSINE_WEIGHT: f64 = 1.0;
 
-/// What one step found.
+/// The results of one step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StepReport {
     /// The divergence of the choice among captions.
@@ -26,7 +26,7 @@ pub(super) struct StepReport {
     pub gradient: f64,
 }
 
-/// The mean of what the parts of a batch found.
+/// The mean of the results of the parts of a batch.
 pub(super) fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, StepReport) {
     let count = learned.len() as f64;
     let mut parts = learned.into_iter();
@@ -48,7 +48,7 @@ pub(super) fn mean(learned: Vec<Learned>) -> (Vec<Tensor>, StepReport) {
 }
 
 impl StepReport {
-    /// A mean that forgets: mostly what was found before.
+    /// An exponential moving average, mostly of earlier results.
     pub(super) fn towards(self, newest: Self) -> Self {
         let mix = |old: f64, new: f64| 0.98 * old + 0.02 * new;
         Self {
@@ -59,7 +59,7 @@ impl StepReport {
     }
 }
 
-/// Each part on a thread of its own, one thread of libtorch's each.
+/// Computes each part on a separate thread, with one libtorch thread each.
 pub(super) fn side_by_side(parts: Vec<BatchShard>) -> Result<Vec<Learned>, TchError> {
     thread::scope(|scope| {
         let threads: Vec<_> = parts
@@ -78,7 +78,7 @@ pub(super) fn side_by_side(parts: Vec<BatchShard>) -> Result<Vec<Learned>, TchEr
     })
 }
 
-/// A batch on the device, and how far the adversary has come with it.
+/// A batch on the device, with its perturbation so far.
 pub(super) struct AttackedBatch {
     /// `[N, 3, R, R]`, values from 0 to 1.
     pub views: Tensor,
@@ -98,7 +98,7 @@ pub(super) struct BatchShard {
     pub adversary: Adversary,
     /// The views of this part.
     pub views: Tensor,
-    /// What the adversary has come to.
+    /// The perturbation so far.
     pub change: Tensor,
     /// What the views show.
     pub targets: Targets,
@@ -108,7 +108,7 @@ pub(super) struct BatchShard {
     pub comes_again: bool,
 }
 
-/// What a part of a batch came to.
+/// The results of a part of a batch.
 pub(super) struct Learned {
     /// For every trained tensor.
     pub gradient: Vec<Tensor>,
@@ -119,7 +119,7 @@ pub(super) struct Learned {
 }
 
 impl BatchShard {
-    /// The gradient of the mean loss, after the adversary had its turn.
+    /// The gradient of the mean loss, after the adversary's steps.
     pub(super) fn learn(self) -> Result<Learned, TchError> {
         let pictures = self
             .adversary

@@ -1,9 +1,9 @@
-//! How the embedded model is made: pictures and captions from openly licensed packages, a text tower
-//! that learns a teacher's sense of words, an image tower that learns to find the caption of a picture
-//! even when an adversary has a hand in it, and the figures that say how well it does.
+//! Trains the embedded model: collects pictures and captions from openly licensed packages, distills a
+//! text tower from a teacher, trains image towers adversarially to find the caption of a picture, and
+//! measures the result.
 //!
-//! `scripts/train` runs the steps one by one; `clipdraw-train` is the program behind it. Neither is part of
-//! what is installed to draw: the feature `training` builds them.
+//! `scripts/train` runs the steps one by one, using the program `clipdraw-train`. Neither is needed to
+//! draw: the feature `training` builds them.
 
 pub mod pack;
 pub mod sources;

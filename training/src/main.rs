@@ -18,25 +18,25 @@ enum TrainStep {
     Render(command::pictures::RenderArguments),
     /// Render the drawings made for this project into the pack `subjects`.
     Subjects(command::pictures::SubjectsArguments),
-    /// Paint pictures again with strokes, into the pack `paintings`.
+    /// Repaint pictures with strokes, into the pack `paintings`.
     Paintings(command::pictures::PaintingsArguments),
     /// Make the pack `scribbles`.
     Scribbles(command::pictures::ScribblesArguments),
     /// List every caption of every pack.
     Captions(command::pictures::CaptionsArguments),
-    /// Lay out some pictures of each set of a pack, for looking at.
+    /// Lay out some pictures of each set of a pack, for inspection.
     Sheet(command::pictures::SheetArguments),
     /// Write the credits of all sources.
     Notice(command::pictures::NoticeArguments),
-    /// Train an image tower, or go on where it stopped.
+    /// Train an image tower, or resume its training.
     Image(command::image::ImageArguments),
-    /// Put the texts together that the text tower learns from.
+    /// Collect the texts that the text tower is trained with.
     Corpus(command::text::CorpusArguments),
-    /// Teach the text tower, or go on where it stopped.
+    /// Train the text tower, or resume its training.
     Text(command::text::TextArguments),
-    /// Tell how close a text tower is to the teacher.
+    /// Report how close a text tower is to the teacher.
     TextReport(command::text::TextReportArguments),
-    /// Put a text tower and an image tower into one weight file.
+    /// Write a text tower and image towers into one weight file.
     Export(command::export::ExportArguments),
     /// Draw a list of prompts, and rank the prompts with a classifier.
     Drawings(command::drawings::DrawingsArguments),

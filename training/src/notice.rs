@@ -1,4 +1,4 @@
-//! The credits: everything that the embedded model learned from, who made it, and its licence.
+//! The credits: everything that the embedded model was trained on, with authors and licences.
 
 use std::fmt::Write;
 

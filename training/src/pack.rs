@@ -1,7 +1,7 @@
-//! A pack: small pictures in one file, and a line about each of them in another.
+//! A pack: small pictures in one file, and a line of JSON for each of them in another.
 //!
-//! `pictures.rgba` holds the pictures one after another, [`SIDE`] rows of [`SIDE`] pixels of red, green,
-//! blue and opacity, a byte each, the colors multiplied by the opacity. Line `n` of `pictures.jsonl` is
+//! `pictures.rgba` contains the pictures one after another, [`SIDE`] rows of [`SIDE`] pixels of red,
+//! green, blue and opacity, one byte each, with premultiplied alpha. Line `n` of `pictures.jsonl` is
 //! the [`Record`] of picture `n`.
 
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! The packs of a folder of training: their names, and what can be wrong with them.
+//! The packs in the work folder: their names and their errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub enum PackError {
 }
 
 impl PackError {
-    /// Tells the pack that could not be used.
+    /// Adds the pack that could not be used.
     pub fn of(pack: &Path) -> impl Fn(io::Error) -> Self {
         let pack = pack.to_owned();
         move |source| Self::Pack {
@@ -67,7 +67,7 @@ impl PackError {
         }
     }
 
-    /// Tells the file that could not be written.
+    /// Adds the file that could not be written.
     pub fn writing(path: &Path) -> impl Fn(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write {

@@ -1,7 +1,7 @@
-//! Pictures painted again with the strokes that a drawing is made of, so that the image tower knows what
-//! things look like in them: layer upon layer, from broad strokes to fine ones, each layer where the error
-//! of those below it is largest (Hertzmann, "Painterly Rendering with Curved Brush Strokes of Multiple
-//! Sizes", 1998).
+//! Repaints pictures with the strokes of a drawing, so that the image tower learns what things look like
+//! in strokes: layer upon layer, from broad strokes to fine ones, each layer where the error of those
+//! below it is largest (Hertzmann, "Painterly Rendering with Curved Brush Strokes of Multiple Sizes",
+//! 1998).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,7 +33,8 @@ const COLOR_NOISE: f32 = 0.03;
 /// Below this mean square error nothing is left to paint.
 const DONE: f32 = 1e-5;
 
-/// Paints a picture of a pack again, in 60 to 400 strokes: the picture of them, the ground transparent.
+/// Repaints a picture of a pack with 60 to 400 strokes. Returns the picture of the strokes, with a
+/// transparent background.
 ///
 /// The same seed gives the same strokes.
 ///

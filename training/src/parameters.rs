@@ -1,5 +1,5 @@
-//! The numbers of a model in training: what the optimiser moves, what is only counted, and the running
-//! mean of both that is used in the end.
+//! The tensors of a model in training: parameters that the optimizer updates, tensors that are only
+//! tracked, and the running mean of both, which is used in the end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Adds a tensor that the optimiser moves.
+    /// Adds a tensor that the optimizer updates.
     pub fn add(&mut self, name: &str, value: &Tensor) {
         let value = value.detach().copy().set_requires_grad(true);
         self.trained.insert(name.to_owned(), value);
@@ -76,7 +76,7 @@ impl Parameters {
         found.unwrap_or_else(|| panic!("the model has no tensor {name}"))
     }
 
-    /// The tensors that the optimiser moves.
+    /// The tensors that the optimizer updates.
     pub fn trained(&self) -> &BTreeMap<String, Tensor> {
         &self.trained
     }

@@ -1,4 +1,4 @@
-//! How the training of an image tower goes: its length, and what changes on the way.
+//! The plan of the training of an image tower: its length, and the schedules.
 
 use std::f64::consts::PI;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::adversary::Adversary;
 
-/// How a run goes.
+/// The plan of a run.
 #[derive(Debug, Clone)]
 pub struct TrainingPlan {
     /// Side of the pictures that the tower reads, in pixels.

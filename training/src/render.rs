@@ -1,4 +1,4 @@
-//! Documents and photographs to pictures of a pack.
+//! Renders SVG documents and photographs as pictures of a pack.
 
 use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,13 +23,13 @@ pub enum SvgRenderError {
     /// The document is not an SVG that resvg reads.
     #[error("this is no SVG document that can be rendered")]
     Document(#[from] resvg::usvg::Error),
-    /// The renderer gave up in the middle of a document.
+    /// The renderer panicked in the middle of a document.
     #[error("the renderer panicked")]
     Panicked,
     /// The file holds no pixels that can be read.
     #[error("this is no picture that can be read")]
     Pixels(#[from] image::ImageError),
-    /// Nothing is to be seen.
+    /// The picture shows nothing.
     #[error("the picture is empty")]
     Empty,
 }

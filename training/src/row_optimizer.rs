@@ -1,4 +1,4 @@
-//! Adam for a large table of which a batch touches few rows.
+//! Adam for a large table of which a batch uses few rows.
 //!
 //! Moving all rows of a vocabulary, most of which have no gradient, would take longer than everything else
 //! in an update.

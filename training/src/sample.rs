@@ -1,5 +1,5 @@
-//! What the image tower gets to see: pictures of packs, alone, in scenes, filtered, crossed out, in the
-//! views that drawings are seen in.
+//! The training pictures of the image tower: pictures of packs, alone, in scenes, filtered, crossed
+//! out, and warped and cropped like the views of a drawing.
 
 use rand::distr::Distribution;
 use rand::distr::weighted::WeightedIndex;
@@ -27,7 +27,7 @@ const PAIRS: f64 = 0.03;
 const FILTERED: f64 = 0.08;
 /// How often a caption is one of the keywords.
 const KEYWORDS: f64 = 0.12;
-/// How often strokes that show nothing lie over a picture.
+/// How often scribbles are painted over a picture.
 const CROSSED_OUT: f64 = 0.06;
 /// How often the colors of a picture get dark lines around them.
 const OUTLINED: f64 = 0.25;
@@ -35,10 +35,9 @@ const OUTLINED: f64 = 0.25;
 const PHOTOGRAPHED: f64 = 0.2;
 /// How often a picture in true colors is shown in others.
 const FALSE_COLORS: f64 = 0.22;
-/// How much of a picture's share false colors cost it, if they could not be more false.
+/// How much of its share a picture loses if its colors are completely false.
 const COST_OF_FALSE_COLORS: f32 = 0.8;
-/// The inverse of how far the values of a picture that is nothing but its colors are moved by changing
-/// them.
+/// The inverse of how far the values of a picture of pure colors are moved by exchanging its channels.
 const FULLY_FALSE: f32 = 2.5;
 
 /// One picture and its captions as numbers of the teacher's.
@@ -88,7 +87,7 @@ pub struct Order {
     pub count: usize,
     /// Their side in pixels.
     pub side: usize,
-    /// How much of all the ways to make a picture harder to recognise is used, 0 to 1.
+    /// How much the pictures are made harder to recognize, 0 to 1.
     pub effort: f64,
 }
 
@@ -318,7 +317,7 @@ impl Gallery {
         lose(shares, lost, self.entries[scribble].caption(random));
     }
 
-    /// Strokes that show nothing, over everything: the more they hide, the less is there to recognise.
+    /// Paints scribbles over everything: the more they hide, the less there is to recognize.
     fn cross_out(&self, canvas: &mut Picture, shares: &mut Shares, random: &mut ChaCha8Rng) {
         let scribble = &self.entries[*self.scribbles.choose(random).expect("there is one")];
         let placement = Placement {

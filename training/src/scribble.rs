@@ -1,5 +1,5 @@
-//! Strokes that show nothing: what a drawing starts from and what it may get stuck in. With captions of
-//! their own they are something that the model knows, and not just whatever it has not seen.
+//! Strokes that show nothing: what a drawing starts from, and what it may get stuck in. With their own
+//! captions, the model learns to recognize scribbles, instead of reading them as something else.
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};

@@ -1,4 +1,4 @@
-//! What lies between a picture and the eye: paper, views, light, colors.
+//! Changes to how a picture is seen: paper, views, light, colors.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -24,7 +24,7 @@ pub(super) fn ground(style: Style, random: &mut ChaCha8Rng) -> Picture {
     Picture::filled(SIDE, SIDE, color)
 }
 
-/// A canvas as CLIP gets to see it, `[3, side, side]`.
+/// A canvas as CLIP sees it, `[3, side, side]`.
 pub(super) fn see(canvas: &Picture, side: usize, random: &mut ChaCha8Rng, effort: f64) -> Vec<f32> {
     let view = if random.random_bool(DRAWING_VIEWS * effort) {
         ViewTransform::random(random, SIDE, SIDE)

@@ -1,4 +1,5 @@
-//! Strokes to a picture of a pack: painted as the product paints them, the ground left transparent.
+//! Paints strokes as a picture of a pack, with the program's rasterizer and a transparent
+//! background.
 
 use super::pack::{PICTURE_BYTES, SIDE};
 use clipdraw::render::cpu::raster;

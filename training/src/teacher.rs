@@ -1,4 +1,5 @@
-//! The teacher's embeddings of captions, and what a picture's caption says about all others.
+//! The teacher's embeddings of captions, and the targets that follow from the similarity of
+//! captions.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,7 +24,7 @@ pub struct Teacher {
 /// What a picture shows: captions with shares that sum to one.
 pub type Shares = Vec<(usize, f32)>;
 
-/// What a batch of pictures is to be recognised as.
+/// The targets of a batch of pictures.
 #[derive(Debug)]
 pub struct Targets {
     /// Unit vectors of the captions to choose from, `[C, E]`.
@@ -122,8 +123,7 @@ impl Teacher {
         self.embeddings.index_select(0, &rows)
     }
 
-    /// What pictures with these captions are to be recognised as, among the captions of `bank` and
-    /// their own.
+    /// The targets of pictures with these captions, among the captions of `bank` and their own.
     ///
     /// A choice gets the more of a picture's share the closer the teacher puts it to the picture's
     /// caption, so that two names of one thing do not exclude each other.
@@ -177,7 +177,7 @@ pub fn read_lines(file: &Path) -> anyhow::Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// The same directions with length one.
+/// The embeddings, scaled to length one.
 pub fn unit(vectors: &Tensor) -> Tensor {
     let length = vectors
         .square()

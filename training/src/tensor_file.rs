@@ -1,4 +1,4 @@
-//! Files of named tensors with facts about them, in the safetensors format.
+//! Files of named tensors with metadata, in the safetensors format.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Texts as tokens, and the order in which they are learned.
+//! Texts as tokens, and the order in which they are used.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -18,7 +18,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads texts; one that is longer than `context` loses its last words but keeps its end mark.
+    /// Reads texts; one that is longer than `context` loses its last words but keeps its end token.
     pub fn of<'text>(texts: impl IntoIterator<Item = &'text str>, context: i64) -> Self {
         let mut tokens = Self {
             ids: Vec::new(),
@@ -46,7 +46,7 @@ impl Tokens {
         self.starts.len() - 1
     }
 
-    /// The ids of one text, marks included.
+    /// The ids of one text, including the start and end tokens.
     pub fn text(&self, index: usize) -> &[u16] {
         &self.ids[self.starts[index]..self.starts[index + 1]]
     }
@@ -68,9 +68,9 @@ pub struct TextBatch {
     pub tokens: Tensor,
     /// For each place of each text the index into [`TextBatch::tokens`]: `[N, L]`.
     pub places: Tensor,
-    /// Where the end marks are if all texts are one line: `[N]`.
+    /// The positions of the end tokens if all texts are concatenated: `[N]`.
     pub ends: Tensor,
-    /// Which tokens come no later than a text's end mark: `[N, 1, 1, L]`.
+    /// Which tokens are not after a text's end token: `[N, 1, 1, L]`.
     pub seen: Tensor,
 }
 
@@ -90,7 +90,8 @@ impl TextBatch {
             ends.push((places.len() + text.len() - 1) as i64);
             let last = text.last().copied();
             for place in 0..longest {
-                // Behind the end mark stands whatever; nothing that is read can see it.
+                // The values after the end token do not matter, because nothing that is used
+                // attends to them.
                 let id = text.get(place).copied().or(last);
                 let index = id.and_then(|id| unique.binary_search(&id).ok());
                 places.push(index.unwrap_or(0) as i64);

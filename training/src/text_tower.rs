@@ -1,6 +1,6 @@
-//! The text tower while it learns: OpenAI's layout under OpenAI's names, every number with a gradient.
+//! The text tower in training: OpenAI's layout with OpenAI's names, and a gradient for every tensor.
 //!
-//! `clip` reads the same tensors back, frozen and one prompt at a time; a test holds the two together.
+//! `clip` reads the same tensors back, frozen and one prompt at a time; a test checks that both agree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub struct TowerSizes {
     pub text: TextConfig,
     /// Length of an embedding.
     pub embedding: i64,
-    /// The perceptrons' function.
+    /// The activation function of the MLPs.
     pub activation: Activation,
 }
 
@@ -225,7 +225,7 @@ impl TrainableTextTower {
         vectors.f_div(&lengths)
     }
 
-    /// All tokens `[N, L, W]`, each of which sees those before it.
+    /// All tokens `[N, L, W]`, each of which attends only to itself and earlier ones.
     fn block(&self, tokens: &Tensor, layer: i64) -> Result<Tensor, TchError> {
         let prefix = format!("transformer.resblocks.{layer}");
         let normed = self.norm(tokens, &format!("{prefix}.ln_1"))?;
@@ -238,7 +238,7 @@ impl TrainableTextTower {
         self.finish(tokens, &mixed, &prefix)
     }
 
-    /// The end marks only, which see all tokens before them: `[N, L, W]` to `[N, W]`.
+    /// The end tokens only, which attend to all tokens before them: `[N, L, W]` to `[N, W]`.
     ///
     /// Nothing reads the other tokens after the last block, so most of its work can be left out.
     fn last_block(

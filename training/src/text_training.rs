@@ -1,4 +1,4 @@
-//! Teaches the text tower what the teacher knows of words.
+//! Distills the text tower from the teacher.
 
 use std::collections::BTreeMap;
 use std::f64::consts::PI;

@@ -1,5 +1,5 @@
-//! Image towers in training: with batch normalisation of their own, where the finished ones have it
-//! folded into their convolutions.
+//! Image towers in training, with batch normalization, which is folded into the convolutions of
+//! finished towers.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::parameters::Parameters;
 use super::teacher::unit;
 use super::tensor_file::TensorFile;
 use clipdraw::clip::EfficientNetSize;
-use clipdraw::clip::authoring::{BlockSize, pad};
+use clipdraw::clip::authoring::{InvertedResidualSize, pad};
 
 /// Weight of the newest batch in the running mean and variance of a norm.
 const NEWEST: f64 = 0.02;
@@ -141,7 +141,7 @@ impl ParameterBuilder {
         self.parameters.add_statistic(&named("variance"), &ones);
     }
 
-    fn block(&mut self, name: &str, size: BlockSize) {
+    fn block(&mut self, name: &str, size: InvertedResidualSize) {
         let named = |part: &str| format!("{name}.{part}");
         if size.expands() {
             self.convolution(&named("expand"), &[size.middle, size.inputs, 1, 1]);

@@ -1,16 +1,17 @@
 //! Which views go through the image encoder together.
 //!
-//! libtorch divides a sum among its threads, and adds two rows in another order than one, so the last
-//! bits of an embedding depend on the batch and on the number of threads. On the processor a batch is
-//! therefore always two views of one drawing on one thread; many of them run side by side:
+//! libtorch divides a sum among its threads, and the order of summation also depends on the number of
+//! rows. So the last bits of an embedding depend on the batch and on the number of threads. On a CPU,
+//! a batch is therefore always two views of one drawing on one thread, and the batches run in
+//! parallel:
 //!
 //! ```text
 //! drawing 0: 5 views   [0 1] [2 3] [4]      tower 0, 1, 0    (two towers, first tower 0)
 //! drawing 1: 2 views   [0 1]                tower 1          (first tower 1)
 //! ```
 //!
-//! The same views then give the same bytes at any number of threads and in any company. On a GPU all
-//! views of all drawings are one batch.
+//! The same views then give the same bytes for any number of threads, whatever else is drawn at the
+//! same time. On a GPU all views of all drawings are one batch.
 
 use std::ops::Range;
 
@@ -24,11 +25,11 @@ use crate::compute::library;
 /// The views of one drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ViewGroup {
-    /// How many there are.
+    /// The number of views.
     pub count: usize,
-    /// The tower that encodes the first two views, of a model that has several: that of number
-    /// `first_tower` modulo their number. The next tower encodes the next two views, and so on. A group of
-    /// at most two views is encoded by one tower alone.
+    /// If the model has several towers, the one with the number `first_tower` modulo their number encodes
+    /// the first two views. The next tower encodes the next two views, and so on. A group of at most two
+    /// views is encoded by one tower alone.
     pub first_tower: usize,
 }
 
@@ -42,7 +43,7 @@ pub struct BatchPart {
     pub views: Range<i64>,
 }
 
-/// Views that are encoded together. It can be sent to another thread.
+/// Views that are encoded together. A batch can be sent to another thread.
 #[derive(Debug)]
 pub struct EncoderBatch {
     encoder: ImageEncoder,
@@ -126,12 +127,11 @@ impl EncoderBatch {
 }
 
 /// Encodes each batch, asks `evaluate` for the gradient of a loss with respect to its embeddings, and pulls
-/// that back to the batch's views. `views` are those of all groups, `[N, 3, R, R]`. Each batch comes with
-/// a state of the caller's, which travels to the thread that encodes the batch.
+/// that back to the batch's views. `views` are those of all groups, `[N, 3, R, R]`. Each batch comes with a
+/// value of the caller, which is sent to the thread that encodes the batch.
 ///
 /// Returns what `evaluate` returned and the gradient with respect to the views, `[n, 3, R, R]`, in the order
-/// of the batches. On the processor the batches run side by side; no more graphs are in memory at a time
-/// than there are threads.
+/// of the batches. On a CPU the batches run in parallel, and memory holds at most one graph per thread.
 ///
 /// # Errors
 /// When libtorch fails, or `evaluate` does.
@@ -158,7 +158,7 @@ where
     let work = work
         .collect::<Result<Vec<_>, _>>()
         .map_err(ClipError::while_doing("dividing views into batches"))?;
-    // A device has its own notion of the current thread, so one batch stays on this one.
+    // State of a device can be thread-local, so a single batch stays on this thread.
     if work.len() <= 1 {
         return work.into_iter().map(run).collect();
     }
@@ -202,10 +202,10 @@ mod tests {
     fn one_batch_of_several_groups_gives_what_pairs_give() {
         let config = ClipConfig::tiny_towers();
         let encoder = encoder(&config);
-        let views = Tensor::rand(
-            [5, 3, config.image_size, config.image_size],
-            (Kind::Float, Device::Cpu),
-        );
+        // The same views in every run: at a kink of ReLU6 the last bits decide about the gradient.
+        let side = config.image_size;
+        let views = Tensor::arange(5 * 3 * side * side, (Kind::Float, Device::Cpu));
+        let views = ((views.sin() + 1.0) / 2.0).reshape([5, 3, side, side]);
         let gradient = Tensor::ones([5, config.embed_dim], (Kind::Float, Device::Cpu));
         let run = |batches: Vec<EncoderBatch>| {
             let batches = batches.into_iter().map(|batch| {

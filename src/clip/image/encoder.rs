@@ -1,4 +1,4 @@
-//! Towers, normalization, and the way back through them.
+//! The normalization, the image towers, and the backward pass through both.
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -11,15 +11,15 @@ use crate::clip::config::{ClipConfig, ImageConfig};
 use crate::clip::error::ClipError;
 
 /// Half precision has too little range for the small gradients of the lower layers, so the loss is
-/// multiplied by this power of two before the backward pass and the gradient divided after it, which
-/// changes no digit.
+/// multiplied by this power of two before the backward pass, and the gradient is divided by it
+/// afterwards. This is exact.
 const HALF_PRECISION_SCALE: f64 = 256.0;
 
-/// Views that one tower encodes before the next one takes over. On the processor they share one thread,
-/// so the number may not depend on the machine, or the bytes would.
+/// Views that one tower encodes before the next one takes over. On a CPU they share one thread, so the
+/// number must not depend on the machine; otherwise the results would.
 pub(super) const VIEWS_PER_TOWER: usize = 2;
 
-/// Encoded views, together with the graph that a gradient goes back through.
+/// Encoded views, with the graph for the backward pass.
 #[derive(Debug)]
 pub struct Encoded {
     views: Tensor,
@@ -48,7 +48,7 @@ impl Encoded {
     }
 
     fn backward(&self, gradient: &Tensor) -> Result<Tensor, TchError> {
-        // The derivative of this sum by the embeddings is `gradient` itself.
+        // The derivative of this sum with respect to the embeddings is `gradient` itself.
         let total = self
             .embeddings
             .f_mul(gradient)?
@@ -88,7 +88,7 @@ impl ImageTower {
         })
     }
 
-    /// Normalised pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    /// Normalized pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
     fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         match self {
             Self::Transformer(tower) => tower.forward(pictures),
@@ -99,7 +99,7 @@ impl ImageTower {
 }
 
 impl ImageEncoder {
-    /// Reads `visual`, and what further towers there are.
+    /// Reads `visual` and any further towers.
     pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
         let towers = (0..config.towers)
             .map(|tower| ImageTower::new(&weights.at(tower_branch(tower)), config));
@@ -121,10 +121,11 @@ impl ImageEncoder {
     /// Views `[N, 3, R, R]` from 0 to 1 to unit vectors `[N, E]`, both 32-bit, with gradient. The first
     /// tower encodes the first two views, the next one the next two, and so on.
     pub(crate) fn forward(&self, views: &Tensor) -> Result<Tensor, TchError> {
-        self.forward_by(&self.towers_of(0, views.size()[0] as usize), views)
+        let views = views.f_to_device(self.device())?;
+        self.forward_by(&self.towers_of(0, views.size()[0] as usize), &views)
     }
 
-    /// An encoder with one tower alone: that of number `tower` modulo their number.
+    /// An encoder with only one of the towers, the one with the number `tower` modulo their number.
     pub(super) fn single_tower(&self, tower: usize) -> Self {
         Self {
             towers: vec![self.towers[tower % self.towers.len()].clone()],
@@ -134,7 +135,8 @@ impl ImageEncoder {
         }
     }
 
-    /// The tower of each of `count` views, the first of which goes to tower `first` modulo their number.
+    /// The tower of each of `count` views; the first view goes to tower `first` modulo the number of
+    /// towers.
     pub(super) fn towers_of(&self, first: usize, count: usize) -> Vec<usize> {
         let tower = |view: usize| (first + view / VIEWS_PER_TOWER) % self.towers.len();
         (0..count).map(tower).collect()
@@ -143,7 +145,7 @@ impl ImageEncoder {
     /// Encodes views, each with the tower of its number in `towers`, and keeps the graph.
     pub(super) fn encode(&self, towers: &[usize], views: &Tensor) -> Result<Encoded, TchError> {
         let views = views
-            .f_to_device(self.mean.device())?
+            .f_to_device(self.device())?
             .f_detach()?
             .f_set_requires_grad(true)?;
         let embeddings = self.forward_by(towers, &views)?;
@@ -159,8 +161,8 @@ impl ImageEncoder {
         })
     }
 
+    /// Views on the encoder's device, each with the tower of its number in `towers`, to unit vectors.
     fn forward_by(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
-        let views = views.f_to_device(self.mean.device())?;
         let normalized = views.f_sub(&self.mean)?.f_div(&self.std)?;
         let embeddings = match towers {
             [tower, others @ ..] if others.iter().all(|other| other == tower) => {
@@ -171,7 +173,8 @@ impl ImageEncoder {
         unit(&embeddings.f_to_kind(Kind::Float)?)
     }
 
-    /// Lets each tower encode all views that are its own at once, and puts the embeddings in order.
+    /// Encodes all views of each tower at once, and returns the embeddings in the order of the
+    /// views.
     fn forward_by_several(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
         let mut order = Vec::new();
         let mut parts = Vec::new();
@@ -198,7 +201,7 @@ impl ImageEncoder {
     }
 }
 
-/// The same directions with length one.
+/// The embeddings, scaled to length one.
 pub(crate) fn unit(vectors: &Tensor) -> Result<Tensor, TchError> {
     let squares = vectors.f_mul(vectors)?.f_sum_dim_intlist(-1, true, None)?;
     vectors.f_div(&squares.f_sqrt()?)

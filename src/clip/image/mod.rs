@@ -1,4 +1,5 @@
-//! The image encoder: views to unit vectors, and a gradient on the vectors back to the views.
+//! The image encoder: maps views to unit vectors, and the gradient with respect to the vectors back
+//! to the views.
 
 pub(crate) mod vit;
 pub(crate) mod resnet;

@@ -1,7 +1,7 @@
 //! The image tower of the RN models: OpenAI's ModifiedResNet.
 //!
 //! It differs from the usual `ResNet` by a stem of three convolutions, by average pooling instead of
-//! strides, and by attention in place of the last pooling. Batch normalisation is folded into the
+//! strides, and by attention in place of the last pooling. Batch normalization is folded into the
 //! convolutions when the weights are read.
 
 use tch::{TchError, Tensor};
@@ -10,51 +10,32 @@ use crate::clip::checkpoint::detect::RESNET_GROWTH;
 use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
 use crate::clip::config::{ClipConfig, ResNetSize};
 use crate::clip::error::ClipError;
-use crate::clip::layers::{Linear, NORM_EPSILON, attend};
+use crate::clip::layers::{ConvolutionSize, Linear, NORM_EPSILON, attend};
 
 /// A block's output is this many times as wide as its inner convolutions.
 const EXPANSION: i64 = 4;
 
-/// A convolution with the batch normalisation behind it.
+/// A convolution followed by batch normalization.
 #[derive(Debug, Clone)]
-struct Convolution {
+struct ConvBatchNorm {
     kernel: Frozen,
     bias: Frozen,
     stride: i64,
     padding: i64,
 }
 
-/// A kernel's sizes and step.
-#[derive(Debug, Clone, Copy)]
-struct KernelSize {
-    inputs: i64,
-    outputs: i64,
-    side: i64,
-    stride: i64,
-}
-
-impl KernelSize {
-    fn new(inputs: i64, outputs: i64, side: i64) -> Self {
-        Self {
-            inputs,
-            outputs,
-            side,
-            stride: 1,
-        }
-    }
-}
-
-impl Convolution {
+impl ConvBatchNorm {
     /// Reads a convolution and its norm, whose names are given.
     fn new(
         weights: &Weights<'_>,
-        [convolution, norm]: [&str; 2],
-        size: KernelSize,
+        convolution: &str,
+        norm: &str,
+        size: ConvolutionSize,
     ) -> Result<Self, ClipError> {
-        let KernelSize {
+        let ConvolutionSize {
             inputs,
             outputs,
-            side,
+            kernel: side,
             stride,
         } = size;
         let kernel = weights
@@ -79,7 +60,7 @@ impl Convolution {
     }
 }
 
-/// The mean of each square of `side` pixels.
+/// Average pooling over squares of `side` pixels.
 fn avg_pool(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
     if side == 1 {
         return Ok(map.shallow_clone());
@@ -90,10 +71,10 @@ fn avg_pool(map: &Tensor, side: i64) -> Result<Tensor, TchError> {
 /// Three convolutions and a shortcut around them.
 #[derive(Debug, Clone)]
 struct Bottleneck {
-    conv1: Convolution,
-    conv2: Convolution,
-    conv3: Convolution,
-    shortcut: Option<Convolution>,
+    conv1: ConvBatchNorm,
+    conv2: ConvBatchNorm,
+    conv3: ConvBatchNorm,
+    shortcut: Option<ConvBatchNorm>,
     stride: i64,
 }
 
@@ -101,21 +82,33 @@ impl Bottleneck {
     fn new(weights: &Weights<'_>, inputs: i64, width: i64, stride: i64) -> Result<Self, ClipError> {
         let outputs = EXPANSION * width;
         let shortcut = if stride > 1 || inputs != outputs {
-            Some(Convolution::new(
+            Some(ConvBatchNorm::new(
                 &weights.at("downsample"),
-                ["0", "1"],
-                KernelSize::new(inputs, outputs, 1),
+                "0",
+                "1",
+                ConvolutionSize::new(inputs, outputs, 1),
             )?)
         } else {
             None
         };
         Ok(Self {
-            conv1: Convolution::new(weights, ["conv1", "bn1"], KernelSize::new(inputs, width, 1))?,
-            conv2: Convolution::new(weights, ["conv2", "bn2"], KernelSize::new(width, width, 3))?,
-            conv3: Convolution::new(
+            conv1: ConvBatchNorm::new(
                 weights,
-                ["conv3", "bn3"],
-                KernelSize::new(width, outputs, 1),
+                "conv1",
+                "bn1",
+                ConvolutionSize::new(inputs, width, 1),
+            )?,
+            conv2: ConvBatchNorm::new(
+                weights,
+                "conv2",
+                "bn2",
+                ConvolutionSize::new(width, width, 3),
+            )?,
+            conv3: ConvBatchNorm::new(
+                weights,
+                "conv3",
+                "bn3",
+                ConvolutionSize::new(width, outputs, 1),
             )?,
             shortcut,
             stride,
@@ -134,7 +127,8 @@ impl Bottleneck {
     }
 }
 
-/// One token of attention over the last map: its mean asks, all its pixels answer.
+/// Attention pooling of the last map. The query is the map's mean; keys and values are the mean and
+/// all pixels.
 #[derive(Debug, Clone)]
 struct AttentionPool {
     positions: Frozen,
@@ -177,7 +171,7 @@ impl AttentionPool {
         let tokens = Tensor::f_cat(&[&mean, &pixels], 1)?.f_add(&self.positions)?;
         let queries = self.queries.forward(&tokens.f_narrow(1, 0, 1)?)?;
         let parts = self.keys_and_values.forward(&tokens)?.f_chunk(2, -1)?;
-        let attended = attend(self.heads, [&queries, &parts[0], &parts[1]], None)?;
+        let attended = attend(self.heads, &queries, &parts[0], &parts[1], None)?;
         self.output.forward(&attended.f_select(1, 0)?)
     }
 }
@@ -185,7 +179,7 @@ impl AttentionPool {
 /// Stem, four stages of blocks, attention pooling.
 #[derive(Debug, Clone)]
 pub(crate) struct ResNet {
-    stem: [Convolution; 3],
+    stem: [ConvBatchNorm; 3],
     blocks: Vec<Bottleneck>,
     pool: AttentionPool,
 }
@@ -231,7 +225,7 @@ impl ResNet {
         })
     }
 
-    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    /// Normalized 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let mut map = channels_last(&pictures.f_to_kind(self.pool.positions.kind())?)?;
         for convolution in &self.stem {
@@ -245,22 +239,24 @@ impl ResNet {
     }
 }
 
-fn read_stem(weights: &Weights<'_>, width: i64) -> Result<[Convolution; 3], ClipError> {
-    let first = KernelSize {
+fn read_stem(weights: &Weights<'_>, width: i64) -> Result<[ConvBatchNorm; 3], ClipError> {
+    let first = ConvolutionSize {
         stride: 2,
-        ..KernelSize::new(3, width / 2, 3)
+        ..ConvolutionSize::new(3, width / 2, 3)
     };
     Ok([
-        Convolution::new(weights, ["conv1", "bn1"], first)?,
-        Convolution::new(
+        ConvBatchNorm::new(weights, "conv1", "bn1", first)?,
+        ConvBatchNorm::new(
             weights,
-            ["conv2", "bn2"],
-            KernelSize::new(width / 2, width / 2, 3),
+            "conv2",
+            "bn2",
+            ConvolutionSize::new(width / 2, width / 2, 3),
         )?,
-        Convolution::new(
+        ConvBatchNorm::new(
             weights,
-            ["conv3", "bn3"],
-            KernelSize::new(width / 2, width, 3),
+            "conv3",
+            "bn3",
+            ConvolutionSize::new(width / 2, width, 3),
         )?,
     ])
 }

@@ -6,16 +6,17 @@ use crate::clip::checkpoint::weights::{Frozen, Weights};
 use crate::clip::config::{ClipConfig, TransformerSize};
 use crate::clip::error::ClipError;
 use crate::clip::layers::{LayerNorm, Linear};
-use crate::clip::transformer::{Block, BlockSize, read_blocks};
+use crate::clip::transformer::{TransformerBlock, TransformerBlockSize, read_blocks};
 
-/// A transformer over square patches and one class token, whose last state is the picture's embedding.
+/// A transformer over square patches and one class token, whose final state is the picture's
+/// embedding.
 #[derive(Debug, Clone)]
 pub(crate) struct VisionTransformer {
     patches: Linear,
     class: Frozen,
     positions: Frozen,
     first_norm: LayerNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerBlock>,
     last_norm: LayerNorm,
     projection: Linear,
     patch: i64,
@@ -41,7 +42,7 @@ impl VisionTransformer {
             .tensor("conv1.weight", &[width, 3, patch, patch])?
             .reshape([width, pixels]);
         let projection = weights.tensor("proj", &[width, config.embed_dim])?.tr();
-        let size = BlockSize {
+        let size = TransformerBlockSize {
             width,
             heads,
             activation: config.activation,
@@ -59,7 +60,7 @@ impl VisionTransformer {
         })
     }
 
-    /// Normalised 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` of any length.
+    /// Normalized 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let mut tokens = self.first_norm.forward(&self.tokens(pictures)?)?;
         let Some((last, blocks)) = self.blocks.split_last() else {
@@ -71,10 +72,11 @@ impl VisionTransformer {
         self.project(&last.forward_first(&tokens)?)
     }
 
-    /// Patches as tokens behind the class token, each at its position: `[N, 1 + G*G, W]`.
+    /// The class token and then the patches as tokens, with positional embeddings:
+    /// `[N, 1 + G*G, W]`.
     fn tokens(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         let (count, patch, grid) = (pictures.size()[0], self.patch, self.grid);
-        // Patches do not overlap, so the strided convolution is one matrix product over cut-out patches.
+        // Patches do not overlap, so the strided convolution is a matrix product over the patches.
         let cut = pictures
             .f_to_kind(self.class.kind())?
             .f_reshape([count, 3, grid, patch, grid, patch])?

@@ -14,7 +14,8 @@ static ANY_ENTITY: LazyLock<Regex> =
     LazyLock::new(|| regex(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\x0c <&#;]{1,32};?)"));
 static TERMINAL_ESCAPE: LazyLock<Regex> = LazyLock::new(|| regex(r"\x1b\[(?:\d|;)*[a-zA-Z]"));
 
-/// What browsers read for the numbers 80 to 9F (HTML standard, numeric character references).
+/// The characters that browsers use for the code points 80 to 9F (HTML standard, numeric character
+/// references).
 const NUMBERED_CONTROLS: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
     '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
@@ -24,7 +25,7 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the patterns are part of the program")
 }
 
-/// The text that the tokenizer cuts up.
+/// The cleaned text, which the tokenizer splits into tokens.
 pub(crate) fn clean(text: &str) -> String {
     let fixed = fix_text(text);
     let unescaped = unescape(&unescape(&fixed));
@@ -35,7 +36,8 @@ pub(crate) fn clean(text: &str) -> String {
     words.join(" ").to_lowercase()
 }
 
-/// Python's `str.isspace`, which unlike Unicode's property has the four separators of ASCII.
+/// Python's `str.isspace`, which, unlike the Unicode property, includes the four separators of
+/// ASCII.
 fn is_python_space(char: char) -> bool {
     char.is_whitespace() || matches!(char, '\u{1c}'..='\u{1f}')
 }
@@ -45,7 +47,7 @@ fn fix_text(text: &str) -> String {
     let mut with_entities = true;
     let mut fixed = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        // A text with tags is taken for HTML, whose entities stay from here on.
+        // A text with tags is treated as HTML: from here on its entities are kept.
         with_entities &= !line.contains('<');
         fixed.push_str(&fix_line(line, with_entities));
     }
@@ -75,7 +77,8 @@ fn fix_line(line: &str, with_entities: bool) -> String {
     }
 }
 
-/// Latin ligatures, unusual widths, curly quotes and line breaks become plain.
+/// Replaces Latin ligatures, characters of unusual width, curly quotes and line breaks by plain
+/// characters.
 fn replace_characters(text: &str) -> String {
     let mut replaced = String::with_capacity(text.len());
     for char in text.chars() {
@@ -106,7 +109,7 @@ fn is_control(char: char) -> bool {
     )
 }
 
-/// ftfy's reading of entities: only those that end in a semicolon, and some in capitals.
+/// Decodes entities as ftfy does: only those that end in a semicolon, and some in capitals.
 fn unescape_closed(text: &str) -> Cow<'_, str> {
     CLOSED_ENTITY.replace_all(text, |found: &Captures<'_>| {
         let whole = &found[0];
@@ -123,7 +126,7 @@ fn unescape_closed(text: &str) -> Cow<'_, str> {
         } else {
             whole.to_owned()
         };
-        // A semicolon that is left over means that only a part was read.
+        // If a semicolon is left over, only a part was decoded.
         if unescaped.contains(';') {
             whole.to_owned()
         } else {
@@ -132,7 +135,7 @@ fn unescape_closed(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Python's `html.unescape`: HTML5's rules, an entity without its semicolon included.
+/// Python's `html.unescape`: HTML5's rules, which accept some entities without a semicolon.
 fn unescape(text: &str) -> String {
     ANY_ENTITY
         .replace_all(text, |found: &Captures<'_>| entity(&found[1]))
@@ -161,7 +164,7 @@ fn numbered(number: &str) -> String {
         None => number.parse(),
     };
     match code {
-        // Only digits get here, so a number that cannot be read is too large.
+        // Only digits get here, so a number that cannot be parsed is too large.
         Ok(0) | Err(_) => char::REPLACEMENT_CHARACTER.to_string(),
         Ok(0x0d) => "\r".to_owned(),
         Ok(code @ 0x80..=0x9f) => NUMBERED_CONTROLS[code as usize - 0x80].to_string(),
@@ -172,7 +175,7 @@ fn numbered(number: &str) -> String {
     }
 }
 
-/// Numbers that Python reads as nothing: controls and Unicode's noncharacters.
+/// Code points that Python removes: controls and Unicode's noncharacters.
 fn is_no_character(code: u32) -> bool {
     matches!(code, 0x1..=0x8 | 0xb | 0xe..=0x1f | 0x7f..=0x9f | 0xfdd0..=0xfdef)
         || (code <= 0x10_ffff && code & 0xfffe == 0xfffe)

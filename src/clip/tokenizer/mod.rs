@@ -16,34 +16,34 @@ use regex::Regex;
 use self::cleaning::clean;
 
 const MERGES: &[u8] = include_bytes!("../../../vocabulary/bpe_simple_vocab_16e6.txt.gz");
-/// Merges in use; the list goes on, but the vocabulary ends here.
+/// The number of merges in use; the list is longer, but the vocabulary ends here.
 const MERGE_COUNT: usize = 49_152 - 256 - 2;
 /// How the end of a word is written in the list of merges.
 const WORD_END: &str = "</w>";
-/// Names of the two marks, which a text may also contain.
+/// The start and end tokens as text, which a prompt may also contain.
 const MARKS: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
 
 /// Turns text into token ids, equal to those of `open_clip`'s `SimpleTokenizer`.
 #[derive(Debug)]
 pub struct Tokenizer {
     pieces: Regex,
-    /// First and second token to the rank of their merge and the token that it makes.
+    /// Maps a pair of tokens to the rank of its merge and the token that results.
     merges: HashMap<(u32, u32), (usize, u32)>,
     /// Each byte's token inside a word; at a word's end it is 256 higher.
     bytes: [u32; 256],
     start: u32,
 }
 
-/// The one tokenizer that the whole program uses.
+/// The tokenizer that the whole program shares.
 static SHARED: LazyLock<Tokenizer> = LazyLock::new(Tokenizer::read);
 
 impl Tokenizer {
-    /// The tokenizer, made at its first use.
+    /// The tokenizer, created on first use.
     pub fn shared() -> &'static Self {
         &SHARED
     }
 
-    /// The ids of a text between the start mark and the end mark, which is the highest id.
+    /// The ids of a text between the start token and the end token, which has the highest id.
     pub fn encode(&self, text: &str) -> Vec<i64> {
         let cleaned = clean(text);
         let mut ids = vec![self.start];
@@ -57,7 +57,7 @@ impl Tokenizer {
         ids.into_iter().map(i64::from).collect()
     }
 
-    /// Joins the bytes of one piece, each time the pair that comes first in the list.
+    /// Merges the bytes of one piece, each time the pair that comes first in the list of merges.
     fn merge(&self, piece: &str) -> Vec<u32> {
         let mut tokens: Vec<u32> = piece
             .bytes()

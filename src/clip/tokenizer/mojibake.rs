@@ -8,7 +8,7 @@ use regex::bytes;
 
 use super::tables::TABLES;
 
-/// Sequences that would be UTF-8 if a space were the byte A0, which some programs take for a space.
+/// Sequences that would be UTF-8 if a space were the byte A0, which some programs treat as a space.
 static ALTERED_UTF8: LazyLock<bytes::Regex> = LazyLock::new(|| {
     byte_regex(
         r"[\xc2\xc3\xc5\xce\xd0\xd9][ ]|[\xe2\xe3][ ][\x80-\x84\x86-\x9f\xa1-\xbf]\
@@ -38,7 +38,7 @@ fn byte_regex(pattern: &str) -> bytes::Regex {
     bytes::Regex::new(&format!("(?-u){pattern}")).expect("the patterns are part of the program")
 }
 
-/// The text with every misreading undone that can be recognised.
+/// The text in which every wrong decoding that can be recognized is undone.
 pub(crate) fn fix_encoding(text: &str) -> String {
     let mut text = text.to_owned();
     loop {
@@ -92,7 +92,7 @@ fn fix_one_step(text: &str) -> String {
     fix_controls(text)
 }
 
-/// Reads bytes as UTF-8 after putting back what an encoding of this name is known to lose.
+/// Decodes bytes as UTF-8 after restoring what an encoding of this name is known to lose.
 fn decode_nearly_utf8(mut bytes: Vec<u8>, encoding: &str) -> Option<String> {
     // In Mac Roman an ordinary en dash before a space would look like such a loss.
     if encoding != "macroman" && ALTERED_UTF8.is_match(&bytes) {
@@ -172,7 +172,7 @@ fn standardise(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Repairs stretches inside a text that is otherwise sound.
+/// Repairs parts of a text that is otherwise correct.
 fn fix_embedded(text: &str) -> String {
     let mut fixed = String::with_capacity(text.len());
     let (mut copied, mut from) = (0, 0);
@@ -189,7 +189,7 @@ fn fix_embedded(text: &str) -> String {
         }
         fixed.push_str(&text[copied..found.start()]);
         let part = found.as_str();
-        // A part that is the whole text would be repaired for ever.
+        // If the part were the whole text, repairing it would never end.
         if part.len() < text.len() && is_bad(part) {
             fixed.push_str(&fix_encoding(part));
         } else {

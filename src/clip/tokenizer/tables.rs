@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-/// The file as it is written.
+/// The contents of the file.
 #[derive(Debug, Deserialize)]
 struct Written {
     badness: String,
@@ -46,13 +46,13 @@ impl Encoding {
 /// The tables, ready for use.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    /// Matches pairs of characters that hardly ever stand together on purpose.
+    /// Matches pairs of characters that are rarely adjacent in correct text.
     pub(crate) badness: Regex,
     /// Matches characters that look like the bytes of UTF-8 sequences.
     pub(crate) utf8_detector: Regex,
-    /// Characters that may not stand before such a sequence.
+    /// Characters that must not precede such a sequence.
     pub(crate) not_before_utf8: Regex,
-    /// Encodings that text is often misread in, the most frequent first.
+    /// Encodings with which text is often decoded by mistake, the most frequent first.
     pub(crate) encodings: Vec<Encoding>,
     /// Latin ligatures, and characters of unusual width, with what they are replaced by.
     pub(crate) replacements: HashMap<char, String>,

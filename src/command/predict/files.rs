@@ -11,15 +11,16 @@ use crate::output::OutputFormat;
 /// The file that the finished drawing is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DrawingFile {
-    /// Nothing for standard output.
+    /// `None` for standard output.
     path: Option<PathBuf>,
     /// The format, selected by the file's extension.
     pub(super) format: OutputFormat,
 }
 
 impl DrawingFile {
-    /// The file at `path`, in the format of its extension. `wanted` is the format that the inputs ask
-    /// for; it decides where there is no extension: for standard output (`-`) and for the default file.
+    /// The file at `path`, in the format of its extension. `wanted` is the format that the inputs
+    /// request. It is used where there is no extension: for standard output (`-`) and for the default
+    /// file.
     ///
     /// # Errors
     /// If the file's extension is neither svg nor png, or the file cannot be written.

@@ -39,7 +39,7 @@ pub(super) struct PredictArguments {
     /// Folder for the intermediate frames.
     #[arg(long, value_name = "DIR")]
     frames: Option<PathBuf>,
-    /// Size of a PNG in pixels per pixel of the canvas.
+    /// PNG pixels per canvas pixel.
     #[arg(long, default_value_t = 1.0, value_name = "SCALE")]
     png_scale: f32,
     /// Print only errors.
@@ -53,8 +53,8 @@ pub(super) struct PredictArguments {
 /// SIGTERM, which stop the drawing at the next step. A second signal ends the program at once.
 ///
 /// # Errors
-/// If an input is not allowed, CLIP cannot be loaded, a number is not finite, or a file cannot
-/// be written. The strokes as they are at that moment are written nevertheless.
+/// If an input is not allowed, CLIP cannot be loaded, a number is not finite, or a file cannot be
+/// written. The current strokes are written even then.
 pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let values = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     Ok(stopped?.map_or(ExitCode::SUCCESS, |signal| signal.exit_status().into()))
 }
 
-/// What one drawing is made from, and where it is written.
+/// The parameters of one drawing, and where it is written.
 struct Run<'a> {
     input: &'a Input,
     provenance: &'a Provenance,
@@ -104,7 +104,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Steps until the drawing is finished, or until a signal, which it returns.
+    /// Runs steps until the drawing is finished or a signal arrives. Returns the signal.
     fn draw(
         &self,
         clip: &Clip,
@@ -158,7 +158,7 @@ impl Run<'_> {
     }
 }
 
-/// The maximum of the memory that this process has used in bytes, if the system reports it.
+/// The peak memory of this process in bytes, if the system reports it.
 fn peak_memory() -> Option<u64> {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
     // macOS counts bytes, Linux kibibytes.

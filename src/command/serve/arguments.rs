@@ -13,7 +13,7 @@ use crate::delivery::HostPattern;
 use crate::environment;
 use crate::telemetry::{LogFormat, LogLevel};
 
-/// The maximum of arguments in seconds: one day.
+/// The maximum for arguments in seconds: one day.
 const MAX_SECONDS: f64 = 86_400.0;
 
 /// `clipdraw serve`.
@@ -69,13 +69,14 @@ pub(super) struct RequestArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Predictions")]
 pub(super) struct PredictionArguments {
-    /// Number of drawings made at the same time; they share each batch of CLIP.
+    /// Number of drawings made at the same time; their steps share one batch for CLIP.
     #[arg(long, env = environment::MAX_CONCURRENCY, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) slots: u16,
-    /// Maximum number of predictions that wait for a slot; with 0 a busy server answers 409, as Cog does.
+    /// Maximum number of predictions that wait for a slot; with 0, a busy server answers 409, as Cog
+    /// does.
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(super) queue: u16,
-    /// Maximum seconds for loading CLIP. Default, and with 0: no limit.
+    /// Maximum seconds for loading CLIP; 0 means no limit. Default: no limit.
     #[arg(long, env = environment::SETUP_TIMEOUT, value_name = "SECONDS", value_parser = seconds)]
     pub(super) setup_timeout: Option<Duration>,
     /// Number of events of a prediction that are kept for late subscribers; 0 keeps none.

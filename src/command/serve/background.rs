@@ -12,7 +12,7 @@ use crate::environment;
 use crate::service::Service;
 use crate::telemetry::metric;
 
-/// How often the metrics are aggregated, which bounds the memory that they take.
+/// How often the metrics are aggregated, which limits the memory that they use.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the health is polled while the model is loaded.

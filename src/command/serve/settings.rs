@@ -49,7 +49,7 @@ pub(super) fn client(arguments: &DeliveryArguments) -> anyhow::Result<Arc<Client
     Ok(Arc::new(Client::new(settings)?))
 }
 
-/// Where the output files go of a prediction that does not name a destination.
+/// Where the output files of a prediction go if it does not name a destination.
 pub(super) fn destination(
     arguments: &DeliveryArguments,
     client: &Client,
@@ -109,7 +109,7 @@ pub(super) fn access_token(arguments: &RequestArguments) -> Option<SecretString>
     non_empty(arguments.auth_token.as_ref())
 }
 
-/// An empty token counts as none: Compose and CI files set unused variables to the empty string.
+/// An empty token counts as unset: Compose and CI files set unused variables to the empty string.
 fn non_empty(token: Option<&SecretString>) -> Option<SecretString> {
     token
         .filter(|token| !token.expose_secret().is_empty())

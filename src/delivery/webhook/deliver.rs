@@ -138,7 +138,8 @@ impl<T: Transport> Deliverer<T> {
             DeliveryResult::Delivered => debug!(%prediction, event = name, "webhook delivered"),
             DeliveryResult::Abandoned => debug!(%prediction, event = name, "webhook abandoned"),
             DeliveryResult::Failed(reason) | DeliveryResult::Refused(reason) => {
-                // The next message repeats what was lost with this one. Only after the last there is none.
+                // The next message repeats what was lost with this one. Only the last message has no next
+                // one.
                 if event == WebhookEvent::Completed {
                     warn!(%prediction, event = name, reason, "webhook not delivered");
                 } else {
@@ -166,14 +167,14 @@ fn is_temporary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
-/// A state as JSON. It may be megabytes, which must not block other tasks.
+/// A state as JSON. Serializing it may take long, which must not block other tasks.
 async fn to_json(snapshot: Snapshot) -> Bytes {
     let encoding = tokio::task::spawn_blocking(move || serde_json::to_vec(&snapshot));
     match encoding.await {
         Ok(json) => json
             .expect("texts and numbers can be written as JSON")
             .into(),
-        // Only a runtime that shuts down drops the work, and with it this task.
+        // Only a runtime that is shutting down drops this work, and then it also drops this task.
         Err(_) => std::future::pending().await,
     }
 }

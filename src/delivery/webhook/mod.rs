@@ -3,8 +3,8 @@
 //!
 //! One task for each prediction sends one request at a time, so the messages are in order, and
 //! `completed` comes last. A message contains the newest state at the moment when it is sent: states
-//! in between are left out, and nothing is queued. So a slow or dead receiver costs neither memory
-//! nor drawing time.
+//! in between are left out, and nothing is queued. So a slow or unreachable receiver uses neither
+//! memory nor drawing time.
 
 mod event;
 mod deliver;

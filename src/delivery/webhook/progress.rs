@@ -44,7 +44,7 @@ pub(super) struct WebhookTask<P, T> {
     /// The minimum time from the start of one message to the start of the next. `completed` does
     /// not wait for it.
     pub(super) throttle: Duration,
-    /// How long an attempt may go on after the prediction has ended.
+    /// How long an attempt may continue after the prediction has ended.
     pub(super) grace: Duration,
 }
 

@@ -1,13 +1,13 @@
-//! The center constraint: a penalty that grows with the distance of stroke points from a center
-//! and is zero inside a radius (evilstreak/clipdraw, `predict.py`).
+//! The centre constraint: a penalty that grows with the distance of stroke points from a centre and
+//! is zero inside a radius (evilstreak/clipdraw, `predict.py`).
 
 use super::term::Term;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
-/// The penalty on stroke points that lie far from a center.
+/// The penalty on stroke points that are far from a centre.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CenterConstraint {
-    /// The center as fractions of the canvas width and height.
+    /// The centre as fractions of the canvas width and height.
     pub position: [f64; 2],
     /// The radius without penalty, in pixels of a 224 pixel canvas.
     pub threshold: f64,
@@ -59,8 +59,8 @@ impl Term for Center {
 /// `sum relu(distance - threshold)^power * weight / strokes`, distances in pixels of a 224 pixel
 /// canvas.
 ///
-/// Inside the radius, and so at distance zero, the gradient is exactly zero: the square of the
-/// distance is compared, no root of zero is taken.
+/// Inside the radius, and so at distance zero, the gradient is exactly zero: squared distances are
+/// compared, so the square root of zero is never taken.
 fn add_penalty(
     constraint: &CenterConstraint,
     canvas: &Canvas,
@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn the_penalty_is_the_one_of_the_replaced_program() {
-        // Only (224, 8) with distance 152.6 and its like count; worked out by hand for two points.
+        // Only (224, 8) with distance 152.6 and its counterpart count; calculated by hand for two
+        // points.
         let mut strokes = Strokes::new();
         strokes.push(
             &[

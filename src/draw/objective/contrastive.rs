@@ -1,6 +1,6 @@
 //! The contrastive loss: the picture should look like the prompt more than like other things.
 //!
-//! The cosine alone is content with a picture that looks a little like everything. As in CLIP's training, the
+//! A picture that looks a little like everything can already have a high cosine. As in CLIP's training, the
 //! cosine with the prompt is therefore compared with those of other captions by a softmax:
 //!
 //! ```text
@@ -8,18 +8,18 @@
 //! ```
 //!
 //! with `c` the cosine of the view with the prompts, `c_k` that with caption k, and `s` the logit scale. The
-//! captions are a list of common things, less those that the prompt itself means.
+//! captions are a list of common things, except those that mean the same as the prompt.
 
 use tch::{Kind, TchError, Tensor};
 
 use super::term::{Term, TermContext, ViewEmbeddings};
 use crate::clip::{Clip, ClipError};
 
-/// What cosines are multiplied with before the softmax.
+/// The factor of the cosines before the softmax.
 const LOGIT_SCALE: f64 = 30.0;
 /// Captions with a larger cosine to a prompt mean the same thing and are left out.
 const TOO_CLOSE: f64 = 0.55;
-/// Captions of common things, far from each other.
+/// Captions of common things, whose embeddings are far from each other.
 const CAPTIONS: &[&str] = &[
     "a messy scribble",
     "random lines",
@@ -216,8 +216,8 @@ impl Term for Contrastive {
     }
 }
 
-/// The captions that mean something else than prompts with these unit vectors, `[E]` each; none if all of
-/// them are what the prompts mean.
+/// The captions that mean something other than the prompts with these unit vectors, `[E]` each; `None` if
+/// all of them mean the same.
 fn negatives(clip: &Clip, prompts: &[&[f32]]) -> Result<Option<Tensor>, ClipError> {
     let captions = clip.embed_texts(CAPTIONS)?;
     let select = || {
@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows of length one that lie close together, so that no softmax saturates.
+    /// Rows of length one that are close together, so that no softmax saturates.
     fn rows(count: i64, width: i64, seed: i64) -> Tensor {
         let numbers = Tensor::arange(count * width, (Kind::Float, Device::Cpu)) + seed;
         let rows = (numbers * 12.9898).sin().reshape([count, width]) * 0.2 + 1.0;

@@ -1,7 +1,7 @@
-//! What is minimized: a sum of terms, each in a file of its own.
+//! What is minimized: a sum of terms, each in its own file.
 //!
-//! A term looks at the embeddings of the views, at the strokes, or at both ([`Term`]). To add one, write its
-//! file, and add its settings to [`ObjectiveSpec`] and a line to the function `terms`.
+//! A term depends on the embeddings of the views, on the strokes, or on both ([`Term`]). To add one, write
+//! its file, and add its settings to [`ObjectiveSpec`] and a line to the function `terms`.
 
 mod term;
 mod prompt;
@@ -24,9 +24,10 @@ use crate::scene::{Canvas, StrokeGradient, Strokes};
 /// The settings of all terms that a request can choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectiveSpec {
-    /// The weight of the terms that CLIP decides; with 0 only the terms on strokes act.
+    /// The weight of the terms on views, which depend on CLIP; with 0, only the terms on strokes
+    /// act.
     pub clip_weight: f64,
-    /// The penalty on distance from the center.
+    /// The penalty on distance from the centre.
     pub center: CenterConstraint,
 }
 
@@ -55,16 +56,17 @@ pub(super) struct Objective {
     target: Target,
 }
 
-/// What the terms on views say of some views of a drawing.
+/// The results of the terms on views for some views of a drawing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ViewOutcome {
     /// Unit vectors of the views, `[n, E]`.
     embeddings: Vec<f32>,
-    /// For each term the loss of each view in units of [`Target::scale`]; none for a term on strokes.
+    /// For each term the loss of each view in units of [`Target::scale`]; `None` for a term on
+    /// strokes.
     losses: Vec<Option<Vec<f32>>>,
 }
 
-/// What the terms on strokes say of a drawing.
+/// The results of the terms on strokes for a drawing.
 #[derive(Debug, Clone)]
 pub(super) struct StrokeOutcome {
     /// For each term its value, 0 for a term on views.
@@ -99,13 +101,13 @@ impl Objective {
         self.terms.push(term);
     }
 
-    /// What the gradient on views that comes from CLIP still has to be multiplied by.
+    /// The factor by which the gradient with respect to the views must be multiplied after CLIP.
     pub(super) fn scale(&self) -> f32 {
         self.target.scale
     }
 
     /// Evaluates the terms on views for embeddings `[n, E]` that require a gradient. Returns their sum over
-    /// terms and views, and what they say.
+    /// terms and views, and their results.
     pub(super) fn on_views(&self, embeddings: &Tensor) -> Result<(Tensor, ViewOutcome), TchError> {
         let alignment = embeddings
             .f_mul(&self.target.direction)?
@@ -175,7 +177,13 @@ impl Objective {
         Losses::new(terms.collect())
     }
 
-    /// What a term is called in an error message.
+    /// The common name of the terms on views in an error message, because the gradient from CLIP is
+    /// that of all of them.
+    pub(super) fn description_of_views(&self) -> String {
+        self.description(prompt::NAME)
+    }
+
+    /// The name of a term in an error message.
     pub(super) fn description(&self, name: &str) -> String {
         let term = self.terms.iter().find(|term| term.name() == name);
         term.map_or_else(|| name.to_owned(), |term| term.description())
@@ -183,7 +191,7 @@ impl Objective {
 }
 
 impl ViewOutcome {
-    /// Adds what was found for further views.
+    /// Adds the results for further views.
     pub(super) fn extend(&mut self, more: Self) {
         self.embeddings.extend(more.embeddings);
         if self.losses.is_empty() {

@@ -1,5 +1,5 @@
-//! The prompts: minus the sum over the views of the cosine between view and text (`CLIPDraw`, section 3.1),
-//! weighted.
+//! The term of the prompts: the negative weighted sum over the views of the cosine between view and text
+//! (`CLIPDraw`, section 3.1).
 
 use std::sync::Arc;
 
@@ -7,6 +7,9 @@ use tch::{TchError, Tensor};
 
 use super::term::{EncodedPrompt, Term, TermContext, ViewEmbeddings};
 use crate::draw::losses::PromptLoss;
+
+/// The name of the term.
+pub(super) const NAME: &str = "clip";
 
 /// The term of all prompts together.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ impl Prompts {
 
 impl Term for Prompts {
     fn name(&self) -> &'static str {
-        "clip"
+        NAME
     }
 
     fn share(&self) -> Box<dyn Term> {

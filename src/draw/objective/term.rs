@@ -1,4 +1,4 @@
-//! What a term of the objective is, and what it is made from.
+//! The trait of the terms of the objective, and what terms are created from.
 
 use std::fmt;
 
@@ -21,8 +21,8 @@ pub trait Term: fmt::Debug + Send {
     /// A copy for another thread, which shares the tensors.
     fn share(&self) -> Box<dyn Term>;
 
-    /// The loss of each view, `[n]`, in units of [`Target::scale`], as a function of the embeddings; none
-    /// for a term that does not look at views.
+    /// The loss of each view, `[n]`, in units of [`Target::scale`], as a function of the embeddings;
+    /// `None` for a term that does not depend on views.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -31,7 +31,7 @@ pub trait Term: fmt::Debug + Send {
     }
 
     /// Adds the gradient of the term with respect to the strokes to `gradient`, and returns the term's
-    /// value; 0 for a term that does not look at strokes.
+    /// value; 0 for a term that does not depend on strokes.
     fn on_strokes(
         &self,
         _strokes: &Strokes,
@@ -47,12 +47,12 @@ pub trait Term: fmt::Debug + Send {
         Vec::new()
     }
 
-    /// Whether the term is turned on; one that is not is left out of log lines.
+    /// Whether the term is turned on; log lines leave out a term that is not.
     fn is_active(&self) -> bool {
         true
     }
 
-    /// What the term is called in an error message, after "the".
+    /// The name of the term in an error message, after "the".
     fn description(&self) -> String {
         format!("{} term", self.name())
     }
@@ -68,16 +68,16 @@ pub struct ViewEmbeddings<'a> {
     pub alignment: &'a Tensor,
 }
 
-/// Where the prompts pull the embeddings of views: the gradient of the prompts' loss with respect to an
-/// embedding, as a unit vector and a length.
+/// The gradient of the prompts' loss with respect to the embedding of a view, as a unit vector and a
+/// length.
 ///
 /// The terms on views are computed in units of the length, and the gradient is multiplied by it only after
-/// it has passed through CLIP, because half precision has no room for the weights of prompts.
+/// it has passed through CLIP, because the weights of prompts could exceed the range of half precision.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Target {
-    /// The direction in which the loss grows, `[E]`, of length 1, or 0 without prompts that count; on the
-    /// model's device.
+    /// The direction in which the loss grows, `[E]`, of length 1, or all zeros if no prompt has a weight;
+    /// on the model's device.
     pub direction: Tensor,
     /// Its length.
     pub scale: f32,
@@ -116,7 +116,7 @@ impl Target {
     }
 }
 
-/// A prompt and what CLIP makes of it.
+/// A prompt and its embedding.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EncodedPrompt {
@@ -126,7 +126,7 @@ pub struct EncodedPrompt {
     pub embedding: Vec<f32>,
 }
 
-/// What terms are made from.
+/// What terms are created from.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TermContext<'a> {
@@ -134,6 +134,6 @@ pub struct TermContext<'a> {
     pub clip: &'a Clip,
     /// The prompts of the drawing.
     pub prompts: &'a [EncodedPrompt],
-    /// What depends on the model.
+    /// The settings that depend on the model.
     pub preset: &'a Preset,
 }

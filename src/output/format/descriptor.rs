@@ -1,4 +1,4 @@
-//! What there is to know about a file format.
+//! The description of a file format.
 
 use super::error::EncodeError;
 use crate::scene::{Canvas, Strokes};
@@ -45,6 +45,6 @@ pub(super) struct Format {
     pub(super) check_size: fn(canvas: &Canvas, scale: f32) -> Result<(), EncodeError>,
     /// Makes the file; `scale` is pixels of the file for one of the canvas.
     pub(super) encode: fn(contents: &Contents<'_>, scale: f32) -> Result<Vec<u8>, EncodeError>,
-    /// Estimates the size of a file at scale 1 in bytes, from above.
+    /// Estimates an upper bound of the size of a file at scale 1, in bytes.
     pub(super) estimate_bytes: fn(factors: &SizeFactors<'_>) -> u64,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong while a drawing is made into a file.
+//! Errors of writing a drawing in a file format.
 
 use resvg::usvg;
 

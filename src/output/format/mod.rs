@@ -1,4 +1,4 @@
-//! The file formats of a drawing, one file each. To add one, describe it as a [`Format`] in a file
+//! The file formats of a drawing, one file each. To add one, describe it as a [`Format`](descriptor::Format) in a file
 //! of its own and add it to the list in `output_format.rs`.
 
 mod error;

@@ -77,7 +77,7 @@ impl OutputFormat {
         (self.description().encode)(contents, scale)
     }
 
-    /// Estimates the size of a file at scale 1 in bytes, from above.
+    /// Estimates an upper bound of the size of a file at scale 1, in bytes.
     pub fn estimate_bytes(self, factors: &SizeFactors<'_>) -> u64 {
         (self.description().estimate_bytes)(factors)
     }
@@ -92,7 +92,7 @@ impl fmt::Display for OutputFormat {
 impl FromStr for OutputFormat {
     type Err = OutputFormatError;
 
-    /// Finds a format by its file extension, whatever the case.
+    /// Finds a format by its file extension, ignoring case.
     fn from_str(text: &str) -> Result<Self, OutputFormatError> {
         Self::ALL
             .iter()

@@ -42,8 +42,8 @@ const PLACES: usize = 2;
 /// The smallest step of a coordinate as it is written.
 const SMALLEST_STEP: f32 = 0.01;
 
-/// Writes the strokes over the canvas as an SVG document of one rectangle and one path a stroke,
-/// in painter's order, with round caps and joins.
+/// Writes the strokes over the canvas as an SVG document with one rectangle and one path per
+/// stroke, in painter's order, with round caps and joins.
 pub fn write_svg(strokes: &Strokes, canvas: &Canvas, metadata: &Metadata) -> String {
     let mut document = Vec::new();
     write_document(&mut document, strokes, canvas, metadata).expect("memory can be written to");

@@ -1,4 +1,4 @@
-//! Rendering on the processor: the rasterizer paints the picture, the warp resamples it into views.
+//! Rendering on the CPU: the rasterizer paints the picture, the warp resamples it into views.
 
 pub mod raster;
 pub mod warp;

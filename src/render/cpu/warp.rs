@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use crate::render::view::{Projection, ViewSampling, ViewTransform};
 use crate::scene::Picture;
 
-/// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).
+/// The colour around the canvas: white, as in the original notebook (torchvision's `fill=1`).
 const FILL: f32 = 1.0;
 
 /// Views whose gradients are scattered in parallel; each needs an image as large as the canvas.
@@ -91,8 +91,8 @@ pub fn view_gradient(
             .zip(views)
             .map(scatter)
             .collect();
-        // The sum of floats depends on its order. Each view has an image of its own to scatter to,
-        // and these are added up in the order of the views, whichever thread finished first.
+        // The sum of floats depends on its order. Each view has its own image to scatter to, and
+        // these are added up in the order of the views, whichever thread finished first.
         for image in &images {
             image.add_to(&mut picture);
         }
@@ -100,7 +100,7 @@ pub fn view_gradient(
     picture
 }
 
-/// An image with a border, so that what lies around the canvas is no special case.
+/// An image with a border, so that the area around the canvas needs no special case.
 ///
 /// A sample beyond the canvas is clamped into the border, where all four texels are white. In the
 /// transpose, what is scattered to the border is dropped: white does not depend on the strokes.

@@ -2,10 +2,10 @@
 //! one resampling, straight to the model's input size. Only the transforms are made here; the renderer
 //! resamples the pixels.
 //!
-//! Without them the optimizer finds pictures that score well with CLIP and show nothing to people
-//! (`CLIPDraw`, section 3.2). All of it is plain arithmetic on the CPU in a fixed order, so that the
-//! same seed gives the same bytes on any number of threads; libtorch's `grid_sample` does not
-//! promise that on a GPU.
+//! Without them the optimizer finds pictures that score well with CLIP but show nothing that people
+//! recognize (`CLIPDraw`, section 3.2). All of it is plain arithmetic on the CPU in a fixed order,
+//! so that the same seed gives the same bytes on any number of threads; libtorch's `grid_sample`
+//! does not guarantee that on a GPU.
 
 mod homography;
 mod crop;

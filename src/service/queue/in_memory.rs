@@ -17,13 +17,13 @@ use crate::service::measure;
 pub struct InMemoryQueue {
     /// Jobs that may be running and waiting at once.
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Wakes a worker when a job waits or the queue is closed.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     closed: bool,
     waiting: VecDeque<Job>,
     /// Leases that are not completed.
@@ -105,7 +105,7 @@ impl Queue for InMemoryQueue {
     }
 }
 
-impl State {
+impl QueueState {
     fn lease(&mut self) -> Option<Lease> {
         let job = self.waiting.pop_front()?;
         self.running += 1;

@@ -1,4 +1,4 @@
-//! What a queue is.
+//! The trait [`Queue`].
 
 use std::error::Error;
 use std::fmt;
@@ -21,18 +21,17 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// queue then.
     async fn push(&self, job: Job) -> Result<(), PushError>;
 
-    /// Takes the next job, and waits until there is one; nothing once the queue is closed and
-    /// empty.
+    /// Takes the next job, and waits until there is one; `None` once the queue is closed and empty.
     async fn lease(&self) -> Option<Lease>;
 
     /// Takes the next job if there is one.
     async fn try_lease(&self) -> Option<Lease>;
 
-    /// Removes a job that waits; false if no such job waits, as when it is leased. The time of its
-    /// creation distinguishes it from a later job with the same id.
+    /// Removes a waiting job; false if it is not waiting, for example because it is leased. The
+    /// time of its creation distinguishes it from a later job with the same id.
     async fn remove(&self, id: &str, created_at: Timestamp) -> bool;
 
-    /// Gives up a lease because the job has come to its end. That frees its slot.
+    /// Ends a lease because the job has ended. This frees its slot.
     async fn complete(&self, lease: Lease);
 
     /// How many jobs are running and waiting.
@@ -71,13 +70,13 @@ impl Depth {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// As many jobs are running and waiting as there may be.
+    /// The maximum number of jobs are running and waiting.
     #[error("the queue is full")]
     Full,
     /// The queue accepts no further jobs.
     #[error("the queue is closed")]
     Closed,
     /// The queue cannot be reached, or cannot write.
-    #[error("the queue does not work")]
+    #[error("the queue failed")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -1,4 +1,4 @@
-//! The queue between those who accept predictions and the workers that draw them.
+//! The queue between the service, which accepts predictions, and the workers that draw them.
 
 mod interface;
 mod in_memory;

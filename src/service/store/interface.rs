@@ -1,4 +1,4 @@
-//! What a store is.
+//! The trait [`Store`].
 
 use std::error::Error;
 use std::fmt;
@@ -56,6 +56,6 @@ pub enum InsertError {
     #[error("prediction {} is unfinished", .0.id())]
     Unfinished(Arc<Prediction>),
     /// The store cannot be reached, or cannot write.
-    #[error("the store does not work")]
+    #[error("the store failed")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }

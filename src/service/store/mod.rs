@@ -1,4 +1,4 @@
-//! What is known of predictions, while they are unfinished and for some time afterwards.
+//! The store of predictions: it keeps them while they are unfinished and for some time afterwards.
 
 mod interface;
 mod in_memory;

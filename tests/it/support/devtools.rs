@@ -1,174 +1,131 @@
-//! A page in a headless Chromium, driven by the browser's `DevTools` protocol.
+//! A page in a headless Chromium, driven through the `DevTools` protocol.
 
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
+use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
+use chromiumoxide::detection::{DetectionOptions, default_executable};
+use chromiumoxide::handler::viewport::Viewport;
+use chromiumoxide::page::ScreenshotParams;
+use chromiumoxide::{Browser, BrowserConfig};
+use futures_util::StreamExt;
+use serde_json::Value;
 use tempfile::TempDir;
-use tungstenite::{Message, WebSocket};
+use tokio::task::JoinHandle;
 
-/// Names of Chromium and its relatives on Linux and macOS.
-const BROWSERS: [&str; 4] = [
-    "chromium",
-    "google-chrome",
-    "chromium-browser",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
+/// How long the browser may take to start, on a machine that runs other tests too.
+const LAUNCH_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often it is looked whether the browser listens.
-const LOOKING: Duration = Duration::from_millis(50);
+/// How long an expression may take, for example one that waits for a drawing.
+const CALL_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// The browser of this machine; without one a test is passed over, but not in CI.
+/// The browser of this machine: `CHROME`, or a known name or place of Chromium or a relative. Without one a
+/// test is skipped, but not in CI.
 pub(crate) fn browser() -> Option<PathBuf> {
-    let answers = |name: &&&str| {
-        // A stub that only tells how to install a browser answers with a failure.
-        let answer = Command::new(name).arg("--version").output();
-        answer.is_ok_and(|output| output.status.success())
-    };
-    let found = BROWSERS.iter().find(answers).map(PathBuf::from);
+    let found = default_executable(DetectionOptions::default());
+    let found = found.ok().filter(|path| {
+        // A stub that only explains how to install a browser returns a failure.
+        let version = Command::new(path).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    });
     if found.is_none() {
-        pass_over(&format!("there is none of {BROWSERS:?}"));
+        pass_over("no Chromium or Chrome is installed");
     }
     found
 }
 
-/// Says why a test is passed over; in CI, where nothing that a test needs may be missing, it fails.
+/// Says why a test is skipped; in CI, where nothing that a test needs may be missing, it fails.
 #[expect(
     clippy::disallowed_methods,
     reason = "`CI` is set by every CI service and is no setting of ours"
 )]
-#[expect(clippy::print_stdout, reason = "who runs the tests should know")]
+#[expect(clippy::print_stdout, reason = "whoever runs the tests should know")]
 pub(crate) fn pass_over(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "CI needs it: {why}");
-    println!("passed over: {why}");
+    println!("skipped: {why}");
 }
 
-/// A browser that shows nothing, asks nobody, and keeps what it knows in `profile`.
-pub(crate) fn headless(browser: &Path, profile: &Path) -> Command {
-    let mut command = Command::new(browser);
-    command
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--no-first-run",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ])
-        .arg(format!("--user-data-dir={}", profile.display()));
-    command
-}
-
-/// A page; its browser ends when it is dropped.
+/// A page of a browser of its own, which ends when the page is dropped.
 pub(crate) struct Page {
-    browser: Child,
+    tab: chromiumoxide::Page,
+    events: JoinHandle<()>,
+    // The order matters: the browser ends before its profile is removed.
+    _browser: Browser,
     _profile: TempDir,
-    socket: WebSocket<TcpStream>,
-    session: Value,
-    calls: u64,
 }
 
 impl Page {
-    /// Opens an address and waits until the page is loaded.
-    pub(crate) fn open(browser: &Path, address: &str) -> Self {
-        let profile = tempfile::tempdir().unwrap();
-        let child = headless(browser, profile.path())
-            .args(["--remote-debugging-port=0", "about:blank"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (port, path) = door(profile.path());
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        let place = format!("ws://127.0.0.1:{port}{path}");
-        let (socket, _) = tungstenite::client(place, stream).unwrap();
-        let mut page = Self {
-            browser: child,
-            _profile: profile,
-            socket,
-            session: Value::Null,
-            calls: 0,
-        };
-        page.attach();
-        page.call("Page.enable", &json!({}));
-        page.call("Page.navigate", &json!({"url": address}));
-        while page.read()["method"] != "Page.loadEventFired" {}
-        page
+    /// Opens a URL in a viewport of 1280 by 800 pixels, and waits until the page is loaded.
+    pub(crate) async fn open(browser: PathBuf, url: &str) -> Self {
+        Self::open_sized(browser, url, [1280, 800]).await
     }
 
-    /// The value of an expression in the page, once its promise is kept.
-    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
-        let asked = json!({
-            "expression": expression, "awaitPromise": true, "returnByValue": true
-        });
-        let answer = self.call("Runtime.evaluate", &asked);
-        assert!(answer.get("exceptionDetails").is_none(), "{answer}");
-        answer["result"]["value"].clone()
+    /// Opens a URL in a viewport of this width and height in pixels, and waits until the page is loaded.
+    pub(crate) async fn open_sized(browser: PathBuf, url: &str, [width, height]: [u32; 2]) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let config = BrowserConfig::builder()
+            .chrome_executable(browser)
+            .user_data_dir(profile.path())
+            .new_headless_mode()
+            // Chromium refuses to run as root with its sandbox.
+            .no_sandbox()
+            // A window has a minimum size and a frame; this is the size of the page itself.
+            .viewport(Viewport {
+                width,
+                height,
+                device_scale_factor: Some(1.0),
+                ..Viewport::default()
+            })
+            .args(["disable-gpu", "disable-component-update"])
+            .launch_timeout(LAUNCH_TIMEOUT)
+            .request_timeout(CALL_TIMEOUT)
+            .build()
+            .unwrap();
+        let (browser, mut handler) = Browser::launch(config).await.unwrap();
+        let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
+        let tab = browser.new_page(url).await.unwrap();
+        tab.wait_for_navigation().await.unwrap();
+        Self {
+            tab,
+            events,
+            _browser: browser,
+            _profile: profile,
+        }
+    }
+
+    /// The value of an expression in the page; of a promise, what it resolves to.
+    pub(crate) async fn evaluate(&self, expression: &str) -> Value {
+        let parameters = EvaluateParams::builder()
+            .expression(expression)
+            .await_promise(true)
+            .return_by_value(true)
+            .build()
+            .unwrap();
+        let result = self.tab.evaluate_expression(parameters).await.unwrap();
+        result.value().cloned().unwrap_or_default()
     }
 
     /// Waits until an expression in the page is true.
-    pub(crate) fn wait_for(&mut self, expression: &str) {
+    pub(crate) async fn wait_for(&self, expression: &str) {
         let waiting = format!(
             "(async () => {{ while (!({expression})) await new Promise(next => setTimeout(next, 20)) }})()"
         );
-        self.evaluate(&waiting);
+        self.evaluate(&waiting).await;
     }
 
-    fn attach(&mut self) {
-        let targets = self.call("Target.getTargets", &json!({}));
-        let targets = targets["targetInfos"].as_array().unwrap();
-        let page = targets.iter().find(|target| target["type"] == "page");
-        let which = json!({"targetId": page.unwrap()["targetId"], "flatten": true});
-        self.session = self.call("Target.attachToTarget", &which)["sessionId"].clone();
-    }
-
-    fn call(&mut self, method: &str, parameters: &Value) -> Value {
-        self.calls += 1;
-        let mut call = json!({"id": self.calls, "method": method, "params": parameters});
-        if self.session.is_string() {
-            call["sessionId"] = self.session.clone();
-        }
-        self.socket.send(Message::text(call.to_string())).unwrap();
-        loop {
-            let said = self.read();
-            if said["id"] == self.calls {
-                assert!(said.get("error").is_none(), "{call}: {said}");
-                return said["result"].clone();
-            }
-        }
-    }
-
-    fn read(&mut self) -> Value {
-        loop {
-            if let Message::Text(text) = self.socket.read().unwrap() {
-                return serde_json::from_str(&text).unwrap();
-            }
-        }
+    /// What the viewport shows, as PNG.
+    pub(crate) async fn screenshot(&self) -> Vec<u8> {
+        let parameters = ScreenshotParams::builder()
+            .format(CaptureScreenshotFormat::Png)
+            .build();
+        self.tab.screenshot(parameters).await.unwrap()
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
-        let _ = self.browser.kill();
-        let _ = self.browser.wait();
-    }
-}
-
-/// Where the browser listens: its port, and the path of the conversation about all its pages.
-fn door(profile: &Path) -> (u16, String) {
-    loop {
-        let file = std::fs::read_to_string(profile.join("DevToolsActivePort"));
-        let file = file.unwrap_or_default();
-        if let Some((port, path)) = file.split_once('\n') {
-            return (port.parse().unwrap(), path.trim().to_owned());
-        }
-        sleep(LOOKING);
+        self.events.abort();
     }
 }

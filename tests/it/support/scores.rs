@@ -1,6 +1,8 @@
-//! Compares views with a text as a step of a drawing does, forward and backward.
+//! Compares views with a text as a step of a drawing does, forward and backward. The benchmark of the
+//! step and the parity probe include this file too.
 
 use clipdraw::clip::{Clip, ClipError, ViewGroup, forward_backward};
+use clipdraw::compute::to_host;
 use tch::{Kind, Tensor};
 
 /// What CLIP says of some views.
@@ -40,5 +42,5 @@ pub(crate) fn score(
 
 /// The values of a tensor in row-major order.
 pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.detach().contiguous().view(-1)).expect("32-bit numbers")
+    to_host(tensor).expect("a tensor that can be copied")
 }

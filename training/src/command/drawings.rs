@@ -32,28 +32,28 @@ use clipdraw::scene::{Picture, Strokes};
 pub struct DrawingsArguments {
     #[command(flatten)]
     folder: WorkFolder,
-    /// The weights to draw with; the embedded ones if absent.
+    /// The weights to draw with. Default: the embedded ones.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// A text file of prompts, one a line.
+    /// A text file of prompts, one per line.
     #[arg(long, required_unless_present = "things")]
     prompts: Option<PathBuf>,
-    /// Draw this many things that the pack of icons has drawings of, in place of prompts.
+    /// Draw this many things from the pack of icons, instead of prompts.
     #[arg(long, conflicts_with = "prompts")]
     things: Option<usize>,
     /// Seed of the choice of things.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A text file of prompts, one a line, that are not to be among these things.
+    /// A text file of prompts, one per line, which are excluded from these things.
     #[arg(long, requires = "things")]
     except: Option<PathBuf>,
-    /// Save the drawings in a pack of this name for training, as the classifier sees them.
+    /// Save the drawings in a pack of this name for training, labelled by the classifier's ranking.
     #[arg(long, requires = "classifier")]
     pack: Option<String>,
     /// Inputs of a prediction that differ from their defaults, as JSON.
     #[arg(long, default_value = "{}")]
     inputs: String,
-    /// A recipe as JSON, in place of the model's.
+    /// A recipe as JSON, instead of the model's.
     #[arg(long)]
     recipe: Option<String>,
     /// The run of the classifier, by its name in the work folder.
@@ -134,7 +134,7 @@ impl DrawingsArguments {
         }
     }
 
-    /// Prints what the classifier with this name sees in the drawings.
+    /// Prints the ranking of the drawings by the classifier with this name.
     fn classifier(&self, classifier: &str, finished: &[Finished<'_>]) -> anyhow::Result<()> {
         let teacher = Teacher::open(self.folder.path(), Device::Cpu)?;
         let packs = self

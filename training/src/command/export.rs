@@ -27,8 +27,8 @@ pub struct ExportArguments {
     /// The text tower: a run of the step `text`, or a weight file.
     #[arg(long)]
     text: PathBuf,
-    /// The image tower: a run of the step `image`, whose averaged numbers are taken, or a weight file. Several
-    /// of them take turns with the views.
+    /// The image tower: a run of the step `image`, whose averaged weights are used, or a weight file. Several
+    /// towers take turns with the views.
     #[arg(long, required = true)]
     image: Vec<PathBuf>,
     /// Side in pixels of the pictures that a run was trained on.
@@ -40,7 +40,8 @@ pub struct ExportArguments {
 }
 
 impl ExportArguments {
-    /// Writes the weight file and prints its size, its SHA-256 and what rounding did to the text tower.
+    /// Writes the weight file and prints its size, its SHA-256 and the effect of rounding on the text
+    /// tower.
     ///
     /// # Errors
     /// When a tower cannot be read, does not fit, or the file cannot be written.

@@ -1,10 +1,10 @@
-//! Where the work of training lies.
+//! The work folder of the training.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// The work folder, in which every step finds what those before it left.
+/// The work folder, where each step finds the results of the earlier ones.
 #[derive(Debug, Clone, Args)]
 pub struct WorkFolder {
     /// The work folder of training.

@@ -59,7 +59,7 @@ pub struct ImageArguments {
     /// The tower.
     #[arg(long, value_enum, default_value = "lite0")]
     tower: TowerName,
-    /// ImageNet weights or another run to begin with: a file of the work folder.
+    /// ImageNet weights or another run to start with: a file in the work folder.
     #[arg(long)]
     start: Option<PathBuf>,
     /// Side of the pictures, in pixels.
@@ -77,16 +77,16 @@ pub struct ImageArguments {
     /// Steps until the learning rate is at its highest.
     #[arg(long, default_value_t = 200)]
     warm_up: u64,
-    /// The maximum change of a picture by the adversary (L2 norm, values from 0 to 1).
+    /// The maximum perturbation of a picture by the adversary (L2 norm, values from 0 to 1).
     #[arg(long, default_value_t = 2.0)]
     epsilon: f64,
     /// Attack steps for each picture.
     #[arg(long, default_value_t = 2)]
     attack_steps: usize,
-    /// Consecutive steps with the same batch, each with the adversary one step further.
+    /// Consecutive steps with the same batch; each updates the perturbation for the next.
     #[arg(long, default_value_t = 1)]
     replays: u64,
-    /// Where the adversary begins, as a fraction of the run.
+    /// Where the adversary starts, as a fraction of the run.
     #[arg(long, default_value_t = 0.1)]
     attack_from: f64,
     /// Where the adversary reaches its full strength, as a fraction of the run.
@@ -95,7 +95,8 @@ pub struct ImageArguments {
     /// Where pictures reach their full difficulty, as a fraction of the run.
     #[arg(long, default_value_t = 0.3)]
     difficulty_ramp: f64,
-    /// Only the pictures of sets whose number in the list of sets leaves this rest when divided by two.
+    /// Use only every second set: those whose index in the list of sets has this remainder when divided
+    /// by two.
     #[arg(long)]
     half: Option<usize>,
     /// Seed of all random choices.

@@ -1,4 +1,4 @@
-//! What `clipdraw-train` does, step by step.
+//! The steps of `clipdraw-train`.
 
 pub mod say;
 pub mod folder;

@@ -83,7 +83,8 @@ impl SubjectsArguments {
 pub struct PaintingsArguments {
     #[command(flatten)]
     folder: WorkFolder,
-    /// How many paintings; pictures are painted several times, each time otherwise, if there are fewer.
+    /// How many paintings; if there are fewer pictures, they are painted several times, each time
+    /// differently.
     #[arg(long, default_value_t = 15_000)]
     count: usize,
 }
@@ -149,7 +150,7 @@ pub struct SheetArguments {
     /// The pack.
     #[arg(long)]
     pack: String,
-    /// The picture to write; what is on it stands in a text file of the same name.
+    /// The picture to write; a text file of the same name lists its contents.
     #[arg(long)]
     out: PathBuf,
     /// Chooses the pictures.

@@ -33,7 +33,7 @@ pub struct CorpusArguments {
 }
 
 impl CorpusArguments {
-    /// Puts the texts together that the text tower learns from.
+    /// Collects the texts that the text tower is trained with.
     ///
     /// # Errors
     /// When captions or WordNet are missing.
@@ -62,10 +62,10 @@ pub struct TextArguments {
     /// The name of the run. It is saved in the work folder, and resumed from there.
     #[arg(long, default_value = "text")]
     run: String,
-    /// A weight file or a run whose text tower is the start, and gives the sizes.
+    /// A weight file or a run with the text tower to start from, which also determines the sizes.
     #[arg(long)]
     start: PathBuf,
-    /// Texts that are shown in all.
+    /// Total number of texts that are shown.
     #[arg(long, default_value_t = 2_000_000)]
     samples: u64,
     /// Texts in a batch.
@@ -77,7 +77,7 @@ pub struct TextArguments {
     /// The highest learning rate of the tokens' rows.
     #[arg(long, default_value_t = 4e-3)]
     row_rate: f64,
-    /// How often a caption is shown for each time that another text is.
+    /// How often a caption is shown, relative to other texts.
     #[arg(long, default_value_t = 3)]
     caption_times: usize,
     /// Seed of the order of texts.
@@ -86,10 +86,10 @@ pub struct TextArguments {
     /// Multiply matrices in bf16.
     #[arg(long)]
     bf16: bool,
-    /// Updates between two checkpoints and reports.
+    /// Updates between checkpoints and reports.
     #[arg(long, default_value_t = 500)]
     report: u64,
-    /// Threads of libtorch; another number gives other last bits.
+    /// Threads of libtorch; the last bits of the result depend on it.
     #[arg(long, default_value_t = 1)]
     threads: usize,
 }
@@ -167,7 +167,7 @@ pub struct TextReportArguments {
 }
 
 impl TextReportArguments {
-    /// Tells how close a text tower is to the teacher.
+    /// Reports how close a text tower is to the teacher.
     ///
     /// # Errors
     /// When something that an earlier step makes is missing.

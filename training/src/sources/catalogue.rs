@@ -1,4 +1,4 @@
-//! The catalogue: an entry for each picture that is worth rendering, and a line for each source.
+//! The catalogue: an entry for each picture to render, and a line for each source.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Pictures in files of their own: three-dimensional emoji, pictograms, clip art and cut-out photographs.
+//! Pictures in separate files: three-dimensional emoji, pictograms, clip art and cut-out photographs.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! What can be wrong with a package.
+//! Errors of packages.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ pub enum SourceError {
         /// Why not.
         source: io::Error,
     },
-    /// A file of a package has not the form that is expected of it.
+    /// A file of a package does not have the expected format.
     #[error("{} is not what it should be", path.display())]
     Form {
         /// The file.
@@ -31,7 +31,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// Tells the path of what could not be read.
+    /// Adds the path of what could not be read.
     pub fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         |source| Self::Read { path, source }

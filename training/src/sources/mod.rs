@@ -1,5 +1,5 @@
-//! From packages to a catalogue: which pictures of which package are learned from, what they show, and
-//! how often.
+//! From packages to a catalogue: which pictures of which package are used for training, what they
+//! show, and how often they are shown.
 
 pub mod error;
 pub mod words;

@@ -1,4 +1,4 @@
-//! The icon sets that are used of `@iconify/json`, and what their pictures look like.
+//! The icon sets of `@iconify/json` that are used, and what their pictures look like.
 
 use crate::pack::Style;
 

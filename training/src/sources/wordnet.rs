@@ -1,4 +1,4 @@
-//! What the nouns of English mean, as far as `WordNet` sorts them: animal, artefact, food and so on.
+//! The categories of English nouns in `WordNet`: animal, artefact, food and so on.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

@@ -12,8 +12,9 @@
 //! stroke in every tile, and painting a tile again is cheap.
 //!
 //! A stroke lies on many tiles, so its gradient is a sum over them, and a sum of floats depends on
-//! its order. No thread adds to a shared number: what a tile gives to its strokes goes into a list,
-//! and the lists are added up in the order of the tiles, whichever thread made them.
+//! its order. No thread adds to a shared number. The contributions of a tile are collected in a
+//! list, and the lists are added up in the order of the tiles, regardless of which thread made
+//! them.
 
 use std::ops::Range;
 
@@ -209,8 +210,8 @@ fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
     cut
 }
 
-/// Takes the gradient back through the top layer: returns the gradient of its stroke, fills in that
-/// of its chords, and turns the gradient with respect to the layer's output into the one with
+/// Propagates the gradient back through the top layer: returns the gradient of its stroke, fills in
+/// that of its chords, and turns the gradient with respect to the layer's output into the one with
 /// respect to what lies below.
 ///
 /// With `g` the gradient with respect to a pixel's output, `paint = coverage opacity`, and the forward pass
@@ -290,9 +291,9 @@ fn backward_layer<S: Simd>(
 ///                                  d loss / d E = sum of t d loss / d N
 /// ```
 ///
-/// `t` depends on the ends as well, but that needs no term: inside the chord `N` minimizes the
-/// distance, whose derivative with respect to `t` is 0 there (the envelope theorem), and at an end `t` is
-/// clamped. Beyond the ends all of the gradient goes to one end, which is how caps move.
+/// `t` depends on the ends as well, but that needs no term: in the interior of the chord `N` minimizes
+/// the distance, whose derivative with respect to `t` is 0 there (the envelope theorem), and at an end
+/// `t` is clamped. Beyond the ends all of the gradient goes to one end, which is how caps move.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"

@@ -25,10 +25,10 @@ use super::lanes::TILE;
 use crate::scene::Strokes;
 
 /// Pixels beyond the canvas and the half width where a curve can still matter: a window's radius
-/// and the distance of joints from the curve, generously.
+/// and the distance of joints from the curve, with a margin.
 const MARGIN: f64 = 2.0;
 
-/// Strokes with larger half widths, in pixels, cover the whole canvas or nothing of it: from 2^20 on
+/// Strokes with larger half widths, in pixels, cover the whole canvas or none of it: from 2^20 on
 /// neighbouring numbers of single precision are 1/8 apart, too coarse for an outline in a pixel.
 const MAX_HALF_WIDTH: f32 = 1_048_576.0;
 
@@ -268,8 +268,8 @@ impl Binner {
     ///      :           : B+-----+     or a nearer one: A is not needed.
     /// ```
     ///
-    /// If the block also lies before the start of B, then B could go for the same point E; one of
-    /// the two must stay.
+    /// If the block also lies before the start of B, then B could be dropped because of the same
+    /// point E; one of the two must stay.
     fn drop_redundant_neighbors(&mut self, center: [f32; 2], half_side: f32, first: usize) {
         let chords = &self.group.chords.chords;
         let mut kept = first;
@@ -331,8 +331,8 @@ struct StrokeExtent {
     stroke: u32,
 }
 
-/// Room for the rounding of distances, absolute in pixels and relative to the distance: a chord too
-/// many costs a little time, a chord too few would be a hole.
+/// Room for the rounding of distances, absolute in pixels and relative to the distance: an extra
+/// chord costs a little time, but a missing chord would leave a hole.
 const ROUNDING: f32 = 1e-4;
 
 /// Whether a chord of any size comes within `distance` pixels of `center`.

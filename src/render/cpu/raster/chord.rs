@@ -26,7 +26,7 @@ use crate::scene::Point;
 const TOLERANCE: f64 = 0.06;
 
 /// Even a straight segment gets this many chords: with a single one its inner control points would
-/// have no weight in any joint, hence no gradient, and the segment could never learn to bend.
+/// have no weight in any joint, hence no gradient, and the segment could never become curved.
 const MIN_CHORDS_PER_PIECE: f64 = 4.0;
 
 /// A piece of a curve that needs more chords than this is halved first: a half that cannot touch
@@ -192,7 +192,8 @@ struct Piece {
 
 impl Chords {
     /// Appends the chords of a stroke of `1 + 3 n` control points. What lies outside `clip_box` is
-    /// left out: it costs nothing, and its coordinates would be too coarse in single precision.
+    /// left out, which saves time; besides, its coordinates would be too coarse in single
+    /// precision.
     pub(super) fn flatten(&mut self, stroke: usize, points: &[Point], clip_box: Bounds) {
         let mut flattener = Flattener {
             clip_box,

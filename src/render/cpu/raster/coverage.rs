@@ -26,9 +26,10 @@ use super::edge::{Pen, WINDOW_RADIUS};
 use super::lanes::{Plane, TILE, ZEROS, by_pixel};
 use super::nearest::{LocalChord, Nearest, SampleGrid, min_square_distances, nearest_points};
 
-/// Strokes with smaller half widths, in pixels, get four by four samples a pixel, the others two by
-/// two. A window takes the outline for a straight line; the radius of a cap must be large against
-/// it, so thin strokes need smaller windows, hence more samples.
+/// Strokes with smaller half widths, in pixels, get four by four samples per pixel, the others two
+/// by two. Within a window the outline is approximated by a straight line. The radius of a cap must
+/// be large compared with the window, so thin strokes need smaller windows and therefore more
+/// samples.
 const THIN_BELOW: f32 = 1.0;
 
 /// The maximum number of lines of samples in a tile: 8 rows of pixels, 4 rows of samples in each,

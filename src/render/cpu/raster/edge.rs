@@ -19,9 +19,9 @@
 //! ```
 //!
 //! The covered part is the window's weight on the hatched side. Within a window the outline is
-//! taken for a straight line at right angles to the direction of N, so that this is an integral in
-//! one dimension, `W((half width - distance) / r)`, with `W` the integral of the window's
-//! projection on a line.
+//! approximated by a straight line at right angles to the direction of N, so that this is an
+//! integral in one dimension, `W((half width - distance) / r)`, with `W` the integral of the
+//! window's projection on a line.
 //!
 //! The window is a smooth bump whose projection on any direction is the triweight kernel
 //! `35/32 (1 - x^2)^3`. Its radius `r` is chosen so that the bump's spectrum vanishes at the

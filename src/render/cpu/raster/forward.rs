@@ -25,7 +25,7 @@ pub(super) fn forward(bins: &TileBins, strokes: &Strokes, canvas: &Canvas) -> Pi
             .unwrap_or_default()
             .par_chunks_mut(TILE * width)
     };
-    // One task a row of tiles: a band of rows of pixels in each of the three planes.
+    // One task per row of tiles: a band of rows of pixels in each of the three planes.
     let bands = (plane(), plane(), plane());
     bands.into_par_iter().enumerate().for_each_init(
         || Forward::new(TilePainter::new(bins, strokes, canvas)),
@@ -170,7 +170,7 @@ impl<'a> TilePainter<'a> {
         }
     }
 
-    /// The color of a stroke.
+    /// The colour of a stroke.
     pub(super) fn color(&self, stroke: &TileStroke) -> Rgba {
         self.strokes.colors[stroke.stroke as usize]
     }

@@ -1,9 +1,10 @@
 //! Eight or sixteen numbers side by side: a row of pixels of a tile, or a line of its samples.
 //!
-//! Everything here and whatever uses it is inlined into a function that `fearless_simd::dispatch!`
-//! calls for the instruction set of the machine. Only operations that IEEE 754 rounds the same way
-//! everywhere are used. A fused multiply-add rounds once where a product and a sum round twice, and
-//! not every machine has it, so there is none: every machine gives the same bytes.
+//! Everything here, and everything that uses it, is inlined into a function that
+//! `fearless_simd::dispatch!` calls for the instruction set of the machine. Only operations that
+//! IEEE 754 rounds the same way everywhere are used. A fused multiply-add rounds once where a
+//! product and a sum round twice, and not every machine has it, so there is none: every machine
+//! gives the same bytes.
 #![expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
@@ -21,7 +22,7 @@ pub(super) type Plane = [[f32; TILE]; TILE];
 pub(super) const ZEROS: Plane = [[0.0; TILE]; TILE];
 
 /// One number for every sample of a line: two samples of each pixel of a row, first the left ones of
-/// all pixels, then the right ones, so that adding the halves gives one number a pixel.
+/// all pixels, then the right ones, so that adding the halves gives one number per pixel.
 ///
 /// ```text
 ///   pixels    |  0  |  1  |  2  | ...         line   [0L 1L 2L ... 7L | 0R 1R 2R ... 7R]

@@ -1,4 +1,4 @@
-//! Curves and the chords that stand for them.
+//! Curves and the chords that approximate them.
 
 use super::super::chord::{Bounds, Chords};
 use crate::scene::{Canvas, Point, start};

@@ -1,4 +1,4 @@
-//! Facts about the parts of the rasterizer that cannot be seen from outside.
+//! Tests of the parts of the rasterizer that are not visible from outside.
 
 mod chords;
 mod edges;
