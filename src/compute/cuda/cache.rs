@@ -1,5 +1,6 @@
 //! Compiled kernels, kept in the user's cache folder from run to run.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,10 +71,10 @@ fn file_name(source: &str, architecture: Architecture) -> String {
         digest.update([0]);
     }
     let digest = digest.finalize();
-    let name: String = digest[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut name = String::new();
+    for byte in &digest[..16] {
+        write!(name, "{byte:02x}").expect("a string takes any text");
+    }
     format!("{name}-{architecture}.cubin")
 }
 

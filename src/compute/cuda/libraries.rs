@@ -9,18 +9,34 @@ use thiserror::Error;
 
 use crate::errors::chain;
 
-/// File names of NVIDIA's driver library.
-const DRIVER: [&str; 3] = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"];
+/// File names of the libraries on one platform, the first that exists being opened.
+struct FileNames {
+    /// NVIDIA's driver.
+    driver: &'static [&'static str],
+    /// What NVRTC needs to compile anything. NVRTC opens it by its bare name, which finds it in no folder
+    /// but the loader's; if it is open already, the name suffices.
+    builtins: &'static [&'static str],
+    /// NVRTC, NVIDIA's compiler of CUDA C++ as a library.
+    nvrtc: &'static [&'static str],
+    /// libtorch's CUDA library.
+    libtorch: &'static [&'static str],
+}
 
-/// File names of what NVRTC needs to compile anything. NVRTC opens it by its bare name, which finds it in no folder
-/// but the loader's; if it is open already, the name suffices.
-const BUILTINS: [&str; 2] = ["libnvrtc-builtins.so.13.0", "nvrtc-builtins64_130.dll"];
-
-/// File names of NVRTC, NVIDIA's compiler of CUDA C++ as a library.
-const NVRTC: [&str; 2] = ["libnvrtc.so.13", "nvrtc64_130_0.dll"];
-
-/// File names of libtorch's CUDA library.
-const LIBTORCH: [&str; 3] = ["libtorch_cuda.so", "torch_cuda.dll", "libtorch_cuda.dylib"];
+const FILE_NAMES: FileNames = if cfg!(windows) {
+    FileNames {
+        driver: &["nvcuda.dll"],
+        builtins: &["nvrtc-builtins64_130.dll"],
+        nvrtc: &["nvrtc64_130_0.dll"],
+        libtorch: &["torch_cuda.dll"],
+    }
+} else {
+    FileNames {
+        driver: &["libcuda.so.1", "libcuda.so"],
+        builtins: &["libnvrtc-builtins.so.13.0"],
+        nvrtc: &["libnvrtc.so.13"],
+        libtorch: &["libtorch_cuda.so"],
+    }
+};
 
 /// The CUDA version that libtorch and NVRTC are of, which the driver must support: 1000 times the major version
 /// plus 10 times the minor one, as `cuDriverGetVersion` returns it.
@@ -130,15 +146,15 @@ fn found() -> &'static Found {
 /// # Errors
 /// If there is none: a libtorch for the processor has none.
 pub fn open_libtorch() -> Result<(), UnmetRequirement> {
-    open(&LIBTORCH)
+    open(FILE_NAMES.libtorch)
         .map(|_| ())
         .map_err(UnmetRequirement::Libtorch)
 }
 
 /// Opens NVRTC, after what it needs.
 pub(super) fn open_nvrtc() -> Result<(), UnmetRequirement> {
-    open(&BUILTINS)
-        .and_then(|_| open(&NVRTC))
+    open(FILE_NAMES.builtins)
+        .and_then(|_| open(FILE_NAMES.nvrtc))
         .map(|_| ())
         .map_err(UnmetRequirement::Nvrtc)
 }
@@ -150,7 +166,7 @@ pub(super) fn open_nvrtc() -> Result<(), UnmetRequirement> {
 /// With what the loader says of each name.
 fn open(names: &[&str]) -> Result<&'static Library, String> {
     let mut reasons = Vec::new();
-    for name in names.iter().filter(|name| is_of_this_platform(name)) {
+    for name in names {
         #[allow(
             unsafe_code,
             reason = "dlopen runs the constructors of the library; those of NVIDIA and libtorch only set \
@@ -165,15 +181,9 @@ fn open(names: &[&str]) -> Result<&'static Library, String> {
     Err(reasons.join(", "))
 }
 
-fn is_of_this_platform(name: &str) -> bool {
-    let is_windows = name.ends_with(".dll");
-    let is_mac = name.ends_with(".dylib");
-    is_windows == cfg!(windows) && is_mac == cfg!(target_os = "macos")
-}
-
 /// Starts the driver and asks for its version and the number of devices.
 fn ask_driver(found: &mut Found) -> Result<(), UnmetRequirement> {
-    let library = open(&DRIVER).map_err(UnmetRequirement::Driver)?;
+    let library = open(FILE_NAMES.driver).map_err(UnmetRequirement::Driver)?;
     call(library, "cuInit", 0)?;
     found.driver_version = ask(library, "cuDriverGetVersion")?;
     found.devices = ask(library, "cuDeviceGetCount")?;

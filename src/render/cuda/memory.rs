@@ -238,7 +238,9 @@ impl Words {
             row[..coordinates.len()].copy_from_slice(coordinates);
             row[HALF_WIDTH] = strokes.half_widths[stroke];
             row[COLOR..COLOR + 4].copy_from_slice(&strokes.colors[stroke]);
-            row.into_iter().for_each(|number| self.push_float(number));
+            for number in row {
+                self.push_float(number);
+            }
             shape.push(points.len());
         }
         Ok(shape)
