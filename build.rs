@@ -20,6 +20,9 @@ fn main() {
     let real = folder.canonicalize();
     for place in [real.as_deref().unwrap_or(folder), folder] {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", place.display());
+        // NVIDIA's libraries lie beside libtorch, as PyPI's wheels unpack; NVRTC is opened at run time.
+        let nvidia = place.join("../../nvidia/cu13/lib");
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", nvidia.display());
     }
     if let Some(version) = version(folder) {
         println!("cargo:rustc-env=CLIPDRAW_LIBTORCH_VERSION={version}");

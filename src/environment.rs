@@ -66,6 +66,28 @@ const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 /// The folder for data of the user's programs (XDG Base Directory Specification).
 const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 
+/// The folder for what the user's programs can make again (XDG Base Directory Specification).
+const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+
+/// The folder for what the user's programs can make again; `None` if the user has no home folder.
+///
+/// `XDG_CACHE_HOME` applies on every platform, if it is absolute as its specification requires.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the environment"
+)]
+pub fn user_cache_folder() -> Option<PathBuf> {
+    let platform_folder = if cfg!(target_os = "macos") {
+        "Library/Caches"
+    } else {
+        ".cache"
+    };
+    let chosen = env::var_os(XDG_CACHE_HOME).map(PathBuf::from);
+    chosen
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(env::home_dir()?.join(platform_folder)))
+}
+
 /// The folder for data of the user's programs; `None` if the user has no home folder.
 ///
 /// `XDG_DATA_HOME` applies on every platform, if it is absolute as its specification requires.

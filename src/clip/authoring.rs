@@ -8,4 +8,4 @@ pub use super::checkpoint::detect::{
 pub use super::checkpoint::safetensors::{SCALE, dequantize, read as read_safetensors};
 pub use super::checkpoint::{Checkpoint, read_bytes};
 pub use super::config::NORM_EPSILON;
-pub use super::image::efficient_net::{CEILING, InvertedResidualSize, pad};
+pub use super::image::efficient_net::{InvertedResidualSize, pad};

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::compute::{Precision, device_names, library, present_devices};
+use crate::compute::{Precision, cuda, device_names, library, present_devices};
 
-/// Prints the version of the program, that of libtorch, and every device with the precision that
-/// `auto` selects on it.
+/// Prints the version of the program, that of libtorch, what was found of CUDA, and every device with the
+/// precision that `auto` selects on it.
 ///
 /// # Errors
 /// If standard output cannot be written.
@@ -20,9 +20,10 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         .collect();
     writeln!(
         io::stdout(),
-        "clipdraw {}\n{}\ndevices: {}",
+        "clipdraw {}\n{}\n{}\ndevices: {}",
         env!("CARGO_PKG_VERSION"),
         library::describe(),
+        cuda::describe(),
         devices.join(", ")
     )?;
     Ok(ExitCode::SUCCESS)

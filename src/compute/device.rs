@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Once;
 
 use tch::{Cuda, Device};
 use thiserror::Error;
 
+use super::cuda::{self, CudaUnavailable};
 use super::library;
 
 /// A device as a user names it: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -37,30 +39,61 @@ pub enum DeviceError {
         wanted: DeviceChoice,
         /// The available devices, separated by commas.
         present: String,
+        /// Why CUDA cannot be used, if it cannot and a CUDA device was requested.
+        #[source]
+        cause: Option<CudaUnavailable>,
     },
 }
 
 impl DeviceChoice {
-    /// The tch device for this choice.
+    /// The tch device for this choice. If `Auto` takes no CUDA device although libtorch supports CUDA, a
+    /// warning in the log says why.
     ///
     /// # Errors
-    /// If the chosen device is absent; `Auto` and `Cpu` always succeed.
+    /// If the chosen device is absent, or if it is a CUDA device and something that CUDA needs is missing. `Auto` and
+    /// `Cpu` always succeed.
     pub fn resolve(self) -> Result<Device, DeviceError> {
-        let devices = present_devices();
         let wanted = match self {
-            Self::Auto => return Ok(devices[0]),
+            Self::Auto => return Ok(fastest()),
             Self::Cpu => Device::Cpu,
             Self::Cuda(index) => Device::Cuda(index),
             Self::Mps => Device::Mps,
         };
-        if devices.contains(&wanted) {
+        let devices = present_devices();
+        let unavailable = if wanted.is_cuda() {
+            cuda_unavailable()
+        } else {
+            None
+        };
+        if unavailable.is_none() && devices.contains(&wanted) {
             return Ok(wanted);
         }
         Err(DeviceError::Absent {
             wanted: self,
             present: device_names(&devices),
+            cause: unavailable,
         })
     }
+}
+
+/// The fastest device that can be used.
+fn fastest() -> Device {
+    static WARNING: Once = Once::new();
+    let devices = present_devices();
+    // A libtorch for the processor has no CUDA library, and then nothing is missing.
+    let has_cuda = cuda::open_libtorch().is_ok();
+    let Some(unavailable) = has_cuda.then(cuda_unavailable).flatten() else {
+        return devices[0];
+    };
+    WARNING.call_once(|| tracing::warn!("CUDA is not used: {unavailable}"));
+    let mut others = devices.into_iter().filter(|device| !device.is_cuda());
+    others.next().unwrap_or(Device::Cpu)
+}
+
+/// What keeps CUDA from being used.
+fn cuda_unavailable() -> Option<CudaUnavailable> {
+    let unmet = cuda::unmet_requirements();
+    (!unmet.is_empty()).then(|| CudaUnavailable(unmet.to_vec()))
 }
 
 /// The available devices, fastest kind first and the processor last.

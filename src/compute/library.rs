@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use libloading::Library;
 use tch::Cuda;
+
+use super::cuda;
 
 /// The version of libtorch that the program was compiled with.
 pub const LIBTORCH_VERSION: &str = match option_env!("CLIPDRAW_LIBTORCH_VERSION") {
@@ -11,41 +12,18 @@ pub const LIBTORCH_VERSION: &str = match option_env!("CLIPDRAW_LIBTORCH_VERSION"
     None => "2.11.0",
 };
 
-/// File names of libtorch's CUDA library.
-const CUDA_LIBRARIES: [&str; 3] = ["libtorch_cuda.so", "torch_cuda.dll", "libtorch_cuda.dylib"];
-
 /// Loads libtorch's CUDA library, if there is one, and returns whether CUDA devices can be used.
-///
-/// The linker drops `libtorch_cuda` from a program that uses none of its symbols, and then libtorch
-/// reports no CUDA device. So the first call loads the library. A libtorch for the CPU has none, which is
-/// not an error.
+/// A libtorch for the CPU has no such library, which is not an error.
 pub fn cuda_is_usable() -> bool {
     static USABLE: OnceLock<bool> = OnceLock::new();
     *USABLE.get_or_init(|| {
-        open_cuda_library();
-        let usable = Cuda::is_available();
+        let usable = cuda::open_libtorch().is_ok() && Cuda::is_available();
         if usable {
             // The benchmark may select another algorithm in each run, with other rounding errors.
             Cuda::cudnn_set_benchmark(false);
         }
         usable
     })
-}
-
-fn open_cuda_library() {
-    for name in CUDA_LIBRARIES {
-        #[allow(
-            unsafe_code,
-            reason = "dlopen runs the constructors of the library; those of libtorch only register its \
-                      CUDA kernels"
-        )]
-        let opened = unsafe { Library::new(name) };
-        if let Ok(library) = opened {
-            // The kernels stay registered until the program ends, so the library must stay open.
-            std::mem::forget(library);
-            return;
-        }
-    }
 }
 
 /// Whether this libtorch has Apple's Metal backend and a device for it.

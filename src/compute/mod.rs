@@ -2,6 +2,7 @@
 //!
 //! Only this module calls libtorch directly instead of through tch.
 
+pub mod cuda;
 pub mod library;
 mod device;
 mod precision;

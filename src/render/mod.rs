@@ -6,13 +6,17 @@
 pub mod view;
 mod renderer;
 pub mod cpu;
+pub mod cuda;
 
 pub use renderer::{RenderError, Rendered, Renderer, Scene};
 
 use tch::Device;
 
-/// The renderer for drawings whose CLIP computes on `device`. Today that is [`cpu::CpuRenderer`]
-/// everywhere.
-pub fn renderer_for(_device: Device) -> Box<dyn Renderer> {
-    Box::new(cpu::CpuRenderer)
+/// The renderer for drawings whose CLIP computes on `device`: kernels on a CUDA device, and the processor for all
+/// others.
+pub fn renderer_for(device: Device) -> Box<dyn Renderer> {
+    match device {
+        Device::Cuda(index) => Box::new(cuda::CudaRenderer::new(index)),
+        _ => Box::new(cpu::CpuRenderer),
+    }
 }

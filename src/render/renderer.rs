@@ -5,6 +5,7 @@ use std::fmt;
 use tch::{TchError, Tensor};
 
 use super::view::ViewTransform;
+use crate::compute::cuda::CudaError;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// One drawing as it is rendered in one step.
@@ -61,6 +62,20 @@ pub enum RenderError {
         #[source]
         cause: TchError,
     },
+    /// The kernels of the CUDA renderer could not be compiled or run.
+    #[error("the CUDA renderer failed")]
+    Cuda(#[from] CudaError),
+    /// A stroke is too long for the CUDA renderer.
+    #[error("a stroke has {found} control points, and the CUDA renderer takes {limit} at most")]
+    TooManyPoints {
+        /// The number of control points.
+        found: usize,
+        /// The largest number.
+        limit: usize,
+    },
+    /// The scenes of a batch have more pixels than 32-bit indices can count.
+    #[error("the drawings of this step are too large to be rendered together on a CUDA device")]
+    BatchTooLarge,
 }
 
 impl RenderError {

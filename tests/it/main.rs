@@ -24,6 +24,7 @@ mod draw;
 mod failures;
 mod http;
 mod image;
+mod kernels;
 mod layers;
 mod load;
 mod read_only_disk;

@@ -1,10 +1,10 @@
 //! The rasterizer, compared with pictures and gradients that were made without it.
 
 mod reference;
-mod scenes;
+pub(crate) mod scenes;
 mod picture;
 mod viewer;
 mod golden;
 mod gradient;
-mod extremes;
+pub(crate) mod extremes;
 mod threads;

@@ -9,7 +9,7 @@ use super::parameters::Parameters;
 use super::teacher::unit;
 use super::tensor_file::TensorFile;
 use clipdraw::clip::EfficientNetSize;
-use clipdraw::clip::authoring::{CEILING, InvertedResidualSize, pad};
+use clipdraw::clip::authoring::{InvertedResidualSize, pad};
 
 /// Weight of the newest batch in the running mean and variance of a norm.
 const NEWEST: f64 = 0.02;
@@ -192,7 +192,7 @@ impl Pass<'_> {
     }
 
     fn bent(&self, name: &str, map: &Tensor, stride: i64) -> Result<Tensor, TchError> {
-        self.convolution(name, map, stride)?.f_clamp(0.0, CEILING)
+        self.convolution(name, map, stride)?.f_relu6()
     }
 
     fn efficient_net(&self, size: EfficientNetSize, pictures: &Tensor) -> Result<Tensor, TchError> {

@@ -19,8 +19,6 @@ const EXPANSIONS: [i64; 7] = [1, 6, 6, 6, 6, 6, 6];
 const KERNELS: [i64; 7] = [3, 3, 5, 3, 5, 5, 3];
 /// Stride of the first block of each stage.
 const STRIDES: [i64; 7] = [1, 2, 2, 2, 1, 2, 1];
-/// The upper limit of `ReLU6`.
-pub const CEILING: f64 = 6.0;
 
 /// The sizes of one block, an inverted residual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +152,7 @@ impl SamePaddedConvolution {
     }
 
     fn forward_relu6(&self, map: &Tensor) -> Result<Tensor, TchError> {
-        self.forward(map)?.f_clamp(0.0, CEILING)
+        self.forward(map)?.f_relu6()
     }
 }
 

@@ -19,22 +19,14 @@
 
 use rayon::prelude::*;
 
-use crate::render::view::{Projection, ViewTransform};
+use crate::render::view::{Projection, ViewSampling, ViewTransform};
 use crate::scene::Picture;
 
 /// The colour around the canvas: white, as in the original notebook (torchvision's `fill=1`).
 const FILL: f32 = 1.0;
 
-/// The maximum number of samples in a pixel of a view along an axis.
-const MAX_SAMPLES_PER_AXIS: f64 = 16.0;
-
 /// Views whose gradients are scattered in parallel; each needs an image as large as the canvas.
 const VIEWS_AT_ONCE: usize = 8;
-
-/// Samples along an axis for each source pixel that a pixel of a view spans. A bilinear sample is a
-/// mean over two source pixels, so three samples to four of them miss none, where the scale is
-/// that of the view's middle.
-const SAMPLES_PER_SOURCE_PIXEL: f64 = 0.75;
 
 /// A pixel with its three channels side by side, so that one vector operation blends them all; the
 /// fourth number is not used.
@@ -227,18 +219,11 @@ struct Sampling {
 
 impl Sampling {
     fn new(view: &ViewTransform, side: usize, width: usize, height: usize) -> Self {
-        let window = &view.window;
-        let square = width.max(height);
-        let factor = [window.width, window.height].map(|length| f64::from(length) / side as f64);
-        let offset = [window.left, window.top].map(f64::from);
-        let margin = [width, height].map(|length| (square - length) as f64 / 2.0);
-        let source = view
-            .perspective
-            .between_frames(factor, offset, margin.map(|length| -length));
+        let ViewSampling { source, samples } = view.sampling(side, width, height);
         Self {
             source,
             side,
-            samples: samples_per_axis(&source, side),
+            samples,
             canvas: [width, height],
         }
     }
@@ -292,21 +277,6 @@ impl Sampling {
             ],
         }
     }
-}
-
-/// One unless the view shrinks the picture; then enough that their mean is an antialiased pixel.
-///
-/// How many source pixels a pixel spans differs over a perspective; the map's derivative in the view's
-/// middle, estimated by a difference over one pixel, is used for the whole view.
-fn samples_per_axis(source: &Projection, side: usize) -> usize {
-    let middle = side as f64 / 2.0;
-    let [x, y] = source.map([middle, middle]);
-    let [right, below] = [[1.0, 0.0], [0.0, 1.0]].map(|[dx, dy]| {
-        let [u, v] = source.map([middle + dx, middle + dy]);
-        (u - x).hypot(v - y)
-    });
-    let samples = (right.max(below) * SAMPLES_PER_SOURCE_PIXEL).round();
-    samples.clamp(1.0, MAX_SAMPLES_PER_AXIS) as usize
 }
 
 #[cfg(test)]

@@ -73,6 +73,23 @@ impl Homography {
 pub struct Projection([[f64; 3]; 3]);
 
 impl Projection {
+    /// The rows of homogeneous coordinates: two numerators and their denominator.
+    pub fn rows(&self) -> [[f64; 3]; 3] {
+        self.0
+    }
+
+    /// The inverse map up to a factor, as such rows (the adjugate of the matrix).
+    pub fn adjugate(&self) -> [[f64; 3]; 3] {
+        let m = &self.0;
+        [0, 1, 2].map(|row: usize| {
+            [0, 1, 2].map(|column: usize| {
+                let (r, s) = ((column + 1) % 3, (column + 2) % 3);
+                let (c, d) = ((row + 1) % 3, (row + 2) % 3);
+                m[r][c] * m[s][d] - m[r][d] * m[s][c]
+            })
+        })
+    }
+
     /// The image of a point.
     #[inline]
     pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {

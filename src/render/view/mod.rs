@@ -9,9 +9,11 @@
 
 mod homography;
 mod crop;
+mod sampling;
 
 pub use crop::Window;
 pub use homography::{Homography, Projection};
+pub use sampling::ViewSampling;
 
 use rand::Rng;
 
@@ -46,6 +48,11 @@ impl ViewTransform {
             perspective: random_perspective(random, side),
             window: random_window(random, side),
         }
+    }
+
+    /// How a view of `side` by `side` pixels resamples a canvas of `width` by `height` pixels.
+    pub fn sampling(&self, side: usize, width: usize, height: usize) -> ViewSampling {
+        ViewSampling::new(&self.perspective, &self.window, side, [width, height])
     }
 
     /// The whole canvas, neither warped nor cropped.

@@ -129,7 +129,7 @@ fn coordinate() -> impl Strategy<Value = f32> {
     ]
 }
 
-fn stroke() -> impl Strategy<Value = (Vec<Point>, f32, [f32; 4])> {
+pub(crate) fn stroke() -> impl Strategy<Value = (Vec<Point>, f32, [f32; 4])> {
     let points = (1_usize..=3).prop_flat_map(|segments| {
         prop::collection::vec([coordinate(), coordinate()], 3 * segments + 1)
     });

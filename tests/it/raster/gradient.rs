@@ -50,7 +50,8 @@ fn components(gradient: &StrokeGradient, parameter: Parameter) -> &[f32] {
     }
 }
 
-/// The central differences of a loss with respect to every number, over one step each way.
+/// The differences of a loss with respect to every number, over one step each way; an opacity stays at
+/// most 1, where the picture is linear in it, so that one side is as exact as two.
 fn differences(
     strokes: &Strokes,
     parameter: Parameter,
@@ -61,7 +62,12 @@ fn differences(
     (0..numbers(&mut moved, parameter).len())
         .map(|index| {
             let middle = numbers(&mut moved, parameter)[index];
+            let most = match parameter {
+                Parameter::Colors => 1.0,
+                Parameter::Points | Parameter::HalfWidths => f32::INFINITY,
+            };
             let mut at = |value: f32| {
+                let value = value.min(most);
                 numbers(&mut moved, parameter)[index] = value;
                 (loss(&moved), f64::from(value))
             };
@@ -173,6 +179,58 @@ fn gradients_of_random_strokes_match_differences_of_a_picture_of_many_samples() 
         reference::values(strokes, &scene.canvas, 48)
     });
     assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+/// Strokes as wide as several tiles, all opaque, in many layers.
+fn opaque_scene() -> scenes::Scene {
+    let canvas = Canvas {
+        width: 72,
+        height: 60,
+        ..Canvas::default()
+    };
+    let (many, _) = scenes::random(4, [14.0, 26.0], 1.0);
+    let mut strokes = Strokes::new();
+    for stroke in 0..12 {
+        let points = many.points_of(stroke).iter();
+        let points: Vec<_> = points.map(|[x, y]| [x * 0.32, y * 0.27]).collect();
+        let [red, green, blue, _] = many.colors[stroke];
+        strokes.push(&points, many.half_widths[stroke], [red, green, blue, 1.0]);
+    }
+    scenes::Scene {
+        name: "opaque strokes that cover tiles",
+        strokes,
+        canvas,
+    }
+}
+
+#[test]
+fn gradients_of_opaque_strokes_that_cover_tiles_match_differences() {
+    let scene = opaque_scene();
+    let all = mismatches(&scene, 0.01, |strokes| own(strokes, &scene.canvas));
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn the_opacity_of_an_opaque_stroke_depends_on_the_stroke_that_it_hides() {
+    // Both strokes cover the whole canvas, so the loss is `sum of g (below (1 - opacity) + opacity color)`
+    // and its derivative with respect to the opacity is `sum of g (color - below)`.
+    let canvas = Canvas {
+        width: 64,
+        height: 64,
+        ..Canvas::default()
+    };
+    let points = [[0.0, 32.0], [20.0, 32.0], [44.0, 32.0], [64.0, 32.0]];
+    let mut strokes = Strokes::new();
+    strokes.push(&points, 200.0, [0.25, 0.5, 0.75, 1.0]);
+    strokes.push(&points, 200.0, [0.5, 0.5, 0.5, 1.0]);
+    let ones = Picture::filled(64, 64, [1.0, 2.0, 3.0]);
+    let gradient = raster::paint(&strokes, &canvas).gradient(&ones);
+    let expected = 64.0 * 64.0 * (1.0 * 0.25 + 3.0 * -0.25);
+    assert!(
+        (gradient.colors[1][3] - expected).abs() < 1.0,
+        "{gradient:?}"
+    );
+    assert_eq!(gradient.colors[0], [0.0; 4]);
 }
 
 #[test]

@@ -21,9 +21,8 @@ use std::ops::Range;
 use fearless_simd::{Select, Simd, SimdBase, SimdCombine, dispatch, f32x8, f32x16};
 use rayon::prelude::*;
 
-use super::binner::TileStroke;
 use super::coverage::{CoverageTape, Outline};
-use super::forward::{SOLID, TileColor, TilePainter};
+use super::forward::{SOLID, Scratch, TileColor, TilePainter, TileStrokes};
 use super::lanes::{Line, Plane, TILE, ZEROS, by_pixel, total};
 use super::tile_bins::TileBins;
 use crate::scene::{Canvas, Picture, Rgba, StrokeGradient, Strokes};
@@ -136,6 +135,7 @@ struct Backward<'a> {
     painter: TilePainter<'a>,
     /// The layers of a tile, the lowest first; kept from tile to tile for their memory.
     layers: Vec<Layer>,
+    scratch: Scratch,
     parts: GradientParts,
 }
 
@@ -144,6 +144,7 @@ impl<'a> Backward<'a> {
         Self {
             painter,
             layers: Vec::new(),
+            scratch: Scratch::new(),
             parts: GradientParts::default(),
         }
     }
@@ -151,13 +152,13 @@ impl<'a> Backward<'a> {
     /// Appends the gradient of the strokes on the tile in a column and a row.
     fn tile(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
         let painter = self.painter;
-        let strokes = painter.visible(tile);
-        if strokes.is_empty() {
+        let strokes = painter.split(tile);
+        if strokes.visible.is_empty() {
             return;
         }
         self.forward_layers(strokes, tile);
         let mut output_gradient = cut_out(picture_gradient, tile);
-        for (stroke, layer) in strokes.iter().zip(&self.layers).rev() {
+        for (stroke, layer) in strokes.visible.iter().zip(&self.layers).rev() {
             let color = painter.color(stroke);
             let first = self.parts.chords.len();
             let ids = painter.bins.chord_ids(stroke);
@@ -171,14 +172,15 @@ impl<'a> Backward<'a> {
         }
     }
 
-    /// Paints a tile and keeps every layer.
-    fn forward_layers(&mut self, strokes: &[TileStroke], tile: [usize; 2]) {
+    /// Paints a tile and keeps every visible layer.
+    fn forward_layers(&mut self, strokes: TileStrokes<'_>, tile: [usize; 2]) {
         let painter = self.painter;
         let mut colors = painter.background();
-        while self.layers.len() < strokes.len() {
+        painter.paint(strokes.hidden, tile, &mut self.scratch, &mut colors);
+        while self.layers.len() < strokes.visible.len() {
             self.layers.push(Layer::nothing());
         }
-        for (stroke, layer) in strokes.iter().zip(&mut self.layers) {
+        for (stroke, layer) in strokes.visible.iter().zip(&mut self.layers) {
             layer.below = colors;
             layer.is_solid = stroke.is_solid();
             // A stroke without opacity is not skipped here: the gradient of its opacity is not 0.

@@ -55,8 +55,7 @@ fn paste(tile: &Plane, band: &mut [f32], width: usize, left: usize) {
 #[derive(Debug)]
 struct Forward<'a> {
     painter: TilePainter<'a>,
-    outline: Outline,
-    coverage: Plane,
+    scratch: Scratch,
     colors: TileColor,
 }
 
@@ -64,30 +63,50 @@ impl<'a> Forward<'a> {
     fn new(painter: TilePainter<'a>) -> Self {
         Self {
             painter,
-            outline: Outline::nothing(),
-            coverage: ZEROS,
+            scratch: Scratch::new(),
             colors: [ZEROS; 3],
         }
     }
 
     fn tile(&mut self, tile: [usize; 2]) {
-        let painter = self.painter;
-        self.colors = painter.background();
-        // Painter's order is fixed by the strokes alone, never by the threads: `over` does not commute.
-        for stroke in painter.visible(tile) {
-            let color = painter.color(stroke);
-            if stroke.is_solid() {
-                painter.composite(&mut self.colors, &SOLID, 0..TILE, color);
-            } else if color[3] > 0.0 {
-                painter.set_outline(&mut self.outline, stroke, tile);
-                let Self {
-                    outline, coverage, ..
-                } = self;
-                dispatch!(painter.level, simd => outline.cover(simd, coverage));
-                painter.composite(&mut self.colors, &self.coverage, self.outline.rows(), color);
-            }
+        self.colors = self.painter.background();
+        let visible = self.painter.split(tile).visible;
+        self.painter
+            .paint(visible, tile, &mut self.scratch, &mut self.colors);
+    }
+}
+
+/// Memory to paint a stroke with, kept from stroke to stroke.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    outline: Outline,
+    coverage: Plane,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self {
+            outline: Outline::nothing(),
+            coverage: ZEROS,
         }
     }
+}
+
+/// The strokes on a tile that matter, the lowest first.
+///
+/// ```text
+///   top      a   b            visible: C, b, a
+///          C ========         hidden:  D, e
+///            e                f matters neither to the picture nor to a gradient
+///          D ========
+///   bottom   f                ==== an opaque stroke that covers the tile
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TileStrokes<'a> {
+    /// What would show if the lowest visible stroke were not opaque.
+    pub(super) hidden: &'a [TileStroke],
+    /// The strokes that can be seen: nothing shows below an opaque stroke that covers the tile.
+    pub(super) visible: &'a [TileStroke],
 }
 
 /// What the forward and the backward pass paint tiles from.
@@ -116,15 +135,39 @@ impl<'a> TilePainter<'a> {
         self.background.map(|channel| [[channel; TILE]; TILE])
     }
 
-    /// The visible strokes on the tile in a column and a row, the lowest first: nothing is visible
-    /// below an opaque stroke that covers the tile.
+    /// The strokes on the tile in a column and a row that matter.
     ///
-    /// The hidden strokes have no gradient, because they are not part of the picture. The opaque
-    /// stroke itself gets the gradient of its opacity as if it lay on the bare canvas.
-    pub(super) fn visible(&self, [column, row]: [usize; 2]) -> &'a [TileStroke] {
+    /// Hidden strokes have no gradient, as nothing of them is in the picture. But the opaque stroke above
+    /// them would show them if its opacity fell, so its own gradient depends on them.
+    pub(super) fn split(&self, [column, row]: [usize; 2]) -> TileStrokes<'a> {
         let strokes = self.bins.strokes_on(row * self.bins.tiles[0] + column);
         let hides = |stroke: &TileStroke| stroke.is_solid() && self.color(stroke)[3] >= 1.0;
-        &strokes[strokes.iter().rposition(hides).unwrap_or(0)..]
+        let lowest = strokes.iter().rposition(hides).unwrap_or(0);
+        let (below, visible) = strokes.split_at(lowest);
+        let hidden = &below[below.iter().rposition(hides).unwrap_or(0)..];
+        TileStrokes { hidden, visible }
+    }
+
+    /// Paints strokes over a tile.
+    pub(super) fn paint(
+        &self,
+        strokes: &[TileStroke],
+        tile: [usize; 2],
+        scratch: &mut Scratch,
+        colors: &mut TileColor,
+    ) {
+        // Painter's order is fixed by the strokes alone, never by the threads: `over` does not commute.
+        for stroke in strokes {
+            let color = self.color(stroke);
+            if stroke.is_solid() {
+                self.composite(colors, &SOLID, 0..TILE, color);
+            } else if color[3] > 0.0 {
+                let Scratch { outline, coverage } = scratch;
+                self.set_outline(outline, stroke, tile);
+                dispatch!(self.level, simd => outline.cover(simd, coverage));
+                self.composite(colors, coverage, outline.rows(), color);
+            }
+        }
     }
 
     /// The colour of a stroke.

@@ -1,0 +1,107 @@
+//! Kernels on a device, ready to be launched.
+
+use std::sync::Arc;
+
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaStream, DeviceRepr, DriverError, LaunchConfig, PushKernelArg,
+};
+use cudarc::nvrtc::Ptx;
+
+use super::cache::KernelCache;
+use super::compiler::{Architecture, compile};
+use super::error::CudaError;
+use super::libraries::unmet_requirements;
+
+/// The kernels of one source, loaded on one device. They are launched on the legacy default stream. libtorch uses
+/// the same one in every thread that was given no other, and tch has no way to give it another; so
+/// operations of libtorch and kernels run in the order in which they were started, and memory that libtorch
+/// takes back is not used again before a kernel is done with it.
+#[derive(Debug)]
+pub struct KernelModule {
+    stream: Arc<CudaStream>,
+    functions: Vec<CudaFunction>,
+}
+
+impl KernelModule {
+    /// Compiles kernels for the device with an index, or takes them from the cache, and loads them.
+    ///
+    /// # Errors
+    /// If CUDA cannot be used, or the compiler or the driver fails.
+    pub fn load(
+        device: usize,
+        source: &str,
+        names: &[&str],
+        cache: &KernelCache,
+    ) -> Result<Self, CudaError> {
+        // Without its libraries cudarc panics.
+        if let Some(requirement) = unmet_requirements().first() {
+            return Err(requirement.clone().into());
+        }
+        // The primary context, which libtorch uses as well: both see the same memory.
+        let context = CudaContext::new(device).map_err(failed("opening the device"))?;
+        let (major, minor) = context
+            .compute_capability()
+            .map_err(failed("asking for the compute capability"))?;
+        let architecture = Architecture {
+            major: major.cast_unsigned(),
+            minor: minor.cast_unsigned(),
+        };
+        let code = cache.get(source, architecture, || {
+            Ok(compile(source, architecture, &[])?.code)
+        })?;
+        let module = context
+            .load_module(Ptx::from_binary(code))
+            .map_err(failed("loading the kernels"))?;
+        let functions = names
+            .iter()
+            .map(|name| {
+                module
+                    .load_function(name)
+                    .map_err(failed(format!("looking up the kernel {name}")))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            stream: context.default_stream(),
+            functions,
+        })
+    }
+
+    /// Starts a kernel, by its index in the names, on a grid of blocks of some threads each.
+    ///
+    /// # Errors
+    /// If the driver does not accept it. What goes wrong while it runs is reported by a later call.
+    ///
+    /// # Safety
+    /// The kernel must take one argument of this type, and the pointers in it must be valid on the device until
+    /// the kernel is done.
+    #[allow(
+        unsafe_code,
+        reason = "a kernel gets raw pointers to the memory of the device"
+    )]
+    pub unsafe fn launch<Argument: DeviceRepr>(
+        &self,
+        kernel: usize,
+        [columns, rows]: [u32; 2],
+        threads: u32,
+        argument: &Argument,
+    ) -> Result<(), CudaError> {
+        let size = LaunchConfig {
+            grid_dim: (columns, rows, 1),
+            block_dim: (threads, 1, 1),
+            shared_mem_bytes: 0,
+        };
+        let mut launch = self.stream.launch_builder(&self.functions[kernel]);
+        launch.arg(argument);
+        // Safety: the caller promises it.
+        unsafe { launch.launch(size) }
+            .map(|_| ())
+            .map_err(failed("launching a kernel"))
+    }
+}
+
+fn failed(doing: impl Into<String>) -> impl FnOnce(DriverError) -> CudaError {
+    move |cause| CudaError::Driver {
+        doing: doing.into(),
+        cause,
+    }
+}

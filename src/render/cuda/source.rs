@@ -1,0 +1,137 @@
+//! The source of the kernels.
+
+use std::fmt::Write;
+
+/// The side of a tile in pixels.
+pub(super) const TILE: usize = 8;
+
+/// The pixels of a tile, and the threads of a block that works on one.
+const PIXELS: usize = TILE * TILE;
+
+/// The numbers of a stroke in memory: up to 20 coordinates, the half width, red, green, blue and
+/// opacity. The rest is unused; a warp reads the numbers of one stroke at once.
+pub(super) const STROKE_STRIDE: usize = 32;
+
+/// The place of the half width among the numbers of a stroke, after the coordinates of the most control points.
+pub(super) const HALF_WIDTH: usize = 2 * MAX_POINTS;
+
+/// The place of the color.
+pub(super) const COLOR: usize = HALF_WIDTH + 1;
+
+/// The numbers that are used.
+const PARAMETERS: usize = COLOR + 4;
+
+/// The most control points of a stroke: three cubic segments.
+pub(super) const MAX_POINTS: usize = 10;
+
+/// Places in what a scene needs: chords of its longest stroke, and tile strokes.
+pub(super) const NEEDED_CHORDS: usize = 0;
+pub(super) const NEEDED_TILE_STROKES: usize = 1;
+
+/// The threads of a warp.
+const WARP: usize = 32;
+
+/// The threads that count the tile strokes of a scene.
+const COUNT_THREADS: usize = 256;
+
+/// The threads of a block that works on pixels of views or pictures.
+pub(super) const VIEW_THREADS: usize = 128;
+
+/// What the source does not define itself.
+const DEFINITIONS: [(&str, usize); 11] = [
+    ("TILE", TILE),
+    ("PIXELS", PIXELS),
+    ("STROKE_STRIDE", STROKE_STRIDE),
+    ("HALF_WIDTH", HALF_WIDTH),
+    ("COLOR", COLOR),
+    ("PARAMETERS", PARAMETERS),
+    ("NEEDED_CHORDS", NEEDED_CHORDS),
+    ("NEEDED_TILE_STROKES", NEEDED_TILE_STROKES),
+    ("WARP", WARP),
+    ("COUNT_THREADS", COUNT_THREADS),
+    ("VIEW_THREADS", VIEW_THREADS),
+];
+
+const FILES: [&str; 7] = [
+    include_str!("kernels/batch.cu"),
+    include_str!("kernels/flatten.cu"),
+    include_str!("kernels/bin.cu"),
+    include_str!("kernels/coverage.cu"),
+    include_str!("kernels/composite.cu"),
+    include_str!("kernels/coverage_backward.cu"),
+    include_str!("kernels/views.cu"),
+];
+
+/// A kernel. What each does is listed in `kernels/batch.cu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the list is in `kernels/batch.cu`")]
+pub enum Kernel {
+    Flatten,
+    BinStrokes,
+    CountTileStrokes,
+    ListTileStrokes,
+    CoverageForward,
+    CompositeForward,
+    ViewsForward,
+    ViewsBackward,
+    CompositeBackward,
+    CoverageBackward,
+    SumTileStrokes,
+}
+
+impl Kernel {
+    /// All kernels, in the order of the enum.
+    pub const ALL: [Self; 11] = [
+        Self::Flatten,
+        Self::BinStrokes,
+        Self::CountTileStrokes,
+        Self::ListTileStrokes,
+        Self::CoverageForward,
+        Self::CompositeForward,
+        Self::ViewsForward,
+        Self::ViewsBackward,
+        Self::CompositeBackward,
+        Self::CoverageBackward,
+        Self::SumTileStrokes,
+    ];
+
+    /// The name of the function in the source.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flatten => "flatten",
+            Self::BinStrokes => "bin_strokes",
+            Self::CountTileStrokes => "count_tile_strokes",
+            Self::ListTileStrokes => "list_tile_strokes",
+            Self::CoverageForward => "coverage_forward",
+            Self::CompositeForward => "composite_forward",
+            Self::ViewsForward => "views_forward",
+            Self::ViewsBackward => "views_backward",
+            Self::CompositeBackward => "composite_backward",
+            Self::CoverageBackward => "coverage_backward",
+            Self::SumTileStrokes => "sum_tile_strokes",
+        }
+    }
+
+    /// The threads of a block.
+    pub fn threads(self) -> usize {
+        match self {
+            Self::Flatten | Self::BinStrokes | Self::ListTileStrokes | Self::SumTileStrokes => WARP,
+            Self::CountTileStrokes => COUNT_THREADS,
+            Self::CoverageForward
+            | Self::CompositeForward
+            | Self::CompositeBackward
+            | Self::CoverageBackward => PIXELS,
+            Self::ViewsForward | Self::ViewsBackward => VIEW_THREADS,
+        }
+    }
+}
+
+/// The whole source: definitions that it shares with this program, then the files one after the other.
+pub fn kernel_source() -> String {
+    let mut source = String::new();
+    for (name, value) in DEFINITIONS {
+        writeln!(source, "#define {name} {value}").expect("a string takes any text");
+    }
+    source.extend(FILES);
+    source
+}
