@@ -79,15 +79,13 @@ impl DeviceChoice {
 /// The fastest device that can be used.
 fn fastest() -> Device {
     static WARNING: Once = Once::new();
-    let devices = present_devices();
     // A libtorch for the processor has no CUDA library, and then nothing is missing.
-    let has_cuda = cuda::open_libtorch().is_ok();
-    let Some(unavailable) = has_cuda.then(cuda_unavailable).flatten() else {
-        return devices[0];
-    };
-    WARNING.call_once(|| tracing::warn!("CUDA is not used: {unavailable}"));
-    let mut others = devices.into_iter().filter(|device| !device.is_cuda());
-    others.next().unwrap_or(Device::Cpu)
+    if cuda::open_libtorch().is_ok()
+        && let Some(unavailable) = cuda_unavailable()
+    {
+        WARNING.call_once(|| tracing::warn!("CUDA is not used: {unavailable}"));
+    }
+    present_devices()[0]
 }
 
 /// What keeps CUDA from being used.
@@ -96,10 +94,10 @@ fn cuda_unavailable() -> Option<CudaUnavailable> {
     (!unmet.is_empty()).then(|| CudaUnavailable(unmet.to_vec()))
 }
 
-/// The available devices, fastest kind first and the processor last.
+/// The devices that this program can draw on, fastest kind first and the processor last.
 pub fn present_devices() -> Vec<Device> {
     let mut devices = Vec::new();
-    if library::cuda_is_usable() {
+    if cuda_unavailable().is_none() && library::cuda_is_usable() {
         let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
         devices.extend((0..count).map(Device::Cuda));
     }

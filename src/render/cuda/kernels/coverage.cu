@@ -17,8 +17,9 @@ struct Candidate {
 // The chords of a stroke that can be nearest to a sample of a tile.
 struct Candidates {
     Candidate list[MAX_CANDIDATES];
-    int count;     // may be more than there is room for
-    bool is_solid; // the stroke covers the whole tile
+    int count;        // may be more than there is room for
+    bool is_solid;    // the stroke covers the whole tile
+    float max_square; // no chord farther from the center of the tile can be nearest to a sample
 };
 
 // The stroke of a tile stroke, and its tile.
@@ -126,6 +127,7 @@ DEVICE void find_candidates(Candidates &candidates, const StrokeOnTile &on) {
         if (t == 0) {
             candidates.count = found;
             candidates.is_solid = is_solid;
+            candidates.max_square = max_square;
         }
     }
 }
@@ -214,11 +216,17 @@ DEVICE void nearest_points(SampleColumn<SAMPLES> &column, const Candidates &cand
     if (candidates.count <= MAX_CANDIDATES) {
         for (int place = 0; place < candidates.count; ++place)
             approach<SAMPLES, WITH_GRADIENT>(column, candidates.list[place], left, top);
-    } else { // too many for shared memory, so all chords of the stroke are read where they lie
+    } else { // too many for shared memory, so they are found again among the chords of the stroke
+        const float x = tile_center(on.column), y = tile_center(on.row);
+        int before = 0;
         for (int index = 0; index < on.chord_count; ++index) {
-            Candidate candidate;
-            set_candidate(candidate, on, index);
-            approach<SAMPLES, WITH_GRADIENT>(column, candidate, left, top);
+            const int own = chord_state(on, index, x, y, candidates.max_square);
+            if (is_candidate(before, own)) {
+                Candidate candidate;
+                set_candidate(candidate, on, index);
+                approach<SAMPLES, WITH_GRADIENT>(column, candidate, left, top);
+            }
+            before = own;
         }
     }
 }
