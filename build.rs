@@ -1,4 +1,5 @@
-//! Writes the place of libtorch into the binaries, so that they run without `LD_LIBRARY_PATH`.
+//! Writes the place of libtorch into the binaries, so that they run without `LD_LIBRARY_PATH`, and compiles the
+//! C++ that calls what tch does not reach.
 #![expect(
     clippy::disallowed_methods,
     reason = "cargo speaks to a build script through the environment"
@@ -24,9 +25,31 @@ fn main() {
         let nvidia = place.join("../../nvidia/cu13/lib");
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", nvidia.display());
     }
+    // The other packages of the workspace share this script, and get the C++ through the library.
+    if env::var("CARGO_PKG_NAME").as_deref() == Ok("clipdraw") {
+        compile_bindings(folder);
+    }
     if let Some(version) = version(folder) {
         println!("cargo:rustc-env=CLIPDRAW_LIBTORCH_VERSION={version}");
     }
+}
+
+/// Compiles the bindings against the headers beside `lib`, as torch-sys compiles its own.
+fn compile_bindings(lib: &Path) {
+    const SOURCE: &str = "src/compute/bindings.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    let include = lib.join("../include");
+    let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        // Warnings of libtorch's headers say nothing about this program.
+        .warnings(false)
+        .include(include.join("torch/csrc/api/include"))
+        .include(include)
+        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .file(SOURCE)
+        .compile("clipdraw_bindings");
 }
 
 /// The version of the libtorch in `lib`, as it says of itself.

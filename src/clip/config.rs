@@ -1,5 +1,7 @@
 //! The sizes of a CLIP model.
 
+use crate::compute::TowerKind;
+
 /// Channel means of CLIP's training pictures, red, green, blue, 0 to 1 (openai/CLIP, clip.py).
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviations that belong to [`CLIP_MEAN`].
@@ -50,6 +52,16 @@ pub enum ImageConfig {
     ResNet(ResNetSize),
     /// EfficientNet-Lite, the tower of the embedded model.
     EfficientNet(EfficientNetSize),
+}
+
+impl ImageConfig {
+    /// How the tower computes.
+    pub fn tower_kind(&self) -> TowerKind {
+        match self {
+            Self::Transformer(_) => TowerKind::Transformer,
+            Self::ResNet(_) | Self::EfficientNet(_) => TowerKind::Convolutional,
+        }
+    }
 }
 
 /// The sizes of a vision transformer.

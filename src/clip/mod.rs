@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use lru::LruCache;
 use tch::{Device, Kind, Tensor};
 
-use crate::compute::library;
+use crate::compute::{Precision, TowerKind, library};
 
 use self::checkpoint::detect::{Evidence, detect_config};
 use self::checkpoint::weights::{Origin, Weights};
@@ -78,21 +78,32 @@ impl Clip {
     /// Loads a model and moves its image tower to `device` as numbers of `kind`.
     ///
     /// # Errors
-    /// When the file is missing, incomplete, not a weight file, not a CLIP model, or of an architecture that
-    /// is not supported, or when the device has too little memory.
+    /// As [`Clip::load_with`].
     pub fn load(source: &WeightsSource, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        Self::load_with(source, device, kind, LoadOptions::default())
+        Self::load_as(source, device, LoadOptions::default(), |_| kind)
     }
 
-    /// Like [`Clip::load`], with options.
+    /// Loads a model and moves its image tower to `device`, in a precision that may depend on the tower.
     ///
     /// # Errors
-    /// As [`Clip::load`].
+    /// When the file is missing, incomplete, not a weight file, not a CLIP model, or of an architecture that
+    /// is not supported, or when the device has too little memory.
     pub fn load_with(
         source: &WeightsSource,
         device: Device,
-        kind: Kind,
+        precision: Precision,
         options: LoadOptions,
+    ) -> Result<Self, ClipError> {
+        Self::load_as(source, device, options, |tower| {
+            precision.kind(device, tower)
+        })
+    }
+
+    fn load_as(
+        source: &WeightsSource,
+        device: Device,
+        options: LoadOptions,
+        kind_of: impl FnOnce(TowerKind) -> Kind,
     ) -> Result<Self, ClipError> {
         let (checkpoint, beside, activation) = match source {
             WeightsSource::Embedded => {
@@ -111,6 +122,7 @@ impl Clip {
             activation,
         };
         let config = detect_config(&evidence)?;
+        let kind = kind_of(config.image.tower_kind());
         let weights = Weights::new(Origin::Checkpoint(&checkpoint), device, kind);
         let mut clip = Self::build(config, &weights, device, kind)?;
         checkpoint.check_all_used()?;
@@ -182,6 +194,15 @@ impl Clip {
     /// The number type in which the image towers compute.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The precision of the image towers, never `Auto`.
+    pub fn precision(&self) -> Precision {
+        match self.kind {
+            Kind::BFloat16 => Precision::Bf16,
+            Kind::Half => Precision::Fp16,
+            _ => Precision::Fp32,
+        }
     }
 
     /// The maximum number of tokens of a text, including the start and end tokens.

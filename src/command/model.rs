@@ -123,7 +123,7 @@ impl ComputeArguments {
         let options = LoadOptions {
             activation: self.activation.map(Into::into),
         };
-        let clip = Clip::load_with(&weights, device, self.precision.kind(device), options)?;
+        let clip = Clip::load_with(&weights, device, self.precision, options)?;
         let mut warnings = self.weights.warnings(&weights);
         warnings.extend(assumption(&clip, &weights));
         let checksum = match &weights {
@@ -135,7 +135,7 @@ impl ComputeArguments {
             model: clip.name(),
             weights_sha256: checksum,
             device: device_names(&[device]),
-            precision: self.precision.resolved(device).to_string(),
+            precision: clip.precision().to_string(),
         };
         Ok(LoadedModel {
             clip,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tch::Cuda;
 
-use super::cuda;
+use super::{accelerator, cuda};
 
 /// The version of libtorch that the program was compiled with.
 pub const LIBTORCH_VERSION: &str = match option_env!("CLIPDRAW_LIBTORCH_VERSION") {
@@ -18,9 +18,8 @@ pub fn cuda_is_usable() -> bool {
     static USABLE: OnceLock<bool> = OnceLock::new();
     *USABLE.get_or_init(|| {
         let usable = cuda::open_libtorch().is_ok() && Cuda::is_available();
-        if usable {
-            // The benchmark may select another algorithm in each run, with other rounding errors.
-            Cuda::cudnn_set_benchmark(false);
+        if usable && let Err(error) = accelerator::make_deterministic() {
+            tracing::warn!(%error, "drawings with the same seed may differ on this device");
         }
         usable
     })

@@ -2,6 +2,7 @@
 //!
 //! Only this module calls libtorch directly instead of through tch.
 
+pub mod accelerator;
 pub mod cuda;
 pub mod library;
 mod device;
@@ -10,4 +11,4 @@ mod host;
 
 pub use device::{DeviceChoice, DeviceError, device_names, present_devices};
 pub use host::to_host;
-pub use precision::{Precision, PrecisionError};
+pub use precision::{Precision, PrecisionError, TowerKind};

@@ -12,7 +12,7 @@ use tch::{TchError, Tensor};
 
 use super::drawing::{Drawing, Step};
 use super::error::DrawError;
-use super::objective::{Objective, ViewOutcome};
+use super::objective::{DeviceOutcome, Objective, ViewOutcome};
 use crate::clip::{BatchPart, Clip, ClipError, ViewGroup, forward_backward};
 use crate::render::view::ViewTransform;
 use crate::render::{RenderError, Renderer, Scene, renderer_for};
@@ -124,18 +124,18 @@ fn evaluate(
                 .map_err(ClipError::while_doing("computing losses"))
         },
     )?;
-    let mut outcomes = vec![ViewOutcome::default(); drawings.len()];
-    let mut gradients = Vec::with_capacity(results.len());
-    for (parts, gradient) in results {
-        for (group, outcome) in parts {
-            outcomes[group].extend(outcome);
-        }
-        gradients.push(gradient);
-    }
+    let (parts, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     let scales = drawings.iter().map(|drawing| drawing.objective().scale());
     let gradient = scaled(&gradients, &groups, scales)
         .map_err(ClipError::while_doing("scaling the gradient on views"))?;
     let gradients = rendered.backward(&gradient)?;
+    let (owners, results): (Vec<_>, Vec<_>) = parts.into_iter().flatten().unzip();
+    let results = DeviceOutcome::to_host(&results)
+        .map_err(ClipError::while_doing("copying losses from the device"))?;
+    let mut outcomes = vec![ViewOutcome::default(); drawings.len()];
+    for (group, outcome) in owners.into_iter().zip(results) {
+        outcomes[group].extend(outcome);
+    }
     Ok(outcomes.into_iter().zip(gradients).collect())
 }
 
@@ -145,7 +145,7 @@ fn losses_and_gradient(
     parts: &[BatchPart],
     embeddings: &Tensor,
     objectives: &[Objective],
-) -> Result<(Vec<(usize, ViewOutcome)>, Tensor), TchError> {
+) -> Result<(Vec<(usize, DeviceOutcome)>, Tensor), TchError> {
     let embeddings = embeddings.f_set_requires_grad(true)?;
     let mut outcomes = Vec::with_capacity(parts.len());
     let mut totals = Vec::with_capacity(parts.len());

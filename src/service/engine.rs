@@ -2,6 +2,7 @@
 
 use super::fault::EngineError;
 use crate::clip::{CONTEXT, Clip};
+use crate::compute::accelerator;
 use crate::draw::{DrawError, Drawing, Spec, Step, step_together};
 use crate::output::Provenance;
 use crate::render::{Renderer, renderer_for};
@@ -77,6 +78,10 @@ impl Engine for ClipEngine {
     }
 
     fn check(&self) -> Result<(), EngineError> {
+        // What failed may have wanted memory that libtorch keeps for later.
+        if self.clip.device().is_cuda() {
+            accelerator::empty_cache().map_err(EngineError::new)?;
+        }
         // The embedding is copied back from the device, so a broken device is noticed.
         let embedding = self
             .clip

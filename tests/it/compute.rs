@@ -1,5 +1,7 @@
 //! Devices and precisions by name.
-use clipdraw::compute::{DeviceChoice, DeviceError, Precision, library, present_devices};
+use clipdraw::compute::{
+    DeviceChoice, DeviceError, Precision, TowerKind, accelerator, library, present_devices,
+};
 use tch::{Device, Kind};
 
 #[test]
@@ -53,10 +55,16 @@ fn the_processor_is_always_present() {
 }
 
 #[test]
-fn auto_precision_is_half_only_on_cuda() {
-    assert_eq!(Precision::Auto.kind(Device::Cpu), Kind::Float);
-    assert_eq!(Precision::Auto.kind(Device::Mps), Kind::Float);
-    assert_eq!(Precision::Auto.kind(Device::Cuda(0)), Kind::Half);
+fn auto_precision_is_half_only_for_transformers_on_cuda() {
+    let auto = |device| {
+        [TowerKind::Transformer, TowerKind::Convolutional]
+            .map(|tower| Precision::Auto.kind(device, tower))
+    };
+    assert_eq!(auto(Device::Cpu), [Kind::Float, Kind::Float]);
+    assert_eq!(auto(Device::Mps), [Kind::Float, Kind::Float]);
+    assert_eq!(auto(Device::Cuda(0)), [Kind::Half, Kind::Float]);
+    let chosen = Precision::Fp16.kind(Device::Cpu, TowerKind::Convolutional);
+    assert_eq!(chosen, Kind::Half);
     for name in ["auto", "fp32", "bf16", "fp16"] {
         assert_eq!(
             name.parse::<Precision>().expect("a precision").to_string(),
@@ -73,4 +81,23 @@ fn the_description_names_libtorch_and_its_version() {
         "{}",
         library::describe()
     );
+}
+
+#[test]
+fn without_an_accelerator_its_functions_say_so() {
+    if library::cuda_is_usable() || library::metal_is_usable() {
+        return;
+    }
+    for error in [
+        accelerator::memory(0).unwrap_err(),
+        accelerator::current_stream(0).unwrap_err(),
+        accelerator::empty_cache().unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(
+            text.starts_with("libtorch: ") && text.contains("accelerator"),
+            "{text}"
+        );
+        assert!(!text.contains('\n'), "{text}");
+    }
 }

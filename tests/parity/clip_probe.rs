@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
+use clipdraw::clip::{Clip, ClipConfig, LoadOptions, WeightsSource};
 use clipdraw::compute::{DeviceChoice, Precision, library};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use self::scores::{Scores, score, values};
 
@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
         library::set_threads(threads);
     }
     let device = DeviceChoice::Auto.resolve()?;
-    let clip = load(model, device, precision.parse::<Precision>()?.kind(device))?;
+    let clip = load(model, device, precision.parse()?)?;
     let (texts, views) = read(pictures)?;
     let directions = texts
         .iter()
@@ -57,16 +57,22 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn load(model: &str, device: Device, kind: Kind) -> anyhow::Result<Clip> {
+fn load(model: &str, device: Device, precision: Precision) -> anyhow::Result<Clip> {
     if let Some(name) = model.strip_prefix("random:") {
         let config = ClipConfig::preset(name).context("no such preset")?;
+        let kind = precision.kind(device, config.image.tower_kind());
         return Ok(Clip::random(config, 1, device, kind)?);
     }
     let source = match model {
         "embedded" => WeightsSource::Embedded,
         file => WeightsSource::File(PathBuf::from(file)),
     };
-    Ok(Clip::load(&source, device, kind)?)
+    Ok(Clip::load_with(
+        &source,
+        device,
+        precision,
+        LoadOptions::default(),
+    )?)
 }
 
 fn read(file: &str) -> anyhow::Result<(Vec<String>, Vec<f32>)> {

@@ -1,5 +1,10 @@
 //! The normalization, the image towers, and the backward pass through both.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::efficient_net::EfficientNet;
@@ -66,6 +71,58 @@ pub(crate) struct ImageEncoder {
     mean: Frozen,
     std: Frozen,
     kind: Kind,
+    orders: Arc<Mutex<LruCache<Vec<usize>, TowerOrder>>>,
+}
+
+/// Which views each tower encodes, as tensors on the device, so that a step copies nothing there.
+#[derive(Debug)]
+struct TowerOrder {
+    /// For each tower that encodes any view its number and the indices of its views.
+    parts: Vec<(usize, Tensor)>,
+    /// For each view its index among the results of all parts.
+    places: Tensor,
+}
+
+/// How many orders are kept. Drawings that go on together have as many as there are towers.
+const KEPT_ORDERS: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+
+impl TowerOrder {
+    fn new(towers: &[usize], device: Device) -> Result<Self, TchError> {
+        let mut numbers: Vec<usize> = towers.to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut places = vec![0; towers.len()];
+        let mut parts = Vec::with_capacity(numbers.len());
+        let mut place = 0;
+        for number in numbers {
+            let mut own = Vec::new();
+            for (view, _) in towers
+                .iter()
+                .enumerate()
+                .filter(|(_, tower)| **tower == number)
+            {
+                own.push(view as i64);
+                places[view] = place;
+                place += 1;
+            }
+            parts.push((number, Tensor::f_from_slice(&own)?.f_to_device(device)?));
+        }
+        Ok(Self {
+            parts,
+            places: Tensor::f_from_slice::<i64>(&places)?.f_to_device(device)?,
+        })
+    }
+
+    /// A copy that shares the tensors, which never change.
+    fn share(&self) -> Self {
+        let parts = self.parts.iter();
+        Self {
+            parts: parts
+                .map(|(number, views)| (*number, views.shallow_clone()))
+                .collect(),
+            places: self.places.shallow_clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -115,6 +172,7 @@ impl ImageEncoder {
             mean,
             std,
             kind: weights.kind(),
+            orders: Arc::new(Mutex::new(LruCache::new(KEPT_ORDERS))),
         })
     }
 
@@ -131,6 +189,7 @@ impl ImageEncoder {
             towers: vec![self.towers[tower % self.towers.len()].clone()],
             mean: self.mean.clone(),
             std: self.std.clone(),
+            orders: Arc::clone(&self.orders),
             ..*self
         }
     }
@@ -176,23 +235,23 @@ impl ImageEncoder {
     /// Encodes all views of each tower at once, and returns the embeddings in the order of the
     /// views.
     fn forward_by_several(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
-        let mut order = Vec::new();
-        let mut parts = Vec::new();
-        for (number, tower) in self.towers.iter().enumerate() {
-            let own: Vec<i64> = (0..)
-                .zip(towers)
-                .filter(|(_, tower)| **tower == number)
-                .map(|(view, _)| view)
-                .collect();
-            if own.is_empty() {
-                continue;
-            }
-            let indices = Tensor::f_from_slice(&own)?.f_to_device(views.device())?;
-            parts.push(tower.forward(&views.f_index_select(0, &indices)?)?);
-            order.extend(own);
+        let order = self.order(towers, views.device())?;
+        let parts = order
+            .parts
+            .iter()
+            .map(|(number, own)| self.towers[*number].forward(&views.f_index_select(0, own)?));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        Tensor::f_cat(&parts, 0)?.f_index_select(0, &order.places)
+    }
+
+    fn order(&self, towers: &[usize], device: Device) -> Result<TowerOrder, TchError> {
+        let mut orders = self.orders.lock();
+        if let Some(known) = orders.get(towers) {
+            return Ok(known.share());
         }
-        let indices = Tensor::f_from_slice(&order)?.f_argsort(0, false)?;
-        Tensor::f_cat(&parts, 0)?.f_index_select(0, &indices.f_to_device(views.device())?)
+        let order = TowerOrder::new(towers, device)?;
+        orders.put(towers.to_vec(), order.share());
+        Ok(order)
     }
 
     /// The device that holds the weights.

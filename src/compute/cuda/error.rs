@@ -5,6 +5,7 @@ use cudarc::nvrtc::result::NvrtcError;
 use thiserror::Error;
 
 use super::libraries::UnmetRequirement;
+use crate::compute::accelerator::AcceleratorError;
 
 /// Why kernels could not be compiled or run.
 #[derive(Debug, Error)]
@@ -13,6 +14,9 @@ pub enum CudaError {
     /// A library that CUDA needs cannot be used.
     #[error(transparent)]
     Unavailable(#[from] UnmetRequirement),
+    /// libtorch does not say on which stream it works.
+    #[error("the stream of libtorch is unknown")]
+    Stream(#[from] AcceleratorError),
     /// NVRTC does not accept the source; a defect of this program, or an architecture that NVRTC does not know.
     #[error("the kernels could not be compiled for {architecture}: {log}")]
     Compile {

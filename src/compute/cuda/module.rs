@@ -7,18 +7,20 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::Ptx;
 
+use crate::compute::accelerator;
+
 use super::cache::KernelCache;
 use super::compiler::{Architecture, compile};
 use super::error::CudaError;
 use super::libraries::unmet_requirements;
 
-/// The kernels of one source, loaded on one device. They are launched on the legacy default stream. libtorch uses
-/// the same one in every thread that was given no other, and tch has no way to give it another; so
-/// operations of libtorch and kernels run in the order in which they were started, and memory that libtorch
-/// takes back is not used again before a kernel is done with it.
+/// The kernels of one source, loaded on one device. They are launched on the stream that libtorch uses in the
+/// calling thread. So operations of libtorch and kernels run in the order in which they were started, and
+/// memory that libtorch takes back is not used again before a kernel is done with it.
 #[derive(Debug)]
 pub struct KernelModule {
-    stream: Arc<CudaStream>,
+    device: usize,
+    context: Arc<CudaContext>,
     functions: Vec<CudaFunction>,
 }
 
@@ -39,6 +41,13 @@ impl KernelModule {
         }
         // The primary context, which libtorch uses as well: both see the same memory.
         let context = CudaContext::new(device).map_err(failed("opening the device"))?;
+        #[allow(
+            unsafe_code,
+            reason = "everything is launched on libtorch's stream, so there are no streams to synchronize by events"
+        )]
+        unsafe {
+            context.disable_event_tracking();
+        }
         let (major, minor) = context
             .compute_capability()
             .map_err(failed("asking for the compute capability"))?;
@@ -61,7 +70,8 @@ impl KernelModule {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            stream: context.default_stream(),
+            device,
+            context,
             functions,
         })
     }
@@ -90,12 +100,26 @@ impl KernelModule {
             block_dim: (threads, 1, 1),
             shared_mem_bytes: 0,
         };
-        let mut launch = self.stream.launch_builder(&self.functions[kernel]);
+        let stream = self.stream()?;
+        let mut launch = stream.launch_builder(&self.functions[kernel]);
         launch.arg(argument);
         // Safety: the caller promises it.
         unsafe { launch.launch(size) }
             .map(|_| ())
             .map_err(failed("launching a kernel"))
+    }
+}
+
+impl KernelModule {
+    /// The stream that libtorch uses in this thread.
+    fn stream(&self) -> Result<Arc<CudaStream>, CudaError> {
+        let stream = accelerator::current_stream(self.device)?;
+        #[allow(
+            unsafe_code,
+            reason = "libtorch takes its streams from a pool and never destroys them; null is the default stream"
+        )]
+        let stream = unsafe { self.context.wrap_borrowed_stream(stream.cast()) };
+        Ok(stream)
     }
 }
 

@@ -66,6 +66,13 @@ pub(super) struct ViewOutcome {
     losses: Vec<Option<Vec<f32>>>,
 }
 
+/// The same on the model's device, where it may not have been computed yet.
+#[derive(Debug)]
+pub(super) struct DeviceOutcome {
+    embeddings: Tensor,
+    losses: Vec<Option<Tensor>>,
+}
+
 /// The results of the terms on strokes for a drawing.
 #[derive(Debug, Clone)]
 pub(super) struct StrokeOutcome {
@@ -108,7 +115,10 @@ impl Objective {
 
     /// Evaluates the terms on views for embeddings `[n, E]` that require a gradient. Returns their sum over
     /// terms and views, and their results.
-    pub(super) fn on_views(&self, embeddings: &Tensor) -> Result<(Tensor, ViewOutcome), TchError> {
+    pub(super) fn on_views(
+        &self,
+        embeddings: &Tensor,
+    ) -> Result<(Tensor, DeviceOutcome), TchError> {
         let alignment = embeddings
             .f_mul(&self.target.direction)?
             .f_sum_dim_intlist(-1, false, None)?;
@@ -120,7 +130,7 @@ impl Objective {
         let mut losses = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
             let loss = term.on_views(&views)?;
-            losses.push(loss.as_ref().map(to_host).transpose()?);
+            losses.push(loss.as_ref().map(Tensor::f_detach).transpose()?);
             total = match (total, loss) {
                 (Some(total), Some(loss)) => Some(total.f_add(&loss)?),
                 (total, loss) => total.or(loss),
@@ -131,8 +141,8 @@ impl Objective {
             Some(total) => total,
             None => alignment.f_mul_scalar(0.0)?,
         };
-        let outcome = ViewOutcome {
-            embeddings: to_host(embeddings)?,
+        let outcome = DeviceOutcome {
+            embeddings: embeddings.f_detach()?,
             losses,
         };
         Ok((total.f_sum(None)?, outcome))
@@ -187,6 +197,40 @@ impl Objective {
     pub(super) fn description(&self, name: &str) -> String {
         let term = self.terms.iter().find(|term| term.name() == name);
         term.map_or_else(|| name.to_owned(), |term| term.description())
+    }
+}
+
+impl DeviceOutcome {
+    /// Copies the results of several drawings to the host, all of them at once, because every copy from a GPU
+    /// waits for it.
+    pub(super) fn to_host(outcomes: &[Self]) -> Result<Vec<ViewOutcome>, TchError> {
+        let tensors = outcomes.iter().flat_map(Self::tensors);
+        let flat = tensors.map(|tensor| tensor.f_reshape([-1]));
+        let flat = flat.collect::<Result<Vec<_>, _>>()?;
+        if flat.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = to_host(&Tensor::f_cat(&flat, 0)?)?;
+        let mut rest = &values[..];
+        let mut take = |tensor: &Tensor| {
+            let (own, others) = rest.split_at(tensor.numel());
+            rest = others;
+            own.to_vec()
+        };
+        let outcomes = outcomes.iter().map(|outcome| ViewOutcome {
+            embeddings: take(&outcome.embeddings),
+            losses: outcome
+                .losses
+                .iter()
+                .map(|loss| loss.as_ref().map(&mut take))
+                .collect(),
+        });
+        Ok(outcomes.collect())
+    }
+
+    /// All tensors, in the order in which they are copied.
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.embeddings).chain(self.losses.iter().flatten())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use clipdraw::clip::{Clip, ClipError, LoadOptions, WeightsSource};
+use clipdraw::compute::Precision;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -247,7 +248,7 @@ pub(crate) fn load(path: &Path) -> Result<Clip, ClipError> {
 
 pub(crate) fn load_with(path: &Path, options: LoadOptions) -> Result<Clip, ClipError> {
     let source = WeightsSource::File(path.to_owned());
-    Clip::load_with(&source, Device::Cpu, Kind::Float, options)
+    Clip::load_with(&source, Device::Cpu, Precision::Fp32, options)
 }
 
 /// An error with its causes.

@@ -1,0 +1,96 @@
+//! What tch does not reach of libtorch: determinism, streams and memory of accelerators.
+#![allow(
+    unsafe_code,
+    reason = "calls the functions in `bindings.cpp`, which catch all exceptions"
+)]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
+
+use thiserror::Error;
+
+unsafe extern "C" {
+    fn clipdraw_last_error() -> *const c_char;
+    fn clipdraw_make_deterministic() -> c_int;
+    fn clipdraw_current_stream(device: c_int, stream: *mut *mut c_void) -> c_int;
+    fn clipdraw_memory(device: c_int, bytes: *mut i64) -> c_int;
+    fn clipdraw_empty_cache() -> c_int;
+}
+
+/// An error of libtorch.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("libtorch: {0}")]
+pub struct AcceleratorError(String);
+
+/// Memory of a device, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceMemory {
+    /// What no program uses.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+    /// What libtorch holds, for its tensors and for later.
+    pub reserved: u64,
+    /// What libtorch's tensors use.
+    pub allocated: u64,
+}
+
+impl DeviceMemory {
+    /// What new tensors can use: what is free, and what libtorch holds for later.
+    pub fn available(&self) -> u64 {
+        self.free + self.reserved.saturating_sub(self.allocated)
+    }
+}
+
+/// Makes libtorch choose algorithms that give the same bits every time, and sum in full precision.
+///
+/// # Errors
+/// If libtorch refuses.
+pub fn make_deterministic() -> Result<(), AcceleratorError> {
+    checked(unsafe { clipdraw_make_deterministic() })
+}
+
+/// The stream on which libtorch puts its work in this thread, a `CUstream`; null is the default stream.
+///
+/// # Errors
+/// If there is no such device.
+pub fn current_stream(device: usize) -> Result<*mut c_void, AcceleratorError> {
+    let mut stream = ptr::null_mut();
+    checked(unsafe { clipdraw_current_stream(device as c_int, &raw mut stream) })?;
+    Ok(stream)
+}
+
+/// The memory of a device.
+///
+/// # Errors
+/// If there is no such device.
+pub fn memory(device: usize) -> Result<DeviceMemory, AcceleratorError> {
+    let mut bytes = [0_i64; 4];
+    checked(unsafe { clipdraw_memory(device as c_int, bytes.as_mut_ptr()) })?;
+    let [free, total, reserved, allocated] = bytes.map(|number| number.max(0).cast_unsigned());
+    Ok(DeviceMemory {
+        free,
+        total,
+        reserved,
+        allocated,
+    })
+}
+
+/// Returns to the device what libtorch keeps for later, for example after an allocation has failed.
+///
+/// # Errors
+/// If libtorch has no accelerator.
+pub fn empty_cache() -> Result<(), AcceleratorError> {
+    checked(unsafe { clipdraw_empty_cache() })
+}
+
+fn checked(code: c_int) -> Result<(), AcceleratorError> {
+    if code == 0 {
+        return Ok(());
+    }
+    let message = unsafe { CStr::from_ptr(clipdraw_last_error()) }.to_string_lossy();
+    // What follows is libtorch's stack.
+    let line = message.lines().next().unwrap_or_default();
+    Err(AcceleratorError(line.to_owned()))
+}
