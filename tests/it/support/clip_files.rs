@@ -9,7 +9,7 @@ use clipdraw::compute::Precision;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// A tensor in a file: number type, shape, bytes.
 pub(crate) type Stored = (Dtype, Vec<usize>, Vec<u8>);

@@ -1,0 +1,133 @@
+//! The canvas as texels with a border, to read from, and a band of its rows, to add gradients to.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::sampling::BilinearTap;
+use crate::scene::Picture;
+
+/// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).
+const FILL: f32 = 1.0;
+
+/// A pixel with its three channels side by side, so that one vector operation blends them all; the
+/// fourth number is not used.
+pub(super) type Texel = [f32; 4];
+
+/// Columns and rows of border before the canvas.
+pub(super) const BEFORE: usize = 1;
+/// Columns and rows of border on both sides together.
+pub(super) const BORDERS: usize = BEFORE + 2;
+
+/// An image with a border, so that the area around the canvas needs no special case. A sample beyond the canvas is
+/// clamped into the border, where all four texels are white.
+///
+/// ```text
+///   w w w w w w
+///   w p p p w w      p canvas, w white: one column before it, two behind it; the last one is only
+///   w p p p w w      read with weight 0, by samples clamped to the far side
+///   w w w w w w
+///   w w w w w w
+/// ```
+pub(super) struct BorderedImage {
+    texels: Vec<Texel>,
+    stride: usize,
+}
+
+impl BorderedImage {
+    pub(super) fn of(picture: &Picture) -> Self {
+        let (width, height) = (picture.width(), picture.height());
+        let stride = width + BORDERS;
+        let mut texels = vec![[FILL; 4]; stride * (height + BORDERS)];
+        let [red, green, blue] =
+            [0, 1, 2].map(|channel| &picture.values()[channel * width * height..]);
+        let rows = texels.par_chunks_mut(stride).skip(BEFORE).take(height);
+        rows.enumerate().for_each(|(y, row)| {
+            for (x, texel) in row[BEFORE..BEFORE + width].iter_mut().enumerate() {
+                let pixel = y * width + x;
+                *texel = [red[pixel], green[pixel], blue[pixel], 0.0];
+            }
+        });
+        Self { texels, stride }
+    }
+
+    /// The weighted sum of four texels.
+    #[inline]
+    pub(super) fn blend(&self, tap: BilinearTap) -> Texel {
+        let first = tap.row * self.stride + tap.column;
+        let above = &self.texels[first..first + 2];
+        let below = &self.texels[first + self.stride..first + self.stride + 2];
+        let mut color = [0.0; 4];
+        for (channel, value) in color.iter_mut().enumerate() {
+            *value = tap.weights[0] * above[0][channel]
+                + tap.weights[1] * above[1][channel]
+                + tap.weights[2] * below[0][channel]
+                + tap.weights[3] * below[1][channel];
+        }
+        color
+    }
+}
+
+/// Some rows of the canvas, to which samples scatter a gradient. What is scattered to the border is dropped: white
+/// does not depend on the strokes.
+pub(super) struct Band {
+    /// The rows, counted without the border.
+    rows: Range<usize>,
+    width: usize,
+    /// The rows with the border's columns.
+    texels: Vec<Texel>,
+}
+
+impl Band {
+    pub(super) fn new(rows: Range<usize>, width: usize) -> Self {
+        let texels = vec![[0.0; 4]; rows.len() * (width + BORDERS)];
+        Self {
+            rows,
+            width,
+            texels,
+        }
+    }
+
+    /// Makes all numbers zero.
+    pub(super) fn clear(&mut self) {
+        self.texels.fill([0.0; 4]);
+    }
+
+    /// Adds a gradient to those of four texels that lie in the band, by their weights.
+    #[inline]
+    pub(super) fn scatter(&mut self, tap: BilinearTap, gradient: Texel) {
+        let stride = self.width + BORDERS;
+        for (below, weights) in tap.weights.chunks_exact(2).enumerate() {
+            // Before the first row, this wraps to a number that is larger than any row.
+            let row = (tap.row + below).wrapping_sub(BEFORE + self.rows.start);
+            if row >= self.rows.len() {
+                continue;
+            }
+            let first = row * stride + tap.column;
+            for (texel, weight) in self.texels[first..first + 2].iter_mut().zip(weights) {
+                for (value, gradient) in texel.iter_mut().zip(gradient) {
+                    *value += weight * gradient;
+                }
+            }
+        }
+    }
+
+    /// Adds the numbers to those of another band of the same rows.
+    pub(super) fn add_to(&self, sum: &mut Self) {
+        for (sum, texel) in sum.texels.iter_mut().zip(&self.texels) {
+            for (sum, value) in sum.iter_mut().zip(texel) {
+                *sum += value;
+            }
+        }
+    }
+
+    /// Writes one channel of the band into its rows of a plane.
+    pub(super) fn write(&self, channel: usize, plane_rows: &mut [f32]) {
+        let rows = plane_rows.chunks_mut(self.width);
+        for (row, texels) in rows.zip(self.texels.chunks(self.width + BORDERS)) {
+            for (value, texel) in row.iter_mut().zip(&texels[BEFORE..]) {
+                *value = texel[channel];
+            }
+        }
+    }
+}
