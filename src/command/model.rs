@@ -1,7 +1,9 @@
 //! The arguments that select a model and a device, and the model that they select.
 
 use std::ffi::OsString;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::Context;
 use clap::builder::OsStringValueParser;
@@ -123,14 +125,16 @@ impl ComputeArguments {
         let options = LoadOptions {
             activation: self.activation.map(Into::into),
         };
-        let clip = Clip::load_with(&weights, device, self.precision, options)?;
+        // Both read the whole file, and each keeps one core busy.
+        let (clip, checksum) = thread::scope(|scope| {
+            let checksum = scope.spawn(|| checksum(&weights));
+            let clip = Clip::load_with(&weights, device, self.precision, options);
+            (clip, checksum.join())
+        });
+        let checksum = checksum.unwrap_or_else(|panic| resume_unwind(panic));
+        let (clip, checksum) = (clip?, checksum?);
         let mut warnings = self.weights.warnings(&weights);
         warnings.extend(assumption(&clip, &weights));
-        let checksum = match &weights {
-            WeightsSource::Embedded => EMBEDDED_SHA256.to_owned(),
-            WeightsSource::File(path) => sha256_of_files(&weights_files(path)?)
-                .with_context(|| format!("{} cannot be read", path.display()))?,
-        };
         let provenance = Provenance {
             model: clip.name(),
             weights_sha256: checksum,
@@ -142,6 +146,15 @@ impl ComputeArguments {
             provenance,
             warnings,
         })
+    }
+}
+
+/// The SHA-256 of the weights, 64 lower-case hexadecimal digits.
+fn checksum(weights: &WeightsSource) -> anyhow::Result<String> {
+    match weights {
+        WeightsSource::Embedded => Ok(EMBEDDED_SHA256.to_owned()),
+        WeightsSource::File(path) => sha256_of_files(&weights_files(path)?)
+            .with_context(|| format!("{} cannot be read", path.display())),
     }
 }
 

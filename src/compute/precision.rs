@@ -31,7 +31,7 @@ pub struct PrecisionError(String);
 pub enum TowerKind {
     /// A vision transformer: matrix products.
     Transformer,
-    /// A ResNet or an EfficientNet: convolutions.
+    /// A `ResNet` or an `EfficientNet`: convolutions.
     Convolutional,
 }
 

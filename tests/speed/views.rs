@@ -1,5 +1,5 @@
-//! Views of a 224 x 224 canvas: resampling and its transpose, for the input sizes of the embedded
-//! model (64) and of ViT-B/32 (224).
+//! Views of a canvas: resampling and its transpose, for the input sizes of the embedded model (64) and of ViT-B/32
+//! (224).
 
 use clipdraw::render::cpu::warp::{ViewBatch, view_gradient};
 use clipdraw::render::view::random_views;
@@ -8,19 +8,49 @@ use divan::Bencher;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-const SIDE: usize = 224;
-
-#[divan::bench(args = [64, 224])]
-fn four_views(bencher: Bencher<'_, '_>, input_size: usize) {
-    let picture = Picture::filled(SIDE, SIDE, [0.5; 3]);
-    let views = random_views(&mut ChaCha8Rng::seed_from_u64(1), 4, SIDE, SIDE);
-    bencher.bench(|| ViewBatch::new(&picture, &views, input_size));
+/// The side of the canvas and the input size of the model, in pixels.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    canvas: usize,
+    input: usize,
 }
 
-#[divan::bench(args = [64, 224])]
-fn gradient_of_four_views(bencher: Bencher<'_, '_>, input_size: usize) {
-    let picture = Picture::filled(SIDE, SIDE, [0.5; 3]);
-    let views = random_views(&mut ChaCha8Rng::seed_from_u64(1), 4, SIDE, SIDE);
-    let gradient = ViewBatch::new(&picture, &views, input_size);
-    bencher.bench(|| view_gradient(&gradient, &views, SIDE, SIDE));
+impl std::fmt::Display for Size {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of a canvas of {}", self.input, self.canvas)
+    }
+}
+
+const SIZES: [Size; 4] = [
+    Size {
+        canvas: 224,
+        input: 64,
+    },
+    Size {
+        canvas: 224,
+        input: 224,
+    },
+    Size {
+        canvas: 1024,
+        input: 64,
+    },
+    Size {
+        canvas: 1024,
+        input: 224,
+    },
+];
+
+#[divan::bench(args = SIZES)]
+fn four_views(bencher: Bencher<'_, '_>, Size { canvas, input }: Size) {
+    let picture = Picture::filled(canvas, canvas, [0.5; 3]);
+    let views = random_views(&mut ChaCha8Rng::seed_from_u64(1), 4, canvas, canvas);
+    bencher.bench(|| ViewBatch::new(&picture, &views, input));
+}
+
+#[divan::bench(args = SIZES)]
+fn gradient_of_four_views(bencher: Bencher<'_, '_>, Size { canvas, input }: Size) {
+    let picture = Picture::filled(canvas, canvas, [0.5; 3]);
+    let views = random_views(&mut ChaCha8Rng::seed_from_u64(1), 4, canvas, canvas);
+    let gradient = ViewBatch::new(&picture, &views, input);
+    bencher.bench(|| view_gradient(&gradient, &views, canvas, canvas));
 }

@@ -2,12 +2,12 @@
 //!
 //! libtorch divides a sum among its threads, and the order of summation also depends on the number of
 //! rows. So the last bits of an embedding depend on the batch and on the number of threads. On a CPU,
-//! a batch is therefore always two views of one drawing on one thread, and the batches run in
-//! parallel:
+//! a batch is therefore always two views of one drawing on one thread, or one view if the drawing has fewer than
+//! four, and the batches run in parallel:
 //!
 //! ```text
 //! drawing 0: 5 views   [0 1] [2 3] [4]      tower 0, 1, 0    (two towers, first tower 0)
-//! drawing 1: 2 views   [0 1]                tower 1          (first tower 1)
+//! drawing 1: 2 views   [0] [1]              tower 1, 1       (first tower 1)
 //! ```
 //!
 //! The same views then give the same bytes for any number of threads, whatever else is drawn at the
@@ -52,6 +52,20 @@ pub struct EncoderBatch {
     parts: Vec<BatchPart>,
 }
 
+/// The number of views in a batch of a drawing with `count` views, on a CPU.
+///
+/// Two views together cost less than twice one view, but a drawing with fewer than four views would then keep only
+/// one core busy for a part of the time. The number depends on the request and never on the machine, so that the bytes
+/// of a drawing do not either.
+fn views_per_batch(count: usize) -> usize {
+    const FEWEST_FOR_PAIRS: usize = 4;
+    if count < FEWEST_FOR_PAIRS {
+        1
+    } else {
+        VIEWS_PER_TOWER
+    }
+}
+
 impl EncoderBatch {
     /// Divides the views of all groups, which lie one after the other in one tensor, into batches.
     pub(in crate::clip) fn divide(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
@@ -66,9 +80,10 @@ impl EncoderBatch {
         let mut batches = Vec::new();
         let mut first = 0;
         for (index, group) in groups.iter().enumerate() {
-            let pairs = (0..group.count).step_by(VIEWS_PER_TOWER);
-            for (tower, start) in (group.first_tower..).zip(pairs) {
-                let count = VIEWS_PER_TOWER.min(group.count - start);
+            let length = views_per_batch(group.count);
+            for start in (0..group.count).step_by(length) {
+                let count = length.min(group.count - start);
+                let tower = group.first_tower + start / VIEWS_PER_TOWER;
                 let start = first + start as i64;
                 batches.push(Self {
                     encoder: encoder.single_tower(tower),
@@ -180,7 +195,7 @@ mod tests {
 
     const GROUPS: [ViewGroup; 2] = [
         ViewGroup {
-            count: 3,
+            count: 5,
             first_tower: 0,
         },
         ViewGroup {
@@ -190,12 +205,22 @@ mod tests {
     ];
 
     #[test]
-    fn on_the_processor_two_views_of_one_drawing_share_a_batch() {
-        let batches = EncoderBatch::pairs(&encoder(&ClipConfig::tiny_towers()), &GROUPS);
-        let views: Vec<_> = batches.iter().map(|batch| batch.views.clone()).collect();
-        assert_eq!(views, [0..2, 2..3, 3..5]);
-        let groups: Vec<_> = batches.iter().map(|batch| batch.parts[0].group).collect();
-        assert_eq!(groups, [0, 0, 1]);
+    fn on_the_processor_two_views_of_one_drawing_share_a_batch_unless_it_has_few() {
+        let encoder = encoder(&ClipConfig::tiny_towers());
+        let batches = |groups: &[ViewGroup]| {
+            let batches = EncoderBatch::pairs(&encoder, groups);
+            let describe = |batch: &EncoderBatch| (batch.parts[0].group, batch.views.clone());
+            batches.iter().map(describe).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            batches(&GROUPS),
+            [(0, 0..2), (0, 2..4), (0, 4..5), (1, 5..6), (1, 6..7)]
+        );
+        let three = ViewGroup {
+            count: 3,
+            first_tower: 0,
+        };
+        assert_eq!(batches(&[three]), [(0, 0..1), (0, 1..2), (0, 2..3)]);
     }
 
     #[test]
@@ -204,9 +229,9 @@ mod tests {
         let encoder = encoder(&config);
         // The same views in every run: at a kink of ReLU6 the last bits decide about the gradient.
         let side = config.image_size;
-        let views = Tensor::arange(5 * 3 * side * side, (Kind::Float, Device::Cpu));
-        let views = ((views.sin() + 1.0) / 2.0).reshape([5, 3, side, side]);
-        let gradient = Tensor::ones([5, config.embed_dim], (Kind::Float, Device::Cpu));
+        let views = Tensor::arange(7 * 3 * side * side, (Kind::Float, Device::Cpu));
+        let views = ((views.sin() + 1.0) / 2.0).reshape([7, 3, side, side]);
+        let gradient = Tensor::ones([7, config.embed_dim], (Kind::Float, Device::Cpu));
         let run = |batches: Vec<EncoderBatch>| {
             let batches = batches.into_iter().map(|batch| {
                 let length = batch.views.end - batch.views.start;

@@ -20,8 +20,8 @@ use crate::clip::error::ClipError;
 /// afterwards. This is exact.
 const HALF_PRECISION_SCALE: f64 = 256.0;
 
-/// Views that one tower encodes before the next one takes over. On a CPU they share one thread, so the
-/// number must not depend on the machine; otherwise the results would.
+/// Views that one tower encodes before the next one takes over. On a CPU they share one thread in most drawings, so
+/// the number must not depend on the machine; otherwise the results would.
 pub(super) const VIEWS_PER_TOWER: usize = 2;
 
 /// Encoded views, with the graph for the backward pass.

@@ -165,6 +165,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
+    use super::sampling::BilinearTap;
     use super::texels::BEFORE;
     use super::*;
     use crate::render::view::{Homography, random_views};
@@ -218,38 +219,48 @@ mod tests {
         }
     }
 
-    /// What [`view_gradient`] computes, sample by sample, in the order of the views.
+    /// What [`view_gradient`] computes, with one band of all rows.
     fn scattered(
         gradient: &ViewBatch,
         views: &[ViewTransform],
         [width, height]: [usize; 2],
     ) -> Vec<f32> {
         let side = gradient.side;
-        let mut sum = vec![[0.0_f32; 3]; width * height];
+        let mut sum = vec![0.0; 3 * width * height];
         for (view, planes) in views.iter().zip(gradient.values.chunks(3 * side * side)) {
-            let mut own = vec![[0.0_f32; 3]; width * height];
+            let mut own = vec![0.0; 3 * width * height];
             let sampling = Sampling::new(view, side, width, height);
             for row in 0..side {
                 sampling.for_each_sample_of_row(row, |column, tap| {
-                    for (corner, weight) in tap.weights.into_iter().enumerate() {
-                        let x = (tap.column + corner % 2).wrapping_sub(BEFORE);
-                        let y = (tap.row + corner / 2).wrapping_sub(BEFORE);
-                        if x < width && y < height {
-                            for (channel, value) in own[y * width + x].iter_mut().enumerate() {
-                                let pixel = channel * side * side + row * side + column;
-                                *value += weight * planes[pixel];
-                            }
-                        }
-                    }
+                    let pixel = row * side + column;
+                    let gradient = [0, 1, 2].map(|channel| planes[channel * side * side + pixel]);
+                    scatter(&mut own, tap, gradient, [width, height]);
                 });
             }
-            for (sum, own) in sum.as_flattened_mut().iter_mut().zip(own.as_flattened()) {
+            for (sum, own) in sum.iter_mut().zip(own) {
                 *sum += own;
             }
         }
-        (0..3)
-            .flat_map(|channel| sum.iter().map(move |pixel| pixel[channel]))
-            .collect()
+        sum
+    }
+
+    /// Adds a gradient to planes `[3, H, W]`.
+    fn scatter(
+        planes: &mut [f32],
+        tap: BilinearTap,
+        gradient: [f32; 3],
+        [width, height]: [usize; 2],
+    ) {
+        for (corner, weight) in tap.weights.into_iter().enumerate() {
+            let x = (tap.column + corner % 2).wrapping_sub(BEFORE);
+            let y = (tap.row + corner / 2).wrapping_sub(BEFORE);
+            if x >= width || y >= height {
+                continue;
+            }
+            for (channel, gradient) in gradient.into_iter().enumerate() {
+                planes[(channel * height + y) * width + x] += weight * gradient;
+            }
+        }
     }
 
     #[test]

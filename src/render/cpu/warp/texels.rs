@@ -43,7 +43,7 @@ impl BorderedImage {
             [0, 1, 2].map(|channel| &picture.values()[channel * width * height..]);
         let rows = texels.par_chunks_mut(stride).skip(BEFORE).take(height);
         rows.enumerate().for_each(|(y, row)| {
-            for (x, texel) in row[BEFORE..BEFORE + width].iter_mut().enumerate() {
+            for (x, texel) in row.iter_mut().skip(BEFORE).take(width).enumerate() {
                 let pixel = y * width + x;
                 *texel = [red[pixel], green[pixel], blue[pixel], 0.0];
             }
