@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, Kind, Tensor};
 
 use crate::compute::{Precision, TowerKind, library};
@@ -227,10 +228,65 @@ impl Clip {
     /// # Errors
     /// When the text has more tokens than the model reads, or libtorch fails.
     pub fn embed_text(&self, text: &str) -> Result<Tensor, ClipError> {
-        let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = prompts.get(text) {
-            return Ok(known.shallow_clone());
+        if let Some(known) = self.cached(text) {
+            return Ok(known);
         }
+        let embedding = embed(&self.text, &self.token_ids(text)?)?;
+        self.cache(text, &embedding);
+        Ok(embedding)
+    }
+
+    /// The unit vectors `[N, E]` of several texts, as [`Clip::embed_text`] gives them. On a CPU, they are computed in
+    /// parallel.
+    ///
+    /// # Errors
+    /// When a text has more tokens than the model reads, or libtorch fails.
+    pub fn embed_texts(&self, texts: &[&str]) -> Result<Tensor, ClipError> {
+        if self.device == Device::Cpu {
+            self.embed_in_parallel(texts)?;
+        }
+        let rows = texts.iter().map(|text| self.embed_text(text));
+        Tensor::f_stack(&rows.collect::<Result<Vec<_>, _>>()?, 0)
+            .map_err(ClipError::while_doing("reading texts"))
+    }
+
+    /// Computes the embeddings that are not cached yet, each on one thread.
+    fn embed_in_parallel(&self, texts: &[&str]) -> Result<(), ClipError> {
+        let missing = texts.iter().filter(|text| self.cached(text).is_none());
+        let missing = missing.map(|text| Ok((*text, self.token_ids(text)?)));
+        let missing: Vec<(&str, Vec<i64>)> = missing.collect::<Result<_, ClipError>>()?;
+        let count = missing.len().div_ceil(rayon::current_num_threads()).max(1);
+        // A tower may be moved to another thread but not shared with it.
+        let parts: Vec<_> = missing
+            .chunks(count)
+            .map(|texts| (self.text.clone(), texts))
+            .collect();
+        let embed_all = |(tower, texts): (TextTower, &[(&str, Vec<i64>)])| {
+            let embeddings = texts.iter().map(|(_, ids)| embed(&tower, ids));
+            embeddings.collect::<Result<Vec<_>, _>>()
+        };
+        let embeddings: Vec<Vec<Tensor>> = parts
+            .into_par_iter()
+            .map(embed_all)
+            .collect::<Result<_, _>>()?;
+        for ((text, _), embedding) in missing.iter().zip(embeddings.iter().flatten()) {
+            self.cache(text, embedding);
+        }
+        Ok(())
+    }
+
+    fn cached(&self, text: &str) -> Option<Tensor> {
+        let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+        prompts.get(text).map(Tensor::shallow_clone)
+    }
+
+    fn cache(&self, text: &str, embedding: &Tensor) {
+        let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+        prompts.put(text.to_owned(), embedding.shallow_clone());
+    }
+
+    /// The ids of a text's tokens, not more than the model reads.
+    fn token_ids(&self, text: &str) -> Result<Vec<i64>, ClipError> {
         let ids = Tokenizer::shared().encode(text);
         let limit = self.token_limit();
         if ids.len() > limit {
@@ -239,23 +295,7 @@ impl Clip {
                 limit,
             });
         }
-        if self.device == Device::Cpu {
-            library::use_one_thread();
-        }
-        let embedding = tch::no_grad(|| self.text.forward(&ids).and_then(|vector| unit(&vector)))
-            .map_err(ClipError::while_doing("reading the prompt"))?;
-        prompts.put(text.to_owned(), embedding.shallow_clone());
-        Ok(embedding)
-    }
-
-    /// The unit vectors `[N, E]` of several texts, as [`Clip::embed_text`] gives them.
-    ///
-    /// # Errors
-    /// When a text has more tokens than the model reads, or libtorch fails.
-    pub fn embed_texts(&self, texts: &[&str]) -> Result<Tensor, ClipError> {
-        let rows = texts.iter().map(|text| self.embed_text(text));
-        Tensor::f_stack(&rows.collect::<Result<Vec<_>, _>>()?, 0)
-            .map_err(ClipError::while_doing("reading texts"))
+        Ok(ids)
     }
 
     /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
@@ -306,6 +346,15 @@ impl Clip {
             }),
         }
     }
+}
+
+/// The unit vector `[E]` of a text with these tokens.
+fn embed(tower: &TextTower, ids: &[i64]) -> Result<Tensor, ClipError> {
+    if tower.device() == Device::Cpu {
+        library::use_one_thread();
+    }
+    tch::no_grad(|| tower.forward(ids).and_then(|vector| unit(&vector)))
+        .map_err(ClipError::while_doing("reading the prompt"))
 }
 
 impl fmt::Debug for Clip {

@@ -13,7 +13,7 @@ use super::transformer::{TransformerBlock, TransformerBlockSize, read_blocks};
 ///
 /// It always computes in 32-bit floats: a prompt is encoded only once, so lower precision would
 /// save nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TextTower {
     vocabulary: Frozen,
     positions: Frozen,
@@ -52,6 +52,11 @@ impl TextTower {
             projection: Linear::of(weights.place(&projection)?, None),
             device,
         })
+    }
+
+    /// The device that holds the weights.
+    pub(crate) fn device(&self) -> Device {
+        self.device
     }
 
     /// Token ids, including the start and end tokens and at most as many as the context length, to an
