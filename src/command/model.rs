@@ -110,6 +110,7 @@ impl ComputeArguments {
     /// # Errors
     /// If the device or the weights are unknown or not on this machine.
     pub(super) fn check(&self) -> anyhow::Result<()> {
+        library::check_version()?;
         self.device.resolve().context("--device")?;
         self.weights.resolve().context("--weights")?;
         Ok(())
@@ -120,6 +121,7 @@ impl ComputeArguments {
     /// # Errors
     /// If there is no such device, or the weights cannot be read.
     pub(super) fn load_model(&self) -> anyhow::Result<LoadedModel> {
+        library::check_version()?;
         let device = self.device.resolve()?;
         let weights = self.weights.resolve()?;
         let options = LoadOptions {

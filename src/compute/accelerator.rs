@@ -1,4 +1,4 @@
-//! What tch does not reach of libtorch: determinism, streams and memory of accelerators.
+//! What tch does not reach of libtorch: its build settings, and determinism, streams and memory of accelerators.
 #![allow(
     unsafe_code,
     reason = "calls the functions in `bindings.cpp`, which catch all exceptions"
@@ -11,6 +11,7 @@ use thiserror::Error;
 
 unsafe extern "C" {
     fn clipdraw_last_error() -> *const c_char;
+    fn clipdraw_build_settings() -> *const c_char;
     fn clipdraw_make_deterministic() -> c_int;
     fn clipdraw_current_stream(device: c_int, stream: *mut *mut c_void) -> c_int;
     fn clipdraw_memory(device: c_int, bytes: *mut i64) -> c_int;
@@ -41,6 +42,12 @@ impl DeviceMemory {
     pub fn available(&self) -> u64 {
         self.free + self.reserved.saturating_sub(self.allocated)
     }
+}
+
+/// What the libtorch that is running was built with, as libtorch describes it.
+pub(super) fn build_settings() -> String {
+    let text = unsafe { CStr::from_ptr(clipdraw_build_settings()) };
+    text.to_string_lossy().into_owned()
 }
 
 /// Makes libtorch choose algorithms that give the same bits every time, and sum in full precision.

@@ -3,6 +3,7 @@
 // or 1 after an error, whose message `clipdraw_last_error` returns: C++ exceptions must not reach Rust.
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
+#include <ATen/Version.h>
 
 #include <cstdint>
 #include <string>
@@ -23,6 +24,12 @@ static int guarded(Work work) {
 extern "C" {
 // The message of the last error on this thread, valid until the next call.
 const char *clipdraw_last_error() { return last_error.c_str(); }
+
+// What the libtorch that is running was built with, as text; valid until the next call on this thread.
+const char *clipdraw_build_settings() {
+    static thread_local std::string settings;
+    return guarded([] { settings = at::show_config(); }) == 0 ? settings.c_str() : "";
+}
 
 // Chooses algorithms that give the same bits every time, and full precision: no TF32, and sums of half-precision
 // products in 32 bits. An operation without such an algorithm prints a warning.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tch::Cuda;
+use thiserror::Error;
 
 use super::{accelerator, cuda};
 
@@ -11,6 +12,43 @@ pub const LIBTORCH_VERSION: &str = match option_env!("CLIPDRAW_LIBTORCH_VERSION"
     Some(version) => version,
     None => "2.11.0",
 };
+
+/// The program runs with another libtorch than the one that it was compiled with.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "the program was compiled for libtorch {LIBTORCH_VERSION}, but libtorch {found} was found; remove it from \
+     LD_LIBRARY_PATH, or run scripts/setup again"
+)]
+pub struct WrongVersion {
+    /// The version that was found.
+    pub found: String,
+}
+
+/// Checks that the libtorch that is running is the one that the program was compiled with. With another one, calls can
+/// fail in any way.
+///
+/// # Errors
+/// If its version is another one.
+pub fn check_version() -> Result<(), WrongVersion> {
+    match version_in(&accelerator::build_settings()) {
+        Some(found) if found != number(LIBTORCH_VERSION) => Err(WrongVersion {
+            found: found.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The version in libtorch's build settings, `..., TORCH_VERSION=2.11.0, ...`.
+fn version_in(settings: &str) -> Option<&str> {
+    let (_, rest) = settings.split_once("TORCH_VERSION=")?;
+    Some(number(rest)).filter(|version| !version.is_empty())
+}
+
+/// A version without what follows its numbers, such as `+cu130`.
+fn number(version: &str) -> &str {
+    let end = version.find(|character: char| !character.is_ascii_digit() && character != '.');
+    &version[..end.unwrap_or(version.len())]
+}
 
 /// Loads libtorch's CUDA library, if there is one, and returns whether CUDA devices can be used.
 /// A libtorch for the CPU has no such library, which is not an error.
@@ -72,4 +110,35 @@ pub fn describe() -> String {
             .map(|(_, name)| (*name).to_owned()),
     );
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_libtorch_says_its_version() {
+        let settings = accelerator::build_settings();
+        assert_eq!(
+            version_in(&settings),
+            Some(number(LIBTORCH_VERSION)),
+            "{settings}"
+        );
+        assert_eq!(check_version(), Ok(()));
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert_eq!(number("2.11.0+cu130"), "2.11.0");
+        assert_eq!(
+            version_in("USE_CUDA=ON, TORCH_VERSION=2.10.1, USE"),
+            Some("2.10.1")
+        );
+        assert_eq!(version_in("PyTorch built with: GCC"), None);
+        let error = WrongVersion {
+            found: "2.10.1".to_owned(),
+        }
+        .to_string();
+        assert!(error.contains("libtorch 2.10.1 was found"), "{error}");
+    }
 }
