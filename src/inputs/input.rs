@@ -335,6 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_with_a_zero_fraction_keeps_its_value() {
+        // Every one of these has a float of its own.
+        let seeds = (0..2_000).map(|step| MAX_SEED - step * 3_517_201_935_113);
+        for seed in seeds.chain([3_691_107_552_740_887, 2_117_999_999_999_997]) {
+            let raw: Map<String, Value> =
+                serde_json::from_str(&format!("{{\"seed\": {seed}.0}}")).unwrap();
+            let input = Input::from_values(&raw).unwrap();
+            assert_eq!(input.plan.spec.seed, seed as u64);
+        }
+    }
+
+    #[test]
     fn inputs_survive_serialization_and_are_checked_when_they_come_back() {
         let raw = json!({
             "prompt": "a fox | text:-0.3", "num_paths": 4.0, "clip_weight": 1, "background": "#0aF",
