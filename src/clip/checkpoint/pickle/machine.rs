@@ -14,6 +14,10 @@ pub(super) const MAX_VALUES: usize = 1 << 20;
 /// Lengths are written with four bytes in most instructions.
 const FOUR: usize = 4;
 
+/// The property of a tensor whose numbers are stored with the opposite sign. It is only there if it is true
+/// (`torch/csrc/jit/serialization/pickler.h`, `getTensorMetadata`).
+const NEGATIVE_BIT: &str = "neg";
+
 /// The stack machine that a pickle is a program for.
 #[derive(Debug)]
 pub(super) struct Machine<'bytes> {
@@ -254,7 +258,8 @@ impl<'bytes> Machine<'bytes> {
         fields.collect::<Option<_>>().map(Value::Fields)
     }
 
-    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the number type.
+    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the number type. The last one may
+    /// be a dictionary of further properties.
     fn tensor(&self, arguments: Index) -> Option<Value> {
         let parts = self.parts(arguments);
         let [storage, offset, shape, strides, ..] = *parts else {
@@ -281,7 +286,16 @@ impl<'bytes> Machine<'bytes> {
             offset: start.checked_add(offset)?,
             shape: self.integers(shape)?,
             strides: self.integers(strides)?,
+            is_negated: parts.iter().any(|&part| self.has_key(part, NEGATIVE_BIT)),
         }))
+    }
+
+    /// Whether a value is a dictionary with this key.
+    fn has_key(&self, index: Index, key: &str) -> bool {
+        match &self.values[index] {
+            Value::Fields(fields) => fields.iter().any(|&(name, _)| self.text_of(name) == key),
+            _ => false,
+        }
     }
 
     /// Gives an object its state: a dictionary of fields, or a tuple of such dictionaries.
@@ -393,6 +407,7 @@ fn unread_tensor(class: &str) -> Option<Value> {
             offset: 0,
             shape: Vec::new(),
             strides: Vec::new(),
+            is_negated: false,
         })
     })
 }

@@ -40,6 +40,8 @@ pub(crate) struct StoredTensor {
     pub(crate) shape: Vec<i64>,
     /// Steps in the storage from one number to the next along each dimension.
     pub(crate) strides: Vec<i64>,
+    /// Whether its numbers have the opposite sign of those in the storage (PyTorch's negative bit).
+    pub(crate) is_negated: bool,
 }
 
 /// The position of a value in the list of all values.
