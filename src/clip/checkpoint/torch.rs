@@ -51,11 +51,18 @@ pub(crate) enum TorchFileError {
 }
 
 impl TorchFileError {
-    /// The error that `file` is broken.
+    /// The error that `file` is broken, or too large to be read.
     pub(super) fn about(self, file: &Path) -> ClipError {
-        ClipError::Broken {
-            file: file.to_owned(),
-            cause: Box::new(self),
+        let file = file.to_owned();
+        match self {
+            Self::Pickle(cause @ PickleError::TooManyValues) => ClipError::UnknownArchitecture {
+                file,
+                reason: cause.to_string(),
+            },
+            cause => ClipError::Broken {
+                file,
+                cause: Box::new(cause),
+            },
         }
     }
 }

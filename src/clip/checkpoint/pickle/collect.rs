@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::{MAX_VALUES, Machine};
-use super::value::{Index, PickleError, StoredTensor, Value};
+use super::machine::Machine;
+use super::value::{Index, MAX_VALUES, PickleError, StoredTensor, Value};
 
 /// The maximum depth of a name, which no module reaches; a loop in the file ends here.
 const MAX_DEPTH: usize = 40;

@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::operands::{Operands, signed, text, unsigned};
 use super::value::{
-    Index, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers, storage_info,
+    Index, MAX_VALUES, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers, storage_info,
 };
 use crate::clip::checkpoint::source::Numbers;
-
-/// Values that a pickle may build; `RN50x64` has about ten thousand, with its optimizer some more.
-pub(super) const MAX_VALUES: usize = 1 << 20;
 
 /// Lengths are written with four bytes in most instructions.
 const FOUR: usize = 4;
@@ -23,6 +20,8 @@ const NEGATIVE_BIT: &str = "neg";
 pub(super) struct Machine<'bytes> {
     operands: Operands<'bytes>,
     pub(super) values: Vec<Value>,
+    /// The value for everything that is not part of any tensor.
+    other: Option<Index>,
     stack: Vec<Index>,
     marks: Vec<usize>,
     memo: HashMap<u64, Index>,
@@ -34,6 +33,7 @@ impl<'bytes> Machine<'bytes> {
         Self {
             operands: Operands(bytes),
             values: Vec::new(),
+            other: None,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
@@ -366,12 +366,25 @@ impl<'bytes> Machine<'bytes> {
     }
 
     fn push(&mut self, value: Value) -> Result<(), PickleError> {
+        let is_other = matches!(value, Value::Other);
+        let index = match self.other {
+            // A list of floats may be long, and all of them are one value.
+            Some(other) if is_other => other,
+            _ => self.add(value)?,
+        };
+        if is_other {
+            self.other = Some(index);
+        }
+        self.stack.push(index);
+        Ok(())
+    }
+
+    fn add(&mut self, value: Value) -> Result<Index, PickleError> {
         if self.values.len() >= MAX_VALUES {
             return Err(PickleError::TooManyValues);
         }
-        self.stack.push(self.values.len());
         self.values.push(value);
-        Ok(())
+        Ok(self.values.len() - 1)
     }
 
     fn pop(&mut self) -> Result<Index, PickleError> {

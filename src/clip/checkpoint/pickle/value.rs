@@ -5,6 +5,9 @@ use thiserror::Error;
 
 use crate::clip::checkpoint::source::Numbers;
 
+/// Values that a pickle may build; `RN50x64` has about ten thousand, with its optimizer some more.
+pub(super) const MAX_VALUES: usize = 1 << 20;
+
 /// Why a pickle cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum PickleError {
@@ -14,7 +17,9 @@ pub(crate) enum PickleError {
     UnknownInstruction(u8),
     #[error("the pickle takes a value from an empty stack")]
     EmptyStack,
-    #[error("the pickle has too many values")]
+    #[error(
+        "its pickle has more than {MAX_VALUES} values; save only the state dictionary of the model"
+    )]
     TooManyValues,
 }
 
