@@ -27,7 +27,7 @@ use crate::compute::library;
 
 use self::checkpoint::detect::{Evidence, detect_config};
 use self::checkpoint::weights::{Origin, Weights};
-use self::checkpoint::{ModelConfig, read_checkpoint, read_checkpoint_bytes};
+use self::checkpoint::{ModelConfig, all_finite, read_checkpoint, read_checkpoint_bytes};
 use self::image::{ImageEncoder, unit};
 use self::text::TextTower;
 
@@ -204,7 +204,7 @@ impl Clip {
     /// cached.
     ///
     /// # Errors
-    /// When the text has more tokens than the model reads, or libtorch fails.
+    /// When the text has more tokens than the model reads, its embedding is not finite, or libtorch fails.
     pub fn embed_text(&self, text: &str) -> Result<Tensor, ClipError> {
         let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = prompts.get(text) {
@@ -223,6 +223,10 @@ impl Clip {
         }
         let embedding = tch::no_grad(|| self.text.forward(&ids).and_then(|vector| unit(&vector)))
             .map_err(ClipError::while_doing("reading the prompt"))?;
+        let is_finite = all_finite(&embedding);
+        if !is_finite.map_err(ClipError::while_doing("checking the prompt's embedding"))? {
+            return Err(ClipError::EmbeddingNotFinite);
+        }
         prompts.put(text.to_owned(), embedding.shallow_clone());
         Ok(embedding)
     }
