@@ -3,6 +3,7 @@
 mod source;
 mod tensors;
 mod pickle;
+mod header;
 pub(crate) mod safetensors;
 mod torch;
 mod legacy;
