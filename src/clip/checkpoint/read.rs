@@ -51,6 +51,10 @@ fn open<'bytes>(
         Ok(Box::new(LegacyFile::open(file, bytes)?))
     } else if bytes.get(8) == Some(&b'{') {
         Ok(Box::new(SafetensorsFile::open(file, bytes)?))
+    } else if bytes.is_empty() {
+        Err(ClipError::Empty {
+            file: file.to_owned(),
+        })
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
         Err(ClipError::NotWeights {
@@ -85,16 +89,24 @@ fn from_source(file: &Path, source: &mut dyn TensorSource) -> Result<Checkpoint,
 
 fn not_located(file: &Path, source: &dyn TensorSource, cause: NotLocated) -> ClipError {
     let file = file.to_owned();
-    match cause {
-        NotLocated::NoModel => ClipError::UnknownArchitecture {
-            file,
-            reason: format!(
-                "it has {}, and nothing like `visual.proj` and `token_embedding.weight`",
-                described_names(source.entries().keys().collect())
-            ),
-        },
-        NotLocated::SeveralModels(places) => ClipError::SeveralModels { file, places },
-    }
+    let reason = match cause {
+        NotLocated::SeveralModels(places) => return ClipError::SeveralModels { file, places },
+        NotLocated::NoModel => format!(
+            "it has {}, and nothing like `visual.proj` and `token_embedding.weight`",
+            described_names(source.entries().keys().collect())
+        ),
+        NotLocated::OnlyImage(name) => {
+            format!("it has an image tower, with `{name}`, but no text tower; save the whole model")
+        }
+        NotLocated::OnlyText(name) => {
+            format!("it has a text tower, with `{name}`, but no image tower; save the whole model")
+        }
+        NotLocated::Adapters(name) => format!(
+            "`{name}` is part of a LoRA adapter; merge it into the weights (`merge_and_unload()` in PEFT) and save the \
+             whole model"
+        ),
+    };
+    ClipError::UnknownArchitecture { file, reason }
 }
 
 /// Rejects a file with weights outside of the model, because they may be a part of it.
