@@ -7,6 +7,7 @@
 
 mod browser;
 mod certificates;
+mod checkpoint_refusals;
 mod checkpoints;
 mod cli;
 mod clip_loading;
@@ -35,6 +36,7 @@ mod rejections;
 mod schemathesis;
 mod serve;
 mod service;
+mod shared_tensors;
 mod sigterm;
 mod sse;
 mod support;
