@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::operands::{Operands, signed, text, unsigned};
 use super::value::{
-    Index, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers, storage_info,
+    Budget, Index, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers, storage_info,
 };
 use crate::clip::checkpoint::source::Numbers;
 
@@ -23,6 +23,7 @@ pub(super) struct Machine<'bytes> {
     marks: Vec<usize>,
     memo: HashMap<u64, Index>,
     storages: BTreeMap<String, StorageInfo>,
+    budget: Budget,
 }
 
 impl<'bytes> Machine<'bytes> {
@@ -34,6 +35,7 @@ impl<'bytes> Machine<'bytes> {
             marks: Vec::new(),
             memo: HashMap::new(),
             storages: BTreeMap::new(),
+            budget: Budget::default(),
         }
     }
 
@@ -198,6 +200,7 @@ impl<'bytes> Machine<'bytes> {
             }
             _ => self.marked()?,
         };
+        self.budget.take(size_of_val(&*parts))?;
         let target = *self.stack.last().ok_or(PickleError::EmptyStack)?;
         match &mut self.values[target] {
             Value::Sequence(list) => list.extend(parts),
@@ -219,6 +222,7 @@ impl<'bytes> Machine<'bytes> {
             Value::Class(name) => name.clone(),
             _ => String::new(),
         };
+        self.budget.take(class.len())?;
         let parts = self.parts(arguments);
         let value = match class.as_str() {
             "torch._utils._rebuild_tensor_v2"
@@ -292,7 +296,10 @@ impl<'bytes> Machine<'bytes> {
             Value::Sequence(states) => states.clone(),
             _ => vec![state],
         };
+        self.budget.take(size_of_val(&*states))?;
         for state in states {
+            // An object may be its own state, which doubles it.
+            self.budget.take(self.values[state].bytes())?;
             if let Value::Fields(state) = self.values[state].clone()
                 && let Value::Fields(fields) = &mut self.values[object]
             {
@@ -306,9 +313,10 @@ impl<'bytes> Machine<'bytes> {
     /// files only, is `(key, offset, length)`; a class by `("module", class, file, source)`.
     fn persistent(&mut self) -> Result<(), PickleError> {
         let id = self.pop()?;
+        self.budget.take(self.values[id].bytes())?;
         let parts = self.parts(id).to_vec();
         let value = match *parts {
-            [tag, class, ..] if self.text_of(tag) == "module" => self.values[class].clone(),
+            [tag, class, ..] if self.is_text(tag, "module") => self.values[class].clone(),
             [_, class, key, ..] => {
                 let key = self.text_of(key);
                 let info = match &self.values[class] {
@@ -336,6 +344,10 @@ impl<'bytes> Machine<'bytes> {
         }
     }
 
+    fn is_text(&self, index: Index, expected: &str) -> bool {
+        matches!(&self.values[index], Value::Text(text) if text == expected)
+    }
+
     pub(super) fn parts(&self, index: Index) -> &[Index] {
         match &self.values[index] {
             Value::Sequence(parts) => parts,
@@ -355,6 +367,7 @@ impl<'bytes> Machine<'bytes> {
         if self.values.len() >= MAX_VALUES {
             return Err(PickleError::TooManyValues);
         }
+        self.budget.take(value.bytes())?;
         self.stack.push(self.values.len());
         self.values.push(value);
         Ok(())
