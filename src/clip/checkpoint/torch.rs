@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 use thiserror::Error;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -165,18 +165,21 @@ pub(super) fn load(
     let Numbers::Float(kind) = place.numbers else {
         return Err(TorchFileError::OutOfBounds(name.to_owned()));
     };
-    let length = storage.len() / kind.elt_size_in_bytes();
-    if last_index(place).is_none_or(|last| last >= length as i64) {
-        return Err(TorchFileError::OutOfBounds(name.to_owned()));
-    }
-    Ok(from_bytes(storage, length, kind)?
-        .f_as_strided(&place.shape, &place.strides, place.offset)?
+    // Only the part that the tensor uses is copied: many small tensors may share one large storage.
+    let size = kind.elt_size_in_bytes();
+    let used = last_index(place).and_then(|last| {
+        let first = usize::try_from(place.offset).ok()?.checked_mul(size)?;
+        let end = usize::try_from(last)
+            .ok()?
+            .checked_add(1)?
+            .checked_mul(size)?;
+        storage.get(first..end)
+    });
+    let used = used.ok_or_else(|| TorchFileError::OutOfBounds(name.to_owned()))?;
+    let count = (used.len() / size) as i64;
+    Ok(Tensor::f_from_data_size(used, &[count], kind)?
+        .f_as_strided(&place.shape, &place.strides, 0)?
         .f_contiguous()?)
-}
-
-fn from_bytes(storage: &[u8], length: usize, kind: Kind) -> Result<Tensor, tch::TchError> {
-    let bytes = &storage[..length * kind.elt_size_in_bytes()];
-    Tensor::f_from_data_size(bytes, &[length as i64], kind)
 }
 
 /// The last index of the storage that the tensor uses; `None` if its shape or strides are not valid.
@@ -193,4 +196,52 @@ fn last_index(place: &StoredTensor) -> Option<i64> {
             }
             last.checked_add((size - 1).checked_mul(stride)?)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+
+    fn place(offset: i64, shape: &[i64], strides: &[i64]) -> StoredTensor {
+        StoredTensor {
+            storage: "0".to_owned(),
+            numbers: Numbers::Float(Kind::Float),
+            offset,
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_tensor_is_the_part_of_its_storage_that_offset_and_strides_say() {
+        let storage: Vec<u8> = (0..8_u8)
+            .flat_map(|number| f32::from(number).to_le_bytes())
+            .collect();
+        let numbers = |place: &StoredTensor| -> Vec<f32> {
+            let tensor = load("x", place, &storage).unwrap();
+            assert_eq!(tensor.size(), place.shape);
+            tensor.flatten(0, -1).try_into().unwrap()
+        };
+        assert_eq!(numbers(&place(2, &[2, 2], &[1, 2])), [2.0, 4.0, 3.0, 5.0]);
+        assert_eq!(numbers(&place(7, &[], &[])), [7.0]);
+        assert_eq!(numbers(&place(1, &[3, 1], &[3, 99])), [1.0, 4.0, 7.0]);
+        assert_eq!(numbers(&place(3, &[2], &[0])), [3.0, 3.0]);
+        for outside in [
+            place(8, &[1], &[1]),
+            place(1, &[3], &[4]),
+            place(-1, &[1], &[1]),
+            place(0, &[2], &[-1]),
+            place(0, &[0], &[1]),
+            place(0, &[2], &[]),
+            place(i64::MAX, &[2], &[i64::MAX]),
+        ] {
+            let error = load("x", &outside, &storage).unwrap_err();
+            assert!(
+                matches!(error, TorchFileError::OutOfBounds(_)),
+                "{outside:?}"
+            );
+        }
+    }
 }
