@@ -17,5 +17,6 @@ pub(crate) mod weights;
 
 pub use folder::weights_files;
 pub(crate) use model_config::ModelConfig;
-pub(crate) use read::{read_checkpoint, read_checkpoint_bytes};
+pub(crate) use read::read_checkpoint;
+pub use read::read_checkpoint_bytes;
 pub use tensors::{Checkpoint, read_bytes};
