@@ -68,10 +68,11 @@ fn open<'bytes>(
 ) -> Result<Box<dyn TensorSource + 'bytes>, ClipError> {
     if bytes.starts_with(torch::MAGIC) {
         Ok(Box::new(TorchArchive::open(file, bytes)?))
+    } else if bytes.get(8) == Some(&b'{') {
+        // This comes before pickles, because the length of the header may be 0x280, which is how a pickle starts.
+        Ok(Box::new(SafetensorsFile::open(file, bytes)?))
     } else if legacy::is_pickle(bytes) {
         Ok(Box::new(LegacyFile::open(file, bytes)?))
-    } else if bytes.get(8) == Some(&b'{') {
-        Ok(Box::new(SafetensorsFile::open(file, bytes)?))
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
         Err(ClipError::NotWeights {
@@ -188,6 +189,23 @@ mod tests {
         let mut source = Listed::new(numbers, names.into_iter().zip(shapes));
         let error = from_source(Path::new("x"), &mut source, 100).unwrap_err();
         error.source().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_safetensors_file_is_recognized_whatever_the_length_of_its_header() {
+        let header = r#"{"visual.proj":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        for length in [0x78, 0x80, 0x280, 0x380, 0x480, 0x580, 0x680] {
+            let number = 2.5_f32.to_le_bytes();
+            let header = format!("{header:length$}");
+            let bytes = [
+                &(length as u64).to_le_bytes()[..],
+                header.as_bytes(),
+                &number,
+            ]
+            .concat();
+            let checkpoint = read_checkpoint_bytes(Path::new("x"), &bytes).unwrap();
+            assert_eq!(checkpoint.tensors["visual.proj"].double_value(&[0]), 2.5);
+        }
     }
 
     #[test]
