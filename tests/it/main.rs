@@ -23,6 +23,7 @@ mod drawing_response;
 mod routes;
 mod draw;
 mod failures;
+mod fuzz_corpus;
 mod http;
 mod image;
 mod layers;

@@ -77,6 +77,9 @@ const OPTIMIZER_STATE: [&str; 5] = [
     "square_avg",
 ];
 
+/// The maximum number of prefixes under which the same model is recognized, and that an error lists.
+const MAX_PLACES: usize = 8;
+
 /// A model's tensors among those of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Located {
@@ -224,7 +227,7 @@ fn find_roots(
         return Err(NotLocated::OnlyText(file_name(text_name)));
     };
     let is_copy = |other: &&str| are_copies(source, clean, first, other);
-    if !copies.iter().all(is_copy) {
+    if places.len() > MAX_PLACES || !copies.iter().all(is_copy) {
         return Err(several(&places));
     }
     let roots = iter::once(*first).chain(text);
@@ -234,7 +237,8 @@ fn find_roots(
 }
 
 fn several(places: &[&str]) -> NotLocated {
-    NotLocated::SeveralModels(places.iter().map(|&place| place.to_owned()).collect())
+    let places = places.iter().take(MAX_PLACES);
+    NotLocated::SeveralModels(places.map(|&place| place.to_owned()).collect())
 }
 
 /// Whether two prefixes have the same tensors.
@@ -279,4 +283,24 @@ fn is_training_state(name: &str) -> bool {
         contained || TRAINING_PARTS.contains(&part)
     };
     lower.split('.').any(state) || OPTIMIZER_STATE.contains(&last_part(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+    use crate::clip::checkpoint::source::{Listed, Numbers};
+
+    #[test]
+    fn an_error_lists_only_some_of_very_many_models() {
+        let names: Vec<String> = (0..1000)
+            .flat_map(|index| ["visual.proj", TEXT_MARK].map(|mark| format!("{index:03}.{mark}")))
+            .collect();
+        let tensors = names.iter().map(|name| (name.as_str(), &[1, 1][..]));
+        let source = Listed::new(&Numbers::Float(Kind::Half), tensors);
+        let places = (0..MAX_PLACES).map(|index| format!("{index:03}."));
+        let expected = NotLocated::SeveralModels(places.collect());
+        assert_eq!(locate(&source).unwrap_err(), expected);
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::operands::{Operands, signed, text, unsigned};
 use super::value::{
-    Index, MAX_VALUES, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers, storage_info,
+    Budget, Index, MAX_VALUES, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers,
+    storage_info,
 };
 use crate::clip::checkpoint::source::Numbers;
 
@@ -26,6 +27,7 @@ pub(super) struct Machine<'bytes> {
     marks: Vec<usize>,
     memo: HashMap<u64, Index>,
     storages: BTreeMap<String, StorageInfo>,
+    budget: Budget,
 }
 
 impl<'bytes> Machine<'bytes> {
@@ -38,6 +40,7 @@ impl<'bytes> Machine<'bytes> {
             marks: Vec::new(),
             memo: HashMap::new(),
             storages: BTreeMap::new(),
+            budget: Budget::default(),
         }
     }
 
@@ -202,6 +205,7 @@ impl<'bytes> Machine<'bytes> {
             }
             _ => self.marked()?,
         };
+        self.budget.take(size_of_val(&*parts))?;
         let target = *self.stack.last().ok_or(PickleError::EmptyStack)?;
         match &mut self.values[target] {
             Value::Sequence(list) => list.extend(parts),
@@ -223,6 +227,7 @@ impl<'bytes> Machine<'bytes> {
             Value::Class(name) => name.clone(),
             _ => String::new(),
         };
+        self.budget.take(class.len())?;
         let parts = self.parts(arguments);
         let value = match class.as_str() {
             "torch._utils._rebuild_tensor_v2"
@@ -306,7 +311,10 @@ impl<'bytes> Machine<'bytes> {
             Value::Sequence(states) => states.clone(),
             _ => vec![state],
         };
+        self.budget.take(size_of_val(&*states))?;
         for state in states {
+            // An object may be its own state, which doubles it.
+            self.budget.take(self.values[state].bytes())?;
             if let Value::Fields(state) = self.values[state].clone()
                 && let Value::Fields(fields) = &mut self.values[object]
             {
@@ -320,9 +328,10 @@ impl<'bytes> Machine<'bytes> {
     /// files only, is `(key, offset, length)`; a class by `("module", class, file, source)`.
     fn persistent(&mut self) -> Result<(), PickleError> {
         let id = self.pop()?;
+        self.budget.take(self.values[id].bytes())?;
         let parts = self.parts(id).to_vec();
         let value = match *parts {
-            [tag, class, ..] if self.text_of(tag) == "module" => self.values[class].clone(),
+            [tag, class, ..] if self.is_text(tag, "module") => self.values[class].clone(),
             [_, class, key, ..] => {
                 let key = self.text_of(key);
                 let info = match &self.values[class] {
@@ -348,6 +357,10 @@ impl<'bytes> Machine<'bytes> {
             Value::Integer(number) => number.to_string(),
             _ => String::new(),
         }
+    }
+
+    fn is_text(&self, index: Index, expected: &str) -> bool {
+        matches!(&self.values[index], Value::Text(text) if text == expected)
     }
 
     pub(super) fn parts(&self, index: Index) -> &[Index] {
@@ -383,6 +396,7 @@ impl<'bytes> Machine<'bytes> {
         if self.values.len() >= MAX_VALUES {
             return Err(PickleError::TooManyValues);
         }
+        self.budget.take(value.bytes())?;
         self.values.push(value);
         Ok(self.values.len() - 1)
     }

@@ -21,6 +21,35 @@ pub(crate) enum PickleError {
         "its pickle has more than {MAX_VALUES} values; save only the state dictionary of the model"
     )]
     TooManyValues,
+    #[error(
+        "its pickle needs more than {MAX_BYTES} bytes of memory; save only the state dictionary of the model"
+    )]
+    TooLarge,
+}
+
+/// Bytes that the values of a pickle may take, and again the names of its tensors. Pickles of the largest models
+/// with their optimizers take a few megabytes. A pickle can copy a value with two of its bytes.
+const MAX_BYTES: usize = 1 << 26;
+
+/// The memory that is left for a pickle, in bytes.
+#[derive(Debug)]
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MAX_BYTES)
+    }
+}
+
+impl Budget {
+    /// Takes memory from what is left.
+    ///
+    /// # Errors
+    /// If there is too little.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), PickleError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(PickleError::TooLarge)?;
+        Ok(())
+    }
 }
 
 /// The numbers that several tensors may share.
@@ -70,6 +99,27 @@ pub(super) enum Value {
         offset: i64,
     },
     Tensor(StoredTensor),
+}
+
+impl StoredTensor {
+    /// The memory that it takes besides its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.storage.len() + size_of_val(&*self.shape) + size_of_val(&*self.strides)
+    }
+}
+
+impl Value {
+    /// The memory that it takes besides its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Other | Self::Integer(_) => 0,
+            Self::Text(text) | Self::Class(text) => text.len(),
+            Self::Sequence(parts) => size_of_val(&**parts),
+            Self::Fields(fields) => size_of_val(&**fields),
+            Self::Storage { key, .. } => key.len(),
+            Self::Tensor(tensor) => tensor.bytes(),
+        }
+    }
 }
 
 /// The number type of a storage of this class, such as `torch.FloatStorage`.
