@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 const LARGEST_SIDE: u8 = 32;
 const MOST_STROKES: u8 = 4;
 
-/// The largest coordinate, which no drawing reaches, in pixels.
-const LARGEST_COORDINATE: f32 = 1.0e9;
+/// The largest coordinate and half width, in pixels. No drawing reaches it, and resvg takes minutes for strokes that
+/// are much larger.
+const LARGEST_COORDINATE: f32 = 1.0e4;
 
 /// How far a coordinate may be from the one that was written, relative to its size: half of the last place
 /// that is written, and the precision of 32-bit floats.

@@ -1,6 +1,7 @@
 //! The corpora of the fuzz targets, checked without a fuzzer.
 
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::PathBuf;
 
 #[path = "../../fuzz/properties/input.rs"]
@@ -20,8 +21,11 @@ mod torch_file;
 #[path = "../../fuzz/properties/weights.rs"]
 mod weights;
 
+/// Panics unless the property of a target holds for these bytes.
+type Property = fn(&[u8]);
+
 /// Every fuzz target with its property.
-const TARGETS: [(&str, fn(&[u8])); 7] = [
+const TARGETS: [(&str, Property); 7] = [
     ("input", input::check),
     ("pickle", pickle::check),
     ("prompt", prompt::check),
@@ -42,9 +46,13 @@ fn every_input_of_every_corpus_has_the_property_of_its_fuzz_target() {
         files.sort();
         assert!(!files.is_empty(), "{folder} is empty");
         for file in files {
-            // A property that does not hold panics, and the test then shows which file is the last.
-            println!("{}", file.display());
-            check(&fs::read(&file).unwrap());
+            let bytes = fs::read(&file).unwrap();
+            let checked = catch_unwind(|| check(&bytes));
+            assert!(
+                checked.is_ok(),
+                "the property does not hold for {}",
+                file.display()
+            );
         }
     }
 }

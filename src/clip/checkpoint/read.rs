@@ -20,6 +20,9 @@ use crate::clip::error::ClipError;
 /// A hostile file of a few bytes could otherwise claim a tensor of any size, by a stride of zero.
 const EXPANSION: usize = 4;
 
+/// The bytes that the tensors of any file may take, however small it is: a saved tensor may repeat its numbers.
+const ALLOWANCE: usize = 1 << 26;
+
 /// Why the tensors that a file claims to have are not read.
 #[derive(Debug, Error)]
 enum ClaimError {
@@ -30,8 +33,8 @@ enum ClaimError {
         /// The shape that the file states.
         shape: Vec<i64>,
     },
-    #[error("its tensors would take more than {EXPANSION} times the size of the file")]
-    Size,
+    #[error("its tensors would take more than {0} bytes, which is too much for a file of its size")]
+    Size(usize),
 }
 
 /// Reads the weights at a path: a file, a folder, or the index of several files.
@@ -145,7 +148,8 @@ fn check_claims(
     located: &Located,
     size: usize,
 ) -> Result<(), ClaimError> {
-    let mut left = size.saturating_mul(EXPANSION);
+    let limit = size.saturating_mul(EXPANSION).max(ALLOWANCE);
+    let mut left = limit;
     for tensor in located.names.values() {
         let entry = &source.entries()[tensor];
         let element = match &entry.numbers {
@@ -161,7 +165,7 @@ fn check_claims(
         }
         let sizes = entry.shape.iter().map(|&size| size as usize);
         let bytes = sizes.fold(element, usize::saturating_mul);
-        left = left.checked_sub(bytes).ok_or(ClaimError::Size)?;
+        left = left.checked_sub(bytes).ok_or(ClaimError::Size(limit))?;
     }
     Ok(())
 }
@@ -222,12 +226,12 @@ mod tests {
 
     #[test]
     fn claims_that_the_file_is_too_small_for_are_rejected_before_memory_is_taken() {
-        let size = "its tensors would take more than 4 times the size of the file";
-        for shape in [[101, 1], [1 << 40, 1], [i64::MAX, i64::MAX]] {
+        let size = "its tensors would take more than 67108864 bytes, which is too much for a file of its size";
+        for shape in [[1 << 24, 1], [1 << 40, 1], [i64::MAX, i64::MAX]] {
             assert_eq!(refusal(&Numbers::Float(Kind::Float), [&[1], &shape]), size);
             assert_eq!(refusal(&Numbers::Quantized, [&[1], &shape]), size);
         }
-        let together: [&[i64]; 2] = [&[100], &[101]];
+        let together: [&[i64]; 2] = [&[1 << 24], &[(1 << 24) + 1]];
         assert_eq!(refusal(&Numbers::Float(Kind::Half), together), size);
         for shape in [[0, 1 << 40], [1, -1]] {
             assert_eq!(
