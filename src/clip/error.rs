@@ -84,8 +84,11 @@ pub enum ClipError {
         /// The shape in the file.
         found: Vec<i64>,
     },
-    /// A tensor has a number that is infinite or not a number.
-    #[error("weights {file}: `{tensor}` has numbers that are infinite or not a number (NaN)")]
+    /// A tensor has a number that is not finite as a 32-bit float.
+    #[error(
+        "weights {file}: `{tensor}` has a number that is NaN, infinite or beyond the range of 32-bit floats; the file is \
+         damaged, or its training diverged"
+    )]
     NotFinite {
         /// The file.
         file: PathBuf,

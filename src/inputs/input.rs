@@ -213,6 +213,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::inputs::MAX_SEED;
     use crate::scene::Canvas;
 
     fn errors_of(raw: &Value) -> Vec<InputError> {

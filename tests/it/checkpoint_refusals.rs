@@ -1,12 +1,15 @@
 //! Checkpoints that cannot be used: the error contains the reason and what to do.
 use std::fs;
 
+use clipdraw::clip::{Clip, WeightsSource};
+use clipdraw::draw::{Drawing, Spec};
 use clipdraw::errors::chain;
 use safetensors::Dtype;
 use serde_json::json;
+use tch::{Device, Kind};
 
 use crate::support::clip_files::{
-    ModelFolder, Tensors, Wide, floats, hugging_face, load, refusal, renamed, weight,
+    ModelFolder, Tensors, Wide, floats, hugging_face, load, renamed, weight,
 };
 use crate::support::torch_files::{archive, in_one_storage, torch_file};
 
@@ -174,10 +177,61 @@ fn numbers_that_are_not_finite_are_reported_with_their_tensor() {
         stored.2.splice(8..12, floats([number]));
         let text = ModelFolder::new(&tensors, &[("vision_heads", "2")]).refusal();
         assert!(
-            text.contains(&format!("`{name}` has numbers that are infinite")),
+            text.contains(&format!("`{name}` has a number that is NaN, infinite")),
             "{text}"
         );
     }
+    let mut tensors = wide();
+    let doubles = [0.5_f64, 1e300].map(f64::to_le_bytes).concat();
+    let bias = (Dtype::F64, vec![96], doubles.repeat(48));
+    tensors.insert("visual.ln_post.bias".to_owned(), bias);
+    let text = ModelFolder::new(&tensors, &[("vision_heads", "2")]).refusal();
+    assert!(
+        text.contains("`visual.ln_post.bias` has a number that is"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_mean_beyond_32_bits_is_refused() {
+    let preprocessor = json!({"image_mean": [0.5, 0.5, 1e300]});
+    let folder = ModelFolder::new(&wide(), &[("vision_heads", "2")]);
+    let text = folder
+        .with("preprocessor_config.json", &preprocessor)
+        .refusal();
+    assert!(
+        text.contains("preprocessor_config.json has image_mean = [0.5,0.5,")
+            && text.ends_with("it must be three numbers in the range of 32-bit floats"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_image_tower_that_overflows_in_fp16_is_reported_with_a_remedy() {
+    let mut tensors = wide();
+    for block in 0..2 {
+        let name = format!("visual.transformer.resblocks.{block}.mlp.c_fc.bias");
+        let bias = tensors.get_mut(&name).expect("the tensor");
+        bias.2 = floats([60_000.0; 160]);
+    }
+    let folder = ModelFolder::new(&tensors, &[("vision_heads", "2")]);
+    let source = WeightsSource::File(folder.path().join("model.safetensors"));
+    let first_step = |kind| {
+        let clip = Clip::load(&source, Device::Cpu, kind).expect("a model");
+        let spec = Spec {
+            strokes: 4,
+            steps: 1,
+            ..Spec::prompt("a cat")
+        };
+        let mut drawing = Drawing::start(&clip, spec).expect("a drawing");
+        drawing.step(&clip).map(drop)
+    };
+    assert!(first_step(Kind::BFloat16).is_ok());
+    let error = first_step(Kind::Half).expect_err("an overflow");
+    assert!(
+        error.to_string().ends_with("try --precision bf16 or fp32"),
+        "{error}"
+    );
 }
 
 #[test]

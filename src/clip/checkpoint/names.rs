@@ -55,7 +55,7 @@ const MODEL_PARTS: [&str; 9] = [
     "visual_projection",
 ];
 
-/// Parts of the names of LoRA adapters in PEFT, and of the weights that they change.
+/// Parts of the names of `LoRA` adapters in PEFT, and of the weights that they change.
 const ADAPTER_PARTS: [&str; 2] = [".lora_", ".base_layer."];
 
 /// Tensors of a model that embeddings do not depend on. In attention layers, tensors with these names are

@@ -177,11 +177,15 @@ impl Checkpoint {
     }
 }
 
-/// Whether no number of a tensor is infinite or NaN. The sum is finite only then, and takes no memory; if it
-/// overflows, each number is checked.
+/// Whether all numbers of a tensor are finite as 32-bit floats. If one is not, the sum shows it; if the sum overflows,
+/// each number is checked.
 pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool, TchError> {
-    let sum = tensor.f_sum(Kind::Float)?;
-    Ok(f64::try_from(sum)?.is_finite() || bool::try_from(tensor.f_isfinite()?.f_all()?)?)
+    let sum = f64::try_from(tensor.f_sum(Kind::Float)?)?;
+    if sum.is_finite() {
+        return Ok(true);
+    }
+    let finite = tensor.f_to_kind(Kind::Float)?.f_isfinite()?;
+    bool::try_from(finite.f_all()?)
 }
 
 /// Reads a whole weight file.

@@ -154,10 +154,18 @@ impl<'a> Section<'a> {
         };
         let numbers = value.as_array().map(|numbers| {
             let numbers = numbers.iter().filter_map(Value::as_f64);
-            numbers.map(|number| number as f32).collect::<Vec<_>>()
+            let numbers = numbers.map(|number| number as f32);
+            numbers
+                .filter(|number| number.is_finite())
+                .collect::<Vec<_>>()
         });
         let three = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
-        let three = three.ok_or_else(|| self.unsupported(key, "it must be three numbers"))?;
+        let three = three.ok_or_else(|| {
+            self.unsupported(
+                key,
+                "it must be three numbers in the range of 32-bit floats",
+            )
+        })?;
         Ok(Some(three))
     }
 
