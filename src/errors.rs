@@ -4,12 +4,16 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// An error with all its causes on one line, separated by `: `.
+/// An error with all its causes on one line, separated by `: `. Some errors end with the text of their cause; it is
+/// not repeated.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            let _ = write!(text, ": {next}");
+        }
         cause = error.source();
     }
     text
@@ -38,6 +42,16 @@ mod tests {
     #[test]
     fn a_chain_contains_every_cause() {
         assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: {0}")]
+    struct Repeating(#[source] io::Error);
+
+    #[test]
+    fn a_cause_that_an_error_already_contains_is_not_repeated() {
+        let error = Repeating(io::Error::other("inner"));
+        assert_eq!(chain(&error), "outer: inner");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clipdraw::command::{self, Arguments};
+use clipdraw::errors::chain;
 use clipdraw::model_store::StoreError;
 
 fn main() -> ExitCode {
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
 fn report(error: &anyhow::Error) {
     let mut out = io::stderr().lock();
     // If standard error is closed, there is nowhere to report that.
-    let _ = writeln!(out, "error: {error:#}");
+    let _ = writeln!(out, "error: {}", chain(error.as_ref()));
     let hint = error.downcast_ref().and_then(StoreError::hint);
     for line in hint.iter().flat_map(|hint| hint.lines()) {
         let _ = writeln!(out, "hint: {line}");

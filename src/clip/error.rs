@@ -26,6 +26,12 @@ pub enum ClipError {
         /// Its first bytes as readable text.
         start: String,
     },
+    /// The weight file has no contents.
+    #[error("weights {file}: neither safetensors nor a PyTorch archive: the file is empty")]
+    Empty {
+        /// The file.
+        file: PathBuf,
+    },
     /// The file has a known format, but it is broken or truncated.
     #[error("weights {file}: broken or truncated")]
     Broken {
@@ -52,6 +58,42 @@ pub enum ClipError {
         tensor: String,
         /// The shape it should have; -1 for a dimension of any size.
         expected: Vec<i64>,
+    },
+    /// The scales of a tensor of bytes are missing.
+    #[error(
+        "weights {file}: `{tensor}` is I8, but `{tensor}.scale` is missing, expected {expected:?}"
+    )]
+    MissingScale {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// The shape that the scales should have.
+        expected: Vec<i64>,
+    },
+    /// A tensor has no numbers.
+    #[error(
+        "weights {file}: `{tensor}` is empty, {found:?}; if DeepSpeed's ZeRO-3 saved it, convert the checkpoint with \
+         zero_to_fp32.py"
+    )]
+    EmptyTensor {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// The shape in the file.
+        found: Vec<i64>,
+    },
+    /// A tensor has a number that is not finite as a 32-bit float.
+    #[error(
+        "weights {file}: `{tensor}` has a number that is NaN, infinite or beyond the range of 32-bit floats; the file is \
+         damaged, or its training diverged"
+    )]
+    NotFinite {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
     },
     /// A tensor does not have the shape that the configuration requires.
     #[error("weights {file}: `{tensor}` has the shape {found:?}, expected {expected:?}")]
@@ -120,6 +162,11 @@ pub enum ClipError {
         /// The model's limit, including the start and end tokens.
         limit: usize,
     },
+    /// The embedding of a prompt has a number that is infinite or not a number.
+    #[error(
+        "the text tower computes numbers that are infinite or not a number (NaN); its weights may be damaged"
+    )]
+    EmbeddingNotFinite,
     /// The pictures do not have the shape that the model encodes.
     #[error(
         "pictures are {found:?}, expected [N, 3, {image_size}, {image_size}] with N at least 1"

@@ -28,7 +28,7 @@ use crate::compute::{Precision, TowerKind, library};
 
 use self::checkpoint::detect::{Evidence, detect_config};
 use self::checkpoint::weights::{Origin, Weights};
-use self::checkpoint::{ModelConfig, read_checkpoint, read_checkpoint_bytes};
+use self::checkpoint::{ModelConfig, all_finite, read_checkpoint, read_checkpoint_bytes};
 use self::image::{ImageEncoder, unit};
 use self::text::TextTower;
 
@@ -226,7 +226,7 @@ impl Clip {
     /// cached.
     ///
     /// # Errors
-    /// When the text has more tokens than the model reads, or libtorch fails.
+    /// When the text has more tokens than the model reads, its embedding is not finite, or libtorch fails.
     pub fn embed_text(&self, text: &str) -> Result<Tensor, ClipError> {
         if let Some(known) = self.cached(text) {
             return Ok(known);
@@ -240,7 +240,7 @@ impl Clip {
     /// parallel.
     ///
     /// # Errors
-    /// When a text has more tokens than the model reads, or libtorch fails.
+    /// As [`Clip::embed_text`].
     pub fn embed_texts(&self, texts: &[&str]) -> Result<Tensor, ClipError> {
         if self.device == Device::Cpu {
             self.embed_in_parallel(texts)?;
@@ -348,13 +348,19 @@ impl Clip {
     }
 }
 
-/// The unit vector `[E]` of a text with these tokens.
+/// The unit vector `[E]` of a text with these tokens, or an error if it is not finite.
 fn embed(tower: &TextTower, ids: &[i64]) -> Result<Tensor, ClipError> {
     if tower.device() == Device::Cpu {
         library::use_one_thread();
     }
-    tch::no_grad(|| tower.forward(ids).and_then(|vector| unit(&vector)))
-        .map_err(ClipError::while_doing("reading the prompt"))
+    let embedding = tch::no_grad(|| tower.forward(ids).and_then(|vector| unit(&vector)))
+        .map_err(ClipError::while_doing("reading the prompt"))?;
+    let is_finite = all_finite(&embedding);
+    if is_finite.map_err(ClipError::while_doing("checking the prompt's embedding"))? {
+        Ok(embedding)
+    } else {
+        Err(ClipError::EmbeddingNotFinite)
+    }
 }
 
 impl fmt::Debug for Clip {

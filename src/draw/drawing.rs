@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::Device;
+use tch::{Device, Kind};
 
 use super::error::{DrawError, Quantity};
 use super::losses::Losses;
@@ -95,6 +95,7 @@ pub struct Drawing {
     preset: Preset,
     objective: Objective,
     last_losses: Losses,
+    in_fp16: bool,
 }
 
 impl Drawing {
@@ -131,6 +132,7 @@ impl Drawing {
             preset,
             objective,
             last_losses: Losses::default(),
+            in_fp16: clip.kind() == Kind::Half,
             spec,
         })
     }
@@ -226,7 +228,7 @@ impl Drawing {
         }
         if !from_views.is_finite() {
             let term = self.objective.description_of_views();
-            return Err(self.not_finite(Quantity::Gradient, term));
+            return Err(self.not_finite_from_views(Quantity::Gradient, term));
         }
         let mut gradient = on_strokes.gradient;
         gradient.add(from_views);
@@ -242,7 +244,7 @@ impl Drawing {
             let broken = term.prompts.iter().find(|part| !part.loss.is_finite());
             if let Some(part) = broken {
                 let term = format!("CLIP term for `{}`", part.prompt.text);
-                return Err(self.not_finite(Quantity::Loss, term));
+                return Err(self.not_finite_from_views(Quantity::Loss, term));
             }
             if !term.value.is_finite() {
                 let term = self.objective.description(term.name);
@@ -257,6 +259,17 @@ impl Drawing {
             quantity,
             term,
             step: self.step,
+            in_fp16: false,
+        }
+    }
+
+    /// [`Drawing::not_finite`] for a term that depends on CLIP's image tower.
+    fn not_finite_from_views(&self, quantity: Quantity, term: String) -> DrawError {
+        DrawError::NotFinite {
+            quantity,
+            term,
+            step: self.step,
+            in_fp16: self.in_fp16,
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum DrawError {
         cause: Arc<RenderError>,
     },
     /// A number is infinite or not a number. The strokes are as they were before the step.
-    #[error("the {quantity} of the {term} is not finite in step {step}")]
+    #[error("the {quantity} of the {term} is not finite in step {step}{}", fp16_hint(*.in_fp16))]
     NotFinite {
         /// The loss or its gradient.
         quantity: Quantity,
@@ -46,7 +46,18 @@ pub enum DrawError {
         term: String,
         /// Updates done before.
         step: usize,
+        /// Whether the term depends on an image tower that computes in fp16, and so has a small range.
+        in_fp16: bool,
     },
+}
+
+/// The end of an error message about a number from an image tower in fp16.
+fn fp16_hint(in_fp16: bool) -> &'static str {
+    if in_fp16 {
+        "; in fp16, numbers above 65504 overflow: try --precision bf16 or fp32"
+    } else {
+        ""
+    }
 }
 
 /// The quantity of a term that was not finite.

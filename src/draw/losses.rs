@@ -58,7 +58,8 @@ impl Losses {
 
     /// The whole loss.
     pub fn total(&self) -> f64 {
-        self.terms.iter().map(|term| term.value).sum()
+        // The sum of no floats is -0.
+        self.terms.iter().map(|term| term.value).sum::<f64>() + 0.0
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) enum HttpError {
     /// The body cannot be read. The response is a line of text, that of axum and so of Cog's server.
     #[error("{}", .0.body_text())]
     Body(#[from] JsonRejection),
+    /// The body is compressed. The response is a line of text, as for another content type than JSON.
+    #[error("The body has the content encoding `{0}`; send it without compression")]
+    ContentEncoding(String),
     /// Parts of the request are not valid.
     #[error("the request is not valid")]
     Invalid(Vec<Detail>),
@@ -116,6 +119,7 @@ impl HttpError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Body(rejection) => rejection.status(),
+            Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotReady | Self::Closed | Self::TooManyConnections => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -178,6 +182,9 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         if let Self::Body(rejection) = self {
             return rejection.into_response();
+        }
+        if let Self::ContentEncoding(_) = self {
+            return (self.status(), self.to_string()).into_response();
         }
         let mut response = (self.status(), Json(self.json())).into_response();
         if let Self::Unauthorized = self {

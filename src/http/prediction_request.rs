@@ -28,6 +28,9 @@ const MAX_ID_LENGTH: usize = 128;
 /// requests for too long.
 const MAX_INLINE_BYTES: usize = 1 << 18;
 
+/// Some clients write it before JSON text, where parsers may ignore it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The body of a prediction request. Unknown fields are ignored, unless they are misplaced inputs.
 ///
 /// The fields are in the order of Cog, which also accepts a JSON array of their values. The name of
@@ -57,11 +60,14 @@ impl PredictionRequest {
     /// `Content-Type` the body is ignored, as in Cog.
     ///
     /// # Errors
-    /// If the body is too large, too slow, not JSON, of the wrong shape, or has inputs beside `input`.
+    /// If the body is compressed, too large, too slow, not JSON, of the wrong shape, or has inputs beside `input`.
     pub(super) async fn read(request: Request, limit: Duration) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
         if !has_json_content_type(&parts.headers).await? {
             return Ok(Self::default());
+        }
+        if let Some(encoding) = content_encoding(&parts.headers) {
+            return Err(HttpError::ContentEncoding(encoding));
         }
         let bytes = collect(parts, body, limit).await?;
         if bytes.len() <= MAX_INLINE_BYTES {
@@ -74,6 +80,7 @@ impl PredictionRequest {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, HttpError> {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let Json(read) = Json::from_bytes(bytes)?;
         let misplaced = MisplacedInputs::find(bytes).into_errors();
         if misplaced.is_empty() {
@@ -130,6 +137,13 @@ async fn has_json_content_type(headers: &HeaderMap) -> Result<bool, JsonRejectio
     }
     let read = <Json<IgnoredAny> as OptionalFromRequest<()>>::from_request(probe, &()).await;
     Ok(read?.is_some())
+}
+
+/// The compression of a body, if it is compressed.
+fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_ENCODING)?;
+    let encoding = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// Collects the bytes of a body, up to the router's limit.
@@ -243,6 +257,32 @@ mod tests {
             let error = read(Some("application/json"), body).await.unwrap_err();
             assert_eq!(error, format!("{start}{rest}"), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_before_the_body_is_ignored() {
+        let body = "\u{feff}{\"id\": \"a\"}";
+        let request = read(Some("application/json"), body).await.unwrap();
+        assert_eq!(request.id.as_deref(), Some("a"));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_body_is_refused_with_its_encoding() {
+        let request = |encoding: &'static str| {
+            let request = Request::builder()
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::CONTENT_ENCODING, encoding);
+            request.body(Body::from("{}")).unwrap()
+        };
+        let read = |encoding| PredictionRequest::read(request(encoding), Duration::from_secs(1));
+        let error = read("gzip").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "The body has the content encoding `gzip`; send it without compression"
+        );
+        let status = axum::response::IntoResponse::into_response(error).status();
+        assert_eq!(status, axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert!(read("identity").await.is_ok());
     }
 
     #[tokio::test]

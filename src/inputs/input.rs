@@ -213,6 +213,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::inputs::MAX_SEED;
     use crate::scene::Canvas;
 
     fn errors_of(raw: &Value) -> Vec<InputError> {
@@ -332,6 +333,18 @@ mod tests {
         let input = Input::from_values(raw.as_object().unwrap()).unwrap();
         assert_eq!(input.plan.spec.strokes, 4);
         assert_eq!(input.values["num_paths"].to_string(), "4");
+    }
+
+    #[test]
+    fn a_whole_number_with_a_zero_fraction_keeps_its_value() {
+        // Every one of these has a float of its own.
+        let seeds = (0..2_000).map(|step| MAX_SEED - step * 3_517_201_935_113);
+        for seed in seeds.chain([3_691_107_552_740_887, 2_117_999_999_999_997]) {
+            let raw: Map<String, Value> =
+                serde_json::from_str(&format!("{{\"seed\": {seed}.0}}")).unwrap();
+            let input = Input::from_values(&raw).unwrap();
+            assert_eq!(input.plan.spec.seed, seed as u64);
+        }
     }
 
     #[test]

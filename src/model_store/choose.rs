@@ -10,6 +10,9 @@ use super::inventory::{ModelLocation, inventory};
 use super::registry::{self, ModelSource};
 use crate::clip::{WeightsSource, weights_files};
 
+/// The prefix of a path in `open_clip`.
+const OPEN_CLIP_PATH: &str = "local-dir:";
+
 /// Finds the requested weights by a published name, a name on Hugging Face's hub or in `open_clip`, or the
 /// path of a file or a folder. If none are requested, it finds the best full-size weights on this machine,
 /// else the embedded model.
@@ -45,7 +48,8 @@ fn named(requested: &str, folders: &Folders) -> Result<WeightsSource, StoreError
         check_file(&path, model)?;
         return Ok(WeightsSource::File(path));
     }
-    let path = Path::new(requested);
+    let explicit_path = requested.strip_prefix(OPEN_CLIP_PATH);
+    let path = Path::new(explicit_path.unwrap_or(requested));
     if path.is_file() {
         check_contents(path)?;
         return Ok(WeightsSource::File(path.to_owned()));
@@ -61,7 +65,7 @@ fn named(requested: &str, folders: &Folders) -> Result<WeightsSource, StoreError
         })?;
         return folder_source(&folder);
     }
-    if path.extension().is_some() {
+    if explicit_path.is_some() || path.extension().is_some() {
         return Err(StoreError::NoSuchFile {
             path: path.to_owned(),
         });

@@ -194,15 +194,7 @@ impl StoreError {
     /// What the user can do about it, one step per line, if there is anything.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownName { suggestion, .. } => {
-                let suggestion = suggestion.map(|name| format!("did you mean {name}?\n"));
-                let known: Vec<_> = MODELS.iter().map(|model| model.name).collect();
-                Some(format!(
-                    "{}known weights: {}",
-                    suggestion.unwrap_or_default(),
-                    known.join(", ")
-                ))
-            }
+            Self::UnknownName { name, suggestion } => Some(unknown_name_hint(name, *suggestion)),
             Self::NotFetched { name, .. } => {
                 Some(format!("get them with: clipdraw weights fetch {name}"))
             }
@@ -252,6 +244,24 @@ impl StoreError {
             cause,
         }
     }
+}
+
+/// What to do if there are no weights with this name.
+fn unknown_name_hint(name: &str, suggestion: Option<&str>) -> String {
+    let suggestion = suggestion.map(|name| format!("did you mean {name}?\n"));
+    let on_hub = HubModel::of_repository(name).map(|model| {
+        format!(
+            "if it is a model on Hugging Face's hub: clipdraw weights fetch {0}, then --weights {0}\n",
+            model.name()
+        )
+    });
+    let known: Vec<_> = MODELS.iter().map(|model| model.name).collect();
+    format!(
+        "{}{}known weights: {}, hf:ORGANIZATION/NAME on Hugging Face's hub, or a path",
+        suggestion.unwrap_or_default(),
+        on_hub.unwrap_or_default(),
+        known.join(", ")
+    )
 }
 
 /// What to do if a model on the hub cannot be fetched.

@@ -11,6 +11,8 @@ const OPEN_CLIP_NAMES: &str = include_str!("open_clip_names.txt");
 
 /// The prefix of a name on the hub.
 const HUB: &str = "hf:";
+/// The same prefix in `open_clip`.
+const OPEN_CLIP_HUB: &str = "hf-hub:";
 
 /// A model on the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,16 +22,22 @@ pub struct HubModel {
 }
 
 impl HubModel {
-    /// Finds a model by a name such as `hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K`, or by the name and tag in
-    /// `open_clip`, such as `ViT-B-32/laion2b_s34b_b79k`.
+    /// Finds a model by a name such as `hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K` (or with the prefix `hf-hub:` of
+    /// `open_clip`), or by the name and tag in `open_clip`, such as `ViT-B-32/laion2b_s34b_b79k`.
     pub fn find(name: &str) -> Option<Self> {
-        let repository = match name.strip_prefix(HUB) {
+        let on_hub = name.strip_prefix(HUB);
+        let repository = match on_hub.or_else(|| name.strip_prefix(OPEN_CLIP_HUB)) {
             Some(repository) => Some(repository).filter(|repository| is_repository(repository)),
             None => open_clip_repository(name),
         };
         repository.map(|repository| Self {
             repository: repository.to_owned(),
         })
+    }
+
+    /// The model whose repository has this name, written without a prefix.
+    pub(super) fn of_repository(name: &str) -> Option<Self> {
+        Self::find(&format!("{HUB}{name}"))
     }
 
     /// Its name in this program.
@@ -117,6 +125,11 @@ mod tests {
                 "hf:apple/DFN2B-CLIP-ViT-B-16",
                 Some("apple/DFN2B-CLIP-ViT-B-16"),
             ),
+            (
+                "hf-hub:apple/DFN2B-CLIP-ViT-B-16",
+                Some("apple/DFN2B-CLIP-ViT-B-16"),
+            ),
+            ("hf-hub:../../etc", None),
             (
                 "ViT-B-32/laion2b_s34b_b79k",
                 Some("laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),

@@ -26,6 +26,9 @@ pub fn step_line(step: usize, steps: usize, steps_per_second: f64, losses: &Loss
 
 /// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`.
 pub fn loss_line(losses: &Losses) -> String {
+    if losses.terms().is_empty() {
+        return "no loss computed".to_owned();
+    }
     let active = losses.terms().iter().filter(|term| term.is_active);
     let terms: Vec<String> = active.flat_map(term_texts).collect();
     format!("loss {:.4} = {}", losses.total(), terms.join(" + "))

@@ -7,6 +7,7 @@
 
 mod browser;
 mod certificates;
+mod checkpoint_refusals;
 mod checkpoints;
 mod cli;
 mod clip_loading;
@@ -22,6 +23,7 @@ mod drawing_response;
 mod routes;
 mod draw;
 mod failures;
+mod fuzz_corpus;
 mod http;
 mod image;
 mod kernels;
@@ -36,6 +38,7 @@ mod rejections;
 mod schemathesis;
 mod serve;
 mod service;
+mod shared_tensors;
 mod sigterm;
 mod sse;
 mod support;

@@ -321,7 +321,10 @@ fn weights_are_requested_by_a_name_or_a_path() {
     let requested = |name: &str| choose(Some(name), &folders).unwrap();
     assert_eq!(requested("compact-v4"), WeightsSource::Embedded);
     assert_eq!(requested("rn50"), WeightsSource::File(here("RN50.pt")));
-    assert_eq!(requested(mine.to_str().unwrap()), WeightsSource::File(mine));
+    let path = mine.to_str().unwrap();
+    assert_eq!(requested(path), WeightsSource::File(mine.clone()));
+    let path = format!("local-dir:{path}");
+    assert_eq!(requested(&path), WeightsSource::File(mine));
 }
 
 #[test]
@@ -331,6 +334,15 @@ fn the_error_for_unavailable_weights_says_what_to_do() {
         ("ViT-B/32", "clipdraw weights fetch ViT-B/32"),
         ("ViT-B-33", "did you mean ViT-B/32?"),
         ("cubist", "known weights: compact-v4, ViT-B/32"),
+        (
+            "cubist",
+            "hf:ORGANIZATION/NAME on Hugging Face's hub, or a path",
+        ),
+        ("laion/some-clip", "weights fetch hf:laion/some-clip"),
+        (
+            "hf-hub:laion/some-clip",
+            "weights fetch hf-hub:laion/some-clip",
+        ),
     ] {
         let hint = choose(Some(name), &folders).expect_err(name).hint();
         assert!(
@@ -338,8 +350,10 @@ fn the_error_for_unavailable_weights_says_what_to_do() {
             "{name}: {hint:?}"
         );
     }
-    let error = choose(Some("no/such.pt"), &folders).expect_err("no file");
-    assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
+    for path in ["no/such.pt", "local-dir:no/such"] {
+        let error = choose(Some(path), &folders).expect_err("no file");
+        assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -19,6 +19,9 @@ const RESNET_REDUCTION: i64 = 32;
 /// Channels of a ModifiedResNet's last map for each channel after its stem.
 pub(crate) const RESNET_GROWTH: i64 = 32;
 
+/// The largest image size that a header may state, in pixels; published models have at most 1024.
+const LARGEST_IMAGE: i64 = 4096;
+
 /// Widths of published image transformers whose heads are not 64 wide: ViT-H, g, bigG and e (`open_clip`,
 /// `model_configs`).
 const WIDTHS_OF_16_HEADS: [i64; 4] = [1280, 1408, 1664, 1792];
@@ -222,8 +225,10 @@ fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipErro
     let [stem, ..] = checkpoint.shape::<4>("visual.stem.weight")?;
     let [head, ..] = checkpoint.shape::<4>("visual.head.weight")?;
     let layers: Vec<i64> = numbers(checkpoint, "vision_layers")?;
-    let Ok(layers) = <[i64; 7]>::try_from(layers) else {
-        return Err(checkpoint.unknown("its vision_layers are not seven numbers"));
+    let possible = 1..=checkpoint.tensors.len() as i64;
+    let layers = match <[i64; 7]>::try_from(layers) {
+        Ok(layers) if layers.iter().all(|count| possible.contains(count)) => layers,
+        _ => return Err(checkpoint.unknown("its vision_layers are not seven numbers of blocks")),
     };
     let mut widths = [0; 7];
     let mut blocks = 0;
@@ -233,8 +238,13 @@ fn efficient_net(checkpoint: &Checkpoint) -> Result<(i64, ImageConfig), ClipErro
         [*width, ..] = checkpoint.shape::<4>(&last)?;
     }
     let image_size: Vec<i64> = numbers(checkpoint, "image_side")?;
-    let &[image_size] = image_size.as_slice() else {
-        return Err(checkpoint.unknown("its image_side is not one number"));
+    let image_size = match *image_size.as_slice() {
+        [size] if (1..=LARGEST_IMAGE).contains(&size) => size,
+        _ => {
+            return Err(checkpoint.unknown(format!(
+                "its image_side is not one number from 1 to {LARGEST_IMAGE}"
+            )));
+        }
     };
     let size = EfficientNetSize {
         stem,
@@ -327,4 +337,53 @@ fn numbers(checkpoint: &Checkpoint, key: &str) -> Result<Vec<i64>, ClipError> {
 fn listed<T: FromStr>(text: &str) -> Vec<T> {
     let parts = text.split(',');
     parts.filter_map(|part| part.trim().parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    #[test]
+    fn impossible_sizes_in_the_header_of_an_efficient_net_are_rejected() {
+        let mut checkpoint = Checkpoint::new(Path::new("x"));
+        let blocks = (0..7).map(|block| format!("visual.blocks.{block}.project.weight"));
+        let ends = ["visual.stem.weight", "visual.head.weight"].map(str::to_owned);
+        for name in blocks.chain(ends) {
+            let tensor = Tensor::zeros([3, 1, 1, 1], (Kind::Float, Device::Cpu));
+            checkpoint.tensors.insert(name, tensor);
+        }
+        let mut detected = |layers: &str, side: &str| {
+            let metadata = [("vision_layers", layers), ("image_side", side)];
+            checkpoint.metadata = metadata
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into();
+            efficient_net(&checkpoint).map_err(|error| error.to_string())
+        };
+        let layers = "1,1,1,1,1,1,1";
+        let (side, _) = detected(layers, "32").unwrap();
+        assert_eq!(side, 32);
+        for layers in [
+            "0,1,1,1,1,1,1",
+            "1,1,1,1,1,1,-9223372036854775808",
+            "1,9223372036854775807,1,1,1,1,1",
+            "1",
+        ] {
+            let error = detected(layers, "32").unwrap_err();
+            assert!(
+                error.ends_with("its vision_layers are not seven numbers of blocks"),
+                "{error}"
+            );
+        }
+        for side in ["0", "-32", "4097", "9223372036854775807", "32,32", "x"] {
+            let error = detected(layers, side).unwrap_err();
+            assert!(
+                error.ends_with("its image_side is not one number from 1 to 4096"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -31,6 +31,8 @@ enum FolderError {
         NAMES.join(", ")
     )]
     NoWeights,
+    #[error("it is a folder without weights, but there are some in {}; use this path", .0.join(", "))]
+    InSubfolders(Vec<String>),
     #[error("it is a folder with several weight files: {}; choose one of them", .0.join(", "))]
     Several(Vec<String>),
 }
@@ -49,36 +51,53 @@ pub(crate) fn weights_file(path: &Path) -> Result<PathBuf, ClipError> {
         cause,
     };
     let folder = snapshot(path).unwrap_or_else(|| path.to_owned());
-    if let Some(known) = NAMES
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|file| file.is_file())
-    {
-        return Ok(known);
+    let candidates = candidates(&folder).map_err(unreadable)?;
+    let error = match candidates.as_slice() {
+        [only] => return Ok(only.clone()),
+        [] => match subfolders_with_weights(&folder).map_err(unreadable)? {
+            subfolders if subfolders.is_empty() => FolderError::NoWeights,
+            subfolders => FolderError::InSubfolders(subfolders),
+        },
+        several => FolderError::Several(several.iter().map(|file| file_name(file)).collect()),
+    };
+    Err(unreadable(std::io::Error::other(error)))
+}
+
+/// The possible weight files in a folder, without its subfolders: the first one with a known name, else all with a
+/// known extension.
+fn candidates(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut known = NAMES.map(|name| folder.join(name)).into_iter();
+    if let Some(known) = known.find(|file| file.is_file()) {
+        return Ok(vec![known]);
     }
     let mut others = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
+    for entry in std::fs::read_dir(folder)? {
+        let file = entry?.path();
         let extension = file.extension().and_then(OsStr::to_str);
         if file.is_file() && extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) {
             others.push(file);
         }
     }
     others.sort();
-    let error = match others.as_slice() {
-        [only] => return Ok(only.clone()),
-        [] => FolderError::NoWeights,
-        several => {
-            let name = |file: &PathBuf| {
-                file.file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned()
-            };
-            FolderError::Several(several.iter().map(name).collect())
+    Ok(others)
+}
+
+/// The subfolders that have weights, as those of sentence-transformers.
+fn subfolders_with_weights(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let subfolder = entry?.path();
+        if candidates(&subfolder).is_ok_and(|files| !files.is_empty()) {
+            found.push(subfolder.display().to_string());
         }
-    };
-    Err(unreadable(std::io::Error::other(error)))
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn file_name(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// The weight files at a path, which may be a file, a folder or an index: one file, or the shards of the index

@@ -3,6 +3,7 @@
 mod source;
 mod tensors;
 mod pickle;
+mod header;
 pub(crate) mod safetensors;
 mod torch;
 mod legacy;
@@ -17,5 +18,7 @@ pub(crate) mod weights;
 
 pub use folder::weights_files;
 pub(crate) use model_config::ModelConfig;
-pub(crate) use read::{read_checkpoint, read_checkpoint_bytes};
+pub(crate) use read::read_checkpoint;
+pub use read::read_checkpoint_bytes;
+pub(crate) use tensors::all_finite;
 pub use tensors::{Checkpoint, read_bytes};

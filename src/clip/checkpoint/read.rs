@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use thiserror::Error;
+
 use super::Checkpoint;
 use super::folder::weights_file;
 use super::hugging_face;
@@ -13,6 +15,27 @@ use super::source::{Numbers, TensorSource};
 use super::tensors::read_bytes;
 use super::torch::{self, TorchArchive};
 use crate::clip::error::ClipError;
+
+/// How many times the bytes of a file its tensors may take in memory: numbers of 8 bits become floats of 32.
+/// A hostile file of a few bytes could otherwise claim a tensor of any size, by a stride of zero.
+const EXPANSION: usize = 4;
+
+/// The bytes that the tensors of any file may take, however small it is: a saved tensor may repeat its numbers.
+const ALLOWANCE: usize = 1 << 26;
+
+/// Why the tensors that a file claims to have are not read.
+#[derive(Debug, Error)]
+enum ClaimError {
+    #[error("`{tensor}` has the shape {shape:?}, which is not possible for a weight")]
+    Shape {
+        /// The tensor's name in the file.
+        tensor: String,
+        /// The shape that the file states.
+        shape: Vec<i64>,
+    },
+    #[error("its tensors would take more than {0} bytes, which is too much for a file of its size")]
+    Size(usize),
+}
 
 /// Reads the weights at a path: a file, a folder, or the index of several files.
 ///
@@ -30,15 +53,16 @@ pub(crate) fn read_checkpoint(path: &Path) -> Result<Checkpoint, ClipError> {
     let opened = shards.iter().zip(&contents);
     let opened = opened.map(|(shard, bytes)| open(shard, bytes));
     let mut joined = Shards::join(&file, &index, opened.collect::<Result<_, _>>()?)?;
-    from_source(&file, &mut joined)
+    let size = contents.iter().map(Vec::len).sum();
+    from_source(&file, &mut joined, size)
 }
 
 /// Reads a weight file that is in memory.
 ///
 /// # Errors
 /// As [`read_checkpoint`].
-pub(crate) fn read_checkpoint_bytes(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
-    from_source(file, &mut *open(file, bytes)?)
+pub fn read_checkpoint_bytes(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
+    from_source(file, &mut *open(file, bytes)?, bytes.len())
 }
 
 fn open<'bytes>(
@@ -47,10 +71,15 @@ fn open<'bytes>(
 ) -> Result<Box<dyn TensorSource + 'bytes>, ClipError> {
     if bytes.starts_with(torch::MAGIC) {
         Ok(Box::new(TorchArchive::open(file, bytes)?))
+    } else if bytes.get(8) == Some(&b'{') {
+        // This comes before pickles, because the length of the header may be 0x280, which is how a pickle starts.
+        Ok(Box::new(SafetensorsFile::open(file, bytes)?))
     } else if legacy::is_pickle(bytes) {
         Ok(Box::new(LegacyFile::open(file, bytes)?))
-    } else if bytes.get(8) == Some(&b'{') {
-        Ok(Box::new(SafetensorsFile::open(file, bytes)?))
+    } else if bytes.is_empty() {
+        Err(ClipError::Empty {
+            file: file.to_owned(),
+        })
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
         Err(ClipError::NotWeights {
@@ -60,10 +89,18 @@ fn open<'bytes>(
     }
 }
 
-/// Reads the model among the tensors of a file and gives them OpenAI's names.
-fn from_source(file: &Path, source: &mut dyn TensorSource) -> Result<Checkpoint, ClipError> {
+/// Reads the model among the tensors of a file of `size` bytes, and gives them OpenAI's names.
+fn from_source(
+    file: &Path,
+    source: &mut dyn TensorSource,
+    size: usize,
+) -> Result<Checkpoint, ClipError> {
     let located = names::locate(source).map_err(|cause| not_located(file, source, cause))?;
     check_beside(file, source, &located)?;
+    check_claims(source, &located, size).map_err(|cause| ClipError::Broken {
+        file: file.to_owned(),
+        cause: Box::new(cause),
+    })?;
     let mut checkpoint = Checkpoint::new(file);
     checkpoint.metadata = source.metadata();
     for (name, original) in &located.names {
@@ -85,16 +122,52 @@ fn from_source(file: &Path, source: &mut dyn TensorSource) -> Result<Checkpoint,
 
 fn not_located(file: &Path, source: &dyn TensorSource, cause: NotLocated) -> ClipError {
     let file = file.to_owned();
-    match cause {
-        NotLocated::NoModel => ClipError::UnknownArchitecture {
-            file,
-            reason: format!(
-                "it has {}, and nothing like `visual.proj` and `token_embedding.weight`",
-                described_names(source.entries().keys().collect())
-            ),
-        },
-        NotLocated::SeveralModels(places) => ClipError::SeveralModels { file, places },
+    let reason = match cause {
+        NotLocated::SeveralModels(places) => return ClipError::SeveralModels { file, places },
+        NotLocated::NoModel => format!(
+            "it has {}, and nothing like `visual.proj` and `token_embedding.weight`",
+            described_names(source.entries().keys().collect())
+        ),
+        NotLocated::OnlyImage(name) => {
+            format!("it has an image tower, with `{name}`, but no text tower; save the whole model")
+        }
+        NotLocated::OnlyText(name) => {
+            format!("it has a text tower, with `{name}`, but no image tower; save the whole model")
+        }
+        NotLocated::Adapters(name) => format!(
+            "`{name}` is part of a LoRA adapter; merge it into the weights (`merge_and_unload()` in PEFT) and save the \
+             whole model"
+        ),
+    };
+    ClipError::UnknownArchitecture { file, reason }
+}
+
+/// Rejects a file whose header claims tensors that it cannot have, before memory is taken for them.
+fn check_claims(
+    source: &dyn TensorSource,
+    located: &Located,
+    size: usize,
+) -> Result<(), ClaimError> {
+    let limit = size.saturating_mul(EXPANSION).max(ALLOWANCE);
+    let mut left = limit;
+    for tensor in located.names.values() {
+        let entry = &source.entries()[tensor];
+        let element = match &entry.numbers {
+            Numbers::Float(kind) => kind.elt_size_in_bytes(),
+            Numbers::Quantized => size_of::<f32>(),
+            Numbers::Integer(_) | Numbers::Unsupported(_) => continue,
+        };
+        if entry.shape.iter().any(|&size| size < 1) {
+            return Err(ClaimError::Shape {
+                tensor: tensor.clone(),
+                shape: entry.shape.clone(),
+            });
+        }
+        let sizes = entry.shape.iter().map(|&size| size as usize);
+        let bytes = sizes.fold(element, usize::saturating_mul);
+        left = left.checked_sub(bytes).ok_or(ClaimError::Size(limit))?;
     }
+    Ok(())
 }
 
 /// Rejects a file with weights outside of the model, because they may be a part of it.
@@ -114,5 +187,59 @@ fn check_beside(
             shape: entries[first].shape.clone(),
             others: weights.count(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use tch::Kind;
+
+    use super::*;
+    use crate::clip::checkpoint::source::Listed;
+
+    /// Why a file of 100 bytes with these tensors is rejected.
+    fn refusal(numbers: &Numbers, shapes: [&[i64]; 2]) -> String {
+        let names = ["visual.proj", "token_embedding.weight"];
+        let mut source = Listed::new(numbers, names.into_iter().zip(shapes));
+        let error = from_source(Path::new("x"), &mut source, 100).unwrap_err();
+        error.source().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_safetensors_file_is_recognized_whatever_the_length_of_its_header() {
+        let header = r#"{"visual.proj":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        for length in [0x78, 0x80, 0x280, 0x380, 0x480, 0x580, 0x680] {
+            let number = 2.5_f32.to_le_bytes();
+            let header = format!("{header:length$}");
+            let bytes = [
+                &(length as u64).to_le_bytes()[..],
+                header.as_bytes(),
+                &number,
+            ]
+            .concat();
+            let checkpoint = read_checkpoint_bytes(Path::new("x"), &bytes).unwrap();
+            assert_eq!(checkpoint.tensors["visual.proj"].double_value(&[0]), 2.5);
+        }
+    }
+
+    #[test]
+    fn claims_that_the_file_is_too_small_for_are_rejected_before_memory_is_taken() {
+        let size = "its tensors would take more than 67108864 bytes, which is too much for a file of its size";
+        for shape in [[1 << 24, 1], [1 << 40, 1], [i64::MAX, i64::MAX]] {
+            assert_eq!(refusal(&Numbers::Float(Kind::Float), [&[1], &shape]), size);
+            assert_eq!(refusal(&Numbers::Quantized, [&[1], &shape]), size);
+        }
+        let together: [&[i64]; 2] = [&[1 << 24], &[(1 << 24) + 1]];
+        assert_eq!(refusal(&Numbers::Float(Kind::Half), together), size);
+        for shape in [[0, 1 << 40], [1, -1]] {
+            assert_eq!(
+                refusal(&Numbers::Float(Kind::Float), [&[1], &shape]),
+                format!(
+                    "`token_embedding.weight` has the shape {shape:?}, which is not possible for a weight"
+                )
+            );
+        }
     }
 }

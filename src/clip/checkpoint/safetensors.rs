@@ -7,15 +7,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::{Metadata, TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use tch::{Kind, TchError, Tensor};
 
 use super::Checkpoint;
+use super::header::HeaderError;
 use super::source::{Entry, Numbers, TensorSource};
 use crate::clip::error::ClipError;
 
 /// What the name of a tensor of scales ends with.
 pub const SCALE: &str = ".scale";
+
+/// The last part of the name of the scales in a file of bitsandbytes.
+const BITSANDBYTES: &str = "SCB";
 
 /// Reads all float tensors, those that are stored as bytes and scales, and the header's metadata; other
 /// tensors, such as position ids, are skipped.
@@ -45,7 +50,10 @@ pub(crate) struct SafetensorsFile<'bytes> {
     file: PathBuf,
     tensors: SafeTensors<'bytes>,
     metadata: BTreeMap<String, String>,
-    /// Without the scales.
+    /// Further names of tensors. `save_model` of the Python package `safetensors` stores a tensor once, and lists its
+    /// other names in the metadata.
+    aliases: BTreeMap<String, String>,
+    /// Without the scales, and with the aliases.
     entries: BTreeMap<String, Entry>,
 }
 
@@ -55,36 +63,35 @@ impl<'bytes> SafetensorsFile<'bytes> {
     /// # Errors
     /// When the file is broken.
     pub(crate) fn open(file: &Path, bytes: &'bytes [u8]) -> Result<Self, ClipError> {
-        let broken = |cause| ClipError::Broken {
-            file: file.to_owned(),
-            cause: Box::new(cause),
-        };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let metadata = header.metadata().iter().flatten();
-        let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
-        let mut entries = BTreeMap::new();
-        for (name, view) in tensors.iter() {
-            let entry = Entry {
-                numbers: numbers(view.dtype()),
-                shape: view.shape().iter().map(|&size| size as i64).collect(),
-            };
-            entries.insert(name.to_owned(), entry);
-        }
-        let quantized = |(name, entry): (&String, &Entry)| {
-            (entry.numbers == Numbers::Quantized).then(|| format!("{name}{SCALE}"))
-        };
-        let scales: Vec<String> = entries.iter().filter_map(quantized).collect();
-        for scale in scales {
-            entries.remove(&scale);
+        let (header, tensors) =
+            parse(bytes).map_err(|cause| HeaderError::of(bytes, cause).about(file))?;
+        let metadata: BTreeMap<String, String> = header
+            .metadata()
+            .iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let mut entries = own_entries(&tensors);
+        let aliases: BTreeMap<String, String> = metadata
+            .iter()
+            .filter(|(alias, name)| !entries.contains_key(*alias) && entries.contains_key(*name))
+            .map(|(alias, name)| (alias.clone(), name.clone()))
+            .collect();
+        for (alias, name) in &aliases {
+            entries.insert(alias.clone(), entries[name].clone());
         }
         Ok(Self {
             file: file.to_owned(),
-            metadata: metadata
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
             tensors,
+            metadata,
+            aliases,
             entries,
         })
+    }
+
+    /// The name under which a tensor is stored.
+    fn stored_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
     }
 
     /// The numbers as they are stored; `None` if there is no such tensor, or libtorch does not have its number type.
@@ -102,14 +109,48 @@ impl<'bytes> SafetensorsFile<'bytes> {
             .map(Some)
             .map_err(ClipError::while_doing("copying weights"))
     }
+}
 
-    fn missing(&self, name: &str, expected: Vec<i64>) -> ClipError {
-        ClipError::MissingTensor {
-            file: self.file.clone(),
-            tensor: name.to_owned(),
-            expected,
+fn parse(bytes: &[u8]) -> Result<(Metadata, SafeTensors<'_>), SafeTensorError> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    Ok((header, SafeTensors::deserialize(bytes)?))
+}
+
+/// All tensors of a file except the scales.
+fn own_entries(tensors: &SafeTensors<'_>) -> BTreeMap<String, Entry> {
+    let entry = |(name, view): (&str, TensorView<'_>)| {
+        let entry = Entry {
+            numbers: numbers(view.dtype()),
+            shape: view.shape().iter().map(|&size| size as i64).collect(),
+        };
+        (name.to_owned(), entry)
+    };
+    let mut entries: BTreeMap<String, Entry> = tensors.iter().map(entry).collect();
+    let names: Vec<String> = entries.keys().cloned().collect();
+    for name in names {
+        if !entries
+            .get(&name)
+            .is_some_and(|entry| entry.numbers == Numbers::Quantized)
+        {
+            continue;
+        }
+        let statistics = name
+            .strip_suffix("weight")
+            .map(|module| format!("{module}{BITSANDBYTES}"));
+        if statistics.is_some_and(|name| entries.contains_key(&name)) {
+            let numbers = Numbers::Unsupported("I8 of bitsandbytes".to_owned());
+            entries.insert(
+                name.clone(),
+                Entry {
+                    numbers,
+                    ..entries[&name].clone()
+                },
+            );
+        } else {
+            entries.remove(&format!("{name}{SCALE}"));
         }
     }
+    entries
 }
 
 impl TensorSource for SafetensorsFile<'_> {
@@ -121,16 +162,28 @@ impl TensorSource for SafetensorsFile<'_> {
         self.metadata.clone()
     }
 
+    fn is_same(&self, first: &str, second: &str) -> bool {
+        self.stored_name(first) == self.stored_name(second)
+    }
+
     fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {
-        let tensor = self.stored(name)?;
-        let tensor = tensor.ok_or_else(|| self.missing(name, Vec::new()))?;
+        let name = self.stored_name(name);
+        let tensor = self.stored(name)?.ok_or_else(|| ClipError::MissingTensor {
+            file: self.file.clone(),
+            tensor: name.to_owned(),
+            expected: Vec::new(),
+        })?;
         if tensor.kind() != Kind::Int8 {
             return Ok(tensor);
         }
         let rows = vec![tensor.size().first().copied().unwrap_or(1)];
         let scale_name = format!("{name}{SCALE}");
         let scale = self.stored(&scale_name)?;
-        let scale = scale.ok_or_else(|| self.missing(&scale_name, rows.clone()))?;
+        let scale = scale.ok_or_else(|| ClipError::MissingScale {
+            file: self.file.clone(),
+            tensor: name.to_owned(),
+            expected: rows.clone(),
+        })?;
         if scale.size() != rows {
             return Err(ClipError::WrongShape {
                 file: self.file.clone(),

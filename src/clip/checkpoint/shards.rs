@@ -144,6 +144,15 @@ impl TensorSource for Shards<'_> {
             .collect()
     }
 
+    fn is_same(&self, first: &str, second: &str) -> bool {
+        match (self.places.get(first), self.places.get(second)) {
+            (Some(place), Some(other)) if place == other => {
+                self.sources[*place].is_same(first, second)
+            }
+            _ => false,
+        }
+    }
+
     fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {
         let place = self.places.get(name).copied().unwrap_or(0);
         self.sources[place].read(name)

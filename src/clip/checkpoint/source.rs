@@ -56,3 +56,33 @@ pub(crate) trait TensorSource {
     /// If the file is broken, or bytes have no scales.
     fn read(&mut self, name: &str) -> Result<Tensor, ClipError>;
 }
+
+/// A list of tensors that have no numbers.
+#[cfg(test)]
+pub(super) struct Listed(pub(super) BTreeMap<String, Entry>);
+
+#[cfg(test)]
+impl Listed {
+    /// Tensors of one number type, by name and shape.
+    pub(super) fn new<'a>(
+        numbers: &Numbers,
+        tensors: impl IntoIterator<Item = (&'a str, &'a [i64])>,
+    ) -> Self {
+        let entry = |(name, shape): (&str, &[i64])| {
+            let (numbers, shape) = (numbers.clone(), shape.to_vec());
+            (name.to_owned(), Entry { numbers, shape })
+        };
+        Self(tensors.into_iter().map(entry).collect())
+    }
+}
+
+#[cfg(test)]
+impl TensorSource for Listed {
+    fn entries(&self) -> &BTreeMap<String, Entry> {
+        &self.0
+    }
+
+    fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {
+        panic!("{name} has no numbers")
+    }
+}

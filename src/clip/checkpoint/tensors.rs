@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tch::Tensor;
+use tch::{Kind, TchError, Tensor};
 
 use super::source::Numbers;
 use crate::clip::error::ClipError;
@@ -87,7 +87,7 @@ impl Checkpoint {
     /// A copy of a tensor's handle, if it has this shape.
     ///
     /// # Errors
-    /// When it is missing or has another shape.
+    /// When it is missing, has another shape, or has numbers that are not finite.
     pub fn tensor(&self, name: &str, expected: &[i64]) -> Result<Tensor, ClipError> {
         let tensor = self
             .tensors
@@ -95,6 +95,12 @@ impl Checkpoint {
             .ok_or_else(|| self.missing(name, expected))?;
         if tensor.size() != expected {
             return Err(self.wrong_shape(name, tensor.size(), expected));
+        }
+        if !all_finite(tensor).map_err(ClipError::while_doing("checking weights"))? {
+            return Err(ClipError::NotFinite {
+                file: self.file.clone(),
+                tensor: self.file_name(name).to_owned(),
+            });
         }
         self.used.borrow_mut().insert(name.to_owned());
         Ok(tensor.shallow_clone())
@@ -154,6 +160,13 @@ impl Checkpoint {
     }
 
     fn wrong_shape(&self, tensor: &str, found: Vec<i64>, expected: &[i64]) -> ClipError {
+        if found.contains(&0) {
+            return ClipError::EmptyTensor {
+                file: self.file.clone(),
+                tensor: self.file_name(tensor).to_owned(),
+                found,
+            };
+        }
         let (file, tensor) = (self.file.clone(), tensor.to_owned());
         ClipError::WrongShape {
             file,
@@ -162,6 +175,17 @@ impl Checkpoint {
             expected: expected.to_vec(),
         }
     }
+}
+
+/// Whether all numbers of a tensor are finite as 32-bit floats. If one is not, the sum shows it; if the sum overflows,
+/// each number is checked.
+pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool, TchError> {
+    let sum = f64::try_from(tensor.f_sum(Kind::Float)?)?;
+    if sum.is_finite() {
+        return Ok(true);
+    }
+    let finite = tensor.f_to_kind(Kind::Float)?.f_isfinite()?;
+    bool::try_from(finite.f_all()?)
 }
 
 /// Reads a whole weight file.

@@ -13,8 +13,9 @@ use crate::scene::{Canvas, Point, Rgb, Strokes};
 /// points each, a colour, a width and an opacity.
 const STROKE_SIZE: u64 = 220;
 
-/// How often a file contains the prompt, times the bytes that escaping can make of one.
-const PROMPT_COPIES: u64 = 12;
+/// How many bytes of a file one byte of the prompt can become: `"` is `&quot;` in the title and `\&quot;` in the
+/// metadata.
+const PROMPT_COPIES: u64 = 13;
 
 /// The bytes of a file besides its strokes and the copies of the prompt, with a margin.
 const BASE_SIZE: u64 = 2_500;
@@ -201,6 +202,28 @@ mod tests {
         let separators = |character: char| character.is_ascii_alphabetic() || character == ' ';
         let numbers = data.split(separators).filter(|number| !number.is_empty());
         numbers.map(|number| number.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_estimated_size_is_enough_for_a_prompt_of_characters_that_are_escaped() {
+        let canvas = Canvas::default();
+        for character in ["\"", "'", "&", "<", "\\", "\u{1}", "\n", "é"] {
+            let prompt = character.repeat(4000);
+            let metadata = Metadata {
+                provenance: serde_json::json!({ "prompt": prompt }).to_string(),
+                title: prompt,
+            };
+            let factors = SizeFactors {
+                strokes: 2,
+                canvas: &canvas,
+                prompt_bytes: metadata.title.len(),
+            };
+            let size = write_svg(&two_strokes(), &canvas, &metadata).len();
+            assert!(
+                size as u64 <= estimate_bytes(&factors),
+                "{character}: {size}"
+            );
+        }
     }
 
     proptest::proptest! {

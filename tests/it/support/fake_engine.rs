@@ -188,6 +188,7 @@ impl FakeEngine {
                 quantity: Quantity::Loss,
                 term: "centre term".to_owned(),
                 step: drawing.step,
+                in_fp16: false,
             });
         }
         Ok(drawing.step())

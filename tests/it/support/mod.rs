@@ -7,3 +7,4 @@ pub(crate) mod file_server;
 pub(crate) mod hub_server;
 pub(crate) mod scores;
 pub(crate) mod server;
+pub(crate) mod torch_files;

@@ -42,7 +42,7 @@ impl Document {
         Section {
             document: self,
             path: String::new(),
-            objects: vec![&self.root],
+            object: Some(&self.root),
         }
     }
 
@@ -65,8 +65,8 @@ impl Document {
 pub(super) struct Section<'a> {
     document: &'a Document,
     path: String,
-    /// The object, and others that provide further values. The first one that has a key takes precedence.
-    objects: Vec<&'a Map<String, Value>>,
+    /// The object, if the file has it.
+    object: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Section<'a> {
@@ -76,16 +76,8 @@ impl<'a> Section<'a> {
         Some(Self {
             document: self.document,
             path: self.full(name),
-            objects: vec![object],
+            object: Some(object),
         })
-    }
-
-    /// This object, with the values of `first` taking precedence over its values.
-    pub(super) fn overlaid(mut self, first: Option<Self>) -> Self {
-        if let Some(first) = first {
-            self.objects.splice(0..0, first.objects);
-        }
-        self
     }
 
     /// An object without values.
@@ -93,21 +85,18 @@ impl<'a> Section<'a> {
         Self {
             document: self.document,
             path: self.full(name),
-            objects: Vec::new(),
+            object: None,
         }
     }
 
     /// The value of a key, unless it is null.
     pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
-        let values = self.objects.iter().filter_map(|object| object.get(key));
-        values.into_iter().next().filter(|value| !value.is_null())
+        self.object?.get(key).filter(|value| !value.is_null())
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> {
-        self.objects
-            .iter()
-            .flat_map(|object| object.keys())
-            .map(String::as_str)
+        let object = self.object.into_iter();
+        object.flat_map(|object| object.keys().map(String::as_str))
     }
 
     /// The error that the value of a key is not supported.
@@ -165,10 +154,18 @@ impl<'a> Section<'a> {
         };
         let numbers = value.as_array().map(|numbers| {
             let numbers = numbers.iter().filter_map(Value::as_f64);
-            numbers.map(|number| number as f32).collect::<Vec<_>>()
+            let numbers = numbers.map(|number| number as f32);
+            numbers
+                .filter(|number| number.is_finite())
+                .collect::<Vec<_>>()
         });
         let three = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
-        let three = three.ok_or_else(|| self.unsupported(key, "it must be three numbers"))?;
+        let three = three.ok_or_else(|| {
+            self.unsupported(
+                key,
+                "it must be three numbers in the range of 32-bit floats",
+            )
+        })?;
         Ok(Some(three))
     }
 

@@ -61,10 +61,12 @@ pub(super) fn read(document: &Document) -> Result<ModelConfig, ClipError> {
     Ok(config)
 }
 
-/// The object of a tower. Old files have a second one with a similar name, which takes precedence.
+/// The object of a tower. Old files have a second one, with `_dict` after its name. As in transformers
+/// (`CLIPConfig`), it takes the place of the first: what it leaves out has its default value.
 fn tower<'a>(root: &Section<'a>, name: &str) -> Section<'a> {
-    let section = root.section(name).unwrap_or_else(|| root.empty(name));
-    section.overlaid(root.section(&format!("{name}_dict")))
+    let section = root.section(&format!("{name}_dict"));
+    let section = section.or_else(|| root.section(name));
+    section.unwrap_or_else(|| root.empty(name))
 }
 
 fn tower_config(tower: &Section<'_>, usual_heads: i64) -> Result<TowerConfig, ClipError> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::{MAX_VALUES, Machine};
-use super::value::{Index, PickleError, StoredTensor, Value};
+use super::machine::Machine;
+use super::value::{Budget, Index, MAX_VALUES, PickleError, StoredTensor, Value};
 
 /// The maximum depth of a name, which no module reaches; a loop in the file ends here.
 const MAX_DEPTH: usize = 40;
@@ -17,29 +17,34 @@ impl Machine<'_> {
         let mut found = BTreeMap::new();
         let mut open = vec![(String::new(), root, 0)];
         let mut seen = 0;
+        // Values that are reached on many ways have as many names.
+        let mut budget = Budget::default();
         while let Some((name, value, depth)) = open.pop() {
             seen += 1;
             if seen + open.len() > MAX_VALUES {
                 return Err(PickleError::TooManyValues);
             }
-            match &self.values[value] {
+            let value = &self.values[value];
+            budget.take(value.bytes())?;
+            let mut add = |key: &str, value: Index| {
+                if self.may_hold_tensors(value) {
+                    let name = join(&name, key);
+                    budget.take(name.len())?;
+                    open.push((name, value, depth + 1));
+                }
+                Ok(())
+            };
+            match value {
                 Value::Tensor(tensor) => drop(found.insert(name, tensor.clone())),
                 Value::Fields(fields) if depth < MAX_DEPTH => {
-                    let named = fields
-                        .iter()
-                        .filter(|(_, value)| self.may_hold_tensors(*value));
-                    open.extend(
-                        named.map(|&(key, value)| {
-                            (join(&name, &self.text_of(key)), value, depth + 1)
-                        }),
-                    );
+                    for &(key, value) in fields {
+                        add(&self.text_of(key), value)?;
+                    }
                 }
                 Value::Sequence(parts) if depth < MAX_DEPTH => {
-                    let numbered = (0..).zip(parts);
-                    let holding = numbered.filter(|(_, value)| self.may_hold_tensors(**value));
-                    open.extend(holding.map(|(number, &value): (usize, _)| {
-                        (join(&name, &number.to_string()), value, depth + 1)
-                    }));
+                    for (number, &value) in parts.iter().enumerate() {
+                        add(&number.to_string(), value)?;
+                    }
                 }
                 _ => {}
             }

@@ -4,25 +4,30 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::operands::{Operands, signed, text, unsigned};
 use super::value::{
-    Index, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers, storage_info,
+    Budget, Index, MAX_VALUES, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers,
+    storage_info,
 };
 use crate::clip::checkpoint::source::Numbers;
 
-/// Values that a pickle may build; `RN50x64` has about ten thousand, with its optimizer some more.
-pub(super) const MAX_VALUES: usize = 1 << 20;
-
 /// Lengths are written with four bytes in most instructions.
 const FOUR: usize = 4;
+
+/// The property of a tensor whose numbers are stored with the opposite sign. It is only there if it is true
+/// (`torch/csrc/jit/serialization/pickler.h`, `getTensorMetadata`).
+const NEGATIVE_BIT: &str = "neg";
 
 /// The stack machine that a pickle is a program for.
 #[derive(Debug)]
 pub(super) struct Machine<'bytes> {
     operands: Operands<'bytes>,
     pub(super) values: Vec<Value>,
+    /// The value for everything that is not part of any tensor.
+    other: Option<Index>,
     stack: Vec<Index>,
     marks: Vec<usize>,
     memo: HashMap<u64, Index>,
     storages: BTreeMap<String, StorageInfo>,
+    budget: Budget,
 }
 
 impl<'bytes> Machine<'bytes> {
@@ -30,10 +35,12 @@ impl<'bytes> Machine<'bytes> {
         Self {
             operands: Operands(bytes),
             values: Vec::new(),
+            other: None,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
             storages: BTreeMap::new(),
+            budget: Budget::default(),
         }
     }
 
@@ -198,6 +205,7 @@ impl<'bytes> Machine<'bytes> {
             }
             _ => self.marked()?,
         };
+        self.budget.take(size_of_val(&*parts))?;
         let target = *self.stack.last().ok_or(PickleError::EmptyStack)?;
         match &mut self.values[target] {
             Value::Sequence(list) => list.extend(parts),
@@ -219,6 +227,7 @@ impl<'bytes> Machine<'bytes> {
             Value::Class(name) => name.clone(),
             _ => String::new(),
         };
+        self.budget.take(class.len())?;
         let parts = self.parts(arguments);
         let value = match class.as_str() {
             "torch._utils._rebuild_tensor_v2"
@@ -254,7 +263,8 @@ impl<'bytes> Machine<'bytes> {
         fields.collect::<Option<_>>().map(Value::Fields)
     }
 
-    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the number type.
+    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the number type. The last one may
+    /// be a dictionary of further properties.
     fn tensor(&self, arguments: Index) -> Option<Value> {
         let parts = self.parts(arguments);
         let [storage, offset, shape, strides, ..] = *parts else {
@@ -281,7 +291,16 @@ impl<'bytes> Machine<'bytes> {
             offset: start.checked_add(offset)?,
             shape: self.integers(shape)?,
             strides: self.integers(strides)?,
+            is_negated: parts.iter().any(|&part| self.has_key(part, NEGATIVE_BIT)),
         }))
+    }
+
+    /// Whether a value is a dictionary with this key.
+    fn has_key(&self, index: Index, key: &str) -> bool {
+        match &self.values[index] {
+            Value::Fields(fields) => fields.iter().any(|&(name, _)| self.text_of(name) == key),
+            _ => false,
+        }
     }
 
     /// Gives an object its state: a dictionary of fields, or a tuple of such dictionaries.
@@ -292,7 +311,10 @@ impl<'bytes> Machine<'bytes> {
             Value::Sequence(states) => states.clone(),
             _ => vec![state],
         };
+        self.budget.take(size_of_val(&*states))?;
         for state in states {
+            // An object may be its own state, which doubles it.
+            self.budget.take(self.values[state].bytes())?;
             if let Value::Fields(state) = self.values[state].clone()
                 && let Value::Fields(fields) = &mut self.values[object]
             {
@@ -306,9 +328,10 @@ impl<'bytes> Machine<'bytes> {
     /// files only, is `(key, offset, length)`; a class by `("module", class, file, source)`.
     fn persistent(&mut self) -> Result<(), PickleError> {
         let id = self.pop()?;
+        self.budget.take(self.values[id].bytes())?;
         let parts = self.parts(id).to_vec();
         let value = match *parts {
-            [tag, class, ..] if self.text_of(tag) == "module" => self.values[class].clone(),
+            [tag, class, ..] if self.is_text(tag, "module") => self.values[class].clone(),
             [_, class, key, ..] => {
                 let key = self.text_of(key);
                 let info = match &self.values[class] {
@@ -336,6 +359,10 @@ impl<'bytes> Machine<'bytes> {
         }
     }
 
+    fn is_text(&self, index: Index, expected: &str) -> bool {
+        matches!(&self.values[index], Value::Text(text) if text == expected)
+    }
+
     pub(super) fn parts(&self, index: Index) -> &[Index] {
         match &self.values[index] {
             Value::Sequence(parts) => parts,
@@ -352,12 +379,26 @@ impl<'bytes> Machine<'bytes> {
     }
 
     fn push(&mut self, value: Value) -> Result<(), PickleError> {
+        let is_other = matches!(value, Value::Other);
+        let index = match self.other {
+            // A list of floats may be long, and all of them are one value.
+            Some(other) if is_other => other,
+            _ => self.add(value)?,
+        };
+        if is_other {
+            self.other = Some(index);
+        }
+        self.stack.push(index);
+        Ok(())
+    }
+
+    fn add(&mut self, value: Value) -> Result<Index, PickleError> {
         if self.values.len() >= MAX_VALUES {
             return Err(PickleError::TooManyValues);
         }
-        self.stack.push(self.values.len());
+        self.budget.take(value.bytes())?;
         self.values.push(value);
-        Ok(())
+        Ok(self.values.len() - 1)
     }
 
     fn pop(&mut self) -> Result<Index, PickleError> {
@@ -393,6 +434,7 @@ fn unread_tensor(class: &str) -> Option<Value> {
             offset: 0,
             shape: Vec::new(),
             strides: Vec::new(),
+            is_negated: false,
         })
     })
 }

@@ -5,6 +5,9 @@ use thiserror::Error;
 
 use crate::clip::checkpoint::source::Numbers;
 
+/// Values that a pickle may build; `RN50x64` has about ten thousand, with its optimizer some more.
+pub(super) const MAX_VALUES: usize = 1 << 20;
+
 /// Why a pickle cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum PickleError {
@@ -14,8 +17,39 @@ pub(crate) enum PickleError {
     UnknownInstruction(u8),
     #[error("the pickle takes a value from an empty stack")]
     EmptyStack,
-    #[error("the pickle has too many values")]
+    #[error(
+        "its pickle has more than {MAX_VALUES} values; save only the state dictionary of the model"
+    )]
     TooManyValues,
+    #[error(
+        "its pickle needs more than {MAX_BYTES} bytes of memory; save only the state dictionary of the model"
+    )]
+    TooLarge,
+}
+
+/// Bytes that the values of a pickle may take, and again the names of its tensors. Pickles of the largest models
+/// with their optimizers take a few megabytes. A pickle can copy a value with two of its bytes.
+const MAX_BYTES: usize = 1 << 26;
+
+/// The memory that is left for a pickle, in bytes.
+#[derive(Debug)]
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MAX_BYTES)
+    }
+}
+
+impl Budget {
+    /// Takes memory from what is left.
+    ///
+    /// # Errors
+    /// If there is too little.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), PickleError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(PickleError::TooLarge)?;
+        Ok(())
+    }
 }
 
 /// The numbers that several tensors may share.
@@ -40,6 +74,8 @@ pub(crate) struct StoredTensor {
     pub(crate) shape: Vec<i64>,
     /// Steps in the storage from one number to the next along each dimension.
     pub(crate) strides: Vec<i64>,
+    /// Whether its numbers have the opposite sign of those in the storage (PyTorch's negative bit).
+    pub(crate) is_negated: bool,
 }
 
 /// The position of a value in the list of all values.
@@ -63,6 +99,27 @@ pub(super) enum Value {
         offset: i64,
     },
     Tensor(StoredTensor),
+}
+
+impl StoredTensor {
+    /// The memory that it takes besides its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.storage.len() + size_of_val(&*self.shape) + size_of_val(&*self.strides)
+    }
+}
+
+impl Value {
+    /// The memory that it takes besides its own size, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Other | Self::Integer(_) => 0,
+            Self::Text(text) | Self::Class(text) => text.len(),
+            Self::Sequence(parts) => size_of_val(&**parts),
+            Self::Fields(fields) => size_of_val(&**fields),
+            Self::Storage { key, .. } => key.len(),
+            Self::Tensor(tensor) => tensor.bytes(),
+        }
+    }
 }
 
 /// The number type of a storage of this class, such as `torch.FloatStorage`.
