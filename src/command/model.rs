@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::builder::OsStringValueParser;
 use clap::{Args, ValueEnum};
+use tch::Device;
 
 use crate::clip::{Activation, Clip, EMBEDDED_SHA256, LoadOptions, WeightsSource, weights_files};
 use crate::compute::{DeviceChoice, Precision, device_names, library};
@@ -23,6 +24,19 @@ pub(super) struct LoadedModel {
     pub(super) provenance: Provenance,
     /// Warnings about how it was chosen and read, one line each.
     pub(super) warnings: Vec<String>,
+}
+
+/// The model that the arguments select, before it is loaded.
+#[derive(Debug)]
+pub(super) struct ModelChoice {
+    /// The device.
+    pub(super) device: Device,
+    /// The precision, never `auto`.
+    pub(super) precision: Precision,
+    /// The weights.
+    pub(super) weights: WeightsSource,
+    /// Facts about the weights that their files may not state.
+    pub(super) options: LoadOptions,
 }
 
 /// The arguments of every subcommand that uses a model.
@@ -113,17 +127,34 @@ impl ComputeArguments {
         Ok(())
     }
 
+    /// Finds the device and the weights, for a caller that loads the model itself.
+    ///
+    /// # Errors
+    /// If the device or the weights are unknown or not on this machine.
+    pub(super) fn choose_model(&self) -> anyhow::Result<ModelChoice> {
+        let device = self.device.resolve()?;
+        Ok(ModelChoice {
+            device,
+            precision: self.precision.resolved(device),
+            weights: self.weights.resolve()?,
+            options: LoadOptions {
+                activation: self.activation.map(Into::into),
+            },
+        })
+    }
+
     /// Loads the model. It can be loaded again, after a fault.
     ///
     /// # Errors
     /// If there is no such device, or the weights cannot be read.
     pub(super) fn load_model(&self) -> anyhow::Result<LoadedModel> {
-        let device = self.device.resolve()?;
-        let weights = self.weights.resolve()?;
-        let options = LoadOptions {
-            activation: self.activation.map(Into::into),
-        };
-        let clip = Clip::load_with(&weights, device, self.precision.kind(device), options)?;
+        let ModelChoice {
+            device,
+            precision,
+            weights,
+            options,
+        } = self.choose_model()?;
+        let clip = Clip::load_with(&weights, device, precision.kind(device), options)?;
         let mut warnings = self.weights.warnings(&weights);
         warnings.extend(assumption(&clip, &weights));
         let checksum = match &weights {
@@ -135,7 +166,7 @@ impl ComputeArguments {
             model: clip.name(),
             weights_sha256: checksum,
             device: device_names(&[device]),
-            precision: self.precision.resolved(device).to_string(),
+            precision: precision.to_string(),
         };
         Ok(LoadedModel {
             clip,
