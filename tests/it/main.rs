@@ -7,6 +7,7 @@
 
 mod browser;
 mod certificates;
+mod check;
 mod checkpoints;
 mod cli;
 mod clip_loading;
