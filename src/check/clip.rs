@@ -19,8 +19,8 @@ const PRECISIONS: [Precision; 3] = [Precision::Fp32, Precision::Bf16, Precision:
 struct Gradients {
     on_views: Vec<f32>,
     on_strokes: StrokeGradient,
-    /// The mean over the views.
-    alignment: f64,
+    /// The mean cosine over the views.
+    similarity: f64,
 }
 
 /// Compares the gradients in each precision with those of the processor in fp32. Only the precision that `auto`
@@ -51,9 +51,9 @@ fn compare(found: &Gradients, expected: &Gradients, has_limit: bool) -> Measurem
     let [points, widths, colors] =
         [0, 1, 2].map(|part| cosine(found_parts[part].1, expected_parts[part].1));
     let figure = format!(
-        "cosines: views {on_views:.6}, points {points:.6}, half widths {widths:.6}, colors {colors:.6}; alignment \
-         {:.6}, on the processor {:.6}",
-        found.alignment, expected.alignment
+        "cosines: views {on_views:.6}, points {points:.6}, half widths {widths:.6}, colors {colors:.6}; similarity of views \
+         and prompt {:.6}, on the processor {:.6}",
+        found.similarity, expected.similarity
     );
     let cosines = [on_views, points, widths, colors];
     let passed = cosines.iter().all(|cosine| *cosine >= MIN_COSINE);
@@ -70,7 +70,7 @@ fn compare(found: &Gradients, expected: &Gradients, has_limit: bool) -> Measurem
 }
 
 /// The mean cosine of strokes with the prompt, over the views of the scene [`start`].
-pub(super) fn alignment(
+pub(super) fn similarity(
     clip: &Clip,
     strokes: &Strokes,
     canvas: &Canvas,
@@ -82,7 +82,7 @@ pub(super) fn alignment(
         ..start(seed)
     };
     let renderer = renderer_for(clip.device());
-    Ok(gradients(clip, &*renderer, &scene)?.alignment)
+    Ok(gradients(clip, &*renderer, &scene)?.similarity)
 }
 
 /// The gradients of the cosine of a scene's views with the prompt, as a drawing computes them.
@@ -118,6 +118,6 @@ fn gradients(
     Ok(Gradients {
         on_views: to_host(&on_views)?,
         on_strokes: on_strokes.pop().expect("one scene has one gradient"),
-        alignment: f64::from(cosines.iter().sum::<f32>()) / cosines.len() as f64,
+        similarity: f64::from(cosines.iter().sum::<f32>()) / cosines.len() as f64,
     })
 }

@@ -7,8 +7,8 @@
 mod settings;
 mod report;
 mod recorder;
-mod comparison;
 mod scenes;
+mod comparison;
 mod renderer;
 mod clip;
 mod drawing;

@@ -78,7 +78,7 @@ fn gradient(found: &Output, expected: &Output) -> Measurement {
     let figures: Vec<_> = cosines
         .iter()
         .zip(&expected)
-        .map(|(cosine, (name, _))| format!("{name} {:.1e}", 1.0 - cosine))
+        .map(|(cosine, (name, _))| format!("{name} {:.1e}", (1.0 - cosine).max(0.0)))
         .collect();
     let figure = format!("1 - cosine: {}", figures.join(", "));
     let passed = cosines.iter().all(|cosine| *cosine >= MIN_COSINE);
