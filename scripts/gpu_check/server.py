@@ -19,6 +19,8 @@ COUNTS = (1, 4, 16)
 # Seconds in which a canceled prediction ends, beside the time of the steps: two requests over HTTP.
 HTTP_SECONDS = 0.02
 
+NO_ANSWER = "no answer"
+
 # Holds all but some bytes of the device's memory until its standard input is closed.
 HOLD_MEMORY = """
 import sys, torch
@@ -59,16 +61,16 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    def draw(self, seed, steps, timeout=60, **inputs):
-        """A prediction, and how the request ended in words; empty if the drawing is finished."""
+    def draw(self, seed, steps, **inputs):
+        """What went wrong with a drawing; empty if it is finished."""
         values = {"prompt": "a fox", "seed": seed, "num_iterations": steps, "display_frequency": 100, **inputs}
         try:
-            status, answer = self.request("POST", "/predictions", {"input": values}, timeout=timeout)
+            status, answer = self.request("POST", "/predictions", {"input": values})
         except (OSError, ValueError) as error:
-            return {}, f"no answer: {error}"
+            return f"{NO_ANSWER}: {error}"
         if status == 200 and answer.get("status") == "succeeded":
-            return answer, ""
-        return answer, f"{status}: {answer.get('error') or answer.get('detail') or answer}"
+            return ""
+        return f"{status}: {answer.get('error') or answer.get('detail') or answer}"
 
     def wait_until(self, condition, timeout):
         """Whether something becomes true in time."""
@@ -99,7 +101,7 @@ def check_server(report, server, steps, cuda):
     """Runs all checks with one server."""
     try:
         ready = server.wait_until(server.is_ready, 60)
-        report.check(PART, "the server becomes ready", ready, "ready" if ready else "not within a minute")
+        report.check(PART, "the server becomes ready", ready, "ready" if ready else f"not within a minute; exit status {server.process.poll()}")
         if not ready:
             return
         # The first drawing compiles kernels and allocates memory.
@@ -117,7 +119,7 @@ def draw_together(report, server, count, steps):
     """Drawings at the same time; returns the seconds of a step of all of them."""
     began = time.monotonic()
     with ThreadPoolExecutor(count) as pool:
-        problems = [problem for _, problem in pool.map(lambda seed: server.draw(seed, steps), range(count)) if problem]
+        problems = sorted(set(pool.map(lambda seed: server.draw(seed, steps), range(count))) - {""})
     step = (time.monotonic() - began) / steps
     name = "1 drawing" if count == 1 else f"{count} drawings at once"
     figure = f"{1000 * step:.2f} ms a step, {count / step:.0f} steps/s of all drawings"
@@ -152,7 +154,7 @@ def want_of_memory(report, server, steps):
         report.check(PART, "another program holds all but 2 GB of the device", held > 0, f"{held / 1e9:.1f} GB")
         large = {"canvas_width": 1024, "canvas_height": 1024, "num_paths": 1024, "max_stroke_width": 400}
         with ThreadPoolExecutor(SLOTS) as pool:
-            problems = [problem for _, problem in pool.map(lambda seed: server.draw(seed, min(steps, 20), **large), range(SLOTS))]
+            problems = list(pool.map(lambda seed: server.draw(seed, min(steps, 20), **large), range(SLOTS)))
     finally:
         holder.stdin.close()
         try:
@@ -160,11 +162,10 @@ def want_of_memory(report, server, steps):
         except subprocess.TimeoutExpired:
             holder.kill()
             holder.wait()
-    unanswered = [problem for problem in problems if problem.startswith("no answer")]
-    different = sorted({problem for problem in problems if problem})
-    figure = f"{problems.count('')} of {len(problems)} finished"
-    report.check(PART, "every request is answered without enough memory", not unanswered, "; ".join([figure, *different]))
+    unanswered = [problem for problem in problems if problem.startswith(NO_ANSWER)]
+    figure = "; ".join([f"{problems.count('')} of {len(problems)} drawings finished", *sorted(set(problems) - {""})])
+    report.check(PART, "every request is answered without enough memory", not unanswered, figure[:1000])
     # The server may load the model again first.
     ready = server.wait_until(server.is_ready, 30)
-    problem = server.draw(1, steps)[1] if ready else "the server is not ready"
+    problem = server.draw(1, steps) if ready else "the server is not ready"
     report.check(PART, "a drawing when there is memory again", not problem, problem or "finished")
