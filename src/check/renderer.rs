@@ -71,7 +71,7 @@ fn views(found: &Output, expected: &Output) -> Measurement {
         .with("largest_difference", f64::from(largest))
 }
 
-/// The smallest cosine of points, half widths and colors.
+/// The cosines of points, half widths and colors.
 fn gradient(found: &Output, expected: &Output) -> Measurement {
     let (found, expected) = (parts(&found.gradient), parts(&expected.gradient));
     let cosines = [0, 1, 2].map(|part| cosine(found[part].1, expected[part].1));
@@ -82,8 +82,11 @@ fn gradient(found: &Output, expected: &Output) -> Measurement {
         .collect();
     let figure = format!("1 - cosine: {}", figures.join(", "));
     let passed = cosines.iter().all(|cosine| *cosine >= MIN_COSINE);
-    let smallest = cosines.iter().copied().fold(1.0, f64::min);
-    Measurement::passed_if(passed, figure).with("smallest_cosine", smallest)
+    let [points, widths, colors] = cosines;
+    Measurement::passed_if(passed, figure)
+        .with("points_cosine", points)
+        .with("half_widths_cosine", widths)
+        .with("colors_cosine", colors)
 }
 
 fn together(renderer: &dyn Renderer, scenes: &[OwnedScene]) -> Result<Measurement, CheckError> {
