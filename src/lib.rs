@@ -26,6 +26,7 @@
 //! - [`render`]: strokes to views and back to a gradient; [`render::cpu::raster`] is the rasterizer.
 //! - [`scene`] and [`output`]: strokes as plain data, and the files that they are written to.
 //! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
+//! - [`check`]: whether a device draws what the processor draws, and how fast.
 //!
 //! A module uses only the modules listed above it. `docs/architecture.md` explains the design, follows
 //! one request and one step, and lists the files to change for an extension.
@@ -57,6 +58,7 @@ pub mod inputs;
 pub mod cog;
 pub mod model_store;
 pub mod service;
+pub mod check;
 pub mod delivery;
 pub mod http;
 pub mod command;

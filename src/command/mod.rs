@@ -3,6 +3,7 @@
 mod signals;
 mod model;
 mod predict;
+mod check;
 mod serve;
 mod weights;
 mod schema;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::check::CheckArguments;
 use self::predict::PredictArguments;
 use self::schema::SchemaArguments;
 use self::serve::ServeArguments;
@@ -39,6 +41,8 @@ enum Command {
     Predict(PredictArguments),
     /// Serve drawings over HTTP, with the API of Cog.
     Serve(Box<ServeArguments>),
+    /// Compare a device with the processor, and measure its speed.
+    Check(CheckArguments),
     /// List, download and verify CLIP weights.
     Weights(WeightsArguments),
     /// Print the OpenAPI document of the server.
@@ -54,6 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         _ if arguments.version => version::run(),
         Some(Command::Predict(arguments)) => predict::run(arguments),
         Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Check(arguments)) => check::run(arguments),
         Some(Command::Weights(arguments)) => weights::run(arguments),
         Some(Command::Schema(arguments)) => schema::run(arguments),
         None => print_help(),

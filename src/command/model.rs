@@ -8,6 +8,7 @@ use std::thread;
 use anyhow::Context;
 use clap::builder::OsStringValueParser;
 use clap::{Args, ValueEnum};
+use tch::Device;
 
 use crate::clip::{Activation, Clip, EMBEDDED_SHA256, LoadOptions, WeightsSource, weights_files};
 use crate::compute::{DeviceChoice, Precision, device_names, library};
@@ -25,6 +26,19 @@ pub(super) struct LoadedModel {
     pub(super) provenance: Provenance,
     /// Warnings about how it was chosen and read, one line each.
     pub(super) warnings: Vec<String>,
+}
+
+/// The model that the arguments select, before it is loaded.
+#[derive(Debug)]
+pub(super) struct ModelChoice {
+    /// The device.
+    pub(super) device: Device,
+    /// The precision.
+    pub(super) precision: Precision,
+    /// The weights.
+    pub(super) weights: WeightsSource,
+    /// Facts about the weights that their files may not state.
+    pub(super) options: LoadOptions,
 }
 
 /// The arguments of every subcommand that uses a model.
@@ -116,21 +130,38 @@ impl ComputeArguments {
         Ok(())
     }
 
+    /// Finds the device and the weights, for a caller that loads the model itself.
+    ///
+    /// # Errors
+    /// If the device or the weights are unknown or not on this machine, or libtorch has another version.
+    pub(super) fn choose_model(&self) -> anyhow::Result<ModelChoice> {
+        library::check_version()?;
+        let device = self.device.resolve()?;
+        Ok(ModelChoice {
+            device,
+            precision: self.precision,
+            weights: self.weights.resolve()?,
+            options: LoadOptions {
+                activation: self.activation.map(Into::into),
+            },
+        })
+    }
+
     /// Loads the model. It can be loaded again, after a fault.
     ///
     /// # Errors
     /// If there is no such device, or the weights cannot be read.
     pub(super) fn load_model(&self) -> anyhow::Result<LoadedModel> {
-        library::check_version()?;
-        let device = self.device.resolve()?;
-        let weights = self.weights.resolve()?;
-        let options = LoadOptions {
-            activation: self.activation.map(Into::into),
-        };
+        let ModelChoice {
+            device,
+            precision,
+            weights,
+            options,
+        } = self.choose_model()?;
         // Both read the whole file, and each keeps one core busy.
         let (clip, checksum) = thread::scope(|scope| {
             let checksum = scope.spawn(|| checksum(&weights));
-            let clip = Clip::load_with(&weights, device, self.precision, options);
+            let clip = Clip::load_with(&weights, device, precision, options);
             (clip, checksum.join())
         });
         let checksum = checksum.unwrap_or_else(|panic| resume_unwind(panic));

@@ -51,6 +51,18 @@ impl Precision {
         }
     }
 
+    /// What `Auto` means on `device`, such as `fp32`, or `fp16 for transformers, fp32 for convolutions`.
+    pub fn describe_auto(device: Device) -> String {
+        let auto = |tower| Self::Auto.resolved(device, tower);
+        let transformer = auto(TowerKind::Transformer);
+        let convolutional = auto(TowerKind::Convolutional);
+        if transformer == convolutional {
+            transformer.to_string()
+        } else {
+            format!("{transformer} for transformers, {convolutional} for convolutions")
+        }
+    }
+
     /// The type of a tower's tensors on `device`.
     pub fn kind(self, device: Device, tower: TowerKind) -> Kind {
         match self.resolved(device, tower) {

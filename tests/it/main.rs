@@ -7,6 +7,7 @@
 
 mod browser;
 mod certificates;
+mod check;
 mod checkpoint_refusals;
 mod checkpoints;
 mod cli;

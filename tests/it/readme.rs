@@ -99,6 +99,7 @@ fn every_path_in_the_documents_exists() {
         "docs/architecture.md",
         "docs/deployment.md",
         "docs/glossary.md",
+        "docs/gpu-report.md",
         "training/README.md",
         "weights/README.md",
     ];

@@ -8,10 +8,12 @@ mod error;
 mod compiler;
 mod cache;
 mod module;
+mod hardware;
 
 pub use cache::KernelCache;
 pub use compiler::{Architecture, Compiled, compile};
 pub use error::CudaError;
+pub use hardware::{CudaDevice, CudaProperties};
 pub use libraries::{
     CudaUnavailable, UnmetRequirement, describe, open_libtorch, unmet_requirements,
 };
