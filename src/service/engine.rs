@@ -1,9 +1,14 @@
 //! The interface of the engine that draws: CLIP, or a fake in tests of the service.
 
+use tch::Device;
+use tracing::{info, warn};
+
 use super::fault::EngineError;
 use crate::clip::{CONTEXT, Clip};
-use crate::compute::accelerator;
+use crate::compute::cuda::{self, CudaDevice};
+use crate::compute::{Precision, accelerator};
 use crate::draw::{DrawError, Drawing, Spec, Step, step_together};
+use crate::errors::chain;
 use crate::output::Provenance;
 use crate::render::{Renderer, renderer_for};
 
@@ -48,13 +53,41 @@ pub struct ClipEngine {
 }
 
 impl ClipEngine {
-    /// An engine with a loaded model.
+    /// An engine with a loaded model. If it is on a CUDA device, a log line describes the device.
     pub fn new(clip: Clip, provenance: Provenance) -> Self {
+        if let Device::Cuda(index) = clip.device() {
+            log_device(index, clip.precision());
+        }
         Self {
             renderer: renderer_for(clip.device()),
             clip,
             provenance,
         }
+    }
+}
+
+/// Logs what operators need to know of a CUDA device.
+fn log_device(index: usize, precision: Precision) {
+    let properties = CudaDevice::open(index).and_then(|device| device.properties());
+    match properties {
+        Ok(properties) => {
+            info!(
+                name = properties.name,
+                compute_capability = properties.compute_capability,
+                memory_bytes = properties.memory_bytes,
+                free_bytes = properties.free_bytes,
+                %precision,
+                "drawing on {}",
+                cuda::describe()
+            );
+            if precision == Precision::Bf16 && !properties.has_bf16() {
+                warn!("this GPU only emulates bf16, which is slow; fp16 is faster");
+            }
+        }
+        Err(error) => warn!(
+            error = chain(&error),
+            "the properties of the GPU are unknown"
+        ),
     }
 }
 
@@ -87,7 +120,7 @@ impl Engine for ClipEngine {
             .clip
             .embed_text("a drawing")
             .map_err(EngineError::new)?;
-        Vec::<f32>::try_from(&embedding.to_device(tch::Device::Cpu)).map_err(EngineError::new)?;
+        Vec::<f32>::try_from(&embedding.to_device(Device::Cpu)).map_err(EngineError::new)?;
         Ok(())
     }
 }

@@ -33,6 +33,16 @@ pub struct CudaProperties {
     pub clock_mhz: i32,
 }
 
+impl CudaProperties {
+    /// Whether the device computes in bf16 itself, which needs compute capability 8.0.
+    pub fn has_bf16(&self) -> bool {
+        let major = self.compute_capability.split('.').next();
+        major
+            .and_then(|major| major.parse::<u32>().ok())
+            .is_some_and(|major| major >= 8)
+    }
+}
+
 impl CudaDevice {
     /// Opens the device with an index, counted from 0. Its context is the primary one, which libtorch uses as well.
     ///
@@ -79,5 +89,29 @@ impl CudaDevice {
         self.context
             .synchronize()
             .map_err(failed("waiting for the device"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_needs_compute_capability_8() {
+        let has_bf16 = |capability: &str| {
+            let properties = CudaProperties {
+                name: "GPU".to_owned(),
+                compute_capability: capability.to_owned(),
+                memory_bytes: 0,
+                free_bytes: 0,
+                multiprocessors: 1,
+                clock_mhz: 1,
+            };
+            properties.has_bf16()
+        };
+        assert_eq!(
+            ["7.5", "8.0", "9.0", "12.1"].map(has_bf16),
+            [false, true, true, true]
+        );
     }
 }

@@ -137,7 +137,7 @@ fn read_otherwise() -> Vec<Case> {
     vec![
         Case::better(
             "inputs outside of `input`",
-            vec![post("/predictions").json(r#"{$TINY}"#).into()],
+            vec![post("/predictions").json("{$TINY}").into()],
             "ignored inputs would draw something else",
         )
         .answers("?", "?"),
