@@ -26,6 +26,13 @@ const ALLOWANCE: usize = 1 << 26;
 /// Why the tensors that a file claims to have are not read.
 #[derive(Debug, Error)]
 enum ClaimError {
+    #[error("`{tensor}` is empty, {shape:?}")]
+    Empty {
+        /// The tensor's name in the file.
+        tensor: String,
+        /// The shape that the file states.
+        shape: Vec<i64>,
+    },
     #[error("`{tensor}` has the shape {shape:?}, which is not possible for a weight")]
     Shape {
         /// The tensor's name in the file.
@@ -35,6 +42,23 @@ enum ClaimError {
     },
     #[error("its tensors would take more than {0} bytes, which is too much for a file of its size")]
     Size(usize),
+}
+
+impl ClaimError {
+    fn about(self, file: &Path) -> ClipError {
+        let file = file.to_owned();
+        match self {
+            Self::Empty { tensor, shape } => ClipError::EmptyTensor {
+                file,
+                tensor,
+                found: shape,
+            },
+            cause => ClipError::Broken {
+                file,
+                cause: Box::new(cause),
+            },
+        }
+    }
 }
 
 /// Reads the weights at a path: a file, a folder, or the index of several files.
@@ -97,10 +121,7 @@ fn from_source(
 ) -> Result<Checkpoint, ClipError> {
     let located = names::locate(source).map_err(|cause| not_located(file, source, cause))?;
     check_beside(file, source, &located)?;
-    check_claims(source, &located, size).map_err(|cause| ClipError::Broken {
-        file: file.to_owned(),
-        cause: Box::new(cause),
-    })?;
+    check_claims(source, &located, size).map_err(|cause| cause.about(file))?;
     let mut checkpoint = Checkpoint::new(file);
     checkpoint.metadata = source.metadata();
     for (name, original) in &located.names {
@@ -157,11 +178,12 @@ fn check_claims(
             Numbers::Quantized => size_of::<f32>(),
             Numbers::Integer(_) | Numbers::Unsupported(_) => continue,
         };
-        if entry.shape.iter().any(|&size| size < 1) {
-            return Err(ClaimError::Shape {
-                tensor: tensor.clone(),
-                shape: entry.shape.clone(),
-            });
+        let (tensor, shape) = (tensor.clone(), entry.shape.clone());
+        if shape.iter().any(|&size| size < 0) {
+            return Err(ClaimError::Shape { tensor, shape });
+        }
+        if shape.contains(&0) {
+            return Err(ClaimError::Empty { tensor, shape });
         }
         let sizes = entry.shape.iter().map(|&size| size as usize);
         let bytes = sizes.fold(element, usize::saturating_mul);
@@ -192,30 +214,30 @@ fn check_beside(
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error;
-
     use tch::Kind;
 
     use super::*;
     use crate::clip::checkpoint::source::Listed;
+    use crate::errors::chain;
 
     /// Why a file of 100 bytes with these tensors is rejected.
     fn refusal(numbers: &Numbers, shapes: [&[i64]; 2]) -> String {
         let names = ["visual.proj", "token_embedding.weight"];
         let mut source = Listed::new(numbers, names.into_iter().zip(shapes));
-        let error = from_source(Path::new("x"), &mut source, 100).unwrap_err();
-        error.source().unwrap().to_string()
+        chain(&from_source(Path::new("x"), &mut source, 100).unwrap_err())
     }
 
     #[test]
     fn a_safetensors_file_is_recognized_whatever_the_length_of_its_header() {
-        let header = r#"{"visual.proj":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-        for length in [0x78, 0x80, 0x280, 0x380, 0x480, 0x580, 0x680] {
+        let header = r#"{"visual.proj":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+            "token_embedding.weight":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
+        for length in [0xb0, 0x100, 0x280, 0x380, 0x480, 0x580, 0x680] {
             let number = 2.5_f32.to_le_bytes();
             let header = format!("{header:length$}");
             let bytes = [
                 &(length as u64).to_le_bytes()[..],
                 header.as_bytes(),
+                &number,
                 &number,
             ]
             .concat();
@@ -228,18 +250,20 @@ mod tests {
     fn claims_that_the_file_is_too_small_for_are_rejected_before_memory_is_taken() {
         let size = "its tensors would take more than 67108864 bytes, which is too much for a file of its size";
         for shape in [[1 << 24, 1], [1 << 40, 1], [i64::MAX, i64::MAX]] {
-            assert_eq!(refusal(&Numbers::Float(Kind::Float), [&[1], &shape]), size);
-            assert_eq!(refusal(&Numbers::Quantized, [&[1], &shape]), size);
+            for numbers in [Numbers::Float(Kind::Float), Numbers::Quantized] {
+                let text = refusal(&numbers, [&[1], &shape]);
+                assert!(text.ends_with(size), "{text}");
+            }
         }
         let together: [&[i64]; 2] = [&[1 << 24], &[(1 << 24) + 1]];
-        assert_eq!(refusal(&Numbers::Float(Kind::Half), together), size);
-        for shape in [[0, 1 << 40], [1, -1]] {
-            assert_eq!(
-                refusal(&Numbers::Float(Kind::Float), [&[1], &shape]),
-                format!(
-                    "`token_embedding.weight` has the shape {shape:?}, which is not possible for a weight"
-                )
-            );
+        let text = refusal(&Numbers::Float(Kind::Half), together);
+        assert!(text.ends_with(size), "{text}");
+        for (shape, reason) in [
+            ([0, 1 << 40], "`token_embedding.weight` is empty, [0, "),
+            ([1, -1], "`token_embedding.weight` has the shape [1, -1]"),
+        ] {
+            let text = refusal(&Numbers::Float(Kind::Float), [&[1], &shape]);
+            assert!(text.contains(reason), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Valid and invalid bodies of requests.
 
-use super::super::case::{Case, Step, cancel, post, predict, put};
+use super::super::case::{Case, Step, cancel, post, put};
 
 const WRONG_TYPE: &str = "text/plain";
 
@@ -62,7 +62,6 @@ pub(super) fn cases() -> Vec<Case> {
         ),
     ];
     cases.extend(content_types());
-    cases.extend(read_otherwise());
     cases.push(Case::equal(
         "a PUT whose body names another id",
         vec![
@@ -130,32 +129,4 @@ fn content_types() -> Vec<Case> {
         ],
     ));
     cases
-}
-
-/// Bodies that mean something, and that Cog reads in another way.
-fn read_otherwise() -> Vec<Case> {
-    vec![
-        Case::better(
-            "inputs outside of `input`",
-            vec![post("/predictions").json("{$TINY}").into()],
-            "ignored inputs would draw something else",
-        )
-        .answers("?", "?"),
-        Case::better(
-            "a byte order mark before the body",
-            vec![
-                post("/predictions")
-                    .json("\u{feff}{\"input\":{$TINY}}")
-                    .into(),
-            ],
-            "parsers may ignore it (RFC 8259)",
-        )
-        .answers("?", "?"),
-        Case::better(
-            "a body that says it is compressed",
-            vec![predict("$TINY").header("content-encoding", "gzip").into()],
-            "the error names what is wrong",
-        )
-        .answers("?", "?"),
-    ]
 }

@@ -21,8 +21,8 @@
 //! pixels, the gradient by bands of rows of the canvas. A band is small enough for a cache. Every view is scattered to
 //! a band of its own, and these are added up in the order of the views.
 
-mod texels;
 mod sampling;
+mod texels;
 
 use std::ops::Range;
 
@@ -165,8 +165,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::sampling::BilinearTap;
-    use super::texels::BEFORE;
+    use super::sampling::{BEFORE, BilinearTap};
     use super::*;
     use crate::render::view::{Homography, random_views};
 

@@ -2,8 +2,12 @@
 
 use std::ops::Range;
 
-use super::texels::{BEFORE, BORDERS};
 use crate::render::view::{Projection, ViewSampling, ViewTransform};
+
+/// Columns and rows of border before the canvas, so that samples beside it need no special case.
+pub(super) const BEFORE: usize = 1;
+/// Columns and rows of border on both sides together.
+pub(super) const BORDERS: usize = BEFORE + 2;
 
 /// How far beyond a range of rows samples are looked for, in canvas pixels. The search takes the places of
 /// neighboring samples for ordered, which rounding can change by less than a thousandth of a pixel.

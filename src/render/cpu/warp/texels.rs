@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::sampling::BilinearTap;
+use super::sampling::{BEFORE, BORDERS, BilinearTap};
 use crate::scene::Picture;
 
 /// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).
@@ -13,11 +13,6 @@ const FILL: f32 = 1.0;
 /// A pixel with its three channels side by side, so that one vector operation blends them all; the
 /// fourth number is not used.
 pub(super) type Texel = [f32; 4];
-
-/// Columns and rows of border before the canvas.
-pub(super) const BEFORE: usize = 1;
-/// Columns and rows of border on both sides together.
-pub(super) const BORDERS: usize = BEFORE + 2;
 
 /// An image with a border, so that the area around the canvas needs no special case. A sample beyond the canvas is
 /// clamped into the border, where all four texels are white.
