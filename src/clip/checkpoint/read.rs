@@ -84,7 +84,7 @@ pub(crate) fn read_checkpoint(path: &Path) -> Result<Checkpoint, ClipError> {
 /// Reads a weight file that is in memory.
 ///
 /// # Errors
-/// As [`read_checkpoint`].
+/// If they are not those of exactly one CLIP model, are broken, or have further tensors that may belong to it.
 pub fn read_checkpoint_bytes(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
     from_source(file, &mut *open(file, bytes)?, bytes.len())
 }
