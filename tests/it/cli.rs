@@ -156,6 +156,8 @@ fn interrupted(signals: &[Signal], more: &[&str], folder: &Path) -> Output {
     }
     for signal in signals {
         kill(Pid::from_raw(child.id() as i32), *signal).unwrap();
+        // Different signals that are pending together may be delivered in any order.
+        std::thread::sleep(Duration::from_millis(100));
     }
     child.wait_with_output().unwrap()
 }
