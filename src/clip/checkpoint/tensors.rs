@@ -160,13 +160,6 @@ impl Checkpoint {
     }
 
     fn wrong_shape(&self, tensor: &str, found: Vec<i64>, expected: &[i64]) -> ClipError {
-        if found.contains(&0) {
-            return ClipError::EmptyTensor {
-                file: self.file.clone(),
-                tensor: self.file_name(tensor).to_owned(),
-                found,
-            };
-        }
         let (file, tensor) = (self.file.clone(), tensor.to_owned());
         ClipError::WrongShape {
             file,

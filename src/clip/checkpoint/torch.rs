@@ -55,10 +55,12 @@ impl TorchFileError {
     pub(super) fn about(self, file: &Path) -> ClipError {
         let file = file.to_owned();
         match self {
-            Self::Pickle(cause @ PickleError::TooManyValues) => ClipError::UnknownArchitecture {
-                file,
-                reason: cause.to_string(),
-            },
+            Self::Pickle(cause @ (PickleError::TooManyValues | PickleError::TooLarge)) => {
+                ClipError::UnknownArchitecture {
+                    file,
+                    reason: cause.to_string(),
+                }
+            }
             cause => ClipError::Broken {
                 file,
                 cause: Box::new(cause),
@@ -294,6 +296,16 @@ mod tests {
         };
         let tensor = load("a", &negated, &storage(4)).unwrap();
         assert_eq!(numbers(&tensor), [-1.0, -2.0]);
+    }
+
+    #[test]
+    fn a_pickle_beyond_a_limit_is_not_called_broken() {
+        for cause in [PickleError::TooManyValues, PickleError::TooLarge] {
+            let error = TorchFileError::Pickle(cause).about(Path::new("x"));
+            let text = error.to_string();
+            assert!(text.contains("save only the state dictionary"), "{text}");
+            assert!(!text.contains("broken"), "{text}");
+        }
     }
 
     #[test]
