@@ -24,7 +24,7 @@ use lru::LruCache;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, Kind, Tensor};
 
-use crate::compute::{Precision, TowerKind, library};
+use crate::compute::{Precision, library};
 
 use self::checkpoint::detect::{Evidence, detect_config};
 use self::checkpoint::weights::{Origin, Weights};
@@ -76,12 +76,12 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Loads a model and moves its image tower to `device` as numbers of `kind`.
+    /// Loads a model and moves its image tower to `device` as numbers of `kind`: 32-bit, bf16 or fp16.
     ///
     /// # Errors
     /// As [`Clip::load_with`].
     pub fn load(source: &WeightsSource, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        Self::load_as(source, device, LoadOptions::default(), |_| kind)
+        Self::load_with(source, device, Precision::of(kind), LoadOptions::default())
     }
 
     /// Loads a model and moves its image tower to `device`, in a precision that may depend on the tower.
@@ -94,17 +94,6 @@ impl Clip {
         device: Device,
         precision: Precision,
         options: LoadOptions,
-    ) -> Result<Self, ClipError> {
-        Self::load_as(source, device, options, |tower| {
-            precision.kind(device, tower)
-        })
-    }
-
-    fn load_as(
-        source: &WeightsSource,
-        device: Device,
-        options: LoadOptions,
-        kind_of: impl FnOnce(TowerKind) -> Kind,
     ) -> Result<Self, ClipError> {
         let (checkpoint, beside, activation) = match source {
             WeightsSource::Embedded => {
@@ -123,7 +112,7 @@ impl Clip {
             activation,
         };
         let config = detect_config(&evidence)?;
-        let kind = kind_of(config.image.tower_kind());
+        let kind = precision.kind(device, config.image.tower_kind());
         let weights = Weights::new(Origin::Checkpoint(&checkpoint), device, kind);
         let mut clip = Self::build(config, &weights, device, kind)?;
         checkpoint.check_all_used()?;
@@ -199,11 +188,7 @@ impl Clip {
 
     /// The precision of the image towers, never `Auto`.
     pub fn precision(&self) -> Precision {
-        match self.kind {
-            Kind::BFloat16 => Precision::Bf16,
-            Kind::Half => Precision::Fp16,
-            _ => Precision::Fp32,
-        }
+        Precision::of(self.kind)
     }
 
     /// The maximum number of tokens of a text, including the start and end tokens.

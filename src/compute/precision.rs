@@ -51,6 +51,15 @@ impl Precision {
         }
     }
 
+    /// The precision of tensors of this kind; fp32 unless they are bf16 or fp16.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::BFloat16 => Self::Bf16,
+            Kind::Half => Self::Fp16,
+            _ => Self::Fp32,
+        }
+    }
+
     /// What `Auto` means on `device`, such as `fp32`, or `fp16 for transformers, fp32 for convolutions`.
     pub fn describe_auto(device: Device) -> String {
         let auto = |tower| Self::Auto.resolved(device, tower);

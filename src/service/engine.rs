@@ -68,9 +68,10 @@ impl ClipEngine {
 
 /// Logs what operators need to know of a CUDA device.
 fn log_device(index: usize, precision: Precision) {
-    let properties = CudaDevice::open(index).and_then(|device| device.properties());
-    match properties {
-        Ok(properties) => {
+    let found = CudaDevice::open(index)
+        .and_then(|device| Ok((device.properties()?, device.architecture()?)));
+    match found {
+        Ok((properties, architecture)) => {
             info!(
                 name = properties.name,
                 compute_capability = properties.compute_capability,
@@ -80,7 +81,7 @@ fn log_device(index: usize, precision: Precision) {
                 "drawing on {}",
                 cuda::describe()
             );
-            if precision == Precision::Bf16 && !properties.has_bf16() {
+            if precision == Precision::Bf16 && !architecture.has_bf16() {
                 warn!("this GPU only emulates bf16, which is slow; fp16 is faster");
             }
         }

@@ -21,6 +21,13 @@ pub struct Architecture {
     pub minor: u32,
 }
 
+impl Architecture {
+    /// Whether it computes in bf16 itself, which needs compute capability 8.0.
+    pub fn has_bf16(self) -> bool {
+        self.major >= 8
+    }
+}
+
 impl fmt::Display for Architecture {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "sm_{}{}", self.major, self.minor)
@@ -103,4 +110,18 @@ fn cubin_of(program: &Program) -> Result<Vec<u8>, NvrtcError> {
     let result = unsafe { sys::nvrtcGetCUBIN(program.0, cubin.as_mut_ptr().cast::<c_char>()) };
     result.result()?;
     Ok(cubin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_needs_compute_capability_8() {
+        let has_bf16 = |(major, minor)| Architecture { major, minor }.has_bf16();
+        assert_eq!(
+            [(7, 5), (8, 0), (9, 0), (12, 1)].map(has_bf16),
+            [false, true, true, true]
+        );
+    }
 }

@@ -47,3 +47,11 @@ pub enum CudaError {
         cause: DriverError,
     },
 }
+
+/// Adds the failed operation to the driver's error, for use in `map_err`.
+pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(DriverError) -> CudaError {
+    move |cause| CudaError::Driver {
+        doing: doing.into(),
+        cause,
+    }
+}

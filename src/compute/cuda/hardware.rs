@@ -6,9 +6,9 @@ use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUdevice_attribute;
 use serde::Serialize;
 
-use super::error::CudaError;
+use super::compiler::Architecture;
+use super::error::{CudaError, failed};
 use super::libraries::unmet_requirements;
-use super::module::failed;
 
 /// An open CUDA device.
 #[derive(Debug, Clone)]
@@ -33,16 +33,6 @@ pub struct CudaProperties {
     pub clock_mhz: i32,
 }
 
-impl CudaProperties {
-    /// Whether the device computes in bf16 itself, which needs compute capability 8.0.
-    pub fn has_bf16(&self) -> bool {
-        let major = self.compute_capability.split('.').next();
-        major
-            .and_then(|major| major.parse::<u32>().ok())
-            .is_some_and(|major| major >= 8)
-    }
-}
-
 impl CudaDevice {
     /// Opens the device with an index, counted from 0. Its context is the primary one, which libtorch uses as well.
     ///
@@ -57,6 +47,26 @@ impl CudaDevice {
         Ok(Self { context })
     }
 
+    /// Its context, the primary one.
+    pub(super) fn context(self) -> Arc<CudaContext> {
+        self.context
+    }
+
+    /// Its compute capability.
+    ///
+    /// # Errors
+    /// If the driver fails.
+    pub fn architecture(&self) -> Result<Architecture, CudaError> {
+        let (major, minor) = self
+            .context
+            .compute_capability()
+            .map_err(failed("asking for the compute capability"))?;
+        Ok(Architecture {
+            major: major.cast_unsigned(),
+            minor: minor.cast_unsigned(),
+        })
+    }
+
     /// The properties of the device.
     ///
     /// # Errors
@@ -66,8 +76,8 @@ impl CudaDevice {
             CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         const CLOCK_KHZ: CUdevice_attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE;
         let device = &self.context;
+        let Architecture { major, minor } = self.architecture()?;
         let properties = || {
-            let (major, minor) = device.compute_capability()?;
             let (free, total) = device.mem_get_info()?;
             Ok(CudaProperties {
                 name: device.name()?,
@@ -89,29 +99,5 @@ impl CudaDevice {
         self.context
             .synchronize()
             .map_err(failed("waiting for the device"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bf16_needs_compute_capability_8() {
-        let has_bf16 = |capability: &str| {
-            let properties = CudaProperties {
-                name: "GPU".to_owned(),
-                compute_capability: capability.to_owned(),
-                memory_bytes: 0,
-                free_bytes: 0,
-                multiprocessors: 1,
-                clock_mhz: 1,
-            };
-            properties.has_bf16()
-        };
-        assert_eq!(
-            ["7.5", "8.0", "9.0", "12.1"].map(has_bf16),
-            [false, true, true, true]
-        );
     }
 }

@@ -6,9 +6,9 @@
 mod libraries;
 mod error;
 mod compiler;
+mod hardware;
 mod cache;
 mod module;
-mod hardware;
 
 pub use cache::KernelCache;
 pub use compiler::{Architecture, Compiled, compile};

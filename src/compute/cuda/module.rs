@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaStream, DeviceRepr, DriverError, LaunchConfig, PushKernelArg,
+    CudaContext, CudaFunction, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg,
 };
 use cudarc::nvrtc::Ptx;
 
-use crate::compute::accelerator;
-
 use super::cache::KernelCache;
-use super::compiler::{Architecture, compile};
-use super::error::CudaError;
-use super::libraries::unmet_requirements;
+use super::compiler::compile;
+use super::error::{CudaError, failed};
+use super::hardware::CudaDevice;
+use crate::compute::accelerator;
 
 /// The kernels of one source, loaded on one device. They are launched on the stream that libtorch uses in the
 /// calling thread. So operations of libtorch and kernels run in the order in which they were started, and
@@ -35,12 +34,9 @@ impl KernelModule {
         names: &[&str],
         cache: &KernelCache,
     ) -> Result<Self, CudaError> {
-        // Without its libraries cudarc panics.
-        if let Some(requirement) = unmet_requirements().first() {
-            return Err(requirement.clone().into());
-        }
-        // The primary context, which libtorch uses as well: both see the same memory.
-        let context = CudaContext::new(device).map_err(failed("opening the device"))?;
+        let opened = CudaDevice::open(device)?;
+        let architecture = opened.architecture()?;
+        let context = opened.context();
         #[allow(
             unsafe_code,
             reason = "everything is launched on libtorch's stream, so there are no streams to synchronize by events"
@@ -48,13 +44,6 @@ impl KernelModule {
         unsafe {
             context.disable_event_tracking();
         }
-        let (major, minor) = context
-            .compute_capability()
-            .map_err(failed("asking for the compute capability"))?;
-        let architecture = Architecture {
-            major: major.cast_unsigned(),
-            minor: minor.cast_unsigned(),
-        };
         let code = cache.get(source, architecture, || {
             Ok(compile(source, architecture, &[])?.code)
         })?;
@@ -108,9 +97,7 @@ impl KernelModule {
             .map(|_| ())
             .map_err(failed("launching a kernel"))
     }
-}
 
-impl KernelModule {
     /// The stream that libtorch uses in this thread.
     fn stream(&self) -> Result<Arc<CudaStream>, CudaError> {
         let stream = accelerator::current_stream(self.device)?;
@@ -120,13 +107,5 @@ impl KernelModule {
         )]
         let stream = unsafe { self.context.wrap_borrowed_stream(stream.cast()) };
         Ok(stream)
-    }
-}
-
-/// Adds the failed operation to the driver's error, for use in `map_err`.
-pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(DriverError) -> CudaError {
-    move |cause| CudaError::Driver {
-        doing: doing.into(),
-        cause,
     }
 }
