@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::comparison::{MIN_COSINE, cosine, parts};
+use super::comparison::{MIN_COSINE, cosine, stroke_cosines};
 use super::recorder::{CheckError, Measurement, Recorder};
 use super::scenes::{OwnedScene, start};
 use super::settings::{CheckSettings, PROMPT};
@@ -48,9 +48,8 @@ pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
 
 fn compare(found: &Gradients, expected: &Gradients, has_limit: bool) -> Measurement {
     let on_views = cosine(&found.on_views, &expected.on_views);
-    let [found_parts, expected_parts] = [found, expected].map(|all| parts(&all.on_strokes));
-    let [points, widths, colors] =
-        [0, 1, 2].map(|part| cosine(found_parts[part].1, expected_parts[part].1));
+    let on_strokes = stroke_cosines(&found.on_strokes, &expected.on_strokes);
+    let [points, widths, colors] = on_strokes;
     let figure = format!(
         "cosines: views {on_views:.6}, points {points:.6}, half widths {widths:.6}, colors {colors:.6}; similarity of views \
          and prompt {:.6}, on the processor {:.6}",
@@ -65,9 +64,7 @@ fn compare(found: &Gradients, expected: &Gradients, has_limit: bool) -> Measurem
     };
     measurement
         .with("views_cosine", on_views)
-        .with("points_cosine", points)
-        .with("half_widths_cosine", widths)
-        .with("colors_cosine", colors)
+        .with_stroke_cosines(on_strokes)
 }
 
 /// The mean cosine of strokes with the prompt, over the views of the scene [`start`].

@@ -50,7 +50,6 @@ pub(super) fn render(
     renderer: &dyn Renderer,
     scenes: &[&OwnedScene],
 ) -> Result<Vec<Output>, CheckError> {
-    let views = |scene: &&OwnedScene| scene.views.len();
     let gradient: Vec<f32> = scenes
         .iter()
         .flat_map(|scene| view_gradient(scene.views.len()))
@@ -63,7 +62,7 @@ pub(super) fn render(
     let pixels = to_host(rendered.views())?;
     let mut first = 0;
     let outputs = scenes.iter().zip(gradients).map(|(scene, gradient)| {
-        let count = views(scene) * 3 * SIDE * SIDE;
+        let count = scene.views.len() * 3 * SIDE * SIDE;
         first += count;
         Output {
             views: pixels[first - count..first].to_vec(),
@@ -76,6 +75,12 @@ pub(super) fn render(
 /// A gradient on some views: numbers of both signs that change from pixel to pixel.
 fn view_gradient(views: usize) -> impl Iterator<Item = f32> {
     (0..views * 3 * SIDE * SIDE).map(|index| ((index * 7919 % 1009) as f32 / 1009.0 - 0.45) * 0.02)
+}
+
+/// The cosines of points, half widths and colors.
+pub(super) fn stroke_cosines(found: &StrokeGradient, expected: &StrokeGradient) -> [f64; 3] {
+    let (found, expected) = (parts(found), parts(expected));
+    [0, 1, 2].map(|part| cosine(found[part].1, expected[part].1))
 }
 
 /// The cosine of the angle between two vectors; 1 for two vectors of zeros.

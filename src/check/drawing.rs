@@ -18,10 +18,7 @@ const MIN_STEPS_TO_FALL: usize = 20;
 
 /// Runs all checks of drawings.
 pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
-    let clip = recorder.attempt("loading CLIP", || {
-        Ok(settings.load(settings.device, settings.precision)?)
-    });
-    let Some(clip) = clip else {
+    let Some(clip) = recorder.load(settings) else {
         return;
     };
     let spec = settings.spec(settings.steps, 0);

@@ -7,8 +7,8 @@ use tch::TchError;
 use thiserror::Error;
 
 use super::report::{Finding, Outcome, Report};
-use super::settings::Group;
-use crate::clip::ClipError;
+use super::settings::{CheckSettings, Group};
+use crate::clip::{Clip, ClipError};
 use crate::compute::cuda::CudaError;
 use crate::draw::DrawError;
 use crate::errors::{chain, panic_message};
@@ -69,6 +69,13 @@ impl Measurement {
         }
     }
 
+    /// Adds the cosines of points, half widths and colors.
+    pub(super) fn with_stroke_cosines(self, [points, widths, colors]: [f64; 3]) -> Self {
+        self.with("points_cosine", points)
+            .with("half_widths_cosine", widths)
+            .with("colors_cosine", colors)
+    }
+
     /// Adds a number.
     pub(super) fn with(mut self, name: &'static str, value: f64) -> Self {
         self.values.insert(name, value);
@@ -125,6 +132,13 @@ impl<'a> Recorder<'a> {
                 None
             }
         }
+    }
+
+    /// Loads CLIP as the settings say.
+    pub(super) fn load(&mut self, settings: &CheckSettings) -> Option<Clip> {
+        self.attempt("loading CLIP", || {
+            Ok(settings.load(settings.device, settings.precision)?)
+        })
     }
 
     /// Records a result.

@@ -1,6 +1,6 @@
 //! The renderer of the device against the one on the processor.
 
-use super::comparison::{MIN_COSINE, Output, cosine, largest_difference, parts, render};
+use super::comparison::{MIN_COSINE, Output, largest_difference, parts, render, stroke_cosines};
 use super::recorder::{CheckError, Measurement, Recorder};
 use super::scenes::{OwnedScene, hard_scenes};
 use super::settings::CheckSettings;
@@ -71,22 +71,17 @@ fn views(found: &Output, expected: &Output) -> Measurement {
         .with("largest_difference", f64::from(largest))
 }
 
-/// The cosines of points, half widths and colors.
+/// Compares gradients on strokes.
 fn gradient(found: &Output, expected: &Output) -> Measurement {
-    let (found, expected) = (parts(&found.gradient), parts(&expected.gradient));
-    let cosines = [0, 1, 2].map(|part| cosine(found[part].1, expected[part].1));
+    let cosines = stroke_cosines(&found.gradient, &expected.gradient);
     let figures: Vec<_> = cosines
         .iter()
-        .zip(&expected)
+        .zip(parts(&expected.gradient))
         .map(|(cosine, (name, _))| format!("{name} {:.1e}", (1.0 - cosine).max(0.0)))
         .collect();
     let figure = format!("1 - cosine: {}", figures.join(", "));
     let passed = cosines.iter().all(|cosine| *cosine >= MIN_COSINE);
-    let [points, widths, colors] = cosines;
-    Measurement::passed_if(passed, figure)
-        .with("points_cosine", points)
-        .with("half_widths_cosine", widths)
-        .with("colors_cosine", colors)
+    Measurement::passed_if(passed, figure).with_stroke_cosines(cosines)
 }
 
 fn together(renderer: &dyn Renderer, scenes: &[OwnedScene]) -> Result<Measurement, CheckError> {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tch::{Device, Tensor};
 
@@ -26,10 +26,7 @@ const MAX_WARM_UP: usize = 5;
 
 /// Measures steps with the renderer of the device, with the renderer on the processor, and the stages of a step.
 pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
-    let clip = recorder.attempt("loading CLIP", || {
-        Ok(settings.load(settings.device, settings.precision)?)
-    });
-    let Some(clip) = clip else {
+    let Some(clip) = recorder.load(settings) else {
         return;
     };
     let on_device = renderer_for(settings.device);
@@ -88,14 +85,14 @@ fn timed_steps(
         for result in step_together(clip, renderer, &mut together) {
             result?;
         }
-        times.push(milliseconds(began));
+        times.push(milliseconds(began.elapsed()));
     }
     times.drain(..warm_up);
     Ok(times)
 }
 
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 /// The upper one of the two in the middle if the number is even; 0 for none.
@@ -195,7 +192,7 @@ impl Renderer for TimedRenderer {
         let inner = self.inner.forward(scenes, image_size)?;
         let ended = self.clock.now()?;
         self.clock.stages.borrow_mut().push(Stages {
-            forward: (ended - began).as_secs_f64() * 1000.0,
+            forward: milliseconds(ended - began),
             ..Stages::default()
         });
         Ok(Box::new(TimedRendered {
@@ -221,10 +218,10 @@ impl Rendered for TimedRendered {
     fn backward(&self, view_gradient: &Tensor) -> Result<Vec<StrokeGradient>, RenderError> {
         let began = self.clock.now()?;
         let gradients = self.inner.backward(view_gradient)?;
-        let backward = milliseconds(began);
+        let backward = milliseconds(began.elapsed());
         let mut all = self.clock.stages.borrow_mut();
         if let Some(stages) = all.last_mut() {
-            stages.clip = (began - self.ended).as_secs_f64() * 1000.0;
+            stages.clip = milliseconds(began - self.ended);
             stages.backward = backward;
         }
         Ok(gradients)
