@@ -97,6 +97,11 @@ pub(crate) struct ConvolutionSize {
 }
 
 impl ConvolutionSize {
+    /// The shape of the weight, `[outputs, inputs, kernel, kernel]`.
+    pub(crate) fn weight_shape(self) -> [i64; 4] {
+        [self.outputs, self.inputs, self.kernel, self.kernel]
+    }
+
     /// A convolution with a stride of one pixel.
     pub(crate) fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
         Self {

@@ -70,13 +70,14 @@ impl EncoderBatch {
     /// Divides the views of all groups, which lie one after the other in one tensor, into batches.
     pub(in crate::clip) fn divide(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
         if encoder.device() == Device::Cpu {
-            Self::pairs(encoder, groups)
+            Self::of_few_views(encoder, groups)
         } else {
             vec![Self::all(encoder, groups)]
         }
     }
 
-    fn pairs(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
+    /// One or two views of one group in each batch.
+    fn of_few_views(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
         let mut batches = Vec::new();
         let mut first = 0;
         for (index, group) in groups.iter().enumerate() {
@@ -208,7 +209,7 @@ mod tests {
     fn on_the_processor_two_views_of_one_drawing_share_a_batch_unless_it_has_few() {
         let encoder = encoder(&ClipConfig::tiny_towers());
         let batches = |groups: &[ViewGroup]| {
-            let batches = EncoderBatch::pairs(&encoder, groups);
+            let batches = EncoderBatch::of_few_views(&encoder, groups);
             let describe = |batch: &EncoderBatch| (batch.parts[0].group, batch.views.clone());
             batches.iter().map(describe).collect::<Vec<_>>()
         };
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn one_batch_of_several_groups_gives_what_pairs_give() {
+    fn one_batch_of_several_groups_gives_what_small_batches_give() {
         let config = ClipConfig::tiny_towers();
         let encoder = encoder(&config);
         // The same views in every run: at a kink of ReLU6 the last bits decide about the gradient.
@@ -244,9 +245,9 @@ mod tests {
             let (embeddings, gradients): (Vec<_>, Vec<_>) = results.unwrap().into_iter().unzip();
             [Tensor::cat(&embeddings, 0), Tensor::cat(&gradients, 0)]
         };
-        let pairs = run(EncoderBatch::pairs(&encoder, &GROUPS));
+        let small = run(EncoderBatch::of_few_views(&encoder, &GROUPS));
         let together = run(vec![EncoderBatch::all(&encoder, &GROUPS)]);
-        for (found, expected) in together.iter().zip(&pairs) {
+        for (found, expected) in together.iter().zip(&small) {
             let largest = expected.abs().max().double_value(&[]);
             let difference = (found - expected).abs().max().double_value(&[]);
             assert!(difference < 1e-4 * largest, "{difference} of {largest}");

@@ -105,18 +105,12 @@ struct SamePaddedConvolution {
 impl SamePaddedConvolution {
     /// Reads `weight` `[outputs, inputs, side, side]` and `bias`.
     fn dense(weights: &Weights<'_>, size: ConvolutionSize) -> Result<Self, ClipError> {
-        let ConvolutionSize {
-            inputs,
-            outputs,
-            kernel: side,
-            stride,
-        } = size;
-        let kernel = weights.tensor("weight", &[outputs, inputs, side, side])?;
+        let kernel = weights.tensor("weight", &size.weight_shape())?;
         Ok(Self {
             kernel: weights.place_kernel(&kernel)?,
-            bias: weights.placed("bias", &[outputs])?,
-            side,
-            stride,
+            bias: weights.placed("bias", &[size.outputs])?,
+            side: size.kernel,
+            stride: size.stride,
             groups: 1,
         })
     }

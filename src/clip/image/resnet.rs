@@ -32,15 +32,10 @@ impl ConvBatchNorm {
         norm: &str,
         size: ConvolutionSize,
     ) -> Result<Self, ClipError> {
-        let ConvolutionSize {
-            inputs,
-            outputs,
-            kernel: side,
-            stride,
-        } = size;
+        let outputs = size.outputs;
         let kernel = weights
             .at(convolution)
-            .tensor("weight", &[outputs, inputs, side, side])?;
+            .tensor("weight", &size.weight_shape())?;
         let norm = weights.at(norm);
         let vector = |name: &str| norm.tensor(name, &[outputs]);
         let scale = vector("weight")? / (vector("running_var")? + NORM_EPSILON).sqrt();
@@ -49,8 +44,8 @@ impl ConvBatchNorm {
         Ok(Self {
             kernel: weights.place_kernel(&kernel)?,
             bias: weights.place(&bias)?,
-            stride,
-            padding: side / 2,
+            stride: size.stride,
+            padding: size.kernel / 2,
         })
     }
 
