@@ -30,6 +30,29 @@ fn narrow() -> Tensors {
     narrow.tensors()
 }
 
+/// A model in a wrapper.
+struct Wrapped {
+    wrapper: [&'static str; 2],
+    tensors: Tensors,
+    /// The name of the image tower.
+    tower: &'static str,
+}
+
+/// Every wrapper, around the model in each layout.
+fn wrapped_models() -> impl Iterator<Item = Wrapped> {
+    WRAPPERS.into_iter().flat_map(|wrapper| {
+        let layouts = [
+            (narrow(), "visual"),
+            (hugging_face(&narrow()), "vision_model"),
+        ];
+        layouts.map(|(tensors, tower)| Wrapped {
+            wrapper,
+            tensors,
+            tower,
+        })
+    })
+}
+
 fn embed_torch_file(views: &[StoredView], storages: &[Vec<u8>]) -> Embedded {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let file = folder.path().join("weights.pt");
@@ -89,25 +112,25 @@ fn a_tensor_with_the_negative_bit_is_read_with_its_sign() {
 #[test]
 fn further_names_of_a_models_tensors_are_ignored() {
     let expected = ModelFolder::new(&narrow(), &[]).embed();
-    for wrapper in WRAPPERS {
-        for (tensors, tower) in [
-            (narrow(), "visual"),
-            (hugging_face(&narrow()), "vision_model"),
-        ] {
-            let prefix = model_name(wrapper);
-            let named = renamed(&tensors, |name| format!("{prefix}.{name}"));
-            let (mut views, storage) = in_one_storage(&named);
-            for (alias, name) in aliases(&tensors, wrapper, tower) {
-                let view = views.iter().find(|view| view.name == name);
-                let view = view.expect("a tensor of the model").clone();
-                views.push(StoredView {
-                    name: alias,
-                    ..view
-                });
-            }
-            let storages = [storage];
-            assert_same(&embed_torch_file(&views, &storages), &expected);
+    for Wrapped {
+        wrapper,
+        tensors,
+        tower,
+    } in wrapped_models()
+    {
+        let prefix = model_name(wrapper);
+        let named = renamed(&tensors, |name| format!("{prefix}.{name}"));
+        let (mut views, storage) = in_one_storage(&named);
+        for (alias, name) in aliases(&tensors, wrapper, tower) {
+            let view = views.iter().find(|view| view.name == name);
+            let view = view.expect("a tensor of the model").clone();
+            views.push(StoredView {
+                name: alias,
+                ..view
+            });
         }
+        let storages = [storage];
+        assert_same(&embed_torch_file(&views, &storages), &expected);
     }
     // A second name inside of the model itself.
     let (mut views, storage) = in_one_storage(&narrow());
@@ -121,30 +144,30 @@ fn further_names_of_a_models_tensors_are_ignored() {
 #[test]
 fn names_that_save_model_lists_in_the_metadata_are_read() {
     let expected = ModelFolder::new(&narrow(), &[]).embed();
-    for wrapper in WRAPPERS {
-        for (tensors, tower) in [
-            (narrow(), "visual"),
-            (hugging_face(&narrow()), "vision_model"),
-        ] {
-            let prefix = model_name(wrapper);
-            let mut kept = renamed(&tensors, |name| format!("{prefix}.{name}"));
-            let mut metadata = Vec::new();
-            // The name that sorts first is kept.
-            for (alias, name) in aliases(&tensors, wrapper, tower) {
-                if alias < name {
-                    let tensor = kept.remove(&name).expect("a tensor of the model");
-                    kept.insert(alias.clone(), tensor);
-                    metadata.push((name, alias));
-                } else {
-                    metadata.push((alias, name));
-                }
+    for Wrapped {
+        wrapper,
+        tensors,
+        tower,
+    } in wrapped_models()
+    {
+        let prefix = model_name(wrapper);
+        let mut kept = renamed(&tensors, |name| format!("{prefix}.{name}"));
+        let mut metadata = Vec::new();
+        // The name that sorts first is kept.
+        for (alias, name) in aliases(&tensors, wrapper, tower) {
+            if alias < name {
+                let tensor = kept.remove(&name).expect("a tensor of the model");
+                kept.insert(alias.clone(), tensor);
+                metadata.push((name, alias));
+            } else {
+                metadata.push((alias, name));
             }
-            let metadata: Vec<(&str, &str)> = metadata
-                .iter()
-                .map(|(dropped, kept)| (dropped.as_str(), kept.as_str()))
-                .collect();
-            assert_same(&ModelFolder::new(&kept, &metadata).embed(), &expected);
         }
+        let metadata: Vec<(&str, &str)> = metadata
+            .iter()
+            .map(|(dropped, kept)| (dropped.as_str(), kept.as_str()))
+            .collect();
+        assert_same(&ModelFolder::new(&kept, &metadata).embed(), &expected);
     }
 }
 
