@@ -1,10 +1,11 @@
 //! Valid and invalid bodies of requests.
 
-use super::drawn_by_clipdraw;
 use super::super::case::{Case, Step, cancel, post, predict, put};
+use super::drawn_by_clipdraw;
 
 /// Cog's answer to a body whose first byte is not JSON.
-const NOT_JSON: &str = "400 text/plain: Failed to parse the request body as JSON: expected value at line 1 column 1";
+const NOT_JSON: &str =
+    "400 text/plain: Failed to parse the request body as JSON: expected value at line 1 column 1";
 
 const WRONG_TYPE: &str = "text/plain";
 
