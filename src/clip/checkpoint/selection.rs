@@ -108,7 +108,7 @@ mod tests {
             let expected = vec![("x".to_owned(), vec![names[0]])];
             assert_eq!(selected(&names, Some(prefix)), expected, "{prefix}");
         }
-        for prefix in ["c", "x", "modul", "_orig_mod"] {
+        for prefix in ["c", "x", "mod", "_orig_mod"] {
             assert_eq!(selected(&names, Some(prefix)), [], "{prefix}");
         }
     }
