@@ -122,7 +122,8 @@ pub(crate) fn locate(
     };
     let mut outside = Vec::new();
     for (name, originals) in &selection.names {
-        if others.iter().any(|other| name.starts_with(other.as_str())) {
+        let mut prefixes = name.match_indices('.').map(|(dot, _)| &name[..=dot]);
+        if prefixes.any(|prefix| others.contains(prefix)) {
             continue;
         }
         let original = only_original(source, originals)?;
@@ -228,7 +229,7 @@ struct Roots {
     /// The prefixes of its names, the longest first: one for both towers, or one for each.
     roots: Vec<String>,
     /// The prefixes of other models, which the caller has not chosen.
-    others: Vec<String>,
+    others: HashSet<String>,
 }
 
 fn find_roots(source: &dyn TensorSource, selection: &Selection<'_>) -> Result<Roots, NotLocated> {
