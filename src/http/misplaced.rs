@@ -1,4 +1,4 @@
-//! Inputs beside `input` in the body of a request, where they would be ignored.
+//! Inputs in the body of a request that are not directly in `input`, where they would be ignored.
 //!
 //! Cog ignores unknown fields. A request whose inputs are in the wrong place would therefore be drawn with
 //! the defaults, for minutes and without a warning. So a field that is meant as an input, or as `input`
