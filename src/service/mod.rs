@@ -20,6 +20,7 @@ mod job;
 mod prediction;
 mod file_sink;
 mod fault;
+mod gpu;
 mod engine;
 mod queue;
 mod store;

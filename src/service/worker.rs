@@ -23,8 +23,9 @@ use super::prediction::Prediction;
 use super::publisher;
 use super::queue::Lease;
 use crate::backoff::Backoff;
-use crate::draw::{Frame, Spec, Step};
+use crate::draw::{Advance, Frame, Spec, Step};
 use crate::errors::{chain, panic_message};
+use crate::output::Provenance;
 
 /// The pauses before the model is loaded again after a failure.
 const RELOAD_BACKOFF: Backoff = Backoff {
@@ -213,31 +214,15 @@ impl<E: Engine> Worker<E> {
     fn draw(&self, engine: &E) -> Result<(), WorkerFault> {
         let provenance = Arc::new(engine.provenance().clone());
         let mut sessions: Vec<Session<E::Drawing>> = Vec::new();
+        let mut held = None;
         let mut stepping = Stepping::Together;
         loop {
             let before = sessions.len();
             while sessions.len() < self.service.limits.slots {
-                let wait = if sessions.is_empty() {
-                    Wait::UntilClosed
-                } else {
-                    Wait::No
-                };
-                let Some(assignment) = self.next(wait) else {
+                let Some(assignment) = self.admit(engine, &sessions, &mut held) else {
                     break;
                 };
-                if assignment.prediction.is_cancel_requested() {
-                    assignment.send(WorkerMessage::Ended(Outcome::Canceled));
-                    continue;
-                }
-                assignment.send(WorkerMessage::Started(Arc::clone(&provenance)));
-                match guarded(|| engine.start(&assignment.spec)) {
-                    Ok(Ok(drawing)) => sessions.push(Session::new(assignment, drawing)),
-                    Ok(Err(cause)) => assignment.fail(cause.into()),
-                    Err(panic) => {
-                        assignment.fail(panic);
-                        check(engine)?;
-                    }
-                }
+                sessions.extend(begin(engine, &provenance, assignment)?);
             }
             if sessions.is_empty() {
                 return Ok(());
@@ -258,6 +243,57 @@ impl<E: Engine> Worker<E> {
             sessions.extend(blocked);
         }
     }
+
+    /// The next prediction to draw beside some others. `held` is one that waits until those free memory; it goes first.
+    /// Without drawings, waits for a prediction; `None` then means that the service is closed.
+    fn admit(
+        &self,
+        engine: &E,
+        sessions: &[Session<E::Drawing>],
+        held: &mut Option<Assignment>,
+    ) -> Option<Assignment> {
+        let wait = if sessions.is_empty() {
+            Wait::UntilClosed
+        } else {
+            Wait::No
+        };
+        loop {
+            let was_held = held.is_some();
+            let assignment = held.take().or_else(|| self.next(wait))?;
+            if assignment.prediction.is_cancel_requested() {
+                assignment.send(WorkerMessage::Ended(Outcome::Canceled));
+                continue;
+            }
+            // Alone it may try: the estimate could be too high, and if it is not, the error says what is missing.
+            if sessions.is_empty() || engine.has_memory_for(&assignment.spec) {
+                return Some(assignment);
+            }
+            if !was_held {
+                let id = assignment.prediction.id();
+                info!(id, "a prediction waits until others free memory");
+            }
+            *held = Some(assignment);
+            return None;
+        }
+    }
+}
+
+/// Begins a drawing; `None` if it fails at once. The error says why the model no longer works.
+fn begin<E: Engine>(
+    engine: &E,
+    provenance: &Arc<Provenance>,
+    assignment: Assignment,
+) -> Result<Option<Session<E::Drawing>>, WorkerFault> {
+    assignment.send(WorkerMessage::Started(Arc::clone(provenance)));
+    match guarded(|| engine.start(&assignment.spec)) {
+        Ok(Ok(drawing)) => return Ok(Some(Session::new(assignment, drawing))),
+        Ok(Err(cause)) => assignment.fail(cause.into()),
+        Err(panic) => {
+            assignment.fail(panic);
+            check(engine)?;
+        }
+    }
+    Ok(None)
 }
 
 /// What to do when no prediction waits.
@@ -302,7 +338,12 @@ impl<D> Session<D> {
         cancelled
     }
 
-    /// Reports a step. Returns whether it was the last.
+    /// Reports some steps. Returns whether the last of them ended the drawing.
+    fn report_all(&self, steps: Vec<Step>) -> bool {
+        measure::steps(steps.len());
+        steps.into_iter().fold(false, |_, step| self.report(step))
+    }
+
     fn report(&self, step: Step) -> bool {
         match step {
             Step::Running(progress) => {
@@ -326,19 +367,18 @@ impl<D> Session<D> {
         self.assignment.send(WorkerMessage::Frame {
             steps_per_second: frame.step as f64 / seconds,
             frame,
-            permit: permit.expect("a drawing is stepped only with a permit for its one frame"),
+            permit: permit.expect("a drawing is moved only with a permit for its one frame"),
         });
     }
 }
 
-/// Moves every drawing by one step, and removes those that end with it. Returns how to step the
+/// Moves every drawing by a few steps, and removes those that end with them. Returns how to step the
 /// rest: one by one after a shared step has failed.
 fn step<E: Engine>(
     engine: &E,
     sessions: &mut Vec<Session<E::Drawing>>,
     stepping: Stepping,
 ) -> Result<Stepping, WorkerFault> {
-    measure::steps(sessions.len());
     if stepping == Stepping::Together && sessions.len() > 1 {
         let saved: Vec<_> = sessions
             .iter()
@@ -371,7 +411,7 @@ fn step<E: Engine>(
     })
 }
 
-/// One step for all drawings; nothing is reported if any of them fails.
+/// A few steps for all drawings; nothing is reported if any of them fails.
 fn step_together<E: Engine>(
     engine: &E,
     sessions: &mut Vec<Session<E::Drawing>>,
@@ -380,24 +420,34 @@ fn step_together<E: Engine>(
         .iter_mut()
         .map(|session| &mut session.drawing)
         .collect();
-    let results = guarded(|| engine.step(&mut drawings))?;
-    let steps = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut steps = steps.into_iter();
-    sessions.retain(|session| steps.next().is_none_or(|step| !session.report(step)));
+    let advances = guarded(|| engine.advance(&mut drawings))?;
+    let advances = advances.into_iter().map(Advance::into_result);
+    let advances = advances.collect::<Result<Vec<_>, _>>()?;
+    let mut advances = advances.into_iter();
+    sessions.retain(|session| {
+        advances
+            .next()
+            .is_none_or(|steps| !session.report_all(steps))
+    });
     Ok(())
 }
 
-/// One step for one drawing. Returns whether the drawing ended. The error means that the model no
+/// A few steps for one drawing. Returns whether the drawing ended. The error means that the model no
 /// longer works.
 fn step_alone<E: Engine>(
     engine: &E,
     session: &mut Session<E::Drawing>,
 ) -> Result<bool, WorkerFault> {
     let drawing = &mut session.drawing;
-    let fault = match guarded(|| engine.step(&mut [drawing]).pop()) {
-        Ok(Some(Ok(step))) => return Ok(session.report(step)),
+    let fault = match guarded(|| engine.advance(&mut [drawing]).pop()) {
+        Ok(Some(Advance { steps, error })) => {
+            let ended = session.report_all(steps);
+            match error {
+                None => return Ok(ended),
+                Some(cause) => cause.into(),
+            }
+        }
         Ok(None) => return Ok(false),
-        Ok(Some(Err(cause))) => cause.into(),
         Err(panic) => panic,
     };
     session.assignment.fail(fault);
