@@ -97,7 +97,7 @@ impl Drawing {
             adam: &self.adam,
             canvas: &self.spec.canvas,
             half_widths: self.spec.half_width_limits(),
-            pull: plan.terms.pull.map(|(_, pull)| pull),
+            penalty: plan.terms.penalty.map(|(_, penalty)| penalty),
             steps: &plan.steps,
         }
     }
@@ -150,8 +150,8 @@ impl Drawing {
 
     fn broken_gradient(&self, plan: &PlannedRun, source: GradientSource) -> DrawError {
         match source {
-            GradientSource::Pull => {
-                let term = self.objective.description_of_pull(&plan.terms);
+            GradientSource::Penalty => {
+                let term = self.objective.description_of_penalty(&plan.terms);
                 self.not_finite(Quantity::Gradient, term)
             }
             GradientSource::Views => {

@@ -18,7 +18,7 @@ use crate::errors::chain;
 use crate::render::{RenderError, StrokeRun};
 use crate::telemetry::metric;
 
-/// A phase is captured after this many steps. The first ones choose algorithms and allocate memory, which cannot be
+/// A variant is captured after this many steps. The first ones choose algorithms and allocate memory, which cannot be
 /// captured; and a capture, which costs as much as some steps, pays only for drawings that stay together.
 const STEPS_BEFORE_CAPTURE: usize = 8;
 
@@ -27,14 +27,14 @@ const STEPS_BEFORE_CAPTURE: usize = 8;
 pub(super) struct StepProgram {
     objectives: Vec<Objective>,
     /// Which tower encodes which view changes from step to step, and comes back after as many steps as there are towers.
-    phases: Vec<Phase>,
+    variants: Vec<Variant>,
     towers: usize,
     may_capture: bool,
 }
 
-/// A step with one division of the views among the towers.
+/// The step with one division of the views among the towers.
 #[derive(Debug)]
-struct Phase {
+struct Variant {
     groups: Vec<ViewGroup>,
     /// Owns the tensors on the device that divide the views, which a graph refers to.
     batches: Vec<EncoderBatch>,
@@ -67,7 +67,7 @@ impl StepProgram {
                 .iter()
                 .map(|drawing| drawing.objective.clone())
                 .collect(),
-            phases: Vec::new(),
+            variants: Vec::new(),
             towers: clip.config().towers,
             may_capture,
         }
@@ -87,16 +87,16 @@ impl StepProgram {
         groups: Vec<ViewGroup>,
     ) -> Result<Tensor, SharedFailure> {
         let objectives: Vec<&Objective> = self.objectives.iter().collect();
-        let index = phase_of(&mut self.phases, clip, self.towers, groups)?;
-        let phase = &mut self.phases[index];
-        phase.steps += 1;
-        if self.may_capture && phase.steps > STEPS_BEFORE_CAPTURE && phase.captured.is_none() {
-            self.may_capture = phase.capture(run, &objectives);
+        let index = variant_of(&mut self.variants, clip, self.towers, groups)?;
+        let variant = &mut self.variants[index];
+        variant.steps += 1;
+        if self.may_capture && variant.steps > STEPS_BEFORE_CAPTURE && variant.captured.is_none() {
+            self.may_capture = variant.capture(run, &objectives);
         }
-        let Some(captured) = &phase.captured else {
-            let results = phase.start(run, &objectives)?;
+        let Some(captured) = &variant.captured else {
+            let results = variant.start(run, &objectives)?;
             let flat = results.flat.shallow_clone();
-            phase.latest = Some(results.parts);
+            variant.latest = Some(results.parts);
             return Ok(flat);
         };
         captured
@@ -113,7 +113,7 @@ impl StepProgram {
 
     /// Waits for the device, and returns the results for the views of each drawing in each of some steps.
     pub(super) fn read(&self, steps: &[Tensor]) -> Result<Vec<Vec<ViewOutcome>>, ClipError> {
-        let parts = self.phases.iter().find_map(Phase::parts);
+        let parts = self.variants.iter().find_map(Variant::parts);
         let parts = parts.expect("some step was done");
         let values = Tensor::f_cat(steps, 0).and_then(|values| to_host(&values));
         let values = values.map_err(ClipError::while_doing("copying losses from the device"))?;
@@ -130,9 +130,9 @@ impl StepProgram {
     }
 }
 
-/// The index of the phase in which the views are divided like this.
-fn phase_of(
-    phases: &mut Vec<Phase>,
+/// The index of the variant in which the views are divided like this.
+fn variant_of(
+    variants: &mut Vec<Variant>,
     clip: &Clip,
     towers: usize,
     mut groups: Vec<ViewGroup>,
@@ -140,20 +140,20 @@ fn phase_of(
     for group in &mut groups {
         group.first_tower %= towers;
     }
-    if let Some(known) = phases.iter().position(|phase| phase.groups == groups) {
+    if let Some(known) = variants.iter().position(|variant| variant.groups == groups) {
         return Ok(known);
     }
-    phases.push(Phase {
+    variants.push(Variant {
         batches: clip.batches(&groups)?,
         groups,
         steps: 0,
         captured: None,
         latest: None,
     });
-    Ok(phases.len() - 1)
+    Ok(variants.len() - 1)
 }
 
-impl Phase {
+impl Variant {
     /// Starts all operations of a step.
     fn start(
         &self,
@@ -189,7 +189,7 @@ impl Phase {
         }
     }
 
-    /// The results of a step, to know how they are divided; they are alike in all phases.
+    /// The results of a step, to know how they are divided; they are alike in all variants.
     fn parts(&self) -> Option<&ClipResults> {
         let captured = self
             .captured

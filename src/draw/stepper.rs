@@ -28,20 +28,20 @@ pub struct Stepper<C> {
     renderer: Box<dyn Renderer>,
     /// False after a capture has failed.
     may_capture: Cell<bool>,
-    warm: RefCell<Option<Warm>>,
+    prepared: RefCell<Option<Prepared>>,
 }
 
 /// What is kept on the device from run to run of the same drawings.
-struct Warm {
+struct Prepared {
     /// The tags of the drawings.
     drawings: Vec<u64>,
     run: Box<dyn StrokeRun>,
     program: StepProgram,
 }
 
-impl fmt::Debug for Warm {
+impl fmt::Debug for Prepared {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Warm")
+        out.debug_struct("Prepared")
             .field("drawings", &self.drawings)
             .field("program", &self.program)
             .finish_non_exhaustive()
@@ -72,7 +72,7 @@ impl<C: Borrow<Clip>> Stepper<C> {
             may_capture: Cell::new(graphs.applies_to(clip.borrow().device())),
             clip,
             renderer,
-            warm: RefCell::new(None),
+            prepared: RefCell::new(None),
         }
     }
 
@@ -143,12 +143,12 @@ impl<C: Borrow<Clip>> Stepper<C> {
             .collect();
         loop {
             // After an error nothing is kept, so that its memory is free.
-            let mut warm = self.warm_for(renderer, drawings, &scenes)?;
-            let losses = warm.steps(self.clip(), drawings, scenes[0].steps.len())?;
-            self.may_capture.set(warm.program.may_capture());
-            let outcomes = warm.program.read(&losses)?;
-            if let Some(moved) = warm.run.finish()? {
-                *self.warm.borrow_mut() = Some(warm);
+            let mut prepared = self.prepare(renderer, drawings, &scenes)?;
+            let losses = prepared.steps(self.clip(), drawings, scenes[0].steps.len())?;
+            self.may_capture.set(prepared.program.may_capture());
+            let outcomes = prepared.program.read(&losses)?;
+            if let Some(moved) = prepared.run.finish()? {
+                *self.prepared.borrow_mut() = Some(prepared);
                 let runs = moved.into_iter().zip(outcomes);
                 return Ok(runs
                     .map(|(moved, outcomes)| DoneRun { moved, outcomes })
@@ -159,23 +159,26 @@ impl<C: Borrow<Clip>> Stepper<C> {
     }
 
     /// What was kept for these drawings, or something new, with the scenes loaded.
-    fn warm_for(
+    fn prepare(
         &self,
         renderer: &dyn StrokeRuns,
         drawings: &[&mut Drawing],
         scenes: &[RunScene<'_>],
-    ) -> Result<Warm, SharedFailure> {
+    ) -> Result<Prepared, SharedFailure> {
         let tags: Vec<u64> = drawings.iter().map(|drawing| drawing.tag).collect();
-        if let Some(mut warm) = self.warm.take().filter(|warm| warm.drawings == tags)
-            && warm.run.load(scenes)?
+        if let Some(mut prepared) = self
+            .prepared
+            .take()
+            .filter(|prepared| prepared.drawings == tags)
+            && prepared.run.load(scenes)?
         {
-            return Ok(warm);
+            return Ok(prepared);
         }
         let side = self.clip().input_size() as usize;
         let mut run = renderer.start_run(scenes, side)?;
         let fits = run.load(scenes)?;
         debug_assert!(fits, "the memory is made for these scenes");
-        Ok(Warm {
+        Ok(Prepared {
             drawings: tags,
             run,
             program: StepProgram::new(self.clip(), drawings, self.may_capture.get()),
@@ -183,7 +186,7 @@ impl<C: Borrow<Clip>> Stepper<C> {
     }
 }
 
-impl Warm {
+impl Prepared {
     /// Starts all steps of a run. Returns the results for the views in each step, on the device.
     fn steps(
         &mut self,

@@ -13,7 +13,7 @@ pub mod cuda;
 pub use error::RenderError;
 pub use renderer::{Rendered, Renderer, Scene};
 pub use run::{
-    CenterPull, GradientSource, MovedScene, RunScene, RunStep, StepReport, StrokeRun, StrokeRuns,
+    CenterPenalty, GradientSource, MovedScene, RunScene, RunStep, StepReport, StrokeRun, StrokeRuns,
 };
 
 use tch::Device;

@@ -32,7 +32,7 @@ pub struct RunScene<'a> {
     /// Minimum and maximum half width, in canvas pixels.
     pub half_widths: [f32; 2],
     /// The penalty on points that are far from a center.
-    pub pull: Option<CenterPull>,
+    pub penalty: Option<CenterPenalty>,
     /// What differs from step to step; as many steps as in the other scenes of the run, at least one.
     pub steps: &'a [RunStep],
 }
@@ -48,7 +48,7 @@ pub struct RunStep {
 
 /// The penalty `weight * sum over points of relu(distance - threshold)^power`, distances in units of `scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CenterPull {
+pub struct CenterPenalty {
     /// The center in canvas pixels.
     pub center: [f64; 2],
     /// The unit of distances, in canvas pixels.
@@ -75,7 +75,7 @@ pub struct MovedScene {
 /// What one step of a run reports of one scene.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
-    /// The value of [`RunScene::pull`]; 0 without one.
+    /// The value of [`RunScene::penalty`]; 0 without one.
     pub penalty: f64,
     /// Which gradient was infinite or NaN.
     pub not_finite: Option<GradientSource>,
@@ -86,8 +86,8 @@ pub struct StepReport {
 pub enum GradientSource {
     /// The gradient on the views.
     Views,
-    /// [`RunScene::pull`].
-    Pull,
+    /// [`RunScene::penalty`].
+    Penalty,
 }
 
 /// A renderer that can keep strokes on its device.

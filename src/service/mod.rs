@@ -29,6 +29,8 @@ mod shutdown;
 mod message;
 mod lifecycle;
 mod publisher;
+mod session;
+mod stepping;
 pub mod worker;
 
 pub use engine::{ClipEngine, Engine};

@@ -2,7 +2,7 @@
 //! is zero inside a radius (evilstreak/clipdraw, `predict.py`).
 
 use super::term::{StrokePart, Term};
-use crate::render::CenterPull;
+use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The penalty on stroke points that are far from a centre.
@@ -53,22 +53,22 @@ impl Term for Center {
 
     fn on_strokes(&self, strokes: &Strokes, canvas: &Canvas, gradient: &mut StrokeGradient) -> f64 {
         add_penalty(
-            &self.constraint.pull(canvas, strokes.len()),
+            &self.constraint.penalty(canvas, strokes.len()),
             strokes,
             gradient,
         )
     }
 
     fn stroke_part(&self, canvas: &Canvas, strokes: usize) -> StrokePart {
-        StrokePart::Pull(self.constraint.pull(canvas, strokes))
+        StrokePart::Penalty(self.constraint.penalty(canvas, strokes))
     }
 }
 
 impl CenterConstraint {
     /// The penalty in canvas pixels: `sum relu(distance - threshold)^power * weight / strokes`, distances in pixels of a
     /// 224 pixel canvas.
-    fn pull(&self, canvas: &Canvas, strokes: usize) -> CenterPull {
-        CenterPull {
+    fn penalty(&self, canvas: &Canvas, strokes: usize) -> CenterPenalty {
+        CenterPenalty {
             center: [
                 self.position[0] * f64::from(canvas.width),
                 self.position[1] * f64::from(canvas.height),
@@ -85,29 +85,29 @@ impl CenterConstraint {
 ///
 /// Inside the radius, and so at distance zero, the gradient is exactly zero: squared distances are
 /// compared, so the square root of zero is never taken.
-fn add_penalty(pull: &CenterPull, strokes: &Strokes, gradient: &mut StrokeGradient) -> f64 {
-    let CenterPull {
+fn add_penalty(penalty: &CenterPenalty, strokes: &Strokes, gradient: &mut StrokeGradient) -> f64 {
+    let CenterPenalty {
         center,
         scale,
         threshold,
         power,
         weight,
-    } = *pull;
-    let mut penalty = 0.0;
+    } = *penalty;
+    let mut value = 0.0;
     for (point, derivative) in strokes.points.iter().zip(&mut gradient.points) {
         let offset = [0, 1].map(|axis| (f64::from(point[axis]) - center[axis]) / scale);
         let squared = offset[0] * offset[0] + offset[1] * offset[1];
         if squared > threshold * threshold {
             let distance = squared.sqrt();
             let excess = distance - threshold;
-            penalty += weight * excess.powf(power);
+            value += weight * excess.powf(power);
             let rate = weight * power * excess.powf(power - 1.0);
             for axis in 0..2 {
                 derivative[axis] += (rate * offset[axis] / (distance * scale)) as f32;
             }
         }
     }
-    penalty
+    value
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
 
     fn penalty(constraint: &CenterConstraint, canvas: &Canvas, strokes: &Strokes) -> f64 {
         add_penalty(
-            &constraint.pull(canvas, strokes.len()),
+            &constraint.penalty(canvas, strokes.len()),
             strokes,
             &mut StrokeGradient::zeros_for(strokes),
         )
@@ -192,8 +192,8 @@ mod tests {
         {
             let constraint = constraint(threshold, power);
             let mut gradient = StrokeGradient::zeros_for(&strokes());
-            let pull = constraint.pull(&canvas, strokes().len());
-            add_penalty(&pull, &strokes(), &mut gradient);
+            let penalty = constraint.penalty(&canvas, strokes().len());
+            add_penalty(&penalty, &strokes(), &mut gradient);
             for (index, derivative) in gradient.points.as_flattened().iter().enumerate() {
                 let place = (index / 2, index % 2);
                 let expected = difference(&constraint, &canvas, place);
@@ -212,8 +212,8 @@ mod tests {
         strokes.push(&[[112.0, 112.0]; 4], 1.0, [0.5; 4]);
         for power in [1.0, 1.5, 2.0] {
             let mut gradient = StrokeGradient::zeros_for(&strokes);
-            let pull = constraint(0.0, power).pull(&Canvas::default(), 1);
-            let value = add_penalty(&pull, &strokes, &mut gradient);
+            let penalty = constraint(0.0, power).penalty(&Canvas::default(), 1);
+            let value = add_penalty(&penalty, &strokes, &mut gradient);
             assert_eq!(value, 0.0);
             assert!(
                 gradient

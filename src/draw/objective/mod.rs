@@ -18,7 +18,7 @@ use self::contrastive::Contrastive;
 use self::prompt::Prompts;
 use super::losses::{Losses, TermLoss};
 use crate::clip::ClipError;
-use crate::render::CenterPull;
+use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The settings of all terms that a request can choose.
@@ -88,7 +88,7 @@ pub(super) struct StrokeOutcome {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeviceTerms {
     /// The penalty, and its index among the terms.
-    pub(super) pull: Option<(usize, CenterPull)>,
+    pub(super) penalty: Option<(usize, CenterPenalty)>,
 }
 
 impl Clone for Objective {
@@ -175,12 +175,14 @@ impl Objective {
     /// What a renderer that keeps the strokes of a drawing on its device needs to move them; `None` if a term can only be
     /// computed on the host.
     pub(super) fn device_terms(&self, canvas: &Canvas, strokes: usize) -> Option<DeviceTerms> {
-        let mut found = DeviceTerms { pull: None };
+        let mut found = DeviceTerms { penalty: None };
         for (index, term) in self.terms.iter().enumerate() {
             match term.stroke_part(canvas, strokes) {
                 StrokePart::Independent => {}
-                StrokePart::Pull(pull) if found.pull.is_none() => found.pull = Some((index, pull)),
-                StrokePart::Pull(_) | StrokePart::Host => return None,
+                StrokePart::Penalty(penalty) if found.penalty.is_none() => {
+                    found.penalty = Some((index, penalty));
+                }
+                StrokePart::Penalty(_) | StrokePart::Host => return None,
             }
         }
         Some(found)
@@ -189,7 +191,7 @@ impl Objective {
     /// The values of all terms on strokes, from that of the penalty that a renderer has computed.
     pub(super) fn values(&self, terms: &DeviceTerms, penalty: f64) -> Vec<f64> {
         let mut values = vec![0.0; self.terms.len()];
-        if let Some((index, _)) = terms.pull {
+        if let Some((index, _)) = terms.penalty {
             values[index] = penalty;
         }
         values
@@ -224,8 +226,10 @@ impl Objective {
     }
 
     /// The name in an error message of the penalty that a renderer has computed.
-    pub(super) fn description_of_pull(&self, terms: &DeviceTerms) -> String {
-        let term = terms.pull.map(|(index, _)| self.terms[index].description());
+    pub(super) fn description_of_penalty(&self, terms: &DeviceTerms) -> String {
+        let term = terms
+            .penalty
+            .map(|(index, _)| self.terms[index].description());
         term.unwrap_or_else(|| self.description_of_views())
     }
 

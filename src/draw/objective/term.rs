@@ -8,7 +8,7 @@ use crate::clip::Clip;
 use crate::draw::WeightedPrompt;
 use crate::draw::losses::PromptLoss;
 use crate::draw::preset::Preset;
-use crate::render::CenterPull;
+use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// A term of the objective: a name, a value and a gradient.
@@ -72,7 +72,7 @@ pub enum StrokePart {
     /// Not at all.
     Independent,
     /// By a penalty that renderers know.
-    Pull(CenterPull),
+    Penalty(CenterPenalty),
     /// In a way that only [`Term::on_strokes`] can compute.
     Host,
 }

@@ -11,10 +11,10 @@
 
 use super::layout::SIZES;
 use super::packing::{Largest, Totals, Upload, Words, max_samples, shape_of, sizes};
-use super::source::{COLOR, FROM_PULL, FROM_VIEWS, HALF_WIDTH, STROKE_STRIDE};
+use super::source::{COLOR, FROM_PENALTY, FROM_VIEWS, HALF_WIDTH, STROKE_STRIDE};
 use crate::optimizer::{Adam, bias_corrections};
 use crate::render::{
-    CenterPull, GradientSource, MovedScene, RenderError, RunScene, Scene, StepReport,
+    CenterPenalty, GradientSource, MovedScene, RenderError, RunScene, Scene, StepReport,
 };
 use crate::scene::{POINTS_PER_SEGMENT, Strokes};
 
@@ -139,21 +139,21 @@ fn layout(
 /// A `SceneUpdate`.
 fn push_update(words: &mut Words, scene: &RunScene<'_>) {
     let start = words.0.len();
-    let none = CenterPull {
+    let none = CenterPenalty {
         center: [0.0; 2],
         scale: 1.0,
         threshold: 0.0,
         power: 1.0,
         weight: 0.0,
     };
-    let pull = scene.pull.unwrap_or(none);
+    let penalty = scene.penalty.unwrap_or(none);
     for number in [
-        pull.center[0],
-        pull.center[1],
-        pull.scale,
-        pull.threshold,
-        pull.power,
-        pull.weight,
+        penalty.center[0],
+        penalty.center[1],
+        penalty.scale,
+        penalty.threshold,
+        penalty.power,
+        penalty.weight,
     ] {
         words.push_double(number);
     }
@@ -348,7 +348,7 @@ fn report(bytes: &[u8], index: usize, scene: &LoadedScene, strokes: usize) -> St
     let (numbers, _) = bytes[start..].as_chunks();
     let source = match numbers.first().map(|bytes| i32::from_ne_bytes(*bytes)) {
         Some(number) if number == FROM_VIEWS as i32 => Some(GradientSource::Views),
-        Some(number) if number == FROM_PULL as i32 => Some(GradientSource::Pull),
+        Some(number) if number == FROM_PENALTY as i32 => Some(GradientSource::Penalty),
         _ => None,
     };
     StepReport {

@@ -44,7 +44,7 @@ pub(super) const UPDATE_THREADS: usize = 256;
 
 /// Which gradient was not finite; that of the penalty is reported if both were not.
 pub(super) const FROM_VIEWS: usize = 1;
-pub(super) const FROM_PULL: usize = 2;
+pub(super) const FROM_PENALTY: usize = 2;
 
 /// What the source does not define itself.
 const DEFINITIONS: [(&str, usize); 14] = [
@@ -61,7 +61,7 @@ const DEFINITIONS: [(&str, usize); 14] = [
     ("VIEW_THREADS", VIEW_THREADS),
     ("UPDATE_THREADS", UPDATE_THREADS),
     ("FROM_VIEWS", FROM_VIEWS),
-    ("FROM_PULL", FROM_PULL),
+    ("FROM_PENALTY", FROM_PENALTY),
 ];
 
 /// The same for numbers in double precision.

@@ -35,8 +35,8 @@ fn spec(text: &str, steps: usize) -> Spec {
     }
 }
 
-fn kernels(room: Room) -> Box<KernelRenderer<Processor>> {
-    Box::new(KernelRenderer::new(Processor::new(0), room))
+fn kernels(room: Room) -> KernelRenderer<Processor> {
+    KernelRenderer::new(Processor::new(0), room)
 }
 
 /// Everything that was reported of a drawing.
@@ -77,7 +77,7 @@ fn advance_to_the_end(stepper: &Stepper<&Clip>, mut drawings: Vec<Drawing>) -> V
 }
 
 fn draw_in_runs(clip: &Clip, room: Room, specs: &[Spec]) -> Vec<Reports> {
-    let stepper = Stepper::with_renderer(clip, kernels(room), GraphMode::Auto);
+    let stepper = Stepper::with_renderer(clip, Box::new(kernels(room)), GraphMode::Auto);
     let start = |spec: &Spec| Drawing::start(clip, spec.clone()).unwrap();
     advance_to_the_end(&stepper, specs.iter().map(start).collect())
 }
@@ -87,7 +87,7 @@ fn draw_step_by_step(clip: &Clip, spec: &Spec) -> Vec<Step> {
     let mut drawing = Drawing::start(clip, spec.clone()).unwrap();
     let mut steps: Vec<Step> = Vec::new();
     while !steps.last().is_some_and(Step::is_finished) {
-        let mut results = step_together(clip, &*renderer, &mut [&mut drawing]);
+        let mut results = step_together(clip, &renderer, &mut [&mut drawing]);
         steps.push(results.pop().unwrap().unwrap());
     }
     steps
@@ -151,7 +151,7 @@ fn a_run_moves_strokes_as_steps_on_the_host_do() {
 fn the_first_updates_are_those_of_the_processor() {
     let clip = tiny(ClipConfig::tiny_transformer());
     let spec = spec("a", 3);
-    let stepper = Stepper::with_renderer(&clip, kernels(Room::default()), GraphMode::Off);
+    let stepper = Stepper::with_renderer(&clip, Box::new(kernels(Room::default())), GraphMode::Off);
     let on_host = Stepper::with_renderer(&clip, Box::new(CpuRenderer), GraphMode::Off);
     let start = || vec![Drawing::start(&clip, spec.clone()).unwrap()];
     let found = advance_to_the_end(&stepper, start());
@@ -268,7 +268,7 @@ impl Term for Thin {
 #[test]
 fn a_term_of_the_host_makes_every_step_return_to_it() {
     let clip = tiny(ClipConfig::tiny_transformer());
-    let stepper = Stepper::with_renderer(&clip, kernels(Room::default()), GraphMode::Off);
+    let stepper = Stepper::with_renderer(&clip, Box::new(kernels(Room::default())), GraphMode::Off);
     let mut drawing = Drawing::start(&clip, spec("a", 6)).unwrap();
     let advance = stepper.advance(&mut [&mut drawing]);
     assert_eq!(advance[0].steps.len(), 4);

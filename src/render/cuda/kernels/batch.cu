@@ -31,7 +31,7 @@
 // have sixty. In every grid, y is the scene and x what the table says.
 //
 // Defined before this text, by `source.rs`: TILE, PIXELS, STROKE_STRIDE, HALF_WIDTH, COLOR, PARAMETERS, MAX_POINTS,
-// NEEDED_CHORDS, NEEDED_TILE_STROKES, FROM_VIEWS, FROM_PULL, BETA_1, BETA_2, EPSILON, and the threads of a block: WARP,
+// NEEDED_CHORDS, NEEDED_TILE_STROKES, FROM_VIEWS, FROM_PENALTY, BETA_1, BETA_2, EPSILON, and the threads of a block: WARP,
 // COUNT_THREADS, VIEW_THREADS, UPDATE_THREADS.
 
 #ifndef ON_PROCESSOR
@@ -132,7 +132,7 @@ struct Batch {
     double *means;              // [strokes][STROKE_STRIDE]: Adam's moments
     double *squares;            // the same
     double *penalties;          // [strokes]
-    int *not_finite;            // [scenes]: 0 before, FROM_VIEWS or FROM_PULL after a gradient that is not finite
+    int *not_finite;            // [scenes]: 0 before, FROM_VIEWS or FROM_PENALTY after a gradient that is not finite
     int max_chords, max_tile_strokes;
     int side;                   // of a view, in pixels
     int max_samples;            // the most samples of any view, along an axis

@@ -4,7 +4,7 @@
 
 // The penalty on one point that is far from the center, and its derivative by one coordinate (`center.rs`). Squares are
 // compared, so that the center itself has no square root to divide by.
-DEVICE double pull_of(double &derivative, const SceneUpdate &update, const float *point, int axis) {
+DEVICE double penalty_of(double &derivative, const SceneUpdate &update, const float *point, int axis) {
     double offset[2];
     for (int index = 0; index < 2; ++index)
         offset[index] = ((double)point[index] - update.center[index]) / update.scale;
@@ -37,9 +37,9 @@ KERNEL update_moments(const Batch batch) {
         if (is_used && !is_finite(from_views)) ATOMIC_MAX(batch.not_finite + blockIdx.y, FROM_VIEWS);
         if (update.weight != 0.0 && t < coordinates) {
             double derivative;
-            const double penalty = pull_of(derivative, update, parameters + t / 2 * 2, t % 2);
+            const double penalty = penalty_of(derivative, update, parameters + t / 2 * 2, t % 2);
             if (t % 2 == 0) penalties[t] = penalty;
-            if (!is_finite((float)derivative)) ATOMIC_MAX(batch.not_finite + blockIdx.y, FROM_PULL);
+            if (!is_finite((float)derivative)) ATOMIC_MAX(batch.not_finite + blockIdx.y, FROM_PENALTY);
             slope = (float)derivative + from_views;
         }
         const double change = is_used ? slope : 0.0;
