@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, UploadingFileSink};
-use clipdraw::draw::{DrawError, Spec, Step};
+use clipdraw::draw::{Advance, DrawError, Spec};
 use clipdraw::http::{self, CompletedOutput, Dependencies, RequestLimits, ServerConfig};
 use clipdraw::inputs::Input;
 use clipdraw::output::Provenance;
@@ -323,7 +323,7 @@ impl Engine for IdleEngine {
         Ok(())
     }
 
-    fn step(&self, drawings: &mut [&mut ()]) -> Vec<Result<Step, DrawError>> {
+    fn advance(&self, drawings: &mut [&mut ()]) -> Vec<Advance> {
         assert!(drawings.is_empty(), "no job is leased");
         Vec::new()
     }

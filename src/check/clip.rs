@@ -95,7 +95,7 @@ fn gradients(
         count: scene.views.len(),
         first_tower: 0,
     };
-    let batches = clip.batches(&[group]).into_iter();
+    let batches = clip.batches(&[group])?.into_iter();
     let results = forward_backward(
         rendered.views(),
         batches

@@ -4,6 +4,7 @@ use tch::{TchError, Tensor};
 
 use super::clip::similarity;
 use super::recorder::{CheckError, Measurement, Recorder};
+use super::runs;
 use super::settings::CheckSettings;
 use crate::clip::Clip;
 use crate::draw::objective::{Term, ViewEmbeddings};
@@ -31,6 +32,7 @@ pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
         });
     }
     recorder.check("the loss falls", || falls(&clip, settings));
+    runs::check(&clip, settings, recorder);
     for injected in [Injected::Views, Injected::Strokes] {
         recorder.check(injected.check(), || {
             injected_failure(&clip, settings, injected)

@@ -11,6 +11,7 @@ mod scenes;
 mod comparison;
 mod renderer;
 mod clip;
+mod runs;
 mod drawing;
 mod speed;
 mod run;

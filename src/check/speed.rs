@@ -1,6 +1,7 @@
 //! Milliseconds a step.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use super::recorder::{CheckError, Measurement, Recorder};
 use super::settings::CheckSettings;
 use crate::clip::Clip;
 use crate::compute::cuda::CudaDevice;
-use crate::draw::{Drawing, step_together};
+use crate::compute::graph::GraphMode;
+use crate::draw::{Drawing, Stepper, step_together};
 use crate::render::cpu::CpuRenderer;
 use crate::render::{RenderError, Rendered, Renderer, Scene, renderer_for};
 use crate::scene::StrokeGradient;
@@ -24,20 +26,19 @@ const MAX_TIMED: usize = 50;
 /// Steps before them, at most: the first ones compile kernels, choose algorithms and allocate memory.
 const MAX_WARM_UP: usize = 5;
 
-/// Measures steps with the renderer of the device, with the renderer on the processor, and the stages of a step.
+/// The same for runs of ten steps. The first ones are captured when both towers of a model have worked for some steps.
+const RUNS_TIMED: usize = 100;
+const RUNS_WARM_UP: usize = 40;
+
+/// Measures all ways to do steps, and the stages of a step.
 pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
     let Some(clip) = recorder.load(settings) else {
         return;
     };
-    let on_device = renderer_for(settings.device);
-    for (name, renderer) in [
-        ("renderer of the device", &*on_device),
-        ("renderer on the processor", &CpuRenderer),
-    ] {
+    for way in Way::ALL {
         for count in COUNTS {
-            recorder.check(format!("{name}, {}", drawings(count)), || {
-                let step = median(timed_steps(&clip, settings, renderer, count)?);
-                Ok(whole(step, count))
+            recorder.check(format!("{way}, {}", drawings(count)), || {
+                Ok(whole(median(way.times(&clip, settings, count)?), count))
             });
         }
     }
@@ -46,6 +47,88 @@ pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
             stages(&clip, settings, count)
         });
     }
+}
+
+/// How steps are done. The names are those of the columns of `scripts/gpu_check/report.py`.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// Each step returns to the host, which renders.
+    StepsOnHost,
+    /// Each step returns to the host.
+    Steps,
+    /// Runs of steps, operation by operation.
+    Runs,
+    /// Runs of steps that are captured.
+    Graphs,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::StepsOnHost => "steps with the renderer on the processor",
+            Self::Steps => "steps",
+            Self::Runs => "runs",
+            Self::Graphs => "CUDA graphs",
+        })
+    }
+}
+
+impl Way {
+    /// The stream of the thread changes for the last one.
+    const ALL: [Self; 4] = [Self::StepsOnHost, Self::Steps, Self::Runs, Self::Graphs];
+
+    /// The milliseconds of each step after the warm-up.
+    fn times(
+        self,
+        clip: &Clip,
+        settings: &CheckSettings,
+        count: usize,
+    ) -> Result<Vec<f64>, CheckError> {
+        match self {
+            Self::StepsOnHost => timed_steps(clip, settings, &CpuRenderer, count),
+            Self::Steps => timed_steps(clip, settings, &*renderer_for(settings.device), count),
+            Self::Runs => {
+                let renderer = renderer_for(settings.device);
+                timed_runs(
+                    &Stepper::with_renderer(clip, renderer, GraphMode::Off),
+                    settings,
+                    count,
+                )
+            }
+            Self::Graphs => timed_runs(&Stepper::new(clip, GraphMode::Auto)?, settings, count),
+        }
+    }
+}
+
+/// Moves some drawings together in runs, and returns the milliseconds a step of each run after the warm-up, which ends
+/// after everything has been captured.
+fn timed_runs(
+    stepper: &Stepper<&Clip>,
+    settings: &CheckSettings,
+    count: usize,
+) -> Result<Vec<f64>, CheckError> {
+    let (warm_up, timed) = (
+        settings.steps.min(RUNS_WARM_UP),
+        settings.steps.min(RUNS_TIMED),
+    );
+    let start = |index| Drawing::start(stepper.clip(), settings.spec(warm_up + timed, index));
+    let mut drawings = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut times = Vec::new();
+    let mut done = 0;
+    while done < warm_up + timed {
+        let mut together: Vec<_> = drawings.iter_mut().collect();
+        // The strokes are on the host at the end of a run, so the device has nothing left to do.
+        let began = Instant::now();
+        let mut steps = 0;
+        for advance in stepper.advance(&mut together) {
+            steps = advance.into_result()?.len();
+        }
+        if done >= warm_up {
+            times.push(milliseconds(began.elapsed()) / steps.max(1) as f64);
+        }
+        done += steps.max(1);
+    }
+    Ok(times)
 }
 
 fn drawings(count: usize) -> String {

@@ -311,12 +311,17 @@ impl Clip {
             count: views.size()[0] as usize,
             first_tower: 0,
         };
-        EncoderBatch::all(&self.image, &[group]).encode(views)
+        EncoderBatch::all(&self.image, &[group])
+            .map_err(ClipError::while_doing("dividing views among towers"))?
+            .encode(views)
     }
 
     /// Divides the views of several drawings, which lie one after the other in one tensor, into the batches
     /// in which this device encodes them, for [`forward_backward`].
-    pub fn batches(&self, groups: &[ViewGroup]) -> Vec<EncoderBatch> {
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn batches(&self, groups: &[ViewGroup]) -> Result<Vec<EncoderBatch>, ClipError> {
         EncoderBatch::divide(&self.image, groups)
     }
 

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use tch::Device;
 
 use crate::clip::{Activation, Clip, EMBEDDED_SHA256, LoadOptions, WeightsSource, weights_files};
+use crate::compute::graph::GraphMode;
 use crate::compute::{DeviceChoice, Precision, device_names, library};
 use crate::environment;
 use crate::errors::chain;
@@ -26,6 +27,8 @@ pub(super) struct LoadedModel {
     pub(super) provenance: Provenance,
     /// Warnings about how it was chosen and read, one line each.
     pub(super) warnings: Vec<String>,
+    /// Whether its steps are captured as CUDA graphs.
+    pub(super) graphs: GraphMode,
 }
 
 /// The model that the arguments select, before it is loaded.
@@ -67,6 +70,10 @@ pub(super) struct ComputeArguments {
     /// prefix.
     #[arg(long, value_name = "PREFIX", env = environment::TENSORS)]
     tensors: Option<String>,
+    /// CUDA graphs: auto captures the steps of drawings that stay together, so that a GPU does not wait for the processor;
+    /// off starts every operation. It changes the speed, not the drawing.
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    cuda_graphs: GraphMode,
     /// Number of threads. Default: one per core. It changes the speed, not the drawing.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -190,6 +197,7 @@ impl ComputeArguments {
             clip,
             provenance,
             warnings,
+            graphs: self.cuda_graphs,
         })
     }
 }

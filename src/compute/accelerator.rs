@@ -15,6 +15,7 @@ unsafe extern "C" {
     fn clipdraw_make_deterministic() -> c_int;
     fn clipdraw_current_stream(device: c_int, stream: *mut *mut c_void) -> c_int;
     fn clipdraw_memory(device: c_int, bytes: *mut i64) -> c_int;
+    fn clipdraw_reset_peak(device: c_int) -> c_int;
     fn clipdraw_empty_cache() -> c_int;
 }
 
@@ -35,6 +36,8 @@ pub struct DeviceMemory {
     pub reserved: u64,
     /// What libtorch's tensors use.
     pub allocated: u64,
+    /// The most that they have used since [`reset_peak`].
+    pub peak: u64,
 }
 
 impl DeviceMemory {
@@ -73,15 +76,25 @@ pub fn current_stream(device: usize) -> Result<*mut c_void, AcceleratorError> {
 /// # Errors
 /// If there is no such device.
 pub fn memory(device: usize) -> Result<DeviceMemory, AcceleratorError> {
-    let mut bytes = [0_i64; 4];
+    let mut bytes = [0_i64; 5];
     checked(unsafe { clipdraw_memory(device as c_int, bytes.as_mut_ptr()) })?;
-    let [free, total, reserved, allocated] = bytes.map(|number| number.max(0).cast_unsigned());
+    let [free, total, reserved, allocated, peak] =
+        bytes.map(|number| number.max(0).cast_unsigned());
     Ok(DeviceMemory {
         free,
         total,
         reserved,
         allocated,
+        peak,
     })
+}
+
+/// Forgets [`DeviceMemory::peak`].
+///
+/// # Errors
+/// If there is no such device.
+pub fn reset_peak(device: usize) -> Result<(), AcceleratorError> {
+    checked(unsafe { clipdraw_reset_peak(device as c_int) })
 }
 
 /// Returns to the device what libtorch keeps for later, for example after an allocation has failed.
@@ -92,12 +105,18 @@ pub fn empty_cache() -> Result<(), AcceleratorError> {
     checked(unsafe { clipdraw_empty_cache() })
 }
 
-fn checked(code: c_int) -> Result<(), AcceleratorError> {
+/// The result of a function of `bindings.cpp`.
+pub(super) fn checked(code: c_int) -> Result<(), AcceleratorError> {
     if code == 0 {
         return Ok(());
     }
+    Err(last_error())
+}
+
+/// The last error of a function of `bindings.cpp` in this thread.
+pub(super) fn last_error() -> AcceleratorError {
     let message = unsafe { CStr::from_ptr(clipdraw_last_error()) }.to_string_lossy();
     // What follows is libtorch's stack.
     let line = message.lines().next().unwrap_or_default();
-    Err(AcceleratorError(line.to_owned()))
+    AcceleratorError(line.to_owned())
 }

@@ -3,6 +3,7 @@
 //! Only this module calls libtorch directly instead of through tch.
 
 pub mod accelerator;
+pub mod graph;
 pub mod cuda;
 pub mod library;
 mod device;

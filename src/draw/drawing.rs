@@ -1,6 +1,7 @@
 //! Drawings in progress.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -9,11 +10,11 @@ use tch::{Device, Kind};
 use super::error::{DrawError, Quantity};
 use super::losses::Losses;
 use super::objective::{EncodedPrompt, Objective, StrokeOutcome, Term, TermContext, ViewOutcome};
-use super::optimizer::{Optimizer, Rates, clamp};
 use super::preset::Preset;
 use super::prompt::WeightedPrompt;
 use super::spec::Spec;
 use crate::clip::{Clip, ClipError, ViewGroup};
+use crate::optimizer::{Adam, Rates, clamp};
 use crate::render::Scene;
 use crate::render::view::{ViewTransform, random_views};
 use crate::scene::start::strokes_in_style;
@@ -87,15 +88,25 @@ pub struct Frame {
 /// One drawing in progress. A clone is independent of the original.
 #[derive(Debug, Clone)]
 pub struct Drawing {
-    spec: Spec,
-    strokes: Strokes,
-    optimizer: Optimizer,
+    pub(super) spec: Spec,
+    pub(super) strokes: Strokes,
+    pub(super) adam: Adam,
     random: ChaCha8Rng,
-    step: usize,
+    /// Updates done so far.
+    pub(super) step: usize,
     preset: Preset,
-    objective: Objective,
-    last_losses: Losses,
+    /// What is minimized.
+    pub(super) objective: Objective,
+    pub(super) last_losses: Losses,
     in_fp16: bool,
+    /// Tells drawings with other objectives apart. Clones have the same.
+    pub(super) tag: u64,
+}
+
+/// A tag that no other drawing has.
+fn next_tag() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Drawing {
@@ -125,7 +136,7 @@ impl Drawing {
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
         random.set_stream(VIEW_STREAM);
         Ok(Self {
-            optimizer: Optimizer::new(&strokes),
+            adam: Adam::new(&strokes),
             strokes,
             random,
             step: 0,
@@ -133,6 +144,7 @@ impl Drawing {
             objective,
             last_losses: Losses::default(),
             in_fp16: clip.kind() == Kind::Half,
+            tag: next_tag(),
             spec,
         })
     }
@@ -140,6 +152,7 @@ impl Drawing {
     /// Adds a term to the objective. It is reported after the others and acts from the next step on.
     pub fn add_term(&mut self, term: Box<dyn Term>) {
         self.objective.add(term);
+        self.tag = next_tag();
     }
 
     /// The plan that this drawing follows.
@@ -154,16 +167,6 @@ impl Drawing {
             strokes: self.strokes.clone(),
             losses: self.last_losses.clone(),
         }
-    }
-
-    /// Updates done so far.
-    pub(super) fn updates(&self) -> usize {
-        self.step
-    }
-
-    /// What is minimized.
-    pub(super) fn objective(&self) -> &Objective {
-        &self.objective
     }
 
     /// Draws the random views of the next step.
@@ -202,20 +205,32 @@ impl Drawing {
         from_views: &StrokeGradient,
     ) -> Result<Step, DrawError> {
         let on_strokes = self.objective.on_strokes(&self.strokes, &self.spec.canvas);
-        let losses = self.objective.losses(views, &on_strokes);
+        let losses = self.objective.losses(views, &on_strokes.values);
+        let step = self.observe(losses)?;
+        if !step.is_finished() {
+            self.descend(on_strokes, from_views)?;
+        }
+        Ok(step)
+    }
+
+    /// The report of the step, from the losses of the strokes as they are.
+    pub(super) fn observe(&mut self, losses: Losses) -> Result<Step, DrawError> {
         self.check_losses(&losses)?;
         self.last_losses = losses;
         if self.step == self.spec.steps {
             return Ok(Step::Finished(self.frame()));
         }
         let is_due = self.step.is_multiple_of(self.spec.steps_per_frame);
-        let progress = Progress {
+        Ok(Step::Running(Progress {
             step: self.step,
             losses: self.last_losses.clone(),
             frame: is_due.then(|| self.frame()),
-        };
-        self.descend(on_strokes, from_views)?;
-        Ok(Step::Running(progress))
+        }))
+    }
+
+    /// The learning rates of a step.
+    pub(super) fn rates(&self, step: usize) -> Rates {
+        self.preset.rates(step, self.spec.steps, &self.spec.canvas)
     }
 
     fn descend(
@@ -232,8 +247,8 @@ impl Drawing {
         }
         let mut gradient = on_strokes.gradient;
         gradient.add(from_views);
-        let rates = Rates::at(&self.preset, self.step, self.spec.steps, &self.spec.canvas);
-        self.optimizer.descend(&mut self.strokes, &gradient, rates);
+        let rates = self.rates(self.step);
+        self.adam.descend(&mut self.strokes, &gradient, rates);
         clamp(&mut self.strokes, self.spec.half_width_limits());
         self.step += 1;
         Ok(())
@@ -254,7 +269,7 @@ impl Drawing {
         Ok(())
     }
 
-    fn not_finite(&self, quantity: Quantity, term: String) -> DrawError {
+    pub(super) fn not_finite(&self, quantity: Quantity, term: String) -> DrawError {
         DrawError::NotFinite {
             quantity,
             term,
@@ -264,7 +279,7 @@ impl Drawing {
     }
 
     /// [`Drawing::not_finite`] for a term that depends on CLIP's image tower.
-    fn not_finite_from_views(&self, quantity: Quantity, term: String) -> DrawError {
+    pub(super) fn not_finite_from_views(&self, quantity: Quantity, term: String) -> DrawError {
         DrawError::NotFinite {
             quantity,
             term,

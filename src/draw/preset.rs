@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clip::{Clip, ImageConfig};
+use crate::optimizer::Rates;
+use crate::scene::Canvas;
 use crate::scene::start::StartStyle;
 
 /// How strokes start, how fast they move, and the weight of the contrastive loss.
@@ -55,11 +57,43 @@ impl Preset {
         contrast_weight: 0.1,
     };
 
+    /// The rates of step `step` (from 0) of `steps`. Lengths scale with the canvas, so that a larger canvas is drawn
+    /// on in the same way.
+    pub fn rates(&self, step: usize, steps: usize, canvas: &Canvas) -> Rates {
+        let rates = self.point_rates;
+        let point_rate = rates
+            .iter()
+            .find(|(part, _)| step >= (steps as f64 * part) as usize)
+            .map_or(rates[2].1, |(_, rate)| *rate);
+        Rates {
+            points: point_rate * canvas.scale(),
+            half_widths: self.width_rate * canvas.scale(),
+            colors: self.color_rate,
+            colors_by_one_measure: self.colors_by_one_measure,
+        }
+    }
+
     /// The preset that suits this model.
     pub fn for_model(clip: &Clip) -> Self {
         match clip.config().image {
             ImageConfig::EfficientNet(_) => Self::COMPACT,
             ImageConfig::Transformer(_) | ImageConfig::ResNet(_) => Self::ORIGINAL,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rates_of_points_fall_at_half_and_three_quarters() {
+        let canvas = Canvas::default();
+        let rate = |step| Preset::ORIGINAL.rates(step, 600, &canvas).points;
+        assert_eq!(
+            [0, 299, 300, 449, 450, 599].map(rate),
+            [1.0, 1.0, 0.4, 0.4, 0.1, 0.1]
+        );
+        assert_eq!(Preset::ORIGINAL.rates(0, 1, &canvas).points, 0.1);
     }
 }

@@ -13,7 +13,8 @@ use tch::{TchError, Tensor};
 use super::drawing::{Drawing, Step};
 use super::error::DrawError;
 use super::objective::{DeviceOutcome, Objective, ViewOutcome};
-use crate::clip::{BatchPart, Clip, ClipError, ViewGroup, forward_backward};
+use crate::clip::{BatchPart, Clip, ClipError, EncoderBatch, ViewGroup, forward_backward};
+use crate::compute::to_host;
 use crate::render::view::ViewTransform;
 use crate::render::{RenderError, Renderer, Scene, renderer_for};
 use crate::scene::StrokeGradient;
@@ -53,19 +54,22 @@ pub fn step_together(
             .collect(),
         Err(failure) => drawings
             .iter()
-            .map(|drawing| Err(failure.in_step(drawing.updates())))
+            .map(|drawing| Err(failure.in_step(drawing.step)))
             .collect(),
     }
 }
 
 /// A failure after which none of the drawings can continue.
-enum SharedFailure {
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SharedFailure {
+    #[error(transparent)]
     Clip(Arc<ClipError>),
+    #[error(transparent)]
     Render(Arc<RenderError>),
 }
 
 impl SharedFailure {
-    fn in_step(&self, step: usize) -> DrawError {
+    pub(super) fn in_step(&self, step: usize) -> DrawError {
         match self {
             Self::Clip(cause) => DrawError::Clip {
                 step,
@@ -109,34 +113,82 @@ fn evaluate(
         .iter()
         .map(|drawing| drawing.view_group())
         .collect();
-    let batches = clip.batches(&groups).into_iter().map(|batch| {
-        let own = batch.parts().iter();
-        let objectives: Vec<_> = own
-            .map(|part| drawings[part.group].objective().clone())
-            .collect();
-        (batch, objectives)
-    });
-    let results = forward_backward(
+    let objectives: Vec<_> = drawings.iter().map(|drawing| &drawing.objective).collect();
+    let pass = ClipPass::run(
         rendered.views(),
-        batches.collect(),
-        |batch, embeddings, objectives| {
-            losses_and_gradient(batch.parts(), embeddings, &objectives)
-                .map_err(ClipError::while_doing("computing losses"))
-        },
+        clip.batches(&groups)?,
+        &groups,
+        &objectives,
     )?;
-    let (parts, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
-    let scales = drawings.iter().map(|drawing| drawing.objective().scale());
-    let gradient = scaled(&gradients, &groups, scales)
-        .map_err(ClipError::while_doing("scaling the gradient on views"))?;
-    let gradients = rendered.backward(&gradient)?;
-    let (owners, results): (Vec<_>, Vec<_>) = parts.into_iter().flatten().unzip();
-    let results = DeviceOutcome::to_host(&results)
-        .map_err(ClipError::while_doing("copying losses from the device"))?;
-    let mut outcomes = vec![ViewOutcome::default(); drawings.len()];
-    for (group, outcome) in owners.into_iter().zip(results) {
-        outcomes[group].extend(outcome);
-    }
+    let gradients = rendered.backward(&pass.gradient)?;
+    let values = pass.results.flatten().and_then(|values| to_host(&values));
+    let values = values.map_err(ClipError::while_doing("copying losses from the device"))?;
+    let outcomes = pass.results.by_drawing(&values, drawings.len());
     Ok(outcomes.into_iter().zip(gradients).collect())
+}
+
+/// CLIP's part of a step: the views of all drawings through CLIP and back. Nothing of it waits for the device.
+#[derive(Debug)]
+pub(super) struct ClipPass {
+    /// The results of the terms on views.
+    pub(super) results: ClipResults,
+    /// The gradient of the objectives with respect to the views, `[N, 3, R, R]`.
+    pub(super) gradient: Tensor,
+}
+
+/// The results of the terms on views, on the device.
+#[derive(Debug)]
+pub(super) struct ClipResults {
+    /// The drawing that each outcome belongs to.
+    owners: Vec<usize>,
+    outcomes: Vec<DeviceOutcome>,
+}
+
+impl ClipPass {
+    /// Encodes the views of the drawings with these objectives, which lie one after the other in `views`.
+    pub(super) fn run(
+        views: &Tensor,
+        batches: Vec<EncoderBatch>,
+        groups: &[ViewGroup],
+        objectives: &[&Objective],
+    ) -> Result<Self, ClipError> {
+        let batches = batches.into_iter().map(|batch| {
+            let own = batch.parts().iter();
+            let own: Vec<_> = own.map(|part| objectives[part.group].clone()).collect();
+            (batch, own)
+        });
+        let results =
+            forward_backward(views, batches.collect(), |batch, embeddings, objectives| {
+                losses_and_gradient(batch.parts(), embeddings, &objectives)
+                    .map_err(ClipError::while_doing("computing losses"))
+            })?;
+        let (parts, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+        let scales = objectives.iter().map(|objective| objective.scale());
+        let gradient = scaled(&gradients, groups, scales)
+            .map_err(ClipError::while_doing("scaling the gradient on views"))?;
+        let (owners, outcomes) = parts.into_iter().flatten().unzip();
+        Ok(Self {
+            results: ClipResults { owners, outcomes },
+            gradient,
+        })
+    }
+}
+
+impl ClipResults {
+    /// All of them in one tensor, `[values]`, because every copy from a GPU waits for it.
+    pub(super) fn flatten(&self) -> Result<Tensor, TchError> {
+        DeviceOutcome::flatten(&self.outcomes)
+    }
+
+    /// The results of each drawing, in the values of a flat tensor of such results.
+    pub(super) fn by_drawing(&self, values: &[f32], drawings: usize) -> Vec<ViewOutcome> {
+        let mut outcomes = vec![ViewOutcome::default(); drawings];
+        let results = DeviceOutcome::read(&self.outcomes, values);
+        for (owner, outcome) in self.owners.iter().zip(results) {
+            outcomes[*owner].extend(outcome);
+        }
+        outcomes
+    }
 }
 
 /// The results of the objective of each part of a batch, and the gradient of all of them with respect

@@ -5,19 +5,25 @@ use serde_json::json;
 use super::document::metadata;
 use super::format::{EncodeError, Metadata, svg_to_png, write_svg};
 use crate::clip::Clip;
-use crate::draw::{DrawError, Drawing, Frame, Spec, Step};
+use crate::compute::graph::GraphMode;
+use crate::draw::{DrawError, Drawing, Frame, Spec, Step, Stepper};
+use crate::render::renderer_for;
 use crate::scene::Canvas;
 
-/// Draws a plan to its end. To get the intermediate frames, use [`Drawing::step`].
+/// Draws a plan to its end. To get the intermediate frames, use [`Stepper::advance`] or
+/// [`Drawing::step`].
 ///
 /// # Errors
 /// When a prompt has more tokens than the model reads, CLIP or the renderer fails, or a number is not
 /// finite.
 pub fn draw(clip: &Clip, spec: &Spec) -> Result<FinishedDrawing, DrawError> {
+    let stepper = Stepper::with_renderer(clip, renderer_for(clip.device()), GraphMode::Off);
     let mut drawing = Drawing::start(clip, spec.clone())?;
     loop {
-        if let Step::Finished(frame) = drawing.step(clip)? {
-            return Ok(FinishedDrawing::new(clip, spec, frame));
+        for advance in stepper.advance(&mut [&mut drawing]) {
+            if let Some(Step::Finished(frame)) = advance.into_result()?.pop() {
+                return Ok(FinishedDrawing::new(clip, spec, frame));
+            }
         }
     }
 }

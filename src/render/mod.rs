@@ -4,11 +4,17 @@
 //! CLIP computes on.
 
 pub mod view;
+mod error;
+mod run;
 mod renderer;
 pub mod cpu;
 pub mod cuda;
 
-pub use renderer::{RenderError, Rendered, Renderer, Scene};
+pub use error::RenderError;
+pub use renderer::{Rendered, Renderer, Scene};
+pub use run::{
+    CenterPenalty, GradientSource, MovedScene, RunScene, RunStep, StepReport, StrokeRun, StrokeRuns,
+};
 
 use tch::Device;
 

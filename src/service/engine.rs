@@ -1,16 +1,19 @@
 //! The interface of the engine that draws: CLIP, or a fake in tests of the service.
 
+use std::time::Instant;
+
 use tch::Device;
 use tracing::{info, warn};
 
 use super::fault::EngineError;
+use super::gpu::Gpu;
 use crate::clip::{CONTEXT, Clip};
 use crate::compute::cuda::{self, CudaDevice};
+use crate::compute::graph::GraphMode;
 use crate::compute::{Precision, accelerator};
-use crate::draw::{DrawError, Drawing, Spec, Step, step_together};
+use crate::draw::{Advance, DrawError, Drawing, Spec, Stepper};
 use crate::errors::chain;
 use crate::output::Provenance;
-use crate::render::{Renderer, renderer_for};
 
 /// Draws for the worker thread, several drawings at once. It stays on that thread, so it needs to
 /// be neither `Send` nor `Sync`.
@@ -33,9 +36,14 @@ pub trait Engine {
     /// When its prompts cannot be encoded.
     fn start(&self, spec: &Spec) -> Result<Self::Drawing, DrawError>;
 
-    /// Moves every drawing by one step and returns one result for each, in their order; see
-    /// [`step_together`].
-    fn step(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Result<Step, DrawError>>;
+    /// Moves every drawing by one or a few steps and returns one result for each, in their order; see
+    /// [`Stepper::advance`].
+    fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Advance>;
+
+    /// Whether there is enough memory for another drawing beside those that are being drawn.
+    fn has_memory_for(&self, _spec: &Spec) -> bool {
+        true
+    }
 
     /// Checks whether the engine still works after a failure.
     ///
@@ -47,27 +55,36 @@ pub trait Engine {
 /// CLIP and the renderer on their device; both stay loaded from drawing to drawing.
 #[derive(Debug)]
 pub struct ClipEngine {
-    clip: Clip,
-    renderer: Box<dyn Renderer>,
+    stepper: Stepper<Clip>,
     provenance: Provenance,
+    gpu: Option<Gpu>,
 }
 
 impl ClipEngine {
-    /// An engine with a loaded model. If it is on a CUDA device, a log line describes the device.
-    pub fn new(clip: Clip, provenance: Provenance) -> Self {
-        if let Device::Cuda(index) = clip.device() {
-            log_device(index, clip.precision());
-        }
-        Self {
-            renderer: renderer_for(clip.device()),
-            clip,
+    /// An engine with a loaded model, for the thread that calls this. If the model is on a CUDA device, it is warmed up, and
+    /// a log line describes the device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn new(clip: Clip, provenance: Provenance, graphs: GraphMode) -> Result<Self, EngineError> {
+        let stepper = Stepper::new(clip, graphs).map_err(EngineError::new)?;
+        let gpu = match stepper.clip().device() {
+            Device::Cuda(index) => {
+                log_device(index, stepper.clip().precision(), stepper.uses_graphs());
+                Some(Gpu::new(index, stepper.clip())?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            stepper,
             provenance,
-        }
+            gpu,
+        })
     }
 }
 
 /// Logs what operators need to know of a CUDA device.
-fn log_device(index: usize, precision: Precision) {
+fn log_device(index: usize, precision: Precision, uses_graphs: bool) {
     let found = CudaDevice::open(index)
         .and_then(|device| Ok((device.properties()?, device.architecture()?)));
     match found {
@@ -78,6 +95,7 @@ fn log_device(index: usize, precision: Precision) {
                 memory_bytes = properties.memory_bytes,
                 free_bytes = properties.free_bytes,
                 %precision,
+                steps = if uses_graphs { "CUDA graphs" } else { "one operation after the other" },
                 "drawing on {}",
                 cuda::describe()
             );
@@ -100,27 +118,38 @@ impl Engine for ClipEngine {
     }
 
     fn token_limit(&self) -> usize {
-        self.clip.token_limit()
+        self.stepper.clip().token_limit()
     }
 
     fn start(&self, spec: &Spec) -> Result<Drawing, DrawError> {
-        Drawing::start(&self.clip, spec.clone())
+        Drawing::start(self.stepper.clip(), spec.clone())
     }
 
-    fn step(&self, drawings: &mut [&mut Drawing]) -> Vec<Result<Step, DrawError>> {
-        step_together(&self.clip, &*self.renderer, drawings)
+    fn advance(&self, drawings: &mut [&mut Drawing]) -> Vec<Advance> {
+        let began = Instant::now();
+        let advances = self.stepper.advance(drawings);
+        if let Some(gpu) = &self.gpu {
+            let steps = advances.iter().map(|advance| advance.steps.len()).sum();
+            gpu.measure(steps, began.elapsed());
+        }
+        advances
+    }
+
+    fn has_memory_for(&self, spec: &Spec) -> bool {
+        let (Some(gpu), Some(own)) = (&self.gpu, self.stepper.memory_of(spec)) else {
+            return true;
+        };
+        gpu.has_memory_for(own, spec.views)
     }
 
     fn check(&self) -> Result<(), EngineError> {
+        let clip = self.stepper.clip();
         // What failed may have wanted memory that libtorch keeps for later.
-        if self.clip.device().is_cuda() {
+        if clip.device().is_cuda() {
             accelerator::empty_cache().map_err(EngineError::new)?;
         }
         // The embedding is copied back from the device, so a broken device is noticed.
-        let embedding = self
-            .clip
-            .embed_text("a drawing")
-            .map_err(EngineError::new)?;
+        let embedding = clip.embed_text("a drawing").map_err(EngineError::new)?;
         Vec::<f32>::try_from(&embedding.to_device(Device::Cpu)).map_err(EngineError::new)?;
         Ok(())
     }

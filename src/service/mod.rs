@@ -20,6 +20,7 @@ mod job;
 mod prediction;
 mod file_sink;
 mod fault;
+mod gpu;
 mod engine;
 mod queue;
 mod store;
@@ -28,6 +29,8 @@ mod shutdown;
 mod message;
 mod lifecycle;
 mod publisher;
+mod session;
+mod stepping;
 pub mod worker;
 
 pub use engine::{ClipEngine, Engine};

@@ -3,28 +3,26 @@
 //! Every failure in libtorch, including panics, is caught here: the prediction that caused it fails
 //! with a message, the others continue, and the model is loaded again if it no longer works.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedSender;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::engine::Engine;
-use super::fault::{EngineError, Failure, WorkerFault};
+use super::fault::{EngineError, WorkerFault};
 use super::lifecycle::Service;
-use super::measure;
 use super::message::WorkerMessage;
 use super::outcome::Outcome;
 use super::prediction::Prediction;
 use super::publisher;
 use super::queue::Lease;
+use super::session::{Assignment, Session};
+use super::stepping::{Stepping, check, guarded, step};
 use crate::backoff::Backoff;
-use crate::draw::{Frame, Spec, Step};
-use crate::errors::{chain, panic_message};
+use crate::errors::chain;
+use crate::output::Provenance;
 
 /// The pauses before the model is loaded again after a failure.
 const RELOAD_BACKOFF: Backoff = Backoff {
@@ -32,10 +30,6 @@ const RELOAD_BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(1),
     repeats: Backoff::ENDLESS,
 };
-
-/// How many frames of one drawing may wait to be published. When an upload is slower than the
-/// drawing, the drawing waits, so that the memory does not fill up.
-const MAX_UNPUBLISHED_FRAMES: usize = 32;
 
 /// How often to check whether a frame has been published, when every drawing waits for that.
 const PUBLISHED_CHECK_INTERVAL: Duration = Duration::from_millis(10);
@@ -67,29 +61,6 @@ struct Worker<E> {
     /// Runs the publishers, and the queue and the store while the thread waits for them.
     runtime: Handle,
     load: Load<E>,
-}
-
-/// A prediction that this worker has leased.
-struct Assignment {
-    prediction: Arc<Prediction>,
-    spec: Spec,
-    publisher: UnboundedSender<WorkerMessage>,
-}
-
-/// A drawing that has a slot.
-struct Session<D> {
-    assignment: Assignment,
-    /// A permit for each frame that may wait to be published.
-    unpublished: Arc<Semaphore>,
-    drawing: D,
-    since: Instant,
-}
-
-/// Whether drawings that failed in a shared step are stepped one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stepping {
-    Together,
-    OneByOne,
 }
 
 impl<E: Engine> Worker<E> {
@@ -214,31 +185,15 @@ impl<E: Engine> Worker<E> {
     fn draw(&self, engine: &E) -> Result<(), WorkerFault> {
         let provenance = Arc::new(engine.provenance().clone());
         let mut sessions: Vec<Session<E::Drawing>> = Vec::new();
+        let mut held = None;
         let mut stepping = Stepping::Together;
         loop {
             let before = sessions.len();
             while sessions.len() < self.service.limits.slots {
-                let wait = if sessions.is_empty() {
-                    Wait::UntilClosed
-                } else {
-                    Wait::No
-                };
-                let Some(assignment) = self.next(wait) else {
+                let Some(assignment) = self.admit(engine, &sessions, &mut held) else {
                     break;
                 };
-                if assignment.prediction.is_cancel_requested() {
-                    assignment.send(WorkerMessage::Ended(Outcome::Canceled));
-                    continue;
-                }
-                assignment.send(WorkerMessage::Started(Arc::clone(&provenance)));
-                match guarded(|| engine.start(&assignment.spec)) {
-                    Ok(Ok(drawing)) => sessions.push(Session::new(assignment, drawing)),
-                    Ok(Err(cause)) => assignment.fail(cause.into()),
-                    Err(panic) => {
-                        assignment.fail(panic);
-                        check(engine)?;
-                    }
-                }
+                sessions.extend(begin(engine, &provenance, assignment)?);
             }
             if sessions.is_empty() {
                 return Ok(());
@@ -259,6 +214,57 @@ impl<E: Engine> Worker<E> {
             sessions.extend(blocked);
         }
     }
+
+    /// The next prediction to draw beside some others. `held` is one that waits until those free memory; it goes first.
+    /// Without drawings, waits for a prediction; `None` then means that the service is closed.
+    fn admit(
+        &self,
+        engine: &E,
+        sessions: &[Session<E::Drawing>],
+        held: &mut Option<Assignment>,
+    ) -> Option<Assignment> {
+        let wait = if sessions.is_empty() {
+            Wait::UntilClosed
+        } else {
+            Wait::No
+        };
+        loop {
+            let was_held = held.is_some();
+            let assignment = held.take().or_else(|| self.next(wait))?;
+            if assignment.prediction.is_cancel_requested() {
+                assignment.send(WorkerMessage::Ended(Outcome::Canceled));
+                continue;
+            }
+            // Alone it may try: the estimate could be too high, and if it is not, the error says what is missing.
+            if sessions.is_empty() || engine.has_memory_for(&assignment.spec) {
+                return Some(assignment);
+            }
+            if !was_held {
+                let id = assignment.prediction.id();
+                info!(id, "a prediction waits until others free memory");
+            }
+            *held = Some(assignment);
+            return None;
+        }
+    }
+}
+
+/// Begins a drawing; `None` if it fails at once. The error says why the model no longer works.
+fn begin<E: Engine>(
+    engine: &E,
+    provenance: &Arc<Provenance>,
+    assignment: Assignment,
+) -> Result<Option<Session<E::Drawing>>, WorkerFault> {
+    assignment.send(WorkerMessage::Started(Arc::clone(provenance)));
+    match guarded(|| engine.start(&assignment.spec)) {
+        Ok(Ok(drawing)) => return Ok(Some(Session::new(assignment, drawing))),
+        Ok(Err(cause)) => assignment.fail(cause.into()),
+        Err(panic) => {
+            assignment.fail(panic);
+            check(engine)?;
+        }
+    }
+    Ok(None)
 }
 
 /// What to do when no prediction waits.
@@ -266,153 +272,4 @@ impl<E: Engine> Worker<E> {
 enum Wait {
     UntilClosed,
     No,
-}
-
-impl Assignment {
-    fn send(&self, message: WorkerMessage) {
-        // If the publisher is gone, it has already ended the prediction.
-        let _ = self.publisher.send(message);
-    }
-
-    fn fail(&self, fault: WorkerFault) {
-        measure::fault();
-        self.send(WorkerMessage::Ended(Failure::Worker(fault).into()));
-    }
-}
-
-impl<D> Session<D> {
-    fn new(assignment: Assignment, drawing: D) -> Self {
-        Self {
-            assignment,
-            unpublished: Arc::new(Semaphore::new(MAX_UNPUBLISHED_FRAMES)),
-            drawing,
-            since: Instant::now(),
-        }
-    }
-
-    fn may_publish(&self) -> bool {
-        self.unpublished.available_permits() > 0
-    }
-
-    fn end_if_cancelled(&self) -> bool {
-        let cancelled = self.assignment.prediction.is_cancel_requested();
-        if cancelled {
-            self.assignment
-                .send(WorkerMessage::Ended(Outcome::Canceled));
-        }
-        cancelled
-    }
-
-    /// Reports a step. Returns whether it was the last.
-    fn report(&self, step: Step) -> bool {
-        match step {
-            Step::Running(progress) => {
-                if let Some(frame) = progress.frame {
-                    self.publish(frame);
-                }
-                false
-            }
-            Step::Finished(frame) => {
-                self.publish(frame);
-                self.assignment
-                    .send(WorkerMessage::Ended(Outcome::Succeeded));
-                true
-            }
-        }
-    }
-
-    fn publish(&self, frame: Frame) {
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
-        let permit = Arc::clone(&self.unpublished).try_acquire_owned();
-        self.assignment.send(WorkerMessage::Frame {
-            steps_per_second: frame.step as f64 / seconds,
-            frame,
-            permit: permit.expect("a drawing is stepped only with a permit for its one frame"),
-        });
-    }
-}
-
-/// Moves every drawing by one step, and removes those that end with it. Returns how to step the
-/// rest: one by one after a shared step has failed.
-fn step<E: Engine>(
-    engine: &E,
-    sessions: &mut Vec<Session<E::Drawing>>,
-    stepping: Stepping,
-) -> Result<Stepping, WorkerFault> {
-    measure::steps(sessions.len());
-    if stepping == Stepping::Together && sessions.len() > 1 {
-        let saved: Vec<_> = sessions
-            .iter()
-            .map(|session| session.drawing.clone())
-            .collect();
-        match step_together(engine, sessions) {
-            Ok(()) => return Ok(Stepping::Together),
-            Err(fault) => warn!(
-                fault = chain(&fault),
-                "a shared step failed; drawings continue one by one"
-            ),
-        }
-        measure::fault();
-        check(engine)?;
-        for (session, drawing) in sessions.iter_mut().zip(saved) {
-            session.drawing = drawing;
-        }
-    }
-    let alone = sessions.len() == 1;
-    let mut ended = Vec::with_capacity(sessions.len());
-    for session in sessions.iter_mut() {
-        ended.push(step_alone(engine, session)?);
-    }
-    let mut ended = ended.into_iter();
-    sessions.retain(|_| !ended.next().unwrap_or(false));
-    Ok(if alone {
-        Stepping::Together
-    } else {
-        Stepping::OneByOne
-    })
-}
-
-/// One step for all drawings; nothing is reported if any of them fails.
-fn step_together<E: Engine>(
-    engine: &E,
-    sessions: &mut Vec<Session<E::Drawing>>,
-) -> Result<(), WorkerFault> {
-    let mut drawings: Vec<_> = sessions
-        .iter_mut()
-        .map(|session| &mut session.drawing)
-        .collect();
-    let results = guarded(|| engine.step(&mut drawings))?;
-    let steps = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut steps = steps.into_iter();
-    sessions.retain(|session| steps.next().is_none_or(|step| !session.report(step)));
-    Ok(())
-}
-
-/// One step for one drawing. Returns whether the drawing ended. The error means that the model no
-/// longer works.
-fn step_alone<E: Engine>(
-    engine: &E,
-    session: &mut Session<E::Drawing>,
-) -> Result<bool, WorkerFault> {
-    let drawing = &mut session.drawing;
-    let fault = match guarded(|| engine.step(&mut [drawing]).pop()) {
-        Ok(Some(Ok(step))) => return Ok(session.report(step)),
-        Ok(None) => return Ok(false),
-        Ok(Some(Err(cause))) => cause.into(),
-        Err(panic) => panic,
-    };
-    session.assignment.fail(fault);
-    check(engine)?;
-    Ok(true)
-}
-
-/// Checks whether a model that has just failed still works.
-fn check<E: Engine>(engine: &E) -> Result<(), WorkerFault> {
-    Ok(guarded(|| engine.check())??)
-}
-
-/// Runs something that may panic.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, WorkerFault> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|panic| WorkerFault::Panicked(panic_message(&*panic).to_owned()))
 }

@@ -23,6 +23,22 @@ pub const STEPS: &str = "clipdraw_steps_total";
 /// Counter of failures and panics of the model.
 pub const WORKER_FAULTS: &str = "clipdraw_worker_faults_total";
 
+/// Gauge of the steps a second of all drawings, over the last run of steps on a GPU.
+pub const GPU_STEPS_PER_SECOND: &str = "clipdraw_gpu_steps_per_second";
+
+/// Gauge of the GPU's memory in bytes; label `kind`: total, free (used by no program), reserved (held by this one) and
+/// allocated (used by this one).
+pub const GPU_MEMORY: &str = "clipdraw_gpu_memory_bytes";
+
+/// Counter of steps that were captured as CUDA graphs.
+pub const GPU_CAPTURES: &str = "clipdraw_gpu_graph_captures_total";
+
+/// Counter of captures that failed, after which steps go on without CUDA graphs.
+pub const GPU_CAPTURE_FAILURES: &str = "clipdraw_gpu_graph_failures_total";
+
+/// Counter of runs of steps that were repeated because there was too little room for strokes.
+pub const GPU_REPEATED_RUNS: &str = "clipdraw_gpu_repeated_runs_total";
+
 /// Counter of webhooks; labels `event` (start, output, logs, completed) and `outcome`.
 pub const WEBHOOKS: &str = "clipdraw_webhooks_total";
 
@@ -101,6 +117,20 @@ fn describe() {
     );
     describe_counter!(STEPS, "Optimization steps of all drawings.");
     describe_counter!(WORKER_FAULTS, "Failures and panics of the model.");
+    describe_gauge!(
+        GPU_STEPS_PER_SECOND,
+        "Steps a second of all drawings on the GPU."
+    );
+    describe_gauge!(GPU_MEMORY, Unit::Bytes, "Memory of the GPU.");
+    describe_counter!(GPU_CAPTURES, "Steps captured as CUDA graphs.");
+    describe_counter!(
+        GPU_CAPTURE_FAILURES,
+        "Captures that failed; steps then go on without CUDA graphs."
+    );
+    describe_counter!(
+        GPU_REPEATED_RUNS,
+        "Runs of steps repeated with more room for strokes."
+    );
     describe_counter!(WEBHOOKS, "Webhooks sent or given up.");
     describe_histogram!(
         WEBHOOK_DURATION,

@@ -183,6 +183,82 @@ async fn drawings_share_their_steps() {
 }
 
 #[tokio::test]
+async fn an_engine_that_returns_after_several_steps_publishes_the_same_events() {
+    let (service, controls) = ready_service(limits(2, 0)).await;
+    let submit = async |id: &str, prompt: &str| {
+        let values = json!({"prompt": prompt, "num_iterations": 7, "display_frequency": 3});
+        let prediction = service.submit(request(id, &values)).await.unwrap();
+        prediction.finished().await
+    };
+    let single = submit("single", "a cat").await;
+    let steps = controls.steps();
+    let several = submit("several", "a cat in runs of 5").await;
+    assert_eq!(controls.steps(), 2 * steps);
+    assert_eq!(several.status, Status::Succeeded);
+    // The files show the prompt in their metadata.
+    assert_eq!(several.output.len(), single.output.len());
+    let steps_of = |end: &Snapshot| -> Vec<String> {
+        let lines = end.logs.lines().filter(|line| line.starts_with("step "));
+        lines
+            .map(|line| line.split(' ').nth(1).unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        steps_of(&several),
+        ["0/7", "3/7", "6/7", "7/7"].map(|step| format!("{step},"))
+    );
+    assert_eq!(steps_of(&several), steps_of(&single));
+}
+
+#[tokio::test]
+async fn a_failure_in_the_middle_of_several_steps_comes_after_the_frames_before_it() {
+    let (service, _) = ready_service(limits(1, 0)).await;
+    let values =
+        json!({"prompt": "fail at 5 in runs of 9", "num_iterations": 9, "display_frequency": 4});
+    let prediction = service.submit(request("one", &values)).await.unwrap();
+    let end = prediction.finished().await;
+    assert_eq!((end.status, end.output.len()), (Status::Failed, 2));
+    assert!(end.error.unwrap().contains("step 5"));
+}
+
+#[tokio::test]
+async fn a_prediction_for_which_there_is_no_memory_waits_for_the_others_and_keeps_its_turn() {
+    let (service, controls) = ready_service(limits(3, 4)).await;
+    let values = json!({"prompt": "sleep 1 hold at 30", "num_iterations": 40});
+    let first = service.submit(request("first", &values)).await.unwrap();
+    let large = submit(&service, "large", "wait for memory").await;
+    let canceled = submit(&service, "canceled", "wait for memory").await;
+    let last = submit(&service, "last", "a cat").await;
+    controls.wait_for_hold();
+    // Two slots have been free for many steps.
+    for waiting in [&large, &canceled, &last] {
+        assert_eq!(waiting.snapshot().status, Status::Starting);
+    }
+    canceled.cancel();
+    controls.release();
+    assert_eq!(first.finished().await.status, Status::Succeeded);
+    assert_eq!(large.finished().await.status, Status::Succeeded);
+    assert_eq!(canceled.finished().await.status, Status::Canceled);
+    assert_eq!(last.finished().await.status, Status::Succeeded);
+    let began = |prediction: &Prediction| prediction.snapshot().started_at.unwrap();
+    assert!(began(&last) >= began(&large), "nobody overtakes it");
+    ready(&service).await;
+}
+
+#[tokio::test]
+async fn a_held_prediction_can_be_cancelled() {
+    let (service, controls) = ready_service(limits(2, 0)).await;
+    let first = submit(&service, "first", "sleep 1 hold at 2").await;
+    let held = submit(&service, "held", "wait for memory").await;
+    held.cancel();
+    controls.wait_for_hold();
+    controls.release();
+    assert_eq!(held.finished().await.status, Status::Canceled);
+    assert_eq!(first.finished().await.status, Status::Succeeded);
+    ready(&service).await;
+}
+
+#[tokio::test]
 async fn a_panic_fails_its_own_prediction_only() {
     let (service, controls) = ready_service(limits(3, 0)).await;
     let first = submit(&service, "first", "hold at 0").await;

@@ -18,7 +18,7 @@ use std::ops::Range;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, TchError, Tensor};
 
-use super::encoder::{Encoded, ImageEncoder, VIEWS_PER_TOWER};
+use super::encoder::{Encoded, ImageEncoder, TowerViews, VIEWS_PER_TOWER};
 use crate::clip::error::ClipError;
 use crate::compute::library;
 
@@ -47,7 +47,7 @@ pub struct BatchPart {
 #[derive(Debug)]
 pub struct EncoderBatch {
     encoder: ImageEncoder,
-    towers: Vec<usize>,
+    towers: TowerViews,
     views: Range<i64>,
     parts: Vec<BatchPart>,
 }
@@ -68,11 +68,30 @@ fn views_per_batch(count: usize) -> usize {
 
 impl EncoderBatch {
     /// Divides the views of all groups, which lie one after the other in one tensor, into batches.
-    pub(in crate::clip) fn divide(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip) fn divide(
+        encoder: &ImageEncoder,
+        groups: &[ViewGroup],
+    ) -> Result<Vec<Self>, ClipError> {
         if encoder.device() == Device::Cpu {
-            Self::of_few_views(encoder, groups)
+            Ok(Self::of_few_views(encoder, groups))
         } else {
-            vec![Self::all(encoder, groups)]
+            let all = Self::all(encoder, groups)
+                .map_err(ClipError::while_doing("dividing views among towers"))?;
+            Ok(vec![all])
+        }
+    }
+
+    /// A copy that shares the tensors, which never change.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            encoder: self.encoder.clone(),
+            towers: self.towers.share(),
+            views: self.views.clone(),
+            parts: self.parts.clone(),
         }
     }
 
@@ -88,7 +107,7 @@ impl EncoderBatch {
                 let start = first + start as i64;
                 batches.push(Self {
                     encoder: encoder.single_tower(tower),
-                    towers: vec![0; count],
+                    towers: TowerViews::One(0),
                     views: start..start + count as i64,
                     parts: vec![BatchPart {
                         group: index,
@@ -102,7 +121,10 @@ impl EncoderBatch {
     }
 
     /// All views as one batch.
-    pub(in crate::clip) fn all(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Self {
+    pub(in crate::clip) fn all(
+        encoder: &ImageEncoder,
+        groups: &[ViewGroup],
+    ) -> Result<Self, TchError> {
         let mut parts = Vec::with_capacity(groups.len());
         let mut towers = Vec::new();
         let mut first = 0;
@@ -115,12 +137,12 @@ impl EncoderBatch {
             });
             first = end;
         }
-        Self {
+        Ok(Self {
             encoder: encoder.clone(),
-            towers,
+            towers: encoder.views_of(&towers)?,
             views: 0..first,
             parts,
-        }
+        })
     }
 
     /// To which groups its views belong, in order.
@@ -246,7 +268,7 @@ mod tests {
             [Tensor::cat(&embeddings, 0), Tensor::cat(&gradients, 0)]
         };
         let small = run(EncoderBatch::of_few_views(&encoder, &GROUPS));
-        let together = run(vec![EncoderBatch::all(&encoder, &GROUPS)]);
+        let together = run(vec![EncoderBatch::all(&encoder, &GROUPS).unwrap()]);
         for (found, expected) in together.iter().zip(&small) {
             let largest = expected.abs().max().double_value(&[]);
             let difference = (found - expected).abs().max().double_value(&[]);
@@ -256,7 +278,7 @@ mod tests {
             first_tower: 0,
             ..group
         });
-        let other = run(vec![EncoderBatch::all(&encoder, &others)]);
+        let other = run(vec![EncoderBatch::all(&encoder, &others).unwrap()]);
         let differs = (&other[0] - &together[0]).abs().max().double_value(&[]);
         assert!(differs > 1e-3, "the towers are the same");
     }

@@ -76,11 +76,30 @@ pub(crate) struct ImageEncoder {
 
 /// Which views each tower encodes, as tensors on the device, so that a step copies nothing there.
 #[derive(Debug)]
-struct TowerOrder {
+pub(super) struct TowerOrder {
     /// For each tower that encodes any view its number and the indices of its views.
     parts: Vec<(usize, Tensor)>,
     /// For each view its index among the results of all parts.
     places: Tensor,
+}
+
+/// Which views each tower encodes.
+#[derive(Debug)]
+pub(super) enum TowerViews {
+    /// This tower encodes all of them.
+    One(usize),
+    /// Several towers share them.
+    Several(TowerOrder),
+}
+
+impl TowerViews {
+    /// A copy that shares the tensors, which never change.
+    pub(super) fn share(&self) -> Self {
+        match self {
+            Self::One(tower) => Self::One(*tower),
+            Self::Several(order) => Self::Several(order.share()),
+        }
+    }
 }
 
 /// How many orders are kept. Drawings that go on together have as many as there are towers.
@@ -114,7 +133,7 @@ impl TowerOrder {
     }
 
     /// A copy that shares the tensors, which never change.
-    fn share(&self) -> Self {
+    pub(super) fn share(&self) -> Self {
         let parts = self.parts.iter();
         Self {
             parts: parts
@@ -180,7 +199,8 @@ impl ImageEncoder {
     /// tower encodes the first two views, the next one the next two, and so on.
     pub(crate) fn forward(&self, views: &Tensor) -> Result<Tensor, TchError> {
         let views = views.f_to_device(self.device())?;
-        self.forward_by(&self.towers_of(0, views.size()[0] as usize), &views)
+        let towers = self.views_of(&self.towers_of(0, views.size()[0] as usize))?;
+        self.forward_by(&towers, &views)
     }
 
     /// An encoder with only one of the towers, the one with the number `tower` modulo their number.
@@ -201,8 +221,18 @@ impl ImageEncoder {
         (0..count).map(tower).collect()
     }
 
-    /// Encodes views, each with the tower of its number in `towers`, and keeps the graph.
-    pub(super) fn encode(&self, towers: &[usize], views: &Tensor) -> Result<Encoded, TchError> {
+    /// Which views the towers encode, where each view is encoded by the tower with its number in `towers`.
+    pub(super) fn views_of(&self, towers: &[usize]) -> Result<TowerViews, TchError> {
+        Ok(match towers {
+            [tower, others @ ..] if others.iter().all(|other| other == tower) => {
+                TowerViews::One(*tower)
+            }
+            _ => TowerViews::Several(self.order(towers)?),
+        })
+    }
+
+    /// Encodes views and keeps the graph.
+    pub(super) fn encode(&self, towers: &TowerViews, views: &Tensor) -> Result<Encoded, TchError> {
         let views = views
             .f_to_device(self.device())?
             .f_detach()?
@@ -220,22 +250,19 @@ impl ImageEncoder {
         })
     }
 
-    /// Views on the encoder's device, each with the tower of its number in `towers`, to unit vectors.
-    fn forward_by(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
+    /// Views on the encoder's device to unit vectors.
+    fn forward_by(&self, towers: &TowerViews, views: &Tensor) -> Result<Tensor, TchError> {
         let normalized = views.f_sub(&self.mean)?.f_div(&self.std)?;
         let embeddings = match towers {
-            [tower, others @ ..] if others.iter().all(|other| other == tower) => {
-                self.towers[*tower].forward(&normalized)?
-            }
-            _ => self.forward_by_several(towers, &normalized)?,
+            TowerViews::One(tower) => self.towers[*tower].forward(&normalized)?,
+            TowerViews::Several(order) => self.forward_by_several(order, &normalized)?,
         };
         unit(&embeddings.f_to_kind(Kind::Float)?)
     }
 
     /// Encodes all views of each tower at once, and returns the embeddings in the order of the
     /// views.
-    fn forward_by_several(&self, towers: &[usize], views: &Tensor) -> Result<Tensor, TchError> {
-        let order = self.order(towers, views.device())?;
+    fn forward_by_several(&self, order: &TowerOrder, views: &Tensor) -> Result<Tensor, TchError> {
         let parts = order
             .parts
             .iter()
@@ -244,12 +271,12 @@ impl ImageEncoder {
         Tensor::f_cat(&parts, 0)?.f_index_select(0, &order.places)
     }
 
-    fn order(&self, towers: &[usize], device: Device) -> Result<TowerOrder, TchError> {
+    fn order(&self, towers: &[usize]) -> Result<TowerOrder, TchError> {
         let mut orders = self.orders.lock();
         if let Some(known) = orders.get(towers) {
             return Ok(known.share());
         }
-        let order = TowerOrder::new(towers, device)?;
+        let order = TowerOrder::new(towers, self.device())?;
         orders.put(towers.to_vec(), order.share());
         Ok(order)
     }

@@ -18,7 +18,7 @@ use self::progress::ProgressReporter;
 use super::model::{ComputeArguments, LoadedModel};
 use super::signals::{self, SigtermPolicy, StopSignal};
 use crate::clip::Clip;
-use crate::draw::{Drawing, Frame};
+use crate::draw::{Drawing, Frame, Step, Stepper};
 use crate::inputs::{FIELDS, Field, Input};
 use crate::output::{Provenance, loss_line, opening_line};
 
@@ -51,7 +51,7 @@ pub(super) struct PredictArguments {
 }
 
 /// Draws, and reports on standard error. The exit status is 0, or 130 after Ctrl-C and 143 after
-/// SIGTERM, which stop the drawing at the next step. A second signal ends the program at once.
+/// SIGTERM, which stop the drawing after at most ten steps. A second signal ends the program at once.
 ///
 /// # Errors
 /// If an input is not allowed, CLIP cannot be loaded, a number is not finite, or a file cannot be
@@ -70,6 +70,7 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         clip,
         provenance,
         warnings,
+        graphs,
     } = arguments.compute.load_model()?;
     input.check_tokens(clip.token_limit())?;
     let frames = arguments
@@ -92,8 +93,9 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         frames: frames.as_ref(),
         report: &report,
     };
-    let mut drawing = Drawing::start(&clip, spec.clone())?;
-    let stopped = run.draw(&clip, &mut drawing, &mut signal);
+    let stepper = Stepper::new(clip, graphs)?;
+    let mut drawing = Drawing::start(stepper.clip(), spec.clone())?;
+    let stopped = run.draw(&stepper, &mut drawing, &mut signal);
     let frame = drawing.frame();
     file.write(&run.encode(&frame)?)?;
     let steps_per_second = report.steps_per_second(frame.step);
@@ -116,18 +118,20 @@ impl Run<'_> {
     /// Runs steps until the drawing is finished or a signal arrives. Returns the signal.
     fn draw(
         &self,
-        clip: &Clip,
+        stepper: &Stepper<Clip>,
         drawing: &mut Drawing,
         signal: &mut oneshot::Receiver<StopSignal>,
     ) -> anyhow::Result<Option<StopSignal>> {
         loop {
-            let step = drawing.step(clip)?;
-            self.report.show(&step);
-            if let Some(frame) = step.frame() {
-                self.write_frame(frame)?;
-            }
-            if step.is_finished() {
-                return Ok(None);
+            for advance in stepper.advance(&mut [drawing]) {
+                for step in &advance.steps {
+                    self.report.show(step);
+                    step.frame()
+                        .map_or(Ok(()), |frame| self.write_frame(frame))?;
+                }
+                if advance.into_result()?.last().is_some_and(Step::is_finished) {
+                    return Ok(None);
+                }
             }
             if let Ok(signal) = signal.try_recv() {
                 return Ok(Some(signal));

@@ -188,7 +188,7 @@ fn start_worker(
         for warning in model.warnings {
             warn!("{warning}");
         }
-        Ok(ClipEngine::new(model.clip, model.provenance))
+        ClipEngine::new(model.clip, model.provenance, model.graphs)
     };
     worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
 }

@@ -1,7 +1,8 @@
 //! The centre constraint: a penalty that grows with the distance of stroke points from a centre and
 //! is zero inside a radius (evilstreak/clipdraw, `predict.py`).
 
-use super::term::Term;
+use super::term::{StrokePart, Term};
+use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The penalty on stroke points that are far from a centre.
@@ -51,43 +52,62 @@ impl Term for Center {
     }
 
     fn on_strokes(&self, strokes: &Strokes, canvas: &Canvas, gradient: &mut StrokeGradient) -> f64 {
-        add_penalty(&self.constraint, canvas, strokes, gradient)
+        add_penalty(
+            &self.constraint.penalty(canvas, strokes.len()),
+            strokes,
+            gradient,
+        )
+    }
+
+    fn stroke_part(&self, canvas: &Canvas, strokes: usize) -> StrokePart {
+        StrokePart::Penalty(self.constraint.penalty(canvas, strokes))
     }
 }
 
-/// Adds the penalty's gradient for every control point to `gradient.points` and returns its value,
-/// `sum relu(distance - threshold)^power * weight / strokes`, distances in pixels of a 224 pixel
-/// canvas.
+impl CenterConstraint {
+    /// The penalty in canvas pixels: `sum relu(distance - threshold)^power * weight / strokes`, distances in pixels of a
+    /// 224 pixel canvas.
+    fn penalty(&self, canvas: &Canvas, strokes: usize) -> CenterPenalty {
+        CenterPenalty {
+            center: [
+                self.position[0] * f64::from(canvas.width),
+                self.position[1] * f64::from(canvas.height),
+            ],
+            scale: f64::from(canvas.scale()),
+            threshold: self.threshold,
+            power: self.power,
+            weight: self.weight / strokes.max(1) as f64,
+        }
+    }
+}
+
+/// Adds the penalty's gradient for every control point to `gradient.points` and returns its value.
 ///
 /// Inside the radius, and so at distance zero, the gradient is exactly zero: squared distances are
 /// compared, so the square root of zero is never taken.
-fn add_penalty(
-    constraint: &CenterConstraint,
-    canvas: &Canvas,
-    strokes: &Strokes,
-    gradient: &mut StrokeGradient,
-) -> f64 {
-    let scale = f64::from(canvas.scale());
-    let center = [
-        constraint.position[0] * f64::from(canvas.width),
-        constraint.position[1] * f64::from(canvas.height),
-    ];
-    let weight = constraint.weight / strokes.len().max(1) as f64;
-    let mut penalty = 0.0;
+fn add_penalty(penalty: &CenterPenalty, strokes: &Strokes, gradient: &mut StrokeGradient) -> f64 {
+    let CenterPenalty {
+        center,
+        scale,
+        threshold,
+        power,
+        weight,
+    } = *penalty;
+    let mut value = 0.0;
     for (point, derivative) in strokes.points.iter().zip(&mut gradient.points) {
         let offset = [0, 1].map(|axis| (f64::from(point[axis]) - center[axis]) / scale);
         let squared = offset[0] * offset[0] + offset[1] * offset[1];
-        if squared > constraint.threshold * constraint.threshold {
+        if squared > threshold * threshold {
             let distance = squared.sqrt();
-            let excess = distance - constraint.threshold;
-            penalty += weight * excess.powf(constraint.power);
-            let rate = weight * constraint.power * excess.powf(constraint.power - 1.0);
+            let excess = distance - threshold;
+            value += weight * excess.powf(power);
+            let rate = weight * power * excess.powf(power - 1.0);
             for axis in 0..2 {
                 derivative[axis] += (rate * offset[axis] / (distance * scale)) as f32;
             }
         }
     }
-    penalty
+    value
 }
 
 #[cfg(test)]
@@ -120,8 +140,7 @@ mod tests {
 
     fn penalty(constraint: &CenterConstraint, canvas: &Canvas, strokes: &Strokes) -> f64 {
         add_penalty(
-            constraint,
-            canvas,
+            &constraint.penalty(canvas, strokes.len()),
             strokes,
             &mut StrokeGradient::zeros_for(strokes),
         )
@@ -173,7 +192,8 @@ mod tests {
         {
             let constraint = constraint(threshold, power);
             let mut gradient = StrokeGradient::zeros_for(&strokes());
-            add_penalty(&constraint, &canvas, &strokes(), &mut gradient);
+            let penalty = constraint.penalty(&canvas, strokes().len());
+            add_penalty(&penalty, &strokes(), &mut gradient);
             for (index, derivative) in gradient.points.as_flattened().iter().enumerate() {
                 let place = (index / 2, index % 2);
                 let expected = difference(&constraint, &canvas, place);
@@ -192,12 +212,8 @@ mod tests {
         strokes.push(&[[112.0, 112.0]; 4], 1.0, [0.5; 4]);
         for power in [1.0, 1.5, 2.0] {
             let mut gradient = StrokeGradient::zeros_for(&strokes);
-            let value = add_penalty(
-                &constraint(0.0, power),
-                &Canvas::default(),
-                &strokes,
-                &mut gradient,
-            );
+            let penalty = constraint(0.0, power).penalty(&Canvas::default(), 1);
+            let value = add_penalty(&penalty, &strokes, &mut gradient);
             assert_eq!(value, 0.0);
             assert!(
                 gradient

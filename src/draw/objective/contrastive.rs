@@ -12,8 +12,9 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::term::{Term, TermContext, ViewEmbeddings};
+use super::term::{StrokePart, Term, TermContext, ViewEmbeddings};
 use crate::clip::{Clip, ClipError};
+use crate::scene::Canvas;
 
 /// The factor of the cosines before the softmax.
 const LOGIT_SCALE: f64 = 30.0;
@@ -209,6 +210,10 @@ impl Term for Contrastive {
             .f_select(1, 0)?
             .f_mul_scalar(-self.weight)?;
         Ok(Some(loss))
+    }
+
+    fn stroke_part(&self, _: &Canvas, _: usize) -> StrokePart {
+        StrokePart::Independent
     }
 
     fn is_active(&self) -> bool {

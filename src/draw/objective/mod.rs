@@ -9,16 +9,16 @@ mod contrastive;
 mod center;
 
 pub use center::CenterConstraint;
-pub use term::{EncodedPrompt, Target, Term, TermContext, ViewEmbeddings};
+pub use term::{EncodedPrompt, StrokePart, Target, Term, TermContext, ViewEmbeddings};
 
-use tch::{TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use self::center::Center;
 use self::contrastive::Contrastive;
 use self::prompt::Prompts;
 use super::losses::{Losses, TermLoss};
 use crate::clip::ClipError;
-use crate::compute::to_host;
+use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The settings of all terms that a request can choose.
@@ -77,11 +77,18 @@ pub(super) struct DeviceOutcome {
 #[derive(Debug, Clone)]
 pub(super) struct StrokeOutcome {
     /// For each term its value, 0 for a term on views.
-    values: Vec<f64>,
+    pub(super) values: Vec<f64>,
     /// The gradient of all of them.
     pub(super) gradient: StrokeGradient,
     /// The first term that made the gradient infinite or NaN.
     pub(super) not_finite: Option<String>,
+}
+
+/// The terms on strokes that a renderer computes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DeviceTerms {
+    /// The penalty, and its index among the terms.
+    pub(super) penalty: Option<(usize, CenterPenalty)>,
 }
 
 impl Clone for Objective {
@@ -165,15 +172,40 @@ impl Objective {
         outcome
     }
 
-    /// The losses of one state of the strokes.
-    pub(super) fn losses(&self, views: &ViewOutcome, strokes: &StrokeOutcome) -> Losses {
+    /// What a renderer that keeps the strokes of a drawing on its device needs to move them; `None` if a term can only be
+    /// computed on the host.
+    pub(super) fn device_terms(&self, canvas: &Canvas, strokes: usize) -> Option<DeviceTerms> {
+        let mut found = DeviceTerms { penalty: None };
+        for (index, term) in self.terms.iter().enumerate() {
+            match term.stroke_part(canvas, strokes) {
+                StrokePart::Independent => {}
+                StrokePart::Penalty(penalty) if found.penalty.is_none() => {
+                    found.penalty = Some((index, penalty));
+                }
+                StrokePart::Penalty(_) | StrokePart::Host => return None,
+            }
+        }
+        Some(found)
+    }
+
+    /// The values of all terms on strokes, from that of the penalty that a renderer has computed.
+    pub(super) fn values(&self, terms: &DeviceTerms, penalty: f64) -> Vec<f64> {
+        let mut values = vec![0.0; self.terms.len()];
+        if let Some((index, _)) = terms.penalty {
+            values[index] = penalty;
+        }
+        values
+    }
+
+    /// The losses of one state of the strokes, from the values of the terms on strokes.
+    pub(super) fn losses(&self, views: &ViewOutcome, strokes: &[f64]) -> Losses {
         let terms = self.terms.iter().enumerate().map(|(index, term)| {
             let on_views = views.losses.get(index).and_then(Option::as_ref);
             let sum: f64 =
                 on_views.map_or(0.0, |losses| losses.iter().copied().map(f64::from).sum());
             let prompts = term.prompts(&views.embeddings);
             let value = if prompts.is_empty() {
-                f64::from(self.target.scale) * sum + strokes.values[index]
+                f64::from(self.target.scale) * sum + strokes[index]
             } else {
                 prompts.iter().map(|part| part.loss).sum()
             };
@@ -193,6 +225,14 @@ impl Objective {
         self.description(prompt::NAME)
     }
 
+    /// The name in an error message of the penalty that a renderer has computed.
+    pub(super) fn description_of_penalty(&self, terms: &DeviceTerms) -> String {
+        let term = terms
+            .penalty
+            .map(|(index, _)| self.terms[index].description());
+        term.unwrap_or_else(|| self.description_of_views())
+    }
+
     /// The name of a term in an error message.
     pub(super) fn description(&self, name: &str) -> String {
         let term = self.terms.iter().find(|term| term.name() == name);
@@ -201,17 +241,19 @@ impl Objective {
 }
 
 impl DeviceOutcome {
-    /// Copies the results of several drawings to the host, all of them at once, because every copy from a GPU
-    /// waits for it.
-    pub(super) fn to_host(outcomes: &[Self]) -> Result<Vec<ViewOutcome>, TchError> {
+    /// All results, one after the other in one tensor, `[values]`.
+    pub(super) fn flatten(outcomes: &[Self]) -> Result<Tensor, TchError> {
+        if outcomes.is_empty() {
+            return Tensor::f_zeros([0], (Kind::Float, Device::Cpu));
+        }
         let tensors = outcomes.iter().flat_map(Self::tensors);
         let flat = tensors.map(|tensor| tensor.f_reshape([-1]));
-        let flat = flat.collect::<Result<Vec<_>, _>>()?;
-        if flat.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values = to_host(&Tensor::f_cat(&flat, 0)?)?;
-        let mut rest = &values[..];
+        Tensor::f_cat(&flat.collect::<Result<Vec<_>, _>>()?, 0)
+    }
+
+    /// The results in the values of a flat tensor. Only the shapes of `outcomes` are used.
+    pub(super) fn read(outcomes: &[Self], values: &[f32]) -> Vec<ViewOutcome> {
+        let mut rest = values;
         let mut take = |tensor: &Tensor| {
             let (own, others) = rest.split_at(tensor.numel());
             rest = others;
@@ -225,7 +267,7 @@ impl DeviceOutcome {
                 .map(|loss| loss.as_ref().map(&mut take))
                 .collect(),
         });
-        Ok(outcomes.collect())
+        outcomes.collect()
     }
 
     /// All tensors, in the order in which they are copied.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tch::{TchError, Tensor};
 
-use super::term::{EncodedPrompt, Term, TermContext, ViewEmbeddings};
+use super::term::{EncodedPrompt, StrokePart, Term, TermContext, ViewEmbeddings};
 use crate::draw::losses::PromptLoss;
+use crate::scene::Canvas;
 
 /// The name of the term.
 pub(super) const NAME: &str = "clip";
@@ -38,6 +39,10 @@ impl Term for Prompts {
 
     fn on_views(&self, views: &ViewEmbeddings<'_>) -> Result<Option<Tensor>, TchError> {
         Ok(Some(views.alignment.shallow_clone()))
+    }
+
+    fn stroke_part(&self, _: &Canvas, _: usize) -> StrokePart {
+        StrokePart::Independent
     }
 
     fn prompts(&self, embeddings: &[f32]) -> Vec<PromptLoss> {

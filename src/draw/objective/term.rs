@@ -8,6 +8,7 @@ use crate::clip::Clip;
 use crate::draw::WeightedPrompt;
 use crate::draw::losses::PromptLoss;
 use crate::draw::preset::Preset;
+use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// A term of the objective: a name, a value and a gradient.
@@ -41,6 +42,12 @@ pub trait Term: fmt::Debug + Send {
         0.0
     }
 
+    /// What a renderer that keeps strokes on its device has to know about the term, to move the strokes of a drawing
+    /// with `strokes` strokes itself. The default, [`StrokePart::Host`], makes every step return to the host.
+    fn stroke_part(&self, _canvas: &Canvas, _strokes: usize) -> StrokePart {
+        StrokePart::Host
+    }
+
     /// How the value is divided among prompts, from the unit vectors of all views, `[N, E]`; empty for a
     /// term that does not belong to prompts.
     fn prompts(&self, _embeddings: &[f32]) -> Vec<PromptLoss> {
@@ -56,6 +63,18 @@ pub trait Term: fmt::Debug + Send {
     fn description(&self) -> String {
         format!("{} term", self.name())
     }
+}
+
+/// How a term depends on strokes, for a renderer that keeps them on its device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum StrokePart {
+    /// Not at all.
+    Independent,
+    /// By a penalty that renderers know.
+    Penalty(CenterPenalty),
+    /// In a way that only [`Term::on_strokes`] can compute.
+    Host,
 }
 
 /// Views as the terms see them.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tch::Device;
 
-use super::kernel_renderer::{KernelRenderer, Room};
+use super::estimate::estimate;
+use super::kernel_renderer::KernelRenderer;
 use super::launcher::Launcher;
 use super::layout::Batch;
+use super::room::Room;
 use super::source::{Kernel, kernel_source};
 use crate::compute::cuda::{CudaError, KernelCache, KernelModule};
-use crate::render::{RenderError, Rendered, Renderer, Scene};
+use crate::render::{RenderError, Rendered, Renderer, RunScene, Scene, StrokeRun, StrokeRuns};
+use crate::scene::Canvas;
 
 /// Renders on one CUDA device. The kernels are compiled and loaded by the first pass on the device and stay
 /// loaded until the program ends.
@@ -34,6 +37,25 @@ impl Renderer for CudaRenderer {
         image_size: usize,
     ) -> Result<Box<dyn Rendered>, RenderError> {
         loaded(self.device)?.forward(scenes, image_size)
+    }
+
+    fn stroke_runs(&self) -> Option<&dyn StrokeRuns> {
+        Some(self)
+    }
+}
+
+impl StrokeRuns for CudaRenderer {
+    fn start_run(
+        &self,
+        scenes: &[RunScene<'_>],
+        image_size: usize,
+    ) -> Result<Box<dyn StrokeRun>, RenderError> {
+        loaded(self.device)?.start_run(scenes, image_size)
+    }
+
+    fn memory_of(&self, canvas: &Canvas, strokes: usize, views: usize, image_size: usize) -> u64 {
+        let room = loaded(self.device).map_or_else(|_| Room::default(), |renderer| renderer.room());
+        estimate(room, canvas, strokes, views, image_size)
     }
 }
 

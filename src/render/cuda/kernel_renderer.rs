@@ -3,62 +3,19 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
+use super::estimate::estimate;
+use super::kernel_run::KernelRun;
 use super::launcher::Launcher;
-use super::layout::{Batch, SIZES};
-use super::memory::Packed;
-use super::source::{
-    Kernel, NEEDED_CHORDS, NEEDED_TILE_STROKES, STROKE_STRIDE, TILE, VIEW_THREADS,
-};
+use super::layout::Batch;
+use super::memory::{BackwardMemory, ForwardMemory, part, placed};
+use super::packing::Packed;
+use super::passes::Passes;
+use super::room::Room;
 use crate::compute::to_host;
-use crate::render::{RenderError, Rendered, Renderer, Scene};
-use crate::scene::StrokeGradient;
-
-/// The number of blocks for each scene that take turns with its tile strokes: a few for each multiprocessor
-/// of the largest GPUs, which have about 140.
-const TILE_STROKE_BLOCKS: usize = 1024;
-
-/// The pixels of a tile.
-const PIXELS: usize = TILE * TILE;
-
-/// How much memory a batch has for what is counted only on the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Chords of a stroke.
-    pub chords: usize,
-    /// Tile strokes of a scene, 904 bytes each.
-    pub tile_strokes: usize,
-}
-
-impl Default for Room {
-    /// Enough for 256 strokes on a canvas of 224 by 224 pixels, which have 100 chords at most and about 5,000
-    /// tile strokes.
-    fn default() -> Self {
-        Self {
-            chords: 256,
-            tile_strokes: 16_384,
-        }
-    }
-}
-
-impl Room {
-    /// The room for what scenes need, twice as much as before if that suffices; `None` if there is enough.
-    fn grown_for(self, needed: Self) -> Option<Self> {
-        let grown = |room: usize, needed: usize| {
-            if needed > room {
-                needed.max(2 * room)
-            } else {
-                room
-            }
-        };
-        let grown = Self {
-            chords: grown(self.chords, needed.chords),
-            tile_strokes: grown(self.tile_strokes, needed.tile_strokes),
-        };
-        (grown != self).then_some(grown)
-    }
-}
+use crate::render::{RenderError, Rendered, Renderer, RunScene, Scene, StrokeRun, StrokeRuns};
+use crate::scene::{Canvas, StrokeGradient};
 
 /// Renders with kernels, which a launcher starts.
 ///
@@ -68,7 +25,7 @@ impl Room {
 #[derive(Debug)]
 pub struct KernelRenderer<L> {
     launcher: Arc<L>,
-    room: Mutex<Room>,
+    room: Arc<Mutex<Room>>,
 }
 
 impl<L: Launcher> KernelRenderer<L> {
@@ -76,7 +33,7 @@ impl<L: Launcher> KernelRenderer<L> {
     pub fn new(launcher: L, room: Room) -> Self {
         Self {
             launcher: Arc::new(launcher),
-            room: Mutex::new(room),
+            room: Arc::new(Mutex::new(room)),
         }
     }
 
@@ -97,207 +54,106 @@ impl<L: Launcher + 'static> Renderer for KernelRenderer<L> {
         scenes: &[Scene<'_>],
         image_size: usize,
     ) -> Result<Box<dyn Rendered>, RenderError> {
-        let packed = Packed::new(scenes, image_size)?;
+        let mut packed = Packed::new(scenes, image_size)?;
         let mut room = self.room();
         loop {
-            let memory = ForwardMemory::new(&*self.launcher, &packed, room, image_size)
+            let (sent, memory) = forward_memory(&*self.launcher, &packed, room, image_size)
                 .map_err(RenderError::while_doing("allocating memory for a picture"))?;
-            let passes = Passes {
-                launcher: &*self.launcher,
-                packed: &packed,
+            let rendered = KernelRendered {
+                launcher: Arc::clone(&self.launcher),
+                packed,
+                _sent: sent,
+                memory,
                 side: image_size,
             };
-            passes.forward(&memory.batch)?;
-            let needed = memory
+            rendered.passes().forward(&rendered.memory.batch)?;
+            let needed = rendered
+                .memory
                 .needed()
                 .map_err(RenderError::while_doing("rendering"))?;
             if let Some(grown) = room.grown_for(needed) {
                 room = grown;
+                packed = rendered.packed;
                 continue;
             }
             *self.room.lock() = room;
-            return Ok(Box::new(KernelRendered {
-                launcher: Arc::clone(&self.launcher),
-                packed,
-                memory,
-                side: image_size,
-            }));
+            return Ok(Box::new(rendered));
         }
     }
-}
 
-/// Starts the kernels of a pass.
-struct Passes<'a, L> {
-    launcher: &'a L,
-    packed: &'a Packed,
-    /// The side of a view in pixels.
-    side: usize,
-}
-
-impl<L: Launcher> Passes<'_, L> {
-    fn forward(&self, batch: &Batch) -> Result<(), RenderError> {
-        let largest = &self.packed.largest;
-        let view_pixels = largest.views * self.side * self.side;
-        self.launch(batch, Kernel::Flatten, largest.strokes)?;
-        self.launch(batch, Kernel::BinStrokes, largest.words)?;
-        self.launch(batch, Kernel::CountTileStrokes, 1)?;
-        self.launch(batch, Kernel::ListTileStrokes, largest.tiles)?;
-        self.launch(batch, Kernel::CoverageForward, TILE_STROKE_BLOCKS)?;
-        self.launch(batch, Kernel::CompositeForward, largest.tiles)?;
-        self.launch(
-            batch,
-            Kernel::ViewsForward,
-            view_pixels.div_ceil(VIEW_THREADS),
-        )
-    }
-
-    fn backward(&self, batch: &Batch) -> Result<(), RenderError> {
-        let largest = &self.packed.largest;
-        self.launch(
-            batch,
-            Kernel::ViewsBackward,
-            largest.area.div_ceil(VIEW_THREADS),
-        )?;
-        self.launch(batch, Kernel::CompositeBackward, largest.tiles)?;
-        self.launch(batch, Kernel::CoverageBackward, TILE_STROKE_BLOCKS)?;
-        self.launch(batch, Kernel::SumTileStrokes, largest.strokes)
-    }
-
-    fn launch(&self, batch: &Batch, kernel: Kernel, blocks: usize) -> Result<(), RenderError> {
-        let grid = [blocks, self.packed.totals.scenes];
-        if grid.contains(&0) {
-            return Ok(());
-        }
-        Ok(self.launcher.launch(kernel, grid, batch)?)
+    fn stroke_runs(&self) -> Option<&dyn StrokeRuns> {
+        Some(self)
     }
 }
 
-/// What the forward pass writes, and what it reads. The tensors own the memory that the batch points to.
-#[derive(Debug)]
-struct ForwardMemory {
-    batch: Batch,
+impl<L: Launcher + 'static> StrokeRuns for KernelRenderer<L> {
+    fn start_run(
+        &self,
+        scenes: &[RunScene<'_>],
+        image_size: usize,
+    ) -> Result<Box<dyn StrokeRun>, RenderError> {
+        Ok(Box::new(KernelRun::new(
+            Arc::clone(&self.launcher),
+            Arc::clone(&self.room),
+            scenes,
+            image_size,
+        )?))
+    }
+
+    fn memory_of(&self, canvas: &Canvas, strokes: usize, views: usize, image_size: usize) -> u64 {
+        estimate(self.room(), canvas, strokes, views, image_size)
+    }
+}
+
+/// Sends a batch to the device. Returns the tensor that owns it, and memory for the forward pass.
+fn forward_memory(
+    launcher: &impl Launcher,
+    packed: &Packed,
     room: Room,
-    needed: Tensor,
-    views: Tensor,
-    _others: Vec<Tensor>,
-}
-
-impl ForwardMemory {
-    fn new(
-        launcher: &impl Launcher,
-        packed: &Packed,
-        room: Room,
-        side: usize,
-    ) -> Result<Self, TchError> {
-        let (totals, upload) = (&packed.totals, &packed.upload);
-        let device = launcher.device();
-        let sent = Tensor::f_from_slice(&upload.bytes)?.f_to_device(device)?;
-        let part = |start: usize| sent.data_ptr().wrapping_byte_add(start).cast::<f32>();
-        let needed = Tensor::f_zeros([totals.scenes as i64, 2], (Kind::Int, device))?;
-        let tile_strokes = totals.scenes * room.tile_strokes;
-        let max_samples = packed.largest.samples;
-        let view_shape = [totals.views, 3, side, side].map(|length| length as i64);
-        let views = launcher
-            .allocate(totals.views * 3 * side * side)?
-            .f_reshape(view_shape)?;
-        let mut others = Vec::new();
-        let mut allocate = |count: usize| -> Result<*mut f32, TchError> {
-            let memory = launcher.allocate(count)?;
-            let start = memory.data_ptr().cast();
-            others.push(memory);
-            Ok(start)
-        };
-        let batch = Batch {
-            scenes: part(upload.scenes),
-            parameters: part(upload.parameters),
-            point_counts: part(upload.point_counts),
-            views: part(upload.views),
-            needed: needed.data_ptr().cast(),
-            chords: allocate(totals.strokes * room.chords * (SIZES.chord / 4))?,
-            chord_counts: allocate(totals.strokes)?,
-            tile_bounds: allocate(totals.strokes * 4)?,
-            bits: allocate(totals.words)?,
-            starts: allocate(totals.starts)?,
-            tile_strokes: allocate(tile_strokes * (SIZES.tile_stroke / 4))?,
-            coverage: allocate(tile_strokes * PIXELS)?,
-            pictures: allocate(totals.picture_values)?,
-            sources: allocate(totals.views * (side * max_samples).pow(2) * 2)?,
-            view_pixels: views.data_ptr().cast(),
-            max_chords: room.chords as i32,
-            max_tile_strokes: room.tile_strokes as i32,
-            side: side as i32,
-            max_samples: max_samples as i32,
-            ..Batch::empty()
-        };
-        others.push(sent);
-        Ok(Self {
-            batch,
-            room,
-            needed,
-            views,
-            _others: others,
-        })
-    }
-
-    /// The room that the scene with the most of each needs. Waits for the kernels.
-    fn needed(&self) -> Result<Room, TchError> {
-        let needed: Vec<i32> = Vec::try_from(&self.needed.f_to_device(Device::Cpu)?.f_view([-1])?)?;
-        let (scenes, _) = needed.as_chunks::<2>();
-        let most = |kind: usize| {
-            let numbers = scenes.iter().map(|scene| scene[kind].max(0) as usize);
-            numbers.max().unwrap_or(0)
-        };
-        Ok(Room {
-            chords: most(NEEDED_CHORDS),
-            tile_strokes: most(NEEDED_TILE_STROKES),
-        })
-    }
+    side: usize,
+) -> Result<(Tensor, ForwardMemory), TchError> {
+    let sent = Tensor::f_from_slice(&packed.upload.bytes)?.f_to_device(launcher.device())?;
+    let starts = &packed.starts;
+    let inputs = Batch {
+        scenes: part(&sent, starts.scenes),
+        parameters: part(&sent, starts.parameters),
+        point_counts: part(&sent, starts.point_counts),
+        views: part(&sent, starts.views),
+        ..Batch::empty()
+    };
+    let sizes = (&packed.totals, &packed.largest);
+    let memory = ForwardMemory::new(launcher, sizes, room, side, inputs)?;
+    Ok((sent, memory))
 }
 
 /// Rendered views, with the memory that the backward pass reads.
 struct KernelRendered<L> {
     launcher: Arc<L>,
     packed: Packed,
+    _sent: Tensor,
     memory: ForwardMemory,
     side: usize,
 }
 
 impl<L: Launcher> KernelRendered<L> {
+    fn passes(&self) -> Passes<'_, L> {
+        Passes {
+            launcher: &self.launcher,
+            totals: &self.packed.totals,
+            largest: &self.packed.largest,
+            side: self.side,
+        }
+    }
+
     /// The gradients of all strokes, as the kernels write them.
     fn parameter_gradient(&self, view_gradient: &Tensor) -> Result<Tensor, RenderError> {
-        let failed = || RenderError::while_doing("allocating memory for a gradient");
-        let (launcher, totals) = (&*self.launcher, &self.packed.totals);
-        let view_gradient = view_gradient
-            .f_to_device(launcher.device())
-            .and_then(|gradient| gradient.f_to_kind(Kind::Float))
-            .and_then(|gradient| gradient.f_contiguous())
-            .and_then(|gradient| gradient.f_view_as(&self.memory.views))
-            .map_err(RenderError::while_doing(
-                "moving the gradient on the views to the device",
-            ))?;
-        let tile_strokes = totals.scenes * self.memory.room.tile_strokes;
-        let allocate = |count: usize| launcher.allocate(count).map_err(failed());
-        let picture_gradient = allocate(totals.picture_values)?;
-        let transmittance = allocate(tile_strokes * PIXELS)?;
-        let paint_gradient = allocate(tile_strokes * PIXELS)?;
-        let contributions = allocate(tile_strokes * STROKE_STRIDE)?;
-        let parameter_gradient = allocate(totals.strokes * STROKE_STRIDE)?;
-        let batch = Batch {
-            view_gradient: view_gradient.data_ptr().cast(),
-            picture_gradient: picture_gradient.data_ptr().cast(),
-            transmittance: transmittance.data_ptr().cast(),
-            paint_gradient: paint_gradient.data_ptr().cast(),
-            contributions: contributions.data_ptr().cast(),
-            parameter_gradient: parameter_gradient.data_ptr().cast(),
-            ..self.memory.batch
-        };
-        let passes = Passes {
-            launcher,
-            packed: &self.packed,
-            side: self.side,
-        };
-        passes.backward(&batch)?;
-        Ok(parameter_gradient)
+        let launcher = &*self.launcher;
+        let view_gradient = placed(view_gradient, &self.memory.views, launcher.device())?;
+        let memory = BackwardMemory::new(launcher, &self.packed.totals, self.memory.room)
+            .map_err(RenderError::while_doing("allocating memory for a gradient"))?;
+        let batch = memory.within(&self.memory.batch, &view_gradient);
+        self.passes().backward(&batch)?;
+        Ok(memory.parameter_gradient)
     }
 }
 

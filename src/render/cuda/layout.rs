@@ -29,6 +29,12 @@ pub struct Batch {
     pub(super) paint_gradient: *mut f32,
     pub(super) contributions: *mut f32,
     pub(super) parameter_gradient: *mut f32,
+    pub(super) updates: *mut f32,
+    pub(super) rates: *mut f32,
+    pub(super) means: *mut f32,
+    pub(super) squares: *mut f32,
+    pub(super) penalties: *mut f32,
+    pub(super) not_finite: *mut f32,
     pub(super) max_chords: i32,
     pub(super) max_tile_strokes: i32,
     pub(super) side: i32,
@@ -66,6 +72,12 @@ impl Batch {
             paint_gradient: ptr::null_mut(),
             contributions: ptr::null_mut(),
             parameter_gradient: ptr::null_mut(),
+            updates: ptr::null_mut(),
+            rates: ptr::null_mut(),
+            means: ptr::null_mut(),
+            squares: ptr::null_mut(),
+            penalties: ptr::null_mut(),
+            not_finite: ptr::null_mut(),
             max_chords: 0,
             max_tile_strokes: 0,
             side: 0,
@@ -86,6 +98,10 @@ pub struct Sizes {
     pub chord: usize,
     /// `TileStroke`: 2 integers.
     pub tile_stroke: usize,
+    /// `SceneUpdate`: 6 doubles, 2 floats and 2 integers.
+    pub scene_update: usize,
+    /// `StepRates`: 2 doubles, 3 floats and an integer.
+    pub step_rates: usize,
     /// [`Batch`].
     pub batch: usize,
 }
@@ -96,5 +112,7 @@ pub const SIZES: Sizes = Sizes {
     view: 9 * 8 + 9 * 4 + 4,
     chord: 16 * 4,
     tile_stroke: 2 * 4,
+    scene_update: 6 * 8 + 2 * 4 + 2 * 4,
+    step_rates: 2 * 8 + 3 * 4 + 4,
     batch: size_of::<Batch>(),
 };

@@ -1,273 +1,154 @@
-//! The memory of a batch: what is sent to the device, and how large everything else is.
+//! The memory of a batch on the device. Tensors own what a [`Batch`] points to.
 
-use crate::render::{RenderError, Scene};
-use crate::scene::{StrokeGradient, Strokes};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::layout::SIZES;
-use super::source::{COLOR, HALF_WIDTH, MAX_POINTS, STROKE_STRIDE, TILE};
+use super::launcher::Launcher;
+use super::layout::{Batch, SIZES};
+use super::packing::{Largest, Totals};
+use super::room::Room;
+use super::source::{NEEDED_CHORDS, NEEDED_TILE_STROKES, STROKE_STRIDE, TILE};
+use crate::render::RenderError;
 
-/// Where something starts in an [`Upload`], in bytes. Doubles need 8; 16 is what a device reads at once.
-const ALIGNMENT: usize = 16;
+/// The pixels of a tile.
+const PIXELS: usize = TILE * TILE;
 
-/// Everything that a batch sends to the device, in one piece, because every copy has a fixed cost.
+/// The place of a part of a tensor, which starts after some bytes.
+pub(super) fn part(tensor: &Tensor, start: usize) -> *mut f32 {
+    tensor.data_ptr().wrapping_byte_add(start).cast()
+}
+
+/// What the forward pass writes.
 #[derive(Debug)]
-pub(super) struct Upload {
-    pub(super) bytes: Vec<u8>,
-    /// Where each part starts.
-    pub(super) scenes: usize,
-    pub(super) parameters: usize,
-    pub(super) point_counts: usize,
-    pub(super) views: usize,
+pub(super) struct ForwardMemory {
+    /// Where it is, and what the forward pass reads.
+    pub(super) batch: Batch,
+    /// How much room it has.
+    pub(super) room: Room,
+    /// The room that each scene needs, `[scenes, 2]`; zeros before the pass.
+    pub(super) needed: Tensor,
+    /// The views, `[N, 3, R, R]`.
+    pub(super) views: Tensor,
+    _others: Vec<Tensor>,
 }
 
-/// How many there are of everything in all scenes together.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Totals {
-    pub(super) scenes: usize,
-    pub(super) strokes: usize,
-    /// One more for each scene than it has tiles.
-    pub(super) starts: usize,
-    pub(super) words: usize,
-    /// Numbers: three for each pixel.
-    pub(super) picture_values: usize,
-    pub(super) views: usize,
-}
-
-/// The most that any scene has.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Largest {
-    pub(super) strokes: usize,
-    pub(super) tiles: usize,
-    /// Words of all tiles together.
-    pub(super) words: usize,
-    pub(super) area: usize,
-    pub(super) views: usize,
-    /// Samples of a view along an axis of a pixel.
-    pub(super) samples: usize,
-}
-
-/// A batch before it is on the device.
-#[derive(Debug)]
-pub(super) struct Packed {
-    pub(super) upload: Upload,
-    pub(super) totals: Totals,
-    pub(super) largest: Largest,
-    /// The number of control points of every stroke, for each scene.
-    shapes: Vec<Vec<usize>>,
-}
-
-impl Packed {
-    /// Packs scenes whose views have `side` by `side` pixels.
-    ///
-    /// # Errors
-    /// When a stroke has too many control points, or the scenes together are too large for 32-bit indices.
-    pub(super) fn new(scenes: &[Scene<'_>], side: usize) -> Result<Self, RenderError> {
-        let mut totals = Totals::default();
-        let mut largest = Largest::default();
-        let mut layouts = Words::default();
-        let mut parameters = Words::default();
-        let mut point_counts = Words::default();
-        let mut views = Words::default();
-        let mut shapes = Vec::with_capacity(scenes.len());
-        for scene in scenes {
-            layouts.push_layout(scene, &totals)?;
-            let shape = parameters.push_strokes(scene.strokes)?;
-            for points in &shape {
-                point_counts.push_int(*points)?;
-            }
-            shapes.push(shape);
-            let samples = views.push_views(scene, side)?;
-            largest.include(scene, samples);
-            totals.add(scene);
-        }
-        // The largest index into memory; all others are of 64 bits.
-        index(totals.picture_values.max(totals.views * 3 * side * side))?;
-        let mut upload = Upload {
-            bytes: Vec::new(),
-            scenes: 0,
-            parameters: 0,
-            point_counts: 0,
-            views: 0,
+impl ForwardMemory {
+    /// Memory for a batch whose scenes, strokes and views are where `inputs` says. Views have `side` by `side` pixels.
+    pub(super) fn new(
+        launcher: &impl Launcher,
+        (totals, largest): (&Totals, &Largest),
+        room: Room,
+        side: usize,
+        inputs: Batch,
+    ) -> Result<Self, TchError> {
+        let needed = Tensor::f_zeros([totals.scenes as i64, 2], (Kind::Int, launcher.device()))?;
+        let tile_strokes = totals.scenes * room.tile_strokes;
+        let view_shape = [totals.views, 3, side, side].map(|length| length as i64);
+        let views = launcher
+            .allocate(totals.views * 3 * side * side)?
+            .f_reshape(view_shape)?;
+        let mut others = Vec::new();
+        let mut allocate = |count: usize| -> Result<*mut f32, TchError> {
+            let memory = launcher.allocate(count)?;
+            let start = memory.data_ptr().cast();
+            others.push(memory);
+            Ok(start)
         };
-        upload.scenes = upload.append(&layouts);
-        upload.parameters = upload.append(&parameters);
-        upload.point_counts = upload.append(&point_counts);
-        upload.views = upload.append(&views);
+        let batch = Batch {
+            needed: needed.data_ptr().cast(),
+            chords: allocate(totals.strokes * room.chords * (SIZES.chord / 4))?,
+            chord_counts: allocate(totals.strokes)?,
+            tile_bounds: allocate(totals.strokes * 4)?,
+            bits: allocate(totals.words)?,
+            starts: allocate(totals.starts)?,
+            tile_strokes: allocate(tile_strokes * (SIZES.tile_stroke / 4))?,
+            coverage: allocate(tile_strokes * PIXELS)?,
+            pictures: allocate(totals.picture_values)?,
+            sources: allocate(totals.views * (side * largest.samples).pow(2) * 2)?,
+            view_pixels: views.data_ptr().cast(),
+            max_chords: room.chords as i32,
+            max_tile_strokes: room.tile_strokes as i32,
+            side: side as i32,
+            max_samples: largest.samples as i32,
+            ..inputs
+        };
         Ok(Self {
-            upload,
-            totals,
-            largest,
-            shapes,
+            batch,
+            room,
+            needed,
+            views,
+            _others: others,
         })
     }
 
-    /// The gradient of each scene, from the parameters' gradients of all strokes.
-    pub(super) fn unpack(&self, values: &[f32]) -> Vec<StrokeGradient> {
-        let mut rows = values.chunks_exact(STROKE_STRIDE);
-        let gradient = |shape: &Vec<usize>| {
-            let mut gradient = StrokeGradient::default();
-            for (points, row) in shape.iter().zip(rows.by_ref()) {
-                let (coordinates, _) = row.as_chunks::<2>();
-                gradient.points.extend_from_slice(&coordinates[..*points]);
-                gradient.half_widths.push(row[HALF_WIDTH]);
-                let color = [0, 1, 2, 3].map(|channel| row[COLOR + channel]);
-                gradient.colors.push(color);
-            }
-            gradient
+    /// The room that the scene with the most of each needs. Waits for the kernels.
+    pub(super) fn needed(&self) -> Result<Room, TchError> {
+        let needed: Vec<i32> = Vec::try_from(&self.needed.f_to_device(Device::Cpu)?.f_view([-1])?)?;
+        let (scenes, _) = needed.as_chunks::<2>();
+        let most = |kind: usize| {
+            let numbers = scenes.iter().map(|scene| scene[kind].max(0) as usize);
+            numbers.max().unwrap_or(0)
         };
-        self.shapes.iter().map(gradient).collect()
+        Ok(Room {
+            chords: most(NEEDED_CHORDS),
+            tile_strokes: most(NEEDED_TILE_STROKES),
+        })
     }
 }
 
-impl Upload {
-    fn append(&mut self, part: &Words) -> usize {
-        let start = self.bytes.len().next_multiple_of(ALIGNMENT);
-        self.bytes.resize(start, 0);
-        self.bytes.extend_from_slice(&part.0);
-        start
+/// What the backward pass writes.
+#[derive(Debug)]
+pub(super) struct BackwardMemory {
+    /// The gradient on strokes, `[strokes, STROKE_STRIDE]`.
+    pub(super) parameter_gradient: Tensor,
+    picture_gradient: Tensor,
+    transmittance: Tensor,
+    paint_gradient: Tensor,
+    contributions: Tensor,
+}
+
+impl BackwardMemory {
+    /// Memory for a batch with some room.
+    pub(super) fn new(
+        launcher: &impl Launcher,
+        totals: &Totals,
+        room: Room,
+    ) -> Result<Self, TchError> {
+        let tile_strokes = totals.scenes * room.tile_strokes;
+        Ok(Self {
+            parameter_gradient: launcher.allocate(totals.strokes * STROKE_STRIDE)?,
+            picture_gradient: launcher.allocate(totals.picture_values)?,
+            transmittance: launcher.allocate(tile_strokes * PIXELS)?,
+            paint_gradient: launcher.allocate(tile_strokes * PIXELS)?,
+            contributions: launcher.allocate(tile_strokes * STROKE_STRIDE)?,
+        })
     }
-}
 
-impl Totals {
-    fn add(&mut self, scene: &Scene<'_>) {
-        let size = SceneSize::of(scene);
-        self.scenes += 1;
-        self.strokes += scene.strokes.len();
-        self.starts += size.tiles() + 1;
-        self.words += size.tiles() * size.words;
-        self.picture_values += 3 * size.area();
-        self.views += scene.views.len();
-    }
-}
-
-impl Largest {
-    fn include(&mut self, scene: &Scene<'_>, samples: usize) {
-        let size = SceneSize::of(scene);
-        self.strokes = self.strokes.max(scene.strokes.len());
-        self.tiles = self.tiles.max(size.tiles());
-        self.words = self.words.max(size.tiles() * size.words);
-        self.area = self.area.max(size.area());
-        self.views = self.views.max(scene.views.len());
-        self.samples = self.samples.max(samples);
-    }
-}
-
-/// The sizes of one scene.
-struct SceneSize {
-    /// Pixels.
-    canvas: [usize; 2],
-    /// Columns and rows of tiles.
-    tiles: [usize; 2],
-    /// Words of 32 bits, one bit for each stroke; at least one, so that the kernels can divide by it.
-    words: usize,
-}
-
-impl SceneSize {
-    fn of(scene: &Scene<'_>) -> Self {
-        let canvas = [scene.canvas.width, scene.canvas.height].map(|side| side as usize);
-        Self {
-            canvas,
-            tiles: canvas.map(|side| side.div_ceil(TILE)),
-            words: scene.strokes.len().div_ceil(32).max(1),
+    /// The batch with this memory and a gradient on its views.
+    pub(super) fn within(&self, batch: &Batch, view_gradient: &Tensor) -> Batch {
+        Batch {
+            view_gradient: part(view_gradient, 0),
+            picture_gradient: part(&self.picture_gradient, 0),
+            transmittance: part(&self.transmittance, 0),
+            paint_gradient: part(&self.paint_gradient, 0),
+            contributions: part(&self.contributions, 0),
+            parameter_gradient: part(&self.parameter_gradient, 0),
+            ..*batch
         }
     }
-
-    fn tiles(&self) -> usize {
-        self.tiles[0] * self.tiles[1]
-    }
-
-    fn area(&self) -> usize {
-        self.canvas[0] * self.canvas[1]
-    }
 }
 
-/// Bytes as the kernels read them.
-#[derive(Debug, Default)]
-struct Words(Vec<u8>);
-
-impl Words {
-    fn push_int(&mut self, value: usize) -> Result<(), RenderError> {
-        self.0.extend(index(value)?.to_ne_bytes());
-        Ok(())
-    }
-
-    fn push_float(&mut self, value: f32) {
-        self.0.extend(value.to_ne_bytes());
-    }
-
-    /// A `SceneLayout`, after the scenes that are counted in `before`.
-    fn push_layout(&mut self, scene: &Scene<'_>, before: &Totals) -> Result<(), RenderError> {
-        let size = SceneSize::of(scene);
-        let start = self.0.len();
-        for value in [
-            size.canvas[0],
-            size.canvas[1],
-            size.tiles[0],
-            size.tiles[1],
-            scene.strokes.len(),
-            size.words,
-            before.strokes,
-            before.starts,
-            before.words,
-            before.picture_values,
-            before.views,
-            scene.views.len(),
-        ] {
-            self.push_int(value)?;
-        }
-        for channel in scene.canvas.background.channels() {
-            self.push_float(channel);
-        }
-        debug_assert_eq!(self.0.len() - start, SIZES.scene_layout);
-        Ok(())
-    }
-
-    /// The numbers of all strokes; returns how many control points each has.
-    fn push_strokes(&mut self, strokes: &Strokes) -> Result<Vec<usize>, RenderError> {
-        let mut shape = Vec::with_capacity(strokes.len());
-        for stroke in 0..strokes.len() {
-            let points = strokes.points_of(stroke);
-            if points.len() > MAX_POINTS {
-                return Err(RenderError::TooManyPoints {
-                    found: points.len(),
-                    limit: MAX_POINTS,
-                });
-            }
-            let mut row = [0.0; STROKE_STRIDE];
-            let coordinates = points.as_flattened();
-            row[..coordinates.len()].copy_from_slice(coordinates);
-            row[HALF_WIDTH] = strokes.half_widths[stroke];
-            row[COLOR..COLOR + 4].copy_from_slice(&strokes.colors[stroke]);
-            for number in row {
-                self.push_float(number);
-            }
-            shape.push(points.len());
-        }
-        Ok(shape)
-    }
-
-    /// A `View` for each of a scene; returns the most samples along an axis.
-    fn push_views(&mut self, scene: &Scene<'_>, side: usize) -> Result<usize, RenderError> {
-        let [width, height] = SceneSize::of(scene).canvas;
-        let mut most = 1;
-        for view in scene.views {
-            let start = self.0.len();
-            let sampling = view.sampling(side, width, height);
-            for number in sampling.source.rows().as_flattened() {
-                self.0.extend(number.to_ne_bytes());
-            }
-            for number in sampling.source.adjugate().as_flattened() {
-                self.push_float(*number as f32);
-            }
-            self.push_int(sampling.samples)?;
-            most = most.max(sampling.samples);
-            debug_assert_eq!(self.0.len() - start, SIZES.view);
-        }
-        Ok(most)
-    }
-}
-
-/// A number as an index of the kernels.
-fn index(value: usize) -> Result<i32, RenderError> {
-    i32::try_from(value).map_err(|_| RenderError::BatchTooLarge)
+/// The gradient on views as the kernels read it: 32-bit, in one piece, on the device.
+pub(super) fn placed(
+    view_gradient: &Tensor,
+    views: &Tensor,
+    device: Device,
+) -> Result<Tensor, RenderError> {
+    view_gradient
+        .f_to_device(device)
+        .and_then(|gradient| gradient.f_to_kind(Kind::Float))
+        .and_then(|gradient| gradient.f_contiguous())
+        .and_then(|gradient| gradient.f_view_as(views))
+        .map_err(RenderError::while_doing(
+            "moving the gradient on the views to the device",
+        ))
 }

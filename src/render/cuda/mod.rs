@@ -11,12 +11,19 @@
 mod source;
 mod layout;
 mod launcher;
+mod room;
+mod estimate;
+mod packing;
 mod memory;
+mod passes;
+mod run_packing;
+mod kernel_run;
 mod kernel_renderer;
 mod cuda_renderer;
 
 pub use cuda_renderer::CudaRenderer;
-pub use kernel_renderer::{KernelRenderer, Room};
+pub use kernel_renderer::KernelRenderer;
 pub use launcher::Launcher;
 pub use layout::{Batch, SIZES, Sizes};
+pub use room::Room;
 pub use source::{Kernel, kernel_source};

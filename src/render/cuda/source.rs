@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::optimizer::{BETA_1, BETA_2, EPSILON};
+
 /// The side of a tile in pixels.
 pub(super) const TILE: usize = 8;
 
@@ -37,8 +39,15 @@ const COUNT_THREADS: usize = 256;
 /// The threads of a block that works on pixels of views or pictures.
 pub(super) const VIEW_THREADS: usize = 128;
 
+/// The threads of a block that moves the numbers of strokes.
+pub(super) const UPDATE_THREADS: usize = 256;
+
+/// Which gradient was not finite; that of the penalty is reported if both were not.
+pub(super) const FROM_VIEWS: usize = 1;
+pub(super) const FROM_PENALTY: usize = 2;
+
 /// What the source does not define itself.
-const DEFINITIONS: [(&str, usize); 11] = [
+const DEFINITIONS: [(&str, usize); 14] = [
     ("TILE", TILE),
     ("PIXELS", PIXELS),
     ("STROKE_STRIDE", STROKE_STRIDE),
@@ -50,9 +59,16 @@ const DEFINITIONS: [(&str, usize); 11] = [
     ("WARP", WARP),
     ("COUNT_THREADS", COUNT_THREADS),
     ("VIEW_THREADS", VIEW_THREADS),
+    ("UPDATE_THREADS", UPDATE_THREADS),
+    ("FROM_VIEWS", FROM_VIEWS),
+    ("FROM_PENALTY", FROM_PENALTY),
 ];
 
-const FILES: [&str; 7] = [
+/// The same for numbers in double precision.
+const REAL_DEFINITIONS: [(&str, f64); 3] =
+    [("BETA_1", BETA_1), ("BETA_2", BETA_2), ("EPSILON", EPSILON)];
+
+const FILES: [&str; 8] = [
     include_str!("kernels/batch.cu"),
     include_str!("kernels/flatten.cu"),
     include_str!("kernels/bin.cu"),
@@ -60,6 +76,7 @@ const FILES: [&str; 7] = [
     include_str!("kernels/composite.cu"),
     include_str!("kernels/coverage_backward.cu"),
     include_str!("kernels/views.cu"),
+    include_str!("kernels/update.cu"),
 ];
 
 /// A kernel. What each does is listed in `kernels/batch.cu`.
@@ -77,11 +94,13 @@ pub enum Kernel {
     CompositeBackward,
     CoverageBackward,
     SumTileStrokes,
+    UpdateMoments,
+    UpdateStrokes,
 }
 
 impl Kernel {
     /// All kernels, in the order of the enum.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Flatten,
         Self::BinStrokes,
         Self::CountTileStrokes,
@@ -93,6 +112,8 @@ impl Kernel {
         Self::CompositeBackward,
         Self::CoverageBackward,
         Self::SumTileStrokes,
+        Self::UpdateMoments,
+        Self::UpdateStrokes,
     ];
 
     /// The name of the function in the source.
@@ -109,19 +130,26 @@ impl Kernel {
             Self::CompositeBackward => "composite_backward",
             Self::CoverageBackward => "coverage_backward",
             Self::SumTileStrokes => "sum_tile_strokes",
+            Self::UpdateMoments => "update_moments",
+            Self::UpdateStrokes => "update_strokes",
         }
     }
 
     /// The threads of a block.
     pub fn threads(self) -> usize {
         match self {
-            Self::Flatten | Self::BinStrokes | Self::ListTileStrokes | Self::SumTileStrokes => WARP,
+            Self::Flatten
+            | Self::BinStrokes
+            | Self::ListTileStrokes
+            | Self::SumTileStrokes
+            | Self::UpdateMoments => WARP,
             Self::CountTileStrokes => COUNT_THREADS,
             Self::CoverageForward
             | Self::CompositeForward
             | Self::CompositeBackward
             | Self::CoverageBackward => PIXELS,
             Self::ViewsForward | Self::ViewsBackward => VIEW_THREADS,
+            Self::UpdateStrokes => UPDATE_THREADS,
         }
     }
 }
@@ -131,6 +159,9 @@ pub fn kernel_source() -> String {
     let mut source = String::new();
     for (name, value) in DEFINITIONS {
         writeln!(source, "#define {name} {value}").expect("a string takes any text");
+    }
+    for (name, value) in REAL_DEFINITIONS {
+        writeln!(source, "#define {name} {value:?}").expect("a string takes any text");
     }
     source.extend(FILES);
     source

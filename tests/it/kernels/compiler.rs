@@ -18,7 +18,7 @@ const ARCHITECTURES: [(u32, u32); 4] = [(7, 5), (8, 0), (8, 9), (9, 0)];
 
 /// The most registers of a thread and bytes of shared memory of a block, for each kernel. They decide how many blocks a
 /// multiprocessor runs at once; a change that needs more should be made on purpose.
-const LIMITS: [(Kernel, u32, u32); 11] = [
+const LIMITS: [(Kernel, u32, u32); 13] = [
     (Kernel::Flatten, 104, 7_680),
     (Kernel::BinStrokes, 42, 0),
     (Kernel::CountTileStrokes, 40, 1_024),
@@ -30,6 +30,8 @@ const LIMITS: [(Kernel, u32, u32); 11] = [
     (Kernel::CompositeBackward, 40, 1_024),
     (Kernel::CoverageBackward, 72, 9_856),
     (Kernel::SumTileStrokes, 48, 128),
+    (Kernel::UpdateMoments, 64, 256),
+    (Kernel::UpdateStrokes, 40, 2_048),
 ];
 
 /// Opens NVRTC from where `scripts/nvrtc` puts it, so that the program finds it by name; says whether that is

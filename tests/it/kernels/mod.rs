@@ -6,6 +6,7 @@ mod scenes;
 mod comparison;
 mod pictures;
 mod batches;
+mod runs;
 mod compiler;
 mod cache;
 mod machine;

@@ -20,6 +20,8 @@ extern "C" int run_kernel(const char *name, int columns, int rows, unsigned seed
     RUN(composite_backward);
     RUN(coverage_backward);
     RUN(sum_tile_strokes);
+    RUN(update_moments);
+    RUN(update_strokes);
     return 0;
 }
 
@@ -30,7 +32,8 @@ extern "C" const float *picture_of(const Batch *batch, int scene, int is_gradien
     return (is_gradient ? batch->picture_gradient : batch->pictures) + layout.first_pixel;
 }
 
-extern "C" void sizes_of(size_t sizes[5]) {
-    const size_t all[5] = {sizeof(SceneLayout), sizeof(View), sizeof(Chord), sizeof(TileStroke), sizeof(Batch)};
-    std::copy(all, all + 5, sizes);
+extern "C" void sizes_of(size_t sizes[7]) {
+    const size_t all[7] = {sizeof(SceneLayout), sizeof(View),        sizeof(Chord), sizeof(TileStroke),
+                           sizeof(SceneUpdate), sizeof(StepRates), sizeof(Batch)};
+    std::copy(all, all + 7, sizes);
 }

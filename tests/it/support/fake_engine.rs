@@ -8,6 +8,8 @@
 //! | `panic at N` | step N panics |
 //! | `panic together` | a step shared with other drawings panics |
 //! | `exhaust at N` | step N asks libtorch for more memory than any machine has |
+//! | `runs of N` | the engine returns after N steps, not after each |
+//! | `wait for memory` | there is no memory for it beside another drawing |
 //! | `panic at start` | the drawing cannot even be begun |
 //! | `break at N` | step N panics, and the engine has to be loaded again |
 
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use clipdraw::delivery::{Client, ClientConfig, UploadingFileSink};
 use clipdraw::draw::{
-    DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, Step, TermLoss,
+    Advance, DrawError, Frame, Losses, Progress, PromptLoss, Quantity, Spec, Step, TermLoss,
 };
 use clipdraw::output::Provenance;
 use clipdraw::scene::start::random_strokes;
@@ -134,12 +136,11 @@ impl Engine for FakeEngine {
         Ok(drawing)
     }
 
-    fn step(&self, drawings: &mut [&mut FakeDrawing]) -> Vec<Result<Step, DrawError>> {
+    fn advance(&self, drawings: &mut [&mut FakeDrawing]) -> Vec<Advance> {
         let together = drawings.len();
         {
             let mut state = self.controls.state.lock().unwrap();
             state.most_together = state.most_together.max(together);
-            state.steps += together;
         }
         drawings
             .iter_mut()
@@ -148,9 +149,13 @@ impl Engine for FakeEngine {
                     together == 1 || !drawing.prompt().contains("panic together"),
                     "told to panic together"
                 );
-                self.step_alone(drawing)
+                self.advance_alone(drawing)
             })
             .collect()
+    }
+
+    fn has_memory_for(&self, spec: &Spec) -> bool {
+        !spec.prompts[0].text.contains("wait for memory")
     }
 
     fn check(&self) -> Result<(), EngineError> {
@@ -162,6 +167,27 @@ impl Engine for FakeEngine {
 }
 
 impl FakeEngine {
+    /// As many steps as the prompt says after "runs of ", but none after a step that comes before a frame.
+    fn advance_alone(&self, drawing: &mut FakeDrawing) -> Advance {
+        let mut steps = Vec::new();
+        let count = drawing.argument("runs of ").unwrap_or(1);
+        while steps.len() < count {
+            self.controls.state.lock().unwrap().steps += 1;
+            match self.step_alone(drawing) {
+                Ok(step) => steps.push(step),
+                Err(error) => {
+                    let error = Some(error);
+                    return Advance { steps, error };
+                }
+            }
+            let done = drawing.step;
+            if done.is_multiple_of(drawing.spec.steps_per_frame) || done >= drawing.spec.steps {
+                break;
+            }
+        }
+        Advance { steps, error: None }
+    }
+
     fn step_alone(&self, drawing: &mut FakeDrawing) -> Result<Step, DrawError> {
         if let Some(milliseconds) = drawing.argument("sleep ") {
             std::thread::sleep(Duration::from_millis(milliseconds as u64));

@@ -26,7 +26,7 @@ pub(crate) fn score(
         count: views.size()[0] as usize,
         first_tower,
     };
-    let batches = clip.batches(&[group]).into_iter();
+    let batches = clip.batches(&[group]).expect("memory").into_iter();
     let batches = batches.map(|batch| (batch, direction.shallow_clone()));
     let results = forward_backward(views, batches.collect(), |_, embeddings, direction| {
         let cosines = (embeddings * &direction).sum_dim_intlist(-1, false, Kind::Float);

@@ -22,12 +22,17 @@
 //   composite_backward   block: tile               gradient on the paint of each tile stroke
 //   coverage_backward    block: tile stroke        gradient on a stroke, from one tile
 //   sum_tile_strokes     warp: stroke              gradient on a stroke
+//   update_moments       warp: stroke              moments of Adam, penalty on points far from a center
+//   update_strokes       thread: number            strokes, moved and within their limits
+//
+// The last two run only where strokes stay on the device from step to step.
 //
 // Work is cut along tile strokes rather than tiles, because tiles are uneven: most have a few strokes, some
 // have sixty. In every grid, y is the scene and x what the table says.
 //
 // Defined before this text, by `source.rs`: TILE, PIXELS, STROKE_STRIDE, HALF_WIDTH, COLOR, PARAMETERS, MAX_POINTS,
-// NEEDED_CHORDS, NEEDED_TILE_STROKES, and the threads of a block: WARP, COUNT_THREADS, VIEW_THREADS.
+// NEEDED_CHORDS, NEEDED_TILE_STROKES, FROM_VIEWS, FROM_PENALTY, BETA_1, BETA_2, EPSILON, and the threads of a block: WARP,
+// COUNT_THREADS, VIEW_THREADS, UPDATE_THREADS.
 
 #ifndef ON_PROCESSOR
 #define KERNEL extern "C" __global__ void
@@ -83,10 +88,26 @@ struct View {
     int samples;         // along each axis of a pixel
 };
 
+// How the strokes of a scene move: the same in every step.
+struct SceneUpdate {
+    double center[2];                  // of the penalty on points that are far from it, in canvas pixels
+    double scale;                      // its unit of distances, in canvas pixels
+    double threshold, power, weight;   // weight 0: no penalty
+    float min_half_width, max_half_width;
+    int colors_by_one_measure, unused; // whether all colors share one second moment
+};
+
+// The learning rates of a scene in one step.
+struct StepRates {
+    double corrections[2]; // of the moments (`optimizer.rs`)
+    float points, half_widths, colors;
+    int unused;
+};
+
 // What every kernel gets. An array of tile strokes has room for `max_tile_strokes` of each scene.
 struct Batch {
     const SceneLayout *scenes;
-    const float *parameters;    // [strokes][STROKE_STRIDE]: coordinates, half width, red, green, blue, opacity
+    float *parameters;          // [strokes][STROKE_STRIDE]: coordinates, half width, red, green, blue, opacity
     const int *point_counts;    // [strokes]: 4, 7 or 10 control points
     const View *views;
     int *needed;                // [scenes][2]: the room that the scene needs, 0 before
@@ -106,6 +127,12 @@ struct Batch {
     float *paint_gradient;      // [tile strokes][PIXELS]
     float *contributions;       // [tile strokes][STROKE_STRIDE]: a tile's part of a stroke's gradient
     float *parameter_gradient;  // [strokes][STROKE_STRIDE]
+    const SceneUpdate *updates; // [scenes]
+    const StepRates *rates;     // [scenes]
+    double *means;              // [strokes][STROKE_STRIDE]: Adam's moments
+    double *squares;            // the same
+    double *penalties;          // [strokes]
+    int *not_finite;            // [scenes]: 0 before, FROM_VIEWS or FROM_PENALTY after a gradient that is not finite
     int max_chords, max_tile_strokes;
     int side;                   // of a view, in pixels
     int max_samples;            // the most samples of any view, along an axis

@@ -1,60 +1,55 @@
 //! Adam for all numbers of all strokes.
+//!
+//! A renderer that keeps strokes on its device repeats this arithmetic there (`render/cuda/kernels/update.cu`).
 
-use super::preset::Preset;
-use crate::scene::{Canvas, StrokeGradient, Strokes};
+use crate::scene::{StrokeGradient, Strokes};
 
 /// Decay of the mean of gradients (PyTorch's default, Kingma & Ba 2015, algorithm 1).
-const BETA_1: f64 = 0.9;
+pub const BETA_1: f64 = 0.9;
 /// Decay of the mean of squared gradients (same).
-const BETA_2: f64 = 0.999;
+pub const BETA_2: f64 = 0.999;
 /// Added to the root of the second moment (same).
-const EPSILON: f64 = 1e-8;
+pub const EPSILON: f64 = 1e-8;
 
 /// Adam's moments for every control point, half width and colour, in this order.
 ///
 /// They are double precision because the square of a large gradient overflows single precision,
 /// and dividing by that infinity would silently stop the stroke.
-#[derive(Debug, Clone)]
-pub(super) struct Optimizer {
-    means: Vec<f64>,
-    squares: Vec<f64>,
-    updates: i32,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adam {
+    /// The means of the gradients, in canvas pixels and units of color.
+    pub means: Vec<f64>,
+    /// The means of the squared gradients.
+    pub squares: Vec<f64>,
+    /// The updates so far.
+    pub updates: i32,
 }
 
 /// Learning rates of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rates {
+pub struct Rates {
     /// Of control points, in canvas pixels.
-    pub(super) points: f32,
+    pub points: f32,
     /// Of half widths, in canvas pixels.
-    pub(super) half_widths: f32,
+    pub half_widths: f32,
     /// Of colours.
-    pub(super) colors: f32,
+    pub colors: f32,
     /// Whether all colours share one second moment: the mean of their squared gradients.
-    pub(super) colors_by_one_measure: bool,
+    pub colors_by_one_measure: bool,
 }
 
-impl Rates {
-    /// The rates of step `step` (from 0) of `steps`. Lengths scale with the canvas, so that a
-    /// larger canvas is drawn on in the same way.
-    pub(super) fn at(preset: &Preset, step: usize, steps: usize, canvas: &Canvas) -> Self {
-        let rates = preset.point_rates;
-        let point_rate = rates
-            .iter()
-            .find(|(part, _)| step >= (steps as f64 * part) as usize)
-            .map_or(rates[2].1, |(_, rate)| *rate);
-        Self {
-            points: point_rate * canvas.scale(),
-            half_widths: preset.width_rate * canvas.scale(),
-            colors: preset.color_rate,
-            colors_by_one_measure: preset.colors_by_one_measure,
-        }
-    }
+/// What the moments after a number of updates, at least 1, are divided by, because both start at zero: the first
+/// moment's factor, and the root of the second one's.
+pub fn bias_corrections(updates: i32) -> [f64; 2] {
+    [
+        1.0 - BETA_1.powi(updates),
+        (1.0 - BETA_2.powi(updates)).sqrt(),
+    ]
 }
 
-impl Optimizer {
+impl Adam {
     /// An optimizer that has not seen a gradient yet.
-    pub(super) fn new(strokes: &Strokes) -> Self {
+    pub fn new(strokes: &Strokes) -> Self {
         let numbers = 2 * strokes.points.len() + 5 * strokes.len();
         Self {
             means: vec![0.0; numbers],
@@ -64,15 +59,9 @@ impl Optimizer {
     }
 
     /// Moves every number of the strokes against its gradient.
-    pub(super) fn descend(
-        &mut self,
-        strokes: &mut Strokes,
-        gradient: &StrokeGradient,
-        rates: Rates,
-    ) {
+    pub fn descend(&mut self, strokes: &mut Strokes, gradient: &StrokeGradient, rates: Rates) {
         self.updates += 1;
-        let correction_1 = 1.0 - BETA_1.powi(self.updates);
-        let correction_2 = (1.0 - BETA_2.powi(self.updates)).sqrt();
+        let [correction_1, correction_2] = bias_corrections(self.updates);
         let groups = [
             (
                 strokes.points.as_flattened_mut(),
@@ -117,7 +106,7 @@ impl Optimizer {
 
 /// Keeps half widths and colours within their limits, as the replaced program does; points are
 /// free to leave the canvas. `half_widths` are canvas pixels.
-pub(super) fn clamp(strokes: &mut Strokes, half_widths: [f32; 2]) {
+pub fn clamp(strokes: &mut Strokes, half_widths: [f32; 2]) {
     for half_width in &mut strokes.half_widths {
         *half_width = half_width.clamp(half_widths[0], half_widths[1]);
     }
@@ -131,23 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rates_of_points_fall_at_half_and_three_quarters() {
-        let canvas = Canvas::default();
-        let rate = |step| Rates::at(&Preset::ORIGINAL, step, 600, &canvas).points;
-        assert_eq!(
-            [0, 299, 300, 449, 450, 599].map(rate),
-            [1.0, 1.0, 0.4, 0.4, 0.1, 0.1]
-        );
-        assert_eq!(Rates::at(&Preset::ORIGINAL, 0, 1, &canvas).points, 0.1);
-    }
-
-    #[test]
     fn updates_equal_pytorchs_adam() {
         // torch.optim.Adam([x], lr=0.1) on gradients 1.0, -2.0, 0.5, 0.0 from x = 3.
         let expected = [2.9, 2.936_61, 2.950_279, 2.961_476];
         let mut strokes = Strokes::new();
         strokes.push(&[[0.0; 2]; 4], 3.0, [0.5; 4]);
-        let mut optimizer = Optimizer::new(&strokes);
+        let mut optimizer = Adam::new(&strokes);
         let rates = Rates {
             points: 1.0,
             half_widths: 0.1,
@@ -185,7 +163,7 @@ mod tests {
             colors: 0.01,
             colors_by_one_measure: true,
         };
-        Optimizer::new(&strokes).descend(&mut strokes, &gradient, rates);
+        Adam::new(&strokes).descend(&mut strokes, &gradient, rates);
         // The root of the mean square is 1.582; Adam would move the first three by 0.01.
         let expected = [0.481_03, 0.506_32, 0.499_37, 0.5];
         for (found, expected) in strokes.colors[0].iter().zip(expected) {
