@@ -1,7 +1,7 @@
 //! Cog's HTTP interface, with the endpoints that this server adds to it.
 //!
 //! ```text
-//! listen -> router -> request_log -> auth -> handlers -> prediction_request, Input -> service
+//! listen -> router -> request_log -> same_origin -> auth -> handlers -> prediction_request, Input -> service
 //!                                            |
 //!                                            +-> 200 with the result, 202, or an event stream
 //! ```

@@ -63,6 +63,7 @@ async fn the_field_grows_with_the_distance_and_the_weight() {
     page.click("label", "Show the circle over the drawing")
         .await;
     let field = "(() => { const canvas = document.querySelector('.overlay canvas'); const at = place => canvas.getContext('2d').getImageData(place, 24, 1, 1).data[3]; return [at(24), at(6), at(0)]; })()";
+    page.wait_for(&format!("{field}[2] > 0")).await;
     let [inside, near, far] = values(&page.evaluate(field).await);
     assert!(
         inside == 0.0 && near > 0.0 && far > near,

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
-use super::page::{draw, open, screenshot, server, small, wait_for_state};
+use super::page::{draw, open, screenshot, server, small, wait_for_state, wait_for_stops};
 use crate::support::devtools::Page;
 use crate::support::server::{Choices, TestServer};
 
@@ -107,6 +107,7 @@ async fn the_keyboard_alone_draws_and_stops() {
         page.press("Tab").await;
     }
     page.press(" ").await;
+    wait_for_stops(&page, 1).await;
     server.controls.release();
     wait_for_state(&page, "Stopped").await;
 }
@@ -124,7 +125,7 @@ async fn a_screen_reader_finds_names_and_hears_the_progress() {
         ("textbox", "What shall I draw?"),
         ("button", "Draw"),
         ("spinbutton", "Seed"),
-        ("spinbutton", "Number of strokes"),
+        ("spinbutton", "Thinnest stroke"),
         ("article", "Drawing: a cat"),
         ("image", "Drawing of a cat, step 3"),
         ("slider", "Frame"),

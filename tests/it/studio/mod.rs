@@ -1,5 +1,6 @@
 //! The page under `/studio`: how it is served, and, in a real browser, what a person does on it.
 
+mod command;
 mod constrain;
 mod draw;
 mod everybody;

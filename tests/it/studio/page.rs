@@ -48,7 +48,10 @@ pub(super) async fn ready(page: &Page) {
 
 /// Clicks "Draw" and waits until a drawing is finished.
 pub(super) async fn draw(page: &Page) {
+    let cards = "document.querySelectorAll('.card:not(.empty)').length";
+    let before = page.evaluate(cards).await;
     page.click("button", "Draw").await;
+    page.wait_for(&format!("{cards} > {before}")).await;
     wait_for_state(page, "Finished after").await;
 }
 
@@ -56,6 +59,14 @@ pub(super) async fn draw(page: &Page) {
 pub(super) async fn wait_for_state(page: &Page, words: &str) {
     page.wait_for(&format!(
         "document.querySelector('.card.chosen .state')?.textContent.startsWith({words:?})"
+    ))
+    .await;
+}
+
+/// Waits until the server has answered so many requests to stop a drawing.
+pub(super) async fn wait_for_stops(page: &Page, count: usize) {
+    page.wait_for(&format!(
+        "performance.getEntriesByType('resource').filter(entry => entry.name.endsWith('/cancel') && entry.responseEnd > 0).length >= {count}"
     ))
     .await;
 }

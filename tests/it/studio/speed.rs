@@ -41,9 +41,19 @@ fn recorded(strokes: usize, frames: u64) -> impl Fn(u64) -> Bytes + Clone + Send
         }
         let file = &files[(index % DIFFERENT) as usize];
         let losses = json!({"total": -1.0 / (index + 1) as f64, "clip": -0.5, "centre": 0.1});
-        let text = event(3 * index + 1, "metric", &json!({"name": "step", "value": index}))
-            + &event(3 * index + 2, "metric", &json!({"name": "losses", "value": losses}))
-            + &event(3 * index + 3, "output", &json!({"index": index, "chunk": file}));
+        let text = event(
+            3 * index + 1,
+            "metric",
+            &json!({"name": "step", "value": index}),
+        ) + &event(
+            3 * index + 2,
+            "metric",
+            &json!({"name": "losses", "value": losses}),
+        ) + &event(
+            3 * index + 3,
+            "output",
+            &json!({"index": index, "chunk": file}),
+        );
         text.into()
     }
 }

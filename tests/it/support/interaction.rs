@@ -30,8 +30,13 @@ const FIND: &str = r"(async (selector, name) => {
         if (found.length > 0) {
             const element = found[0];
             element.scrollIntoView({ block: 'center', behavior: 'instant' });
+            const before = element.getBoundingClientRect();
+            await new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next)));
             const box = element.getBoundingClientRect();
-            return [box.left + box.width / 2, box.top + box.height / 2];
+            // What still moves would not be hit.
+            if (element.isConnected && box.left === before.left && box.top === before.top) {
+                return [box.left + box.width / 2, box.top + box.height / 2];
+            }
         }
         await new Promise(next => setTimeout(next, 20));
     }
@@ -68,8 +73,11 @@ impl Page {
         self.mouse(DispatchMouseEventType::MousePressed, [x, y])
             .await;
         for part in [0.25, 0.5, 0.75, 1.0] {
-            let place = [x + part * by[0], y + part * by[1]];
-            self.mouse(DispatchMouseEventType::MouseMoved, place).await;
+            let kind = DispatchMouseEventType::MouseMoved;
+            let mut event = DispatchMouseEventParams::new(kind, x + part * by[0], y + part * by[1]);
+            event.button = Some(MouseButton::Left);
+            event.buttons = Some(1);
+            self.tab.execute(event).await.unwrap();
         }
         let end = [x + by[0], y + by[1]];
         self.mouse(DispatchMouseEventType::MouseReleased, end).await;

@@ -10,6 +10,9 @@ import { batch, computed, signal } from './vendor/signals.js';
 /** Statuses that do not change again. */
 const FINAL = ['succeeded', 'canceled', 'failed'];
 const GONE = 'The server does not know this drawing any more. What was drawn so far is kept here.';
+/** How often the request is sent if the server cannot be reached, with longer and longer pauses. */
+const ATTEMPTS = 4;
+const ATTEMPT_PAUSE = 400;
 const RUBBISH = 'The server sends something that this page cannot read.';
 
 export class Drawing {
@@ -59,7 +62,7 @@ export class Drawing {
   /** Sends the request and follows it. */
   async start() {
     try {
-      const state = await startPrediction(this.id, this.input.value);
+      const state = await this.send();
       this.input.value = state.input ?? this.input.value;
       this.status.value = state.status;
     } catch (error) {
@@ -70,6 +73,20 @@ export class Drawing {
       throw error;
     }
     await this.follow();
+  }
+
+  /** Sends the request. A repetition starts nothing twice, because the id is the same. */
+  async send() {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await startPrediction(this.id, this.input.value);
+      } catch (error) {
+        if (error instanceof ApiError || attempt === ATTEMPTS) {
+          throw error;
+        }
+        await new Promise(resolve => setTimeout(resolve, attempt * ATTEMPT_PAUSE));
+      }
+    }
   }
 
   /** Follows the events to the end. */
@@ -162,7 +179,7 @@ export class Drawing {
       return;
     }
     this.losses.set(index, Math.min(step, this.steps || step), this.next.losses);
-    this.frames.add({ index, step: this.losses.steps[index], ...read });
+    this.frames.add({ index, step: this.losses.steps[index], size: read.data.length, ...read });
     this.arrived = Math.max(this.arrived, index + 1);
     this.schedule();
   }

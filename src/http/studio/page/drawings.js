@@ -21,6 +21,8 @@ const KEEP_PAUSE = 5000;
 const WAITING_PAUSE = 1000;
 const IDLE_PAUSE = 10_000;
 const TOKEN_PAUSE = 200;
+/** So many finished drawings stay on the page beside a new one. */
+const MAX_FINISHED = 11;
 /** The drawings of this browser that may be unfinished. */
 const MINE = 'clipdraw-unfinished';
 const LOST = 'The server does not know this drawing any more. This is how far it was.';
@@ -76,7 +78,10 @@ function add(drawing) {
     announce(endingOf(ended));
   };
   batch(() => {
-    drawings.value = [drawing, ...drawings.value.filter(other => other.id !== drawing.id)];
+    const rest = drawings.value.filter(other => other.id !== drawing.id);
+    // The oldest finished ones go to the history, so that the page stays small.
+    const finished = rest.filter(other => other.isFinal.value).slice(MAX_FINISHED);
+    drawings.value = [drawing, ...rest.filter(other => !finished.includes(other))];
     choose(drawing);
   });
 }
@@ -151,7 +156,7 @@ export async function watch(state) {
   drawing.status.value = state.status === 'starting' ? 'starting' : 'processing';
   const details = await detailsOf(drawing.id);
   if (details) {
-    await restore(drawing, details);
+    restore(drawing, details);
   }
   add(drawing);
   others.value = others.value.filter(other => other.id !== state.id);
@@ -169,7 +174,7 @@ export async function open(entry) {
   drawing.created = entry.created;
   const details = await detailsOf(entry.id);
   if (details) {
-    await restore(drawing, details);
+    restore(drawing, details);
   }
   add(drawing);
   drawing.onEnd = () => {};

@@ -1,6 +1,6 @@
 /** The frames of a drawing, within a limited memory. */
 
-/** The memory for the frames of one drawing, in characters of base64. */
+/** The memory for the frames of one drawing, in bytes, or characters of base64. */
 const BUDGET = 48 << 20;
 
 /** What a frame may be. Anything else that a server names is not shown. */
@@ -11,8 +11,9 @@ const TYPES = ['image/svg+xml', 'image/png'];
  * @property {number} index its place among all frames of the drawing, from 0
  * @property {number} step
  * @property {string} type `image/svg+xml`, `image/png`, or '' for a file that was uploaded
- * @property {string} data base64, or the address of the uploaded file
+ * @property {string} data base64 until the file is needed, or the address of an uploaded file
  * @property {Blob} [blob] the file, once it was needed
+ * @property {number} size the length of the data
  */
 
 /**
@@ -43,6 +44,7 @@ export function blobOf(frame) {
       const text = atob(frame.data);
       const bytes = Uint8Array.from(text, character => character.charCodeAt(0));
       frame.blob = new Blob([bytes], { type: frame.type });
+      frame.data = '';
     } catch {
       return null;
     }
@@ -68,10 +70,10 @@ export class Frames {
     }
     if (last && last.index % this.stride !== 0) {
       this.kept.pop();
-      this.size -= last.data.length;
+      this.size -= last.size;
     }
     this.kept.push(frame);
-    this.size += frame.data.length;
+    this.size += frame.size;
     while (this.size > BUDGET && this.kept.length > 3) {
       this.thin();
     }
@@ -81,7 +83,7 @@ export class Frames {
     this.stride *= 2;
     const last = this.kept.at(-1);
     this.kept = this.kept.filter(frame => frame.index % this.stride === 0 || frame === last);
-    this.size = this.kept.reduce((size, frame) => size + frame.data.length, 0);
+    this.size = this.kept.reduce((size, frame) => size + frame.size, 0);
   }
 
   get last() {

@@ -82,7 +82,7 @@ export async function loadHistory() {
 /** Frames that are spread evenly, few enough to be kept. @param {Drawing} drawing */
 function someFrames(drawing) {
   const all = drawing.frames.kept;
-  const size = all.reduce((sum, frame) => sum + frame.data.length * 0.75, 0);
+  const size = all.reduce((sum, frame) => sum + frame.size * 0.75, 0);
   const stride = Math.ceil(Math.max(all.length / MAX_FRAMES, size / MAX_FRAME_BYTES, 1));
   const some = all.filter((frame, place) => place % stride === 0 || frame === drawing.frames.last);
   return some.map(frame => ({
@@ -148,29 +148,21 @@ export async function detailsOf(id) {
 }
 
 /** Puts frames and losses that were kept into a drawing. @param {Drawing} drawing @param {Details} details */
-export async function restore(drawing, details) {
+export function restore(drawing, details) {
   for (const { index, step, type, data } of details.frames) {
-    const blob = data instanceof Blob ? data : undefined;
-    const text = blob ? await base64(blob) : String(data);
-    drawing.frames.add({ index, step, type, data: text, blob });
+    const file =
+      data instanceof Blob
+        ? { blob: data, data: '', size: data.size }
+        : { data, size: data.length };
+    drawing.frames.add({ index, step, type, ...file });
   }
   drawing.losses.steps = details.steps;
   for (const series of details.series) {
-    drawing.losses.series.set(series.name, series);
+    drawing.losses.series.set(series.key, series);
   }
   drawing.after = details.after;
   drawing.arrived = (drawing.frames.last?.index ?? -1) + 1;
   drawing.show();
-}
-
-/** @param {Blob} blob @returns {Promise<string>} */
-function base64(blob) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result).split(',')[1] ?? '');
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
 }
 
 /** @param {string} id */

@@ -11,30 +11,40 @@ const MEANINGS = /** @type {Record<string, string>} */ ({
 /** A term whose changes are less than this share of all changes hardly moves. */
 const SMALL_SHARE = 0.01;
 
-/** @typedef {{name: string, meaning: string, values: (number | null)[]}} Series */
+/** A server has at most so many terms, counting each of 16 prompts. */
+const MAX_TERMS = 32;
+const MAX_NAME = 40;
+
+/** @typedef {{key: string, name: string, meaning: string, values: (number | null)[]}} Series */
 
 /**
- * The terms of the metric `losses`, with their names. A term of several prompts is divided among them.
+ * The terms of the metric `losses`. A term of several prompts is divided among them.
  * @param {any} losses
- * @returns {[string, string, number][]} name, meaning and value
+ * @returns {{key: string, name: string, meaning: string, value: number}[]}
  */
 function terms(losses) {
   const prompts = Array.isArray(losses?.prompts) ? losses.prompts : [];
   const found = [];
   for (const [name, value] of Object.entries(losses ?? {})) {
     if (name === 'clip' && prompts.length > 1) {
-      for (const part of prompts) {
-        const text = String(part?.prompt ?? '');
-        found.push([`clip “${text}”`, MEANINGS.clip, part?.loss]);
+      for (const [place, part] of prompts.entries()) {
+        const text = shortened(String(part?.prompt ?? ''));
+        found.push({
+          key: `clip ${place}`,
+          name: `clip “${text}”`,
+          meaning: MEANINGS.clip,
+          value: part?.loss,
+        });
       }
     } else if (name !== 'prompts') {
-      found.push([name, MEANINGS[name] ?? '', value]);
+      found.push({ key: name, name: shortened(name), meaning: MEANINGS[name] ?? '', value });
     }
   }
-  return /** @type {[string, string, number][]} */ (
-    found.filter(([, , value]) => typeof value === 'number' && Number.isFinite(value))
-  );
+  return found.filter(({ value }) => Number.isFinite(value)).slice(0, MAX_TERMS);
 }
+
+/** @param {string} text */
+const shortened = text => (text.length > MAX_NAME ? `${text.slice(0, MAX_NAME)}…` : text);
 
 /** The values of every term; a value is null where a frame has none. */
 export class LossTable {
@@ -59,11 +69,11 @@ export class LossTable {
       }
     }
     this.steps[index] = step;
-    for (const [name, meaning, value] of terms(losses)) {
-      let series = this.series.get(name);
+    for (const { key, name, meaning, value } of terms(losses)) {
+      let series = this.series.get(key);
       if (!series) {
-        series = { name, meaning, values: this.steps.map(() => null) };
-        this.series.set(name, series);
+        series = { key, name, meaning, values: this.steps.map(() => null) };
+        this.series.set(key, series);
       }
       series.values[index] = value;
     }
@@ -80,7 +90,7 @@ export function summary(series, movement) {
   const range = rangeOf(series);
   const share = movement > 0 ? range / movement : 0;
   let effect = '';
-  if (values.length > 1 && series.name !== 'total') {
+  if (values.length > 1 && series.key !== 'total') {
     effect = range === 0 ? 'does nothing' : share < SMALL_SHARE ? 'hardly moves' : '';
   }
   return { first: values[0] ?? null, last: values.at(-1) ?? null, share, effect };

@@ -133,7 +133,7 @@ export function Playback({ drawing }) {
       </label>
       <button
         type="button"
-        hidden=${drawing.looked.value === null}
+        disabled=${drawing.looked.value === null}
         onClick=${() => {
           isPlaying.value = false;
           drawing.looked.value = null;

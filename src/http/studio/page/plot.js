@@ -2,7 +2,7 @@
 import { html } from './html.js';
 import { rangeOf, summary } from './losses.js';
 import { useEffect, useRef } from './vendor/hooks.js';
-import { effect } from './vendor/signals.js';
+import { effect, signal } from './vendor/signals.js';
 import UPlot from './vendor/uplot.js';
 
 /** @typedef {import('./drawing.js').Drawing} Drawing */
@@ -15,10 +15,14 @@ const COLORS = {
 };
 const DASHES = [[], [], [6, 4], [2, 3], [8, 3, 2, 3], [4, 2], [1, 3], [10, 4]];
 
-const dark = matchMedia('(prefers-color-scheme: dark)');
+const scheme = matchMedia('(prefers-color-scheme: dark)');
+const isDark = signal(scheme.matches);
+scheme.addEventListener('change', () => {
+  isDark.value = scheme.matches;
+});
 
 /** @param {number} place */
-const colorOf = place => COLORS[dark.matches ? 'dark' : 'light'][place % 8];
+const colorOf = place => COLORS[isDark.value ? 'dark' : 'light'][place % 8];
 
 /** @param {Drawing} drawing */
 const seriesOf = drawing => [...drawing.losses.series.values()];
@@ -28,8 +32,8 @@ const seriesOf = drawing => [...drawing.losses.series.values()];
  * @param {HTMLElement} parent
  */
 function createPlot(drawing, parent) {
-  const ink = dark.matches ? '#c6ccd8' : '#4a5160';
-  const line = dark.matches ? '#3a4150' : '#dfe3ea';
+  const ink = isDark.value ? '#c6ccd8' : '#4a5160';
+  const line = isDark.value ? '#3a4150' : '#dfe3ea';
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
   const font = '12px system-ui, sans-serif';
   return new UPlot(
@@ -59,6 +63,7 @@ function createPlot(drawing, parent) {
           plot => {
             // Only a person's pointer counts: the page itself moves the cursor along with the slider.
             if (parent.matches(':hover') && typeof plot.cursor.idx === 'number') {
+              drawing.strokes.value = null;
               drawing.looked.value = plot.cursor.idx;
             }
           },
@@ -78,6 +83,7 @@ function keepPlot(drawing, parent) {
   /** @type {any} */
   let plot = null;
   let count = 0;
+  let wasDark = isDark.value;
   const draw = () => {
     const { length } = seriesOf(drawing);
     if (plot && length === count) {
@@ -88,24 +94,20 @@ function keepPlot(drawing, parent) {
     count = length;
     plot = length > 0 ? createPlot(drawing, parent) : null;
   };
-  const again = () => {
-    count = -1;
-    draw();
-  };
   const leave = () => {
-    if (drawing.strokes.value === null) {
-      drawing.looked.value = null;
-    }
+    drawing.looked.value = null;
   };
   const sizes = new ResizeObserver(() =>
     plot?.setSize({ width: parent.clientWidth, height: HEIGHT }),
   );
   sizes.observe(parent);
-  dark.addEventListener('change', again);
   parent.addEventListener('pointerleave', leave);
   const stops = [
     effect(() => {
       drawing.count.value;
+      // Other colours need another plot.
+      count = wasDark === isDark.value ? count : -1;
+      wasDark = isDark.value;
       draw();
     }),
     effect(() => {
@@ -120,7 +122,6 @@ function keepPlot(drawing, parent) {
       stop();
     }
     sizes.disconnect();
-    dark.removeEventListener('change', again);
     parent.removeEventListener('pointerleave', leave);
     plot?.destroy();
   };
@@ -134,7 +135,7 @@ function Terms({ drawing }) {
   const all = seriesOf(drawing);
   const index = drawing.looked.value;
   const movement = all
-    .filter(({ name }) => name !== 'total')
+    .filter(({ key }) => key !== 'total')
     .reduce((sum, one) => sum + rangeOf(one), 0);
   return html`<table class="terms">
     <caption class="unseen">The losses, term by term</caption>
@@ -150,7 +151,7 @@ function Terms({ drawing }) {
       ${all.map((series, place) => {
         const { first, last, share, effect: words } = summary(series, movement);
         const value = index === null ? last : (series.values[index] ?? null);
-        return html`<tr key=${series.name}>
+        return html`<tr key=${series.key}>
           <th scope="row">
             <svg class="swatch" viewBox="0 0 24 4" aria-hidden="true">
               <line x1="0" y1="2" x2="24" y2="2" stroke=${colorOf(place)} stroke-width="3" stroke-dasharray=${DASHES[place % 8].join(' ')} />
@@ -163,7 +164,7 @@ function Terms({ drawing }) {
             ${
               words
                 ? html`<strong class="idle">${words}</strong>`
-                : series.name === 'total'
+                : series.key === 'total'
                   ? ''
                   : html`<meter min="0" max="1" value=${share} aria-label=${`Share of ${series.name} in all changes`}></meter>`
             }

@@ -28,7 +28,11 @@ export function writePart({ text, weight }) {
 }
 
 /** @param {Part[]} parts */
-const setParts = parts => set({ prompt: parts.map(writePart).join(' | ') });
+function setParts(parts) {
+  set({ prompt: parts.map(writePart).join(' | ') });
+  // Until the server has read the prompt again, these are its parts.
+  reading.value = { ...reading.value, prompts: parts };
+}
 
 /** @param {Event} event */
 const textOf = event => /** @type {HTMLInputElement} */ (event.currentTarget).value;
@@ -96,9 +100,6 @@ function Examples() {
       text =>
         html`<button type="button" class="example" onClick=${() => set({ prompt: text })}>${text}</button>`,
     )}
-    <span class="gap"></span>
-    <button type="button" onClick=${() => add('watercolor', 0.5)}>+ a style</button>
-    <button type="button" onClick=${() => add('text', -0.3)}>− something to avoid</button>
   </p>`;
 }
 
@@ -169,14 +170,16 @@ export function Prompt() {
       aria-describedby="prompt-problem"
       onInput=${(/** @type {Event} */ event) => set({ prompt: textOf(event) })}
     ></textarea>
-    <p id="prompt-problem" class="problem" aria-live="polite">${problem}</p>
-    <${Chips} />
-    <${Examples} />
     <div class="row send">
       <button class="draw" type="submit">Draw</button>
       <${Seed} />
+      <button type="button" onClick=${() => add('watercolor', 0.5)}>+ a style</button>
+      <button type="button" onClick=${() => add('text', -0.3)}>− something to avoid</button>
       <span class="hint keys">Ctrl + Enter draws too.</span>
     </div>
+    <p id="prompt-problem" class="problem" aria-live="polite">${problem}</p>
+    <${Chips} />
+    <${Examples} />
     <p class="problem" role="alert">${problems.value.get('') ?? serverProblem.value}</p>
   </form>`;
 }

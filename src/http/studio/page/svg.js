@@ -7,27 +7,30 @@ const PATH = /^[MCLQZ0-9 .,+-]+$/i;
 const COLOR = /^#[0-9a-f]{3,8}$/i;
 const NUMBER = /^[0-9.]+$/;
 
+/** The value of an attribute of a tag. @param {string} tag @param {string} name */
+const attribute = (tag, name) => new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1];
+
 /**
  * Reads a drawing of the server. Only paths with plain attributes are taken over, so that nothing else in the
- * text gets further.
+ * text gets further. A parser of documents would look at all of it.
  * @param {string} text
  * @returns {Picture | null} null if it is no drawing
  */
 export function readSvg(text) {
-  const root = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
-  const width = Number(root.getAttribute('width'));
-  const height = Number(root.getAttribute('height'));
-  if (root.localName !== 'svg' || !(width > 0) || !(height > 0)) {
+  const root = /<svg\s[^>]*>/.exec(text)?.[0] ?? '';
+  const width = Number(attribute(root, 'width'));
+  const height = Number(attribute(root, 'height'));
+  if (!(width > 0) || !(height > 0)) {
     return null;
   }
-  const paper = root.querySelector('rect')?.getAttribute('fill') ?? '';
+  const paper = attribute(/<rect\s[^>]*>/.exec(text)?.[0] ?? '', 'fill') ?? '';
   const strokes = [];
-  for (const path of root.querySelectorAll('path')) {
+  for (const [tag] of text.matchAll(/<path\s[^>]*>/g)) {
     const stroke = {
-      d: path.getAttribute('d') ?? '',
-      color: path.getAttribute('stroke') ?? '',
-      opacity: path.getAttribute('stroke-opacity') ?? '1',
-      width: path.getAttribute('stroke-width') ?? '1',
+      d: attribute(tag, 'd') ?? '',
+      color: attribute(tag, 'stroke') ?? '',
+      opacity: attribute(tag, 'stroke-opacity') ?? '1',
+      width: attribute(tag, 'stroke-width') ?? '1',
     };
     const isPlain = PATH.test(stroke.d) && COLOR.test(stroke.color);
     if (isPlain && NUMBER.test(stroke.opacity) && NUMBER.test(stroke.width)) {
