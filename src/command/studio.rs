@@ -15,7 +15,7 @@ use super::serve::{self, ServeArguments};
     mut_arg("port", |argument| argument.default_value("0").help("Port to listen on; 0 selects a free one")),
     mut_arg("queue", |argument| argument.default_value("100")),
     mut_arg("history", |argument| argument.default_value("100000")),
-    mut_arg("format", |argument| argument.default_value("text")),
+    mut_arg("format", |argument| argument.default_value("console")),
     mut_arg("level", |argument| argument.default_value("warn")),
 )]
 pub(super) struct StudioArguments {

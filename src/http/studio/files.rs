@@ -88,6 +88,7 @@ pub(super) static FILES: LazyLock<Vec<PageFile>> = files! {
         "keep.js",
         "losses.js",
         "picture.js",
+        "pace.js",
         "playback.js",
         "plot.js",
         "prompt.js",

@@ -27,9 +27,12 @@ pub(super) async fn start(events: Events) -> String {
         let state = json!({"id": id, "status": "starting", "input": body["input"]});
         (StatusCode::ACCEPTED, Json(state))
     };
+    let mut choices = Choices::default();
+    // Recorded frames are not kept by the server.
+    choices.limits.output_bytes = u64::MAX;
     let router = Router::new()
         .route("/predictions/{id}", get(follow).put(accept))
-        .fallback_service(parts(&Choices::default()).router);
+        .fallback_service(parts(&choices).router);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

@@ -3,6 +3,7 @@ import { ApiError, cancelPrediction, getPrediction, startPrediction } from './ap
 import { follow } from './events.js';
 import { Frames, readFile } from './frames.js';
 import { LossTable } from './losses.js';
+import { withRest } from './pace.js';
 import { batch, computed, signal } from './vendor/signals.js';
 
 /** @typedef {'sending' | 'starting' | 'processing' | 'succeeded' | 'canceled' | 'failed'} Status */
@@ -53,6 +54,7 @@ export class Drawing {
     this.next = {};
     this.arrived = 0;
     this.isScheduled = false;
+    this.isStale = false;
   }
 
   get steps() {
@@ -184,20 +186,21 @@ export class Drawing {
     this.schedule();
   }
 
-  /** Shows what has arrived with the next picture of the screen, once for many events. */
-  schedule() {
-    if (!this.isScheduled) {
-      this.isScheduled = true;
-      const show = () => {
-        this.isScheduled = false;
-        this.show();
-      };
-      // A hidden page gets no pictures of the screen.
-      document.hidden ? setTimeout(show, 200) : requestAnimationFrame(show);
+  /** Shows what has arrived, once for many events. */
+  async schedule() {
+    this.isStale = true;
+    if (this.isScheduled) {
+      return;
     }
+    this.isScheduled = true;
+    while (this.isStale) {
+      await withRest(() => this.show());
+    }
+    this.isScheduled = false;
   }
 
   show() {
+    this.isStale = false;
     batch(() => {
       this.step.value = this.frames.last?.step ?? 0;
       this.speed.value = this.latestSpeed ?? 0;

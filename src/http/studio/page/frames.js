@@ -42,7 +42,10 @@ export function blobOf(frame) {
   if (!frame.blob && frame.type) {
     try {
       const text = atob(frame.data);
-      const bytes = Uint8Array.from(text, character => character.charCodeAt(0));
+      const bytes = new Uint8Array(text.length);
+      for (let place = 0; place < text.length; place += 1) {
+        bytes[place] = text.charCodeAt(place);
+      }
       frame.blob = new Blob([bytes], { type: frame.type });
       frame.data = '';
     } catch {

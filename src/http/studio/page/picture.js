@@ -1,6 +1,7 @@
 /** A drawing as an image. What comes from the server is never put into the page as markup. */
 import { blobOf } from './frames.js';
 import { html } from './html.js';
+import { withRest } from './pace.js';
 import { partOf, readSvg } from './svg.js';
 import { useEffect, useRef } from './vendor/hooks.js';
 import { effect } from './vendor/signals.js';
@@ -37,15 +38,20 @@ class Screen {
   async run() {
     this.isBusy = true;
     while (this.wanted) {
-      const address = URL.createObjectURL(this.wanted);
+      const file = this.wanted;
       this.wanted = null;
-      const old = this.address;
-      this.address = address;
-      this.image.src = address;
-      await this.image.decode().catch(() => {});
-      URL.revokeObjectURL(old);
+      await withRest(() => this.put(file));
     }
     this.isBusy = false;
+  }
+
+  /** @param {Blob} file */
+  async put(file) {
+    const old = this.address;
+    this.address = URL.createObjectURL(file);
+    this.image.src = this.address;
+    await this.image.decode().catch(() => {});
+    URL.revokeObjectURL(old);
   }
 
   close() {
