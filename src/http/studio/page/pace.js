@@ -1,9 +1,9 @@
 /** Keeps the browser free: what costs it much is done less often. */
 
-/** Work is followed by so many times as much rest. */
-const REST = 1.5;
+/** Work is followed by this many times as much rest. */
+const REST = 1;
 /** And by at most this rest, in milliseconds. */
-const LONGEST_REST = 400;
+const LONGEST_REST = 250;
 
 const nextPicture = () => new Promise(resolve => requestAnimationFrame(resolve));
 
