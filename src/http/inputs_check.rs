@@ -22,12 +22,12 @@ const PROMPT: &str = "prompt";
 /// What the server finds in the inputs of a request.
 #[derive(Debug, Serialize)]
 pub(super) struct InputsCheck {
-    /// What is wrong with them, as in the response 422 to a prediction; empty if they can be drawn.
-    detail: Vec<Detail>,
     /// The prompts; empty if the input cannot be divided into prompts.
     prompts: Vec<ReadPrompt>,
     /// The maximum number of tokens of a prompt, including the start and end tokens.
     token_limit: usize,
+    /// What is wrong with the inputs, as in the response 422 to a prediction; empty if they can be drawn.
+    detail: Vec<Detail>,
 }
 
 /// One of the prompts in the input `prompt`.
@@ -48,9 +48,9 @@ pub(super) async fn check(
     let inputs = request.inputs()?;
     let token_limit = state.service().token_limit();
     Ok(Json(InputsCheck {
-        detail: problems(&state, &inputs, token_limit),
         prompts: prompts(inputs.get(PROMPT)),
         token_limit,
+        detail: problems(&state, &inputs, token_limit),
     }))
 }
 

@@ -1,6 +1,7 @@
 //! The page in a browser of its own, with the words of these tests.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -95,20 +96,28 @@ pub(super) async fn assert_clean(page: &Page) {
     );
 }
 
-/// Waits for a file that the browser saves.
+/// Waits for a file that the browser saves, until it is complete, and removes it.
 pub(super) async fn saved(folder: &Path, ending: &str) -> Vec<u8> {
+    let mut length = 0;
     loop {
-        let mut entries = std::fs::read_dir(folder).unwrap();
-        let found = entries.find_map(|entry| {
-            let path = entry.unwrap().path();
-            path.to_str()?.ends_with(ending).then_some(path)
-        });
-        if let Some(path) = found {
-            let bytes = std::fs::read(&path).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let entries = std::fs::read_dir(folder).unwrap();
+        let paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        let is_writing = paths
+            .iter()
+            .any(|path| path.extension() == Some("crdownload".as_ref()));
+        let found = paths
+            .iter()
+            .find(|path| path.to_string_lossy().ends_with(ending));
+        let Some(path) = found.filter(|_| !is_writing) else {
+            continue;
+        };
+        let bytes = std::fs::read(path).unwrap();
+        if !bytes.is_empty() && bytes.len() == length {
             std::fs::remove_file(path).unwrap();
             return bytes;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        length = bytes.len();
     }
 }
 
