@@ -10,6 +10,10 @@ use sha2::{Digest, Sha256};
 /// What stands in `index.html` for the folder of the other files.
 const FOLDER: &str = "FOLDER";
 
+/// What stands in `index.html` for the links that load all modules at once. Without them a browser would learn of a
+/// module only when it has read the one that imports it.
+const MODULES: &str = "<!-- MODULES -->";
+
 /// The number of characters of a digest that distinguish two versions of a file.
 const DIGEST_LENGTH: usize = 16;
 
@@ -111,9 +115,18 @@ pub(super) static FILES: LazyLock<Vec<PageFile>> = files! {
     STYLE: ["style.css", "vendor/uplot.css"];
 };
 
-/// `index.html`, which names the folder of the others.
+/// `index.html`, which names the folder of the others and all modules in it.
 pub(super) static PAGE: LazyLock<PageFile> = LazyLock::new(|| {
-    let text = include_str!("page/index.html").replace(FOLDER, folder());
+    let modules = FILES.iter().filter(|file| file.media_type == JAVASCRIPT);
+    let links: Vec<_> = modules
+        .map(|file| {
+            let name = file.name;
+            format!(r#"<link rel="modulepreload" href="studio/{FOLDER}/{name}" />"#)
+        })
+        .collect();
+    let text = include_str!("page/index.html")
+        .replace(MODULES, &links.join("\n    "))
+        .replace(FOLDER, folder());
     PageFile::new("index.html", HTML, &text)
 });
 

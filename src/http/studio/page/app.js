@@ -78,6 +78,7 @@ function App() {
 
 async function start() {
   render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById('page')));
+  const history = loadHistory();
   try {
     fields.value = readFields(await openapiDocument());
   } catch {
@@ -87,7 +88,7 @@ async function start() {
   readLink();
   addEventListener('hashchange', readLink);
   watchInputs();
-  await loadHistory();
+  await history;
   resume();
   watchDrawings();
   watchServer();
