@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! listen -> router -> request_log -> same_origin -> auth -> handlers -> prediction_request, Input -> service
-//!                                            |
-//!                                            +-> 200 with the result, 202, or an event stream
+//!                                                           |
+//!                                                           +-> 200 with the result, 202, or an event stream
 //! ```
 //!
 //! No handler computes anything. It validates a request, submits it to the service, and follows
