@@ -190,7 +190,7 @@ async fn a_stream_that_stops_in_the_middle_of_an_event_is_resumed_before_it() {
     let end = event(8, "completed", &json!({"status": "succeeded"}));
     let address = stub::start(Arc::new(move |after| match after {
         0 => stream(format!("{first}{}", &second[..second.len() / 2])),
-        4 | 5 | 6 => stream(format!(
+        4..=6 => stream(format!(
             "{}{end}",
             &second[second.find(&format!("id: {}", after + 1)).unwrap()..]
         )),
