@@ -253,6 +253,7 @@ fn dependencies() -> (Dependencies, Arc<Service>) {
 fn config() -> ServerConfig {
     ServerConfig {
         access_token: None,
+        host_names: None,
         cors_origins: Vec::new(),
         limits: RequestLimits {
             body_bytes: BODY,

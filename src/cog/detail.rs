@@ -82,6 +82,11 @@ impl Detail {
         Self::at(&["body", field], message.into())
     }
 
+    /// A parameter of the query that is not allowed because of `message`.
+    pub fn query(name: &str, message: impl Into<String>) -> Self {
+        Self::at(&["query", name], message.into())
+    }
+
     fn at(location: &[&str], msg: String) -> Self {
         Self {
             loc: location.iter().copied().map(str::to_owned).collect(),

@@ -19,6 +19,15 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status, in the order in which a prediction can have them.
+    pub const ALL: [Self; 5] = [
+        Self::Starting,
+        Self::Processing,
+        Self::Succeeded,
+        Self::Canceled,
+        Self::Failed,
+    ];
+
     /// The name in responses, events and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ mod model;
 mod predict;
 mod check;
 mod serve;
+mod studio;
 mod weights;
 mod schema;
 mod version;
@@ -17,6 +18,7 @@ use self::check::CheckArguments;
 use self::predict::PredictArguments;
 use self::schema::SchemaArguments;
 use self::serve::ServeArguments;
+use self::studio::StudioArguments;
 use self::weights::WeightsArguments;
 
 /// Turns a prompt into a vector drawing.
@@ -41,6 +43,8 @@ enum Command {
     Predict(PredictArguments),
     /// Serve drawings over HTTP, with the API of Cog.
     Serve(Box<ServeArguments>),
+    /// Open a page in the browser on which drawings are made and watched, served by this machine.
+    Studio(Box<StudioArguments>),
     /// Compare a device with the processor, and measure its speed.
     Check(CheckArguments),
     /// List, download and verify CLIP weights.
@@ -58,6 +62,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         _ if arguments.version => version::run(),
         Some(Command::Predict(arguments)) => predict::run(arguments),
         Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Studio(arguments)) => studio::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),
         Some(Command::Weights(arguments)) => weights::run(arguments),
         Some(Command::Schema(arguments)) => schema::run(arguments),

@@ -54,6 +54,15 @@ impl Form {
     }
 }
 
+/// Whether a client names HTML as a type that it accepts, as browsers do for a page. Neither `*/*` nor `text/*`
+/// counts.
+pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
+    let mut ranges = ranges(headers).into_iter();
+    ranges.any(|range| {
+        (range.kind.as_str(), range.subtype.as_str()) == ("text", "html") && range.quality > 0
+    })
+}
+
 /// The quality of the formats that are preferred among all, and these formats.
 fn best_formats(ranges: &[MediaRange]) -> (u16, Vec<OutputFormat>) {
     let mut best = (0, Vec::new());

@@ -1,17 +1,22 @@
-//! Bearer-token authentication. Without the token, only the health endpoints are available.
+//! Bearer-token authentication. Without the token, only the health endpoints and the pages are available.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::accept::accepts_html;
 use super::error::HttpError;
 
 /// Paths that need no token, because orchestrators and load balancers do not have it.
 pub(super) const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
+
+/// The folders of the pages. They need no token, because they ask for it; what they contain is the same on
+/// every server.
+const PAGES: [&str; 2] = ["/studio", "/docs"];
 
 /// Rejects requests without the token.
 pub(super) async fn require_token(
@@ -19,11 +24,22 @@ pub(super) async fn require_token(
     request: Request,
     next: Next,
 ) -> Result<Response, HttpError> {
-    if PUBLIC_PATHS.contains(&request.uri().path()) || has_token(request.headers(), &token) {
+    if is_public(&request) || has_token(request.headers(), &token) {
         Ok(next.run(request).await)
     } else {
         Err(HttpError::Unauthorized)
     }
+}
+
+fn is_public(request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_page = PAGES.iter().any(|page| {
+        let rest = path.strip_prefix(page);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    PUBLIC_PATHS.contains(&path)
+        || (is_read && (is_page || (path == "/" && accepts_html(request.headers()))))
 }
 
 /// Whether the headers contain the token. Digests are compared, so that the time reveals neither where

@@ -92,6 +92,12 @@ pub(super) enum HttpError {
     /// The access token is missing or wrong.
     #[error("A valid access token is needed: Authorization: Bearer TOKEN")]
     Unauthorized,
+    /// The request is for another host; the field is its name.
+    #[error("This server does not answer to the host name `{0}`. Allow it with --allow-host.")]
+    ForeignHost(String),
+    /// A page of another origin made the request.
+    #[error("A page of another origin sent this request. Allow that origin with --cors-origin.")]
+    ForeignOrigin,
     /// A bug in this program.
     #[error("Internal server error")]
     Internal,
@@ -134,6 +140,7 @@ impl HttpError {
                 StatusCode::NOT_ACCEPTABLE
             }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::DrawingFailed { .. } | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -1,9 +1,9 @@
 //! Cog's HTTP interface, with the endpoints that this server adds to it.
 //!
 //! ```text
-//! listen -> router -> request_log -> auth -> handlers -> prediction_request, Input -> service
-//!                                            |
-//!                                            +-> 200 with the result, 202, or an event stream
+//! listen -> router -> request_log -> same_origin -> auth -> handlers -> prediction_request, Input -> service
+//!                                                           |
+//!                                                           +-> 200 with the result, 202, or an event stream
 //! ```
 //!
 //! No handler computes anything. It validates a request, submits it to the service, and follows
@@ -18,6 +18,8 @@ mod error;
 mod preference;
 mod accept;
 mod drawing;
+mod same_origin;
+mod studio;
 mod auth;
 mod request_log;
 mod docs;
@@ -29,6 +31,7 @@ mod state;
 mod request_addresses;
 mod stream;
 mod health;
+mod inputs_check;
 mod discovery;
 mod predictions;
 mod trainings;

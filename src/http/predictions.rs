@@ -8,10 +8,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
+use url::form_urlencoded;
 
 use super::accept::Form;
 use super::drawing;
@@ -23,7 +24,7 @@ use super::request_addresses::RequestAddresses;
 use super::request_log::record_prediction;
 use super::state::AppState;
 use super::stream::{StreamPermit, events, events_from_start};
-use crate::cog::Detail;
+use crate::cog::{Detail, Status};
 use crate::inputs::Input;
 use crate::service::{CancelPolicy, Destination, Prediction, Snapshot, Submission, SubmitError};
 
@@ -94,19 +95,45 @@ pub(super) async fn show(
     respond(prediction.snapshot(), Form::of(&headers)?).await
 }
 
-/// `GET /predictions`: the predictions that are known, newest first, without their output files.
-pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<Value> {
+/// `GET /predictions`: the predictions that are known, newest first, without their output files. With
+/// `?status=starting,processing` only those with one of these statuses.
+pub(super) async fn list(
+    State(state): State<Arc<AppState>>,
+    uri: Uri,
+) -> Result<Json<Value>, HttpError> {
+    let wanted = wanted_statuses(&uri)?;
     let results: Vec<Snapshot> = state
         .service()
         .recent()
         .await
         .iter()
+        .filter(|prediction| wanted.contains(&prediction.status()))
         .map(|prediction| Snapshot {
             output: Vec::new(),
             ..prediction.snapshot()
         })
         .collect();
-    Json(json!({ "results": results }))
+    Ok(Json(json!({ "results": results })))
+}
+
+/// The statuses in the parameter `status` of a query, separated by commas; without it, all.
+fn wanted_statuses(uri: &Uri) -> Result<Vec<Status>, Detail> {
+    let query = uri.query().unwrap_or_default().as_bytes();
+    let value = form_urlencoded::parse(query).find(|(name, _)| name == "status");
+    let Some((_, text)) = value else {
+        return Ok(Status::ALL.to_vec());
+    };
+    let read = |name: &str| {
+        let mut all = Status::ALL.into_iter();
+        all.find(|status| status.as_str() == name).ok_or_else(|| {
+            let names = Status::ALL.map(Status::as_str).join(", ");
+            Detail::query(
+                "status",
+                format!("must be some of {names}, separated by commas"),
+            )
+        })
+    };
+    text.split(',').map(read).collect()
 }
 
 /// `POST /predictions/{id}/cancel`.

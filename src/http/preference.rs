@@ -43,7 +43,10 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The items of a header that is a list, which may span several lines.
-fn list_items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn list_items<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .into_iter()

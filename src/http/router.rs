@@ -15,8 +15,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{error, info};
 
 use super::error::HttpError;
+use super::same_origin::{AllowedPages, refuse_foreign_pages};
 use super::state::{AppState, Dependencies, ServerConfig};
-use super::{auth, discovery, docs, health, predictions, request_log, trainings};
+use super::{
+    auth, discovery, docs, health, inputs_check, predictions, request_log, studio, trainings,
+};
 use crate::errors::panic_message;
 
 /// How long a browser may cache the answer to a CORS preflight request.
@@ -27,6 +30,10 @@ const CORS_MAX_AGE: Duration = Duration::from_hours(1);
 pub fn router(dependencies: Dependencies, config: ServerConfig) -> Router {
     let token = config.access_token.clone();
     let cors = cors(&config.cors_origins);
+    let pages = Arc::new(AllowedPages {
+        hosts: config.host_names.clone(),
+        origins: config.cors_origins.clone(),
+    });
     let body_limit = DefaultBodyLimit::max(config.limits.body_bytes);
     let mut router = routes()
         .with_state(AppState::new(dependencies, config))
@@ -35,7 +42,9 @@ pub fn router(dependencies: Dependencies, config: ServerConfig) -> Router {
     if let Some(token) = token {
         router = router.layer(middleware::from_fn_with_state(token, auth::require_token));
     }
-    router = router.layer(middleware::from_fn(request_log::log_request));
+    router = router
+        .layer(middleware::from_fn_with_state(pages, refuse_foreign_pages))
+        .layer(middleware::from_fn(request_log::log_request));
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -59,10 +68,12 @@ fn routes() -> Router<Arc<AppState>> {
             get(predictions::show).put(predictions::create_once),
         )
         .route("/predictions/{id}/cancel", post(predictions::cancel))
+        .route("/inputs", post(inputs_check::check))
         .route("/trainings", post(trainings::create))
         .route("/trainings/{id}", put(trainings::create_once))
         .route("/trainings/{id}/cancel", post(predictions::cancel))
         .merge(docs::routes())
+        .merge(studio::routes())
 }
 
 /// `GET /metrics`, in the text format of Prometheus.

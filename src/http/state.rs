@@ -37,6 +37,9 @@ pub struct ServerConfig {
     pub access_token: Option<SecretString>,
     /// Origins that CORS allows; `*` allows every origin.
     pub cors_origins: Vec<HeaderValue>,
+    /// The names that the header `Host` may have, without ports; `None` allows every name. With a list, no
+    /// page can reach the server by a name of its own (DNS rebinding).
+    pub host_names: Option<Vec<String>>,
     /// Limits on requests and their output.
     pub limits: RequestLimits,
     /// Which files the `completed` event of an event stream repeats.

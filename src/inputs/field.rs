@@ -21,6 +21,36 @@ pub struct Field {
     pub kind: Kind,
     /// What it means, with its unit.
     pub description: &'static str,
+    /// The inputs that it is shown with.
+    pub group: Group,
+}
+
+/// A group of inputs that are shown together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// What is drawn.
+    Prompt,
+    /// The strokes that it is drawn with.
+    Strokes,
+    /// How long and how it is optimized.
+    Steps,
+    /// The centre constraint.
+    Center,
+    /// What it is drawn on.
+    Canvas,
+}
+
+impl Group {
+    /// The heading of the group.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Prompt => "Prompt",
+            Self::Strokes => "Strokes",
+            Self::Steps => "Steps",
+            Self::Center => "Centre",
+            Self::Canvas => "Canvas",
+        }
+    }
 }
 
 /// The type of an input, its default and its limits, which are inclusive.

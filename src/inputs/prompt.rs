@@ -79,7 +79,7 @@ impl FromStr for Prompt {
 /// When one of them has more tokens.
 pub fn check_tokens(parts: &[WeightedPrompt], limit: usize) -> Result<(), PromptError> {
     for part in parts {
-        let tokens = Tokenizer::shared().encode(&part.text).len();
+        let tokens = count_tokens(&part.text);
         if tokens > limit {
             return Err(PromptError::TooManyTokens {
                 text: beginning(&part.text),
@@ -89,6 +89,11 @@ pub fn check_tokens(parts: &[WeightedPrompt], limit: usize) -> Result<(), Prompt
         }
     }
     Ok(())
+}
+
+/// The number of tokens of a prompt, including the start and end tokens.
+pub fn count_tokens(text: &str) -> usize {
+    Tokenizer::shared().encode(text).len()
 }
 
 /// Splits a text at `|` and each part at its last colon, if a number follows it. A colon between

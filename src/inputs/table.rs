@@ -7,7 +7,7 @@ use super::declaration::{
     Declaration, broken_rule, choice, color, integer, number, random_integer, text,
 };
 use super::error::InputError;
-use super::field::{Field, MAX_SEED, shortest_number};
+use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
 use crate::draw::Spec;
 use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
@@ -15,9 +15,10 @@ use crate::output::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
-/// that reads it. The comment above a row is the description that callers see.
+/// that reads it. The comment above a row is the description that callers see, and its last word is
+/// the group.
 macro_rules! inputs {
-    ($($(#[doc = $description:literal])+ $name:ident: $type:ty = $declaration:expr;)+) => {
+    ($($(#[doc = $description:literal])+ $name:ident: $type:ty = $declaration:expr, $group:ident;)+) => {
         /// Every input, in the order in which they are shown.
         pub const FIELDS: &[Field] = &[$(Field {
             name: stringify!($name),
@@ -26,6 +27,7 @@ macro_rules! inputs {
                 ROW.kind
             },
             description: concat!($($description),+).trim_ascii(),
+            group: Group::$group,
         }),+];
 
         /// The checked value of every input.
@@ -58,67 +60,67 @@ inputs! {
     /// What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10
     /// after a colon (default 1; a negative weight moves the drawing away from the text):
     /// a red fox | watercolor:0.5 | text:-0.3
-    prompt: Prompt = text("Watercolor painting of an underwater submarine.", 4000);
+    prompt: Prompt = text("Watercolor painting of an underwater submarine.", 4000), Prompt;
 
     /// Number of strokes.
-    num_paths: usize = integer(256, 1, 2048);
+    num_paths: usize = integer(256, 1, 2048), Strokes;
 
     /// Number of optimisation steps.
-    num_iterations: usize = integer(600, 1, 10_000);
+    num_iterations: usize = integer(600, 1, 10_000), Steps;
 
     /// A frame is emitted every N steps and at the end.
-    display_frequency: usize = integer(10, 1, 10_000);
+    display_frequency: usize = integer(10, 1, 10_000), Steps;
 
     /// Radius around the centre in which stroke points are not penalised, in pixels of a 224-pixel
     /// canvas (scales with the canvas).
-    distance_from_centre_threshold: f64 = number(75.0, 0.0, 10_000.0);
+    distance_from_centre_threshold: f64 = number(75.0, 0.0, 10_000.0), Center;
 
     /// Exponent of the penalty on the distance beyond the threshold.
-    distance_from_centre_power: f64 = number(2.0, 1.0, 10.0);
+    distance_from_centre_power: f64 = number(2.0, 1.0, 10.0), Center;
 
     /// Weight of the penalty on distance from the centre; 0 turns it off.
-    distance_from_centre_weight: f64 = number(0.001, 0.0, 1_000_000.0);
+    distance_from_centre_weight: f64 = number(0.001, 0.0, 1_000_000.0), Center;
 
     /// Seed for all random choices. The same seed gives the same picture on the same device. If
     /// absent, a random seed is chosen and reported.
-    seed: u64 = random_integer(0, MAX_SEED);
+    seed: u64 = random_integer(0, MAX_SEED), Prompt;
 
     /// Centre of the penalty-free circle, as a fraction of the canvas width from the left.
-    centre_x: f64 = number(0.5, 0.0, 1.0);
+    centre_x: f64 = number(0.5, 0.0, 1.0), Center;
 
     /// Centre of the penalty-free circle, as a fraction of the canvas height from the top.
-    centre_y: f64 = number(0.5, 0.0, 1.0);
+    centre_y: f64 = number(0.5, 0.0, 1.0), Center;
 
     /// Number of randomly warped views of the picture that CLIP sees in each step.
-    num_augmentations: usize = integer(4, 1, 64);
+    num_augmentations: usize = integer(4, 1, 64), Steps;
 
     /// Minimum stroke width, in pixels of a 224-pixel canvas (scales with the canvas).
-    min_stroke_width: f64 = number(2.0, 0.1, 400.0);
+    min_stroke_width: f64 = number(2.0, 0.1, 400.0), Strokes;
 
     /// Maximum stroke width, in pixels of a 224-pixel canvas (scales with the canvas). Must not be
     /// less than min_stroke_width.
-    max_stroke_width: f64 = number(100.0, 0.1, 400.0);
+    max_stroke_width: f64 = number(100.0, 0.1, 400.0), Strokes;
 
     /// Width of the canvas in pixels.
-    canvas_width: u32 = integer(224, 64, 1024);
+    canvas_width: u32 = integer(224, 64, 1024), Canvas;
 
     /// Height of the canvas in pixels.
-    canvas_height: u32 = integer(224, 64, 1024);
+    canvas_height: u32 = integer(224, 64, 1024), Canvas;
 
     /// Background colour, #rrggbb or #rgb.
-    background: Rgb = color("#ffffff");
+    background: Rgb = color("#ffffff"), Canvas;
 
     /// Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging
     /// it.
-    clip_weight: f64 = number(1.0, 0.0, 1000.0);
+    clip_weight: f64 = number(1.0, 0.0, 1000.0), Steps;
 
     /// How strokes start and move, and which losses act besides that of the prompt: original is the
     /// method of CLIPDraw, compact suits the embedded model, auto selects the one that suits the
     /// model in use.
-    recipe: RecipeChoice = choice();
+    recipe: RecipeChoice = choice(), Steps;
 
     /// File format of the frames and of the finished drawing.
-    output_format: OutputFormat = choice();
+    output_format: OutputFormat = choice(), Canvas;
 }
 
 /// What the inputs ask for.

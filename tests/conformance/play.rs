@@ -280,7 +280,7 @@ fn bytes_of(request: &Request, names: &Names) -> String {
         .collect();
     let headers = headers.concat();
     format!(
-        "{} {} HTTP/1.1\r\nhost: here\r\n{headers}content-length: {}\r\n\r\n{body}",
+        "{} {} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {}\r\n\r\n{body}",
         request.method,
         names.resolve(&request.path),
         body.len()

@@ -1,13 +1,9 @@
 //! A real browser as a client: `EventSource` and the page under `/docs`.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 
 use crate::support::devtools::{Page, browser};
+use crate::support::proxy::Proxy;
 use crate::support::server::{Choices, TestServer, with_id};
 
 /// Collects what an `EventSource` receives: the number and the name of every event.
@@ -25,82 +21,19 @@ const LISTEN: &str = r"(() => {
 const HEADING: usize = 3;
 const FRAME: usize = 5;
 
-/// A proxy between a browser and a server. It records every request, and can close all connections.
-struct Proxy {
-    address: String,
-    requests: Arc<Mutex<String>>,
-    disconnect: Arc<Notify>,
-}
-
-impl Proxy {
-    async fn before(server: &TestServer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Self {
-            address: format!("http://{}", listener.local_addr().unwrap()),
-            requests: Arc::default(),
-            disconnect: Arc::default(),
-        };
-        let (requests, disconnect) = (Arc::clone(&proxy.requests), Arc::clone(&proxy.disconnect));
-        let server = server.address;
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(server).await.unwrap();
-                let (requests, disconnect) = (Arc::clone(&requests), Arc::clone(&disconnect));
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = disconnect.notified() => {}
-                        () = forward(client, server, &requests) => {}
-                    }
-                });
-            }
-        });
-        proxy
-    }
-
-    /// The event numbers from which the browser asked to resume.
-    fn resumptions(&self) -> Vec<usize> {
-        let requests = self.requests.lock().unwrap();
-        let lines = requests.lines().filter_map(|line| {
-            let (name, number) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case("last-event-id").then_some(number)
-        });
-        lines.map(|number| number.parse().unwrap()).collect()
-    }
-}
-
-/// Forwards bytes both ways until one side ends.
-async fn forward(client: TcpStream, server: TcpStream, requests: &Mutex<String>) {
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let requesting = async {
-        let mut bytes = [0; 4096];
-        while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
-            let text = String::from_utf8_lossy(&bytes[..length]);
-            requests.lock().unwrap().push_str(&text);
-            if to_server.write_all(&bytes[..length]).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = requesting => {}
-        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_receives_every_event_once_despite_a_disconnect_and_stops_at_the_end() {
     let Some(browser) = browser() else { return };
     let server = TestServer::start(Choices::default()).await;
     server.post_async(&with_id("watched", "hold at 2")).await;
     server.hold().await;
-    let proxy = Proxy::before(&server).await;
+    let proxy = Proxy::before(server.address).await;
     let page = Page::open(browser, &proxy.address).await;
     let before_the_cut = HEADING + 2 * FRAME;
     page.evaluate(LISTEN).await;
     page.wait_for(&format!("seen.length === {before_the_cut}"))
         .await;
-    proxy.disconnect.notify_waiters();
+    proxy.disconnect();
     page.wait_for("source.readyState === 0").await;
     server.controls.release();
     // It reconnects by itself, and again after the end, when it learns that there is nothing more.
@@ -159,7 +92,7 @@ async fn a_browser_shows_the_documentation_and_draws_by_its_form() {
             "[...new Set(performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin))]",
         )
         .await;
-    assert_eq!(operations, 11);
+    assert_eq!(operations, 12);
     assert_eq!(health[0], "200");
     assert!(health[1].as_str().unwrap().contains("READY"), "{health}");
     // The form repeats the example of the header: respond-async.

@@ -173,7 +173,7 @@ fn every_operation_of_the_complete_document_has_a_unique_name_and_says_who_may_c
             assert_eq!(public, !answers.contains("401"), "{method} {path}");
         }
     }
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 12);
 }
 
 /// A validator of one component; references in it are resolved.

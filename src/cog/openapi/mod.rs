@@ -29,6 +29,7 @@ pub fn complete_document() -> Value {
     for field in FIELDS {
         // The server treats `null` as an absent input.
         properties[field.name]["nullable"] = true.into();
+        properties[field.name]["x-group"] = field.group.title().into();
         if matches!(field.kind, Kind::Text { .. }) {
             properties[field.name]["pattern"] = r"\S".into();
         }

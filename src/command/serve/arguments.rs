@@ -44,14 +44,18 @@ pub(super) struct RequestArguments {
     /// Port to listen on; 0 selects a free one, which is logged.
     #[arg(long, env = environment::PORT, default_value_t = 5000)]
     pub(super) port: u16,
-    /// Token that requests must carry as `Authorization: Bearer TOKEN`; only /health-check and
-    /// /ready need no token. Default: no token is required.
+    /// Token that requests must carry as `Authorization: Bearer TOKEN`; only /health-check, /ready and the
+    /// pages /studio and /docs need no token. Default: no token is required.
     #[arg(long, env = environment::AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) auth_token: Option<SecretString>,
     /// Origin of web pages that may use this server, such as `https://example.com`, or * for all.
     /// Can be given several times. Default: none.
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub(super) cors_origin: Vec<HeaderValue>,
+    /// Host name that this server answers to, without port. Can be given several times. Default: every name,
+    /// or only localhost and the address itself if --host is an address that only this machine can reach.
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_host: Vec<String>,
     /// Maximum size of a request body, in bytes.
     #[arg(long, default_value_t = 100 << 20, value_name = "BYTES")]
     pub(super) max_body_bytes: usize,

@@ -6,6 +6,7 @@ mod settings;
 mod background;
 mod server;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -19,13 +20,24 @@ use self::server::{Server, WorkerThread};
 /// # Errors
 /// If an argument cannot be used on this machine, or the port is in use.
 pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
+    run_and_report(arguments, |_| {})
+}
+
+/// As [`run`]; `on_listening` gets the address once the server accepts connections.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_and_report(
+    arguments: &ServeArguments,
+    on_listening: impl FnOnce(SocketAddr),
+) -> anyhow::Result<ExitCode> {
     let _logs = settings::log_settings(&arguments.log).install()?;
     arguments.compute.set_threads()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the server's runtime")?;
-    let result = runtime.block_on(Server::run(arguments));
+    let result = runtime.block_on(Server::run(arguments, on_listening));
     // Tasks that are still running have been abandoned.
     runtime.shutdown_background();
     let (status, worker) = result?;

@@ -55,14 +55,17 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Serves until a signal or `POST /shutdown`, and shuts down. Returns the exit status and the state of
+    /// Serves until a signal or `POST /shutdown`, and shuts down. `on_listening` gets the address. Returns the exit status and the state of
     /// the worker's thread.
     ///
     /// # Errors
     /// If an argument cannot be used on this machine, or the port is in use.
-    pub(super) async fn run(arguments: &ServeArguments) -> anyhow::Result<(u8, WorkerThread)> {
+    pub(super) async fn run(
+        arguments: &ServeArguments,
+        on_listening: impl FnOnce(SocketAddr),
+    ) -> anyhow::Result<(u8, WorkerThread)> {
         let signal = signals::watch(settings::sigterm_policy(&arguments.shutdown))?;
-        let server = Self::start(arguments).await?;
+        let server = Self::start(arguments, on_listening).await?;
         let received = tokio::select! {
             received = signal => received.ok(),
             () = server.stop.cancelled() => None,
@@ -72,7 +75,10 @@ impl Server {
         Ok((received.map_or(0, exit_status), worker))
     }
 
-    async fn start(arguments: &ServeArguments) -> anyhow::Result<Self> {
+    async fn start(
+        arguments: &ServeArguments,
+        on_listening: impl FnOnce(SocketAddr),
+    ) -> anyhow::Result<Self> {
         let client = settings::client(&arguments.delivery)?;
         let destination = settings::destination(&arguments.delivery, &client)?;
         let limits = settings::service_limits(&arguments.predictions);
@@ -91,11 +97,12 @@ impl Server {
         let config = http::ServerConfig {
             access_token: settings::access_token(&arguments.requests),
             cors_origins: arguments.requests.cors_origin.clone(),
+            host_names: settings::host_names(&arguments.requests),
             limits: settings::request_limits(arguments),
             completed_output: settings::completed_output(&arguments.requests),
         };
         let router = http::router(dependencies, config);
-        let listener = bind(arguments).await?;
+        let (listener, address) = bind(arguments).await?;
         let closing = CancellationToken::new();
         let connections = http::serve(
             listener,
@@ -106,6 +113,7 @@ impl Server {
         let worker = start_worker(arguments, &service)?;
         let setup_timeout = arguments.predictions.setup_timeout;
         tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
+        on_listening(address);
         Ok(Self {
             service,
             webhooks,
@@ -162,7 +170,7 @@ impl Server {
     }
 }
 
-async fn bind(arguments: &ServeArguments) -> anyhow::Result<TcpListener> {
+async fn bind(arguments: &ServeArguments) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let requests = &arguments.requests;
     let address = SocketAddr::new(requests.host, requests.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -172,7 +180,7 @@ async fn bind(arguments: &ServeArguments) -> anyhow::Result<TcpListener> {
     })?;
     let address = listener.local_addr().context("cannot read the port")?;
     info!(%address, "listening");
-    Ok(listener)
+    Ok((listener, address))
 }
 
 fn start_worker(

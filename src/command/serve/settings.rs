@@ -1,5 +1,6 @@
 //! Turns the arguments of `clipdraw serve` into the settings of the server's parts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -117,6 +118,21 @@ pub(super) fn connection_limits(arguments: &RequestArguments) -> ConnectionLimit
             stuck: arguments.idle_timeout,
         },
     }
+}
+
+/// The host names that the server answers to; `None` means every name.
+pub(super) fn host_names(arguments: &RequestArguments) -> Option<Vec<String>> {
+    let host = arguments.host;
+    if !host.is_loopback() && arguments.allow_host.is_empty() {
+        return None;
+    }
+    let own = match host {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let local = ["localhost", "127.0.0.1", "[::1]", own.as_str()];
+    let local = local.into_iter().map(str::to_owned);
+    Some(local.chain(arguments.allow_host.iter().cloned()).collect())
 }
 
 pub(super) fn access_token(arguments: &RequestArguments) -> Option<SecretString> {

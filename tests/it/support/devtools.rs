@@ -49,10 +49,10 @@ pub(crate) fn pass_over(why: &str) {
 
 /// A page of a browser of its own, which ends when the page is dropped.
 pub(crate) struct Page {
-    tab: chromiumoxide::Page,
+    pub(super) tab: chromiumoxide::Page,
     events: JoinHandle<()>,
     // The order matters: the browser ends before its profile is removed.
-    _browser: Browser,
+    pub(super) browser: Browser,
     _profile: TempDir,
 }
 
@@ -90,7 +90,7 @@ impl Page {
         Self {
             tab,
             events,
-            _browser: browser,
+            browser,
             _profile: profile,
         }
     }

@@ -5,6 +5,8 @@ pub(crate) mod devtools;
 pub(crate) mod fake_engine;
 pub(crate) mod file_server;
 pub(crate) mod hub_server;
+pub(crate) mod interaction;
+pub(crate) mod proxy;
 pub(crate) mod scores;
 pub(crate) mod server;
 pub(crate) mod torch_files;

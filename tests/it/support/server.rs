@@ -33,6 +33,7 @@ pub(crate) struct Choices {
     pub(crate) replay: usize,
     pub(crate) token: Option<&'static str>,
     pub(crate) cors_origins: &'static [&'static str],
+    pub(crate) host_names: Option<&'static [&'static str]>,
     pub(crate) limits: RequestLimits,
     pub(crate) completed_output: CompletedOutput,
     pub(crate) connection_timeouts: ConnectionTimeouts,
@@ -52,6 +53,7 @@ impl Default for Choices {
             replay: 1024,
             token: None,
             cors_origins: &[],
+            host_names: None,
             limits: RequestLimits {
                 body_bytes: 1 << 20,
                 body_timeout: TIMEOUT,
@@ -153,6 +155,9 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         cors_origins: origins
             .map(|origin| HeaderValue::from_static(origin))
             .collect(),
+        host_names: choices
+            .host_names
+            .map(|names| names.iter().map(ToString::to_string).collect()),
         limits: choices.limits,
         completed_output: choices.completed_output,
     };

@@ -1,0 +1,89 @@
+//! `POST /inputs`: how the server reads inputs, without drawing anything.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::error::HttpError;
+use super::output_budget::check_output;
+use super::prediction_request::PredictionRequest;
+use super::state::AppState;
+use crate::cog::Detail;
+use crate::inputs::prompt::{count_tokens, parse_prompts};
+use crate::inputs::{Input, find};
+use crate::service::Destination;
+
+/// The name of the input with the prompts.
+const PROMPT: &str = "prompt";
+
+/// What the server finds in the inputs of a request.
+#[derive(Debug, Serialize)]
+pub(super) struct InputsCheck {
+    /// The prompts; empty if the input cannot be divided into prompts.
+    prompts: Vec<ReadPrompt>,
+    /// The maximum number of tokens of a prompt, including the start and end tokens.
+    token_limit: usize,
+    /// What is wrong with the inputs, as in the response 422 to a prediction; empty if they can be drawn.
+    detail: Vec<Detail>,
+}
+
+/// One of the prompts in the input `prompt`.
+#[derive(Debug, Serialize)]
+struct ReadPrompt {
+    text: String,
+    weight: f32,
+    /// The number of tokens, including the start and end tokens.
+    tokens: usize,
+}
+
+/// Answers with what a prediction with the same body would make of its inputs.
+pub(super) async fn check(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Result<Json<InputsCheck>, HttpError> {
+    let mut request = PredictionRequest::read(request, state.config.limits.body_timeout).await?;
+    let inputs = request.inputs()?;
+    let token_limit = state.service().token_limit();
+    Ok(Json(InputsCheck {
+        prompts: prompts(inputs.get(PROMPT)),
+        token_limit,
+        detail: problems(&state, &inputs, token_limit),
+    }))
+}
+
+fn problems(state: &AppState, inputs: &Map<String, Value>, token_limit: usize) -> Vec<Detail> {
+    let input = match Input::from_request_within(inputs, token_limit) {
+        Ok((input, _)) => input,
+        Err(errors) => return Detail::of_inputs(&errors),
+    };
+    if !matches!(state.dependencies.destination, Destination::Inline) {
+        return Vec::new();
+    }
+    match check_output(&input, state.config.limits.output_bytes) {
+        Err(detail) => vec![detail],
+        Ok(()) => Vec::new(),
+    }
+}
+
+fn prompts(value: Option<&Value>) -> Vec<ReadPrompt> {
+    let Some(field) = find(PROMPT) else {
+        return Vec::new();
+    };
+    let default = field.kind.default_value();
+    let value = value.filter(|value| !value.is_null()).or(default.as_ref());
+    // A text that is too long is not worth the time to read it.
+    let value = value.filter(|value| field.kind.violations(value).is_empty());
+    let parts = value.and_then(Value::as_str).map(parse_prompts);
+    let parts = parts.and_then(Result::ok).unwrap_or_default();
+    parts
+        .into_iter()
+        .map(|part| ReadPrompt {
+            tokens: count_tokens(&part.text),
+            text: part.text,
+            weight: part.weight,
+        })
+        .collect()
+}

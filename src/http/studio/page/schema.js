@@ -1,0 +1,96 @@
+/** The inputs as the server's OpenAPI document describes them. */
+
+/**
+ * @typedef {object} Field
+ * @property {string} name
+ * @property {string} label
+ * @property {string} help
+ * @property {string} group
+ * @property {'text' | 'number' | 'integer' | 'color' | 'choice'} kind
+ * @property {string | number | null} initial the default; null means that the server chooses
+ * @property {number} [min]
+ * @property {number} [max]
+ * @property {number} [maxLength]
+ * @property {string[]} [choices]
+ */
+
+/** Shorter names than those of the inputs. An input without one is shown with its title. */
+const LABELS = /** @type {Record<string, string>} */ ({
+  prompt: 'What shall I draw?',
+  num_paths: 'Number of strokes',
+  num_iterations: 'Steps',
+  display_frequency: 'Steps between frames',
+  distance_from_centre_threshold: 'Radius',
+  distance_from_centre_power: 'Power',
+  distance_from_centre_weight: 'Weight',
+  seed: 'Seed',
+  centre_x: 'From the left',
+  centre_y: 'From the top',
+  num_augmentations: 'Views in each step',
+  min_stroke_width: 'Thinnest stroke',
+  max_stroke_width: 'Thickest stroke',
+  canvas_width: 'Width',
+  canvas_height: 'Height',
+  background: 'Paper',
+  clip_weight: 'Weight of the prompt',
+  recipe: 'Recipe',
+  output_format: 'File format',
+});
+
+/**
+ * @param {any} property
+ * @param {any} choices the enumeration that it refers to
+ * @returns {Field['kind']}
+ */
+function kindOf(property, choices) {
+  if (choices) {
+    return 'choice';
+  }
+  if (property.type === 'integer' || property.type === 'number') {
+    return property.type;
+  }
+  return typeof property.pattern === 'string' && property.pattern.startsWith('^#')
+    ? 'color'
+    : 'text';
+}
+
+/**
+ * The inputs in a document, in their order.
+ * @param {any} document
+ * @returns {Field[]}
+ */
+export function readFields(document) {
+  const schemas = document?.components?.schemas ?? {};
+  const properties = Object.entries(schemas.Input?.properties ?? {});
+  properties.sort(([, a], [, b]) => (a['x-order'] ?? 0) - (b['x-order'] ?? 0));
+  return properties.map(([name, property]) => {
+    const reference = property.allOf?.[0]?.$ref?.split('/').at(-1);
+    const choices = property.enum ?? schemas[reference]?.enum;
+    return {
+      name,
+      label: LABELS[name] ?? property.title ?? name,
+      help: property.description ?? '',
+      group: property['x-group'] ?? 'More',
+      kind: kindOf(property, choices),
+      initial: property.default ?? null,
+      min: property.minimum,
+      max: property.maximum,
+      maxLength: property.maxLength,
+      choices,
+    };
+  });
+}
+
+/**
+ * A value of a link or a file as the field wants it; undefined if it cannot be one.
+ * @param {Field} field
+ * @param {unknown} raw
+ * @returns {string | number | undefined}
+ */
+export function readValue(field, raw) {
+  if (field.kind === 'integer' || field.kind === 'number') {
+    const number = typeof raw === 'string' && raw.trim() === '' ? Number.NaN : Number(raw);
+    return Number.isFinite(number) ? number : undefined;
+  }
+  return typeof raw === 'string' || typeof raw === 'number' ? String(raw) : undefined;
+}

@@ -1,0 +1,79 @@
+//! A person moves the centre circle.
+
+use super::page::{draw, open, screenshot, server, small, value};
+
+async fn number(page: &crate::support::devtools::Page, selector: &str) -> f64 {
+    let text = value(page, selector).await;
+    text.as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dragging_the_circle_changes_its_inputs() {
+    let server = server().await;
+    let Some(page) = open(&server, &format!("/studio{}", small("a cat"))).await else {
+        return;
+    };
+    page.click("label", "Show the circle over the drawing")
+        .await;
+    let width = page
+        .evaluate("document.querySelector('.overlay').clientWidth")
+        .await;
+    let width = width.as_f64().unwrap();
+    page.drag(".handle.middle", [-0.25 * width, 0.125 * width])
+        .await;
+    page.wait_for("document.querySelector('.setting.changed #centre_x') !== null")
+        .await;
+    assert!((number(&page, "#centre_x").await - 0.25).abs() < 0.01);
+    assert!((number(&page, "#centre_y").await - 0.625).abs() < 0.01);
+    page.drag(".handle.rim", [-0.1 * width, 0.0]).await;
+    page.wait_for(
+        "document.querySelector('.setting.changed #distance_from_centre_threshold') !== null",
+    )
+    .await;
+    let radius = number(&page, "#distance_from_centre_threshold").await;
+    assert!((radius - (75.0 - 22.4)).abs() < 1.5, "{radius}");
+    screenshot(&page, "circle").await;
+    // With the keyboard too.
+    page.evaluate("document.querySelector('.handle.rim').focus()")
+        .await;
+    let before = number(&page, "#distance_from_centre_threshold").await;
+    page.press("ArrowRight").await;
+    page.wait_for(&format!(
+        "Number(document.querySelector('#distance_from_centre_threshold').value) > {before}"
+    ))
+    .await;
+    page.evaluate("document.querySelector('.handle.middle').focus()")
+        .await;
+    page.press("ArrowDown").await;
+    page.wait_for("Number(document.querySelector('#centre_y').value) > 0.63")
+        .await;
+    draw(&page).await;
+    let list = server.get("/predictions").await.json();
+    let input = &list["results"][0]["input"];
+    assert_eq!(input["centre_x"], number(&page, "#centre_x").await);
+    assert_eq!(input["centre_y"], number(&page, "#centre_y").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_field_grows_with_the_distance_and_the_weight() {
+    let server = server().await;
+    let Some(page) = open(&server, "/studio").await else {
+        return;
+    };
+    page.click("label", "Show the circle over the drawing")
+        .await;
+    let field = "(() => { const canvas = document.querySelector('.overlay canvas'); const at = place => canvas.getContext('2d').getImageData(place, 24, 1, 1).data[3]; return [at(24), at(6), at(0)]; })()";
+    page.wait_for(&format!("{field}[2] > 0")).await;
+    let [inside, near, far] = values(&page.evaluate(field).await);
+    assert!(
+        inside == 0.0 && near > 0.0 && far > near,
+        "{inside} {near} {far}"
+    );
+    page.fill("#distance_from_centre_weight", "0").await;
+    page.wait_for(&format!("{field}.every(alpha => alpha === 0)"))
+        .await;
+}
+
+fn values(value: &serde_json::Value) -> [f64; 3] {
+    [0, 1, 2].map(|place| value[place].as_f64().unwrap())
+}
