@@ -2,8 +2,8 @@
 //! it belongs to a flag, by clap. Libraries read those that many programs have in common:
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` (see `tls`), `HTTPS_PROXY` and so on.
 
-use std::env;
 use std::path::PathBuf;
+use std::{env, fmt, fs};
 
 /// The folder with CLIP weights; the flag `--weights-dir` takes precedence.
 pub const WEIGHTS_DIR: &str = "CLIPDRAW_WEIGHTS_DIR";
@@ -14,6 +14,9 @@ pub const WEIGHTS: &str = "CLIPDRAW_WEIGHTS";
 /// The activation function of CLIP weights whose file does not state it; the flag `--activation` takes
 /// precedence.
 pub const ACTIVATION: &str = "CLIPDRAW_ACTIVATION";
+
+/// The prefix of the names of the tensors to read from CLIP weights; the flag `--tensors` takes precedence.
+pub const TENSORS: &str = "CLIPDRAW_TENSORS";
 
 /// The port that the server listens on; the flag `--port` takes precedence.
 pub const PORT: &str = "PORT";
@@ -63,6 +66,18 @@ const TRACE_SERVICE: &str = "OTEL_SERVICE_NAME";
 /// Set by Kubernetes in every container.
 const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 
+/// The URL of Hugging Face's hub, as in `huggingface_hub`.
+const HUB_ENDPOINT: &str = "HF_ENDPOINT";
+
+/// The token for repositories on Hugging Face's hub that are not public, under its names in `huggingface_hub`.
+const HUB_TOKEN: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+
+/// The file with this token.
+const HUB_TOKEN_PATH: &str = "HF_TOKEN_PATH";
+
+/// The folder in which `huggingface_hub` keeps this file.
+const HUB_HOME: &str = "HF_HOME";
+
 /// The folder for data of the user's programs (XDG Base Directory Specification).
 const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 
@@ -100,6 +115,73 @@ pub fn user_data_folder() -> Option<PathBuf> {
     chosen
         .filter(|folder| folder.is_absolute())
         .or_else(|| Some(env::home_dir()?.join(platform_data_folder())))
+}
+
+/// The URL of Hugging Face's hub, if it is not the public one.
+pub fn hub_url() -> Option<String> {
+    setting(HUB_ENDPOINT)
+}
+
+/// A token for Hugging Face's hub.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HubToken {
+    /// The token.
+    pub secret: String,
+    /// The variable or the file that it is from.
+    pub place: String,
+}
+
+impl fmt::Debug for HubToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = out.debug_struct("HubToken");
+        shown.field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// The token for Hugging Face's hub, of a variable or of the file that `huggingface_hub` writes (`constants.py` and
+/// `utils/_auth.py` there).
+pub fn hub_token() -> Option<HubToken> {
+    let of_variable = |name: &&str| {
+        Some(HubToken {
+            secret: setting(name)?,
+            place: (*name).to_owned(),
+        })
+    };
+    HUB_TOKEN.iter().find_map(of_variable).or_else(|| {
+        let file = match setting(HUB_TOKEN_PATH) {
+            Some(file) => PathBuf::from(file),
+            None => hub_folder()?.join("token"),
+        };
+        Some(HubToken {
+            secret: written(&fs::read_to_string(&file).ok()?)?,
+            place: file.display().to_string(),
+        })
+    })
+}
+
+/// The folder of `huggingface_hub`, which has the same place on every platform.
+fn hub_folder() -> Option<PathBuf> {
+    if let Some(folder) = setting(HUB_HOME) {
+        return Some(PathBuf::from(folder));
+    }
+    let cache = setting(XDG_CACHE_HOME).map(PathBuf::from);
+    let cache = cache.or_else(|| Some(env::home_dir()?.join(".cache")));
+    Some(cache?.join("huggingface"))
+}
+
+/// The value of a variable; one without text counts as unset.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the environment"
+)]
+fn setting(name: &str) -> Option<String> {
+    env::var(name).ok().and_then(|value| written(&value))
+}
+
+/// The text of a setting without the space around it, if there is any.
+fn written(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Whether the program runs in a container of Kubernetes.

@@ -268,6 +268,7 @@ fn provenance() -> Provenance {
     Provenance {
         model: "none".to_owned(),
         weights_sha256: String::new(),
+        tensors: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
     }

@@ -112,6 +112,7 @@ fn provenance() -> Provenance {
     Provenance {
         model: "ViT-B/32".to_owned(),
         weights_sha256: "0".repeat(64),
+        tensors: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
     }

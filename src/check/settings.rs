@@ -64,7 +64,7 @@ impl fmt::Display for Group {
 impl CheckSettings {
     /// Loads CLIP onto a device.
     pub(super) fn load(&self, device: Device, precision: Precision) -> Result<Clip, ClipError> {
-        Clip::load_with(&self.weights, device, precision, self.options)
+        Clip::load_with(&self.weights, device, precision, &self.options)
     }
 
     /// The plan of a drawing of some steps; `index` tells drawings of one check apart.

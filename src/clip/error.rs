@@ -26,6 +26,15 @@ pub enum ClipError {
         /// Its first bytes as readable text.
         start: String,
     },
+    /// The file is a pickle of protocol 0 or 1.
+    #[error(
+        "weights {file}: it is a pickle of protocol 0 or 1; those of the protocols 2 to 5 can be read: save it again with \
+         torch.save, without `pickle_protocol`"
+    )]
+    OldPickle {
+        /// The file.
+        file: PathBuf,
+    },
     /// The weight file has no contents.
     #[error("weights {file}: neither safetensors nor a PyTorch archive: the file is empty")]
     Empty {
@@ -119,8 +128,9 @@ pub enum ClipError {
     },
     /// The file has a tensor that this architecture does not have, so it contains another architecture.
     #[error(
-        "weights {file}: not a known CLIP model: nothing uses `{tensor}`, {shape:?}{}",
-        and_others(*.others)
+        "weights {file}: not a known CLIP model: nothing uses `{tensor}`, {shape:?}{}{}",
+        and_others(*.others),
+        only_model(.model.as_deref())
     )]
     UnusedTensor {
         /// The file.
@@ -131,14 +141,35 @@ pub enum ClipError {
         shape: Vec<i64>,
         /// The number of further unused tensors.
         others: usize,
+        /// The prefix of the model's names, if the tensor is outside of the model.
+        model: Option<String>,
     },
-    /// The file contains more than one model.
-    #[error("weights {file}: it contains several models, with the prefixes `{}`; save only one of them", .places.join("` and `"))]
+    /// The file contains more than one model, and none of them was chosen with [`LoadOptions::tensors`].
+    ///
+    /// [`LoadOptions::tensors`]: super::LoadOptions::tensors
+    #[error(
+        "weights {file}: it contains several models, with the prefixes {}; choose one of them, for example with --tensors \
+         {}",
+        prefix_list(.places),
+        .places.last().map_or(NO_PREFIX, |place| shown_prefix(place))
+    )]
     SeveralModels {
         /// The file.
         file: PathBuf,
-        /// The prefixes of the names of their tensors.
+        /// The prefixes of the names of their tensors; an empty one if the names have none.
         places: Vec<String>,
+    },
+    /// No tensor has the prefix that was chosen with [`LoadOptions::tensors`].
+    ///
+    /// [`LoadOptions::tensors`]: super::LoadOptions::tensors
+    #[error("weights {file}: no tensor has the prefix `{prefix}` (--tensors); it has {found}")]
+    NoSuchPrefix {
+        /// The file.
+        file: PathBuf,
+        /// The prefix.
+        prefix: String,
+        /// What the file has instead.
+        found: String,
     },
     /// A configuration next to the weights has a setting that is not supported.
     #[error("weights {file}: {config} has {key} = {found}, but {expected}")]
@@ -203,6 +234,36 @@ fn and_others(count: usize) -> String {
         1 => ", nor 1 other tensor".to_owned(),
         _ => format!(", nor {count} other tensors"),
     }
+}
+
+/// The prefix that stands for none in [`LoadOptions::tensors`] and in errors.
+///
+/// [`LoadOptions::tensors`]: super::LoadOptions::tensors
+const NO_PREFIX: &str = ".";
+
+/// Prefixes as the middle of a sentence.
+pub(super) fn prefix_list(prefixes: &[String]) -> String {
+    let quoted = prefixes.iter().map(|prefix| match prefix.as_str() {
+        "" => format!("`{NO_PREFIX}` (none)"),
+        prefix => format!("`{prefix}`"),
+    });
+    quoted.collect::<Vec<_>>().join(" and ")
+}
+
+/// A prefix as it is chosen.
+fn shown_prefix(prefix: &str) -> &str {
+    match prefix.trim_end_matches('.') {
+        "" => NO_PREFIX,
+        prefix => prefix,
+    }
+}
+
+/// The end of an error message about a tensor outside of a model with a prefix.
+fn only_model(prefix: Option<&str>) -> String {
+    prefix.map_or_else(String::new, |prefix| {
+        let prefix = shown_prefix(prefix);
+        format!("; if it is not part of the model, add --tensors {prefix}")
+    })
 }
 
 impl ClipError {

@@ -56,11 +56,14 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// Facts about a model that its files may not state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a caller decides about a model from a file. The embedded model ignores it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadOptions {
-    /// The activation function of a model from a file; it overrides the file. The embedded model ignores it.
+    /// The activation function; it overrides the file.
     pub activation: Option<Activation>,
+    /// The prefix of the names of the tensors to read, if the file has several models, such as weights and their
+    /// moving average (EMA): `state_dict_ema`. The prefix `.` means the model whose names have no prefix.
+    pub tensors: Option<String>,
 }
 
 /// A loaded model. A model may have several image towers, which were trained in different ways and take
@@ -81,7 +84,7 @@ impl Clip {
     /// # Errors
     /// As [`Clip::load_with`].
     pub fn load(source: &WeightsSource, device: Device, kind: Kind) -> Result<Self, ClipError> {
-        Self::load_with(source, device, Precision::of(kind), LoadOptions::default())
+        Self::load_with(source, device, Precision::of(kind), &LoadOptions::default())
     }
 
     /// Loads a model and moves its image tower to `device`, in a precision that may depend on the tower.
@@ -93,7 +96,7 @@ impl Clip {
         source: &WeightsSource,
         device: Device,
         precision: Precision,
-        options: LoadOptions,
+        options: &LoadOptions,
     ) -> Result<Self, ClipError> {
         let (checkpoint, beside, activation) = match source {
             WeightsSource::Embedded => {
@@ -101,7 +104,7 @@ impl Clip {
                 (read_checkpoint_bytes(name, embedded::BYTES)?, None, None)
             }
             WeightsSource::File(path) => {
-                let checkpoint = read_checkpoint(path)?;
+                let checkpoint = read_checkpoint(path, options.tensors.as_deref())?;
                 let beside = ModelConfig::beside(&checkpoint)?;
                 (checkpoint, beside, options.activation)
             }

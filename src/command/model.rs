@@ -40,7 +40,7 @@ pub(super) struct ModelChoice {
     pub(super) precision: Precision,
     /// The weights.
     pub(super) weights: WeightsSource,
-    /// Facts about the weights that their files may not state.
+    /// What the arguments say about the weights.
     pub(super) options: LoadOptions,
 }
 
@@ -63,6 +63,13 @@ pub(super) struct ComputeArguments {
     /// OpenAI, MetaCLIP and most DFN models.
     #[arg(long, value_name = "NAME", env = environment::ACTIVATION)]
     activation: Option<ActivationChoice>,
+    /// Prefix of the tensors to read from CLIP weights with several models, for example `state_dict_ema`. Default: all
+    /// tensors.
+    ///
+    /// Only needed for a file that also has other weights, such as a moving average (EMA). `.` is the model without a
+    /// prefix.
+    #[arg(long, value_name = "PREFIX", env = environment::TENSORS)]
+    tensors: Option<String>,
     /// CUDA graphs: auto captures the steps of drawings that stay together, so that a GPU does not wait for the processor;
     /// off starts every operation. It changes the speed, not the drawing.
     #[arg(long, value_name = "MODE", default_value = "auto")]
@@ -150,6 +157,8 @@ impl ComputeArguments {
             weights: self.weights.resolve()?,
             options: LoadOptions {
                 activation: self.activation.map(Into::into),
+                // An empty value counts as unset, as below.
+                tensors: self.tensors.clone().filter(|prefix| !prefix.is_empty()),
             },
         })
     }
@@ -168,7 +177,7 @@ impl ComputeArguments {
         // Both read the whole file, and each keeps one core busy.
         let (clip, checksum) = thread::scope(|scope| {
             let checksum = scope.spawn(|| checksum(&weights));
-            let clip = Clip::load_with(&weights, device, precision, options);
+            let clip = Clip::load_with(&weights, device, precision, &options);
             (clip, checksum.join())
         });
         let checksum = checksum.unwrap_or_else(|panic| resume_unwind(panic));
@@ -178,6 +187,9 @@ impl ComputeArguments {
         let provenance = Provenance {
             model: clip.name(),
             weights_sha256: checksum,
+            tensors: options
+                .tensors
+                .filter(|_| weights != WeightsSource::Embedded),
             device: device_names(&[device]),
             precision: clip.precision().to_string(),
         };

@@ -1,4 +1,4 @@
-//! Inputs beside `input` in the body of a request, where they would be ignored.
+//! Inputs in the body of a request that are not directly in `input`, where they would be ignored.
 //!
 //! Cog ignores unknown fields. A request whose inputs are in the wrong place would therefore be drawn with
 //! the defaults, for minutes and without a warning. So a field that is meant as an input, or as `input`
@@ -62,6 +62,8 @@ pub(super) struct MisplacedInputs {
     has_input: bool,
     /// The first unknown field that holds inputs, as `{"parameters": {"prompt": ...}}`.
     wrapper: Option<String>,
+    /// The same in `input`, if that has no inputs itself, as `{"input": {"input": {"prompt": ...}}}`.
+    inner_wrapper: Option<String>,
 }
 
 impl MisplacedInputs {
@@ -72,6 +74,12 @@ impl MisplacedInputs {
 
     /// The errors to answer with.
     pub(super) fn into_errors(mut self) -> Vec<Detail> {
+        if let Some(name) = &self.inner_wrapper {
+            let message = format!(
+                "`{name}` is not an input, and the inputs in it would be ignored; {ADVICE}"
+            );
+            self.errors.push(Detail::input(name, message));
+        }
         if let (true, false, Some(name)) = (self.errors.is_empty(), self.has_input, &self.wrapper) {
             let message = format!(
                 "`{name}` is not a field of a request, and the inputs in it would be ignored; {ADVICE}"
@@ -119,12 +127,15 @@ impl<'de> Visitor<'de> for MisplacedInputs {
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
         while let Some(name) = members.next_key::<String>()? {
             if name == INPUT {
-                self.has_input = members.next_value::<Option<IgnoredAny>>()?.is_some();
+                let value: Option<FieldValue> = members.next_value()?;
+                self.has_input = value.is_some();
+                let wrapped = value.filter(|value| !value.has_inputs);
+                self.inner_wrapper = wrapped.and_then(|value| value.wrapper);
             } else if OTHER_FIELDS.contains(&name.as_str()) {
                 members.next_value::<IgnoredAny>()?;
             } else {
                 let value: FieldValue = members.next_value()?;
-                self.add(&name, value.holds_inputs);
+                self.add(&name, value.holds_inputs());
             }
         }
         Ok(self)
@@ -137,11 +148,21 @@ impl<'de> Visitor<'de> for MisplacedInputs {
     }
 }
 
-/// The value of an unknown field; its contents are not kept.
+/// The value of a field; its contents are not kept.
 #[derive(Debug, Default)]
 struct FieldValue {
-    /// Whether it is an object with an input, or with `input`.
-    holds_inputs: bool,
+    /// Whether it is an object with an input, or a list of such objects.
+    has_inputs: bool,
+    /// Whether it is an object with `input`, or a list of such objects.
+    has_input_field: bool,
+    /// The first field of an object that is not an input and holds inputs.
+    wrapper: Option<String>,
+}
+
+impl FieldValue {
+    fn holds_inputs(&self) -> bool {
+        self.has_inputs || self.has_input_field
+    }
 }
 
 impl<'de> Deserialize<'de> for FieldValue {
@@ -159,14 +180,28 @@ impl<'de> Visitor<'de> for FieldValue {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
         while let Some(name) = members.next_key::<String>()? {
-            self.holds_inputs |= name == INPUT || inputs::find(&name).is_some();
-            members.next_value::<IgnoredAny>()?;
+            if inputs::find(&name).is_some() {
+                self.has_inputs = true;
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            self.has_input_field |= name == INPUT;
+            let value: Self = members.next_value()?;
+            if self.wrapper.is_none() && value.holds_inputs() {
+                self.wrapper = Some(name.chars().take(MAX_NAME_LENGTH).collect());
+            }
         }
         Ok(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
+    /// A list whose items all hold inputs holds them too, as `instances` of other servers' requests.
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self, A::Error> {
+        let (mut count, mut with_inputs) = (0, 0);
+        while let Some(item) = items.next_element::<Self>()? {
+            count += 1;
+            with_inputs += usize::from(item.holds_inputs());
+        }
+        self.has_inputs = count > 0 && count == with_inputs;
         Ok(self)
     }
 
@@ -240,6 +275,14 @@ mod tests {
                 r#"{"prediction": {"input": {"prompt": "a"}}}"#,
                 vec!["prediction"],
             ),
+            (r#"{"instances": [{"prompt": "a"}]}"#, vec!["instances"]),
+            (
+                r#"{"instances": [{"input": {}}, {"seed": 1}]}"#,
+                vec!["instances"],
+            ),
+            (r#"{"input": {"input": {"prompt": "a"}}}"#, vec!["input"]),
+            (r#"{"input": {"data": {"seed": 1}}}"#, vec!["input"]),
+            (r#"{"input": {"instances": [{"seed": 1}]}}"#, vec!["input"]),
         ] {
             assert_eq!(fields(body), found, "{body}");
         }
@@ -253,6 +296,9 @@ mod tests {
             r#"["id", {"prompt": "a"}]"#,
             r#"{"zzz": [1, {"prompt": 2}], "customer": {"name": "x", "age": -1.5}, "x": true, "y": null}"#,
             r#"{"input": {"prompt": "a"}, "metadata": {"prompt": "a"}}"#,
+            r#"{"input": {"prompt": "a", "metadata": {"prompt": "a"}}}"#,
+            r#"{"input": {"nope": {"name": 1}, "more": [[], {}, [1]]}}"#,
+            r#"{"input": [{"prompt": "a"}]}"#,
         ] {
             assert_eq!(fields(body), [""; 0], "{body}");
         }

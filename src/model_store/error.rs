@@ -75,6 +75,10 @@ pub enum StoreError {
         name: String,
         /// The URL of the last attempt.
         url: String,
+        /// The variable or the file with the token that was sent, if there was one.
+        token: Option<String>,
+        /// Whether the URL is that of a mirror.
+        is_mirror: bool,
         /// Why the last attempt failed.
         #[source]
         cause: Box<TransferError>,
@@ -87,6 +91,15 @@ pub enum StoreError {
         /// The files of the repository.
         files: Vec<String>,
     },
+    /// A token for the hub has characters that cannot be sent.
+    #[error("the token for Hugging Face's hub in {place} has characters that no token has")]
+    WrongToken {
+        /// The variable or the file that it is from.
+        place: String,
+    },
+    /// There can be no HTTP client.
+    #[error("cannot prepare the download")]
+    NoClient(#[source] reqwest::Error),
     /// The embedded model need not be fetched.
     #[error("{name} is part of the program and need not be fetched")]
     AlreadyEmbedded {
@@ -210,7 +223,16 @@ impl StoreError {
             Self::Unfinished { name, .. } => {
                 Some(format!("finish it with: clipdraw weights fetch {name}"))
             }
-            Self::HubFetchFailed { cause, .. } => Some(hub_hint(cause)),
+            Self::HubFetchFailed {
+                name,
+                token,
+                is_mirror,
+                cause,
+                ..
+            } => Some(hub_hint(
+                cause,
+                &access_hint(name, token.as_deref(), *is_mirror),
+            )),
             Self::FetchFailed {
                 name,
                 path,
@@ -264,18 +286,39 @@ fn unknown_name_hint(name: &str, suggestion: Option<&str>) -> String {
     )
 }
 
-/// What to do if a model on the hub cannot be fetched.
-fn hub_hint(cause: &TransferError) -> String {
+/// What to do if a model on the hub cannot be fetched. `access` is what to do if it may not be read.
+fn hub_hint(cause: &TransferError, access: &str) -> String {
     if cause.is_not_found() {
-        return "look up the name on https://huggingface.co; if a license must be accepted, download the model there\n\
-                then use the downloaded folder with: --weights FOLDER"
-            .to_owned();
+        return format!(
+            "{access}\nor download the model elsewhere and use its folder with: --weights FOLDER"
+        );
     }
     "the received part is kept, and the next fetch continues there\n\
      behind a proxy: set HTTPS_PROXY\n\
      from a mirror of the hub: add --url https://host\n\
      or download the folder elsewhere and use it with: --weights FOLDER"
         .to_owned()
+}
+
+/// What to do if a model on the hub does not exist or may not be read. Without a right to read a repository, the hub
+/// does not say which of them it is.
+fn access_hint(name: &str, token: Option<&str>, is_mirror: bool) -> String {
+    let repository = name.trim_start_matches("hf:");
+    let page = format!("look up the name on https://huggingface.co/{repository}");
+    match token {
+        _ if is_mirror => format!(
+            "{page}\nif the repository is private or has a license to accept: fetch it without --url, because a token is \
+             not sent to a mirror"
+        ),
+        Some(place) => format!(
+            "{page}, and accept its license there if it has one\nthe token in {place} may not be valid, or may not be \
+             allowed to read this repository"
+        ),
+        None => format!(
+            "{page}\nif the repository is private or has a license to accept: set HF_TOKEN to a token that may read it \
+             (https://huggingface.co/settings/tokens)"
+        ),
+    }
 }
 
 /// What to do if the file of a published model no longer exists at its URL.

@@ -104,7 +104,8 @@ pub fn fetch(
         sha256: model.sha256,
         cause: Box::new(cause),
     };
-    let client = transfer::client().map_err(|cause| failed(TransferError::Connection(cause)))?;
+    let client =
+        transfer::client(None).map_err(|cause| failed(TransferError::Connection(cause)))?;
     let remote = RemoteFile {
         client: &client,
         url: &url,

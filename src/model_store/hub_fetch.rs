@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use backon::BlockingRetryable;
 use reqwest::blocking::Client;
+use reqwest::header::HeaderValue;
 
 use super::checksum::sha256_of_file;
 use super::error::{StoreError, TransferError};
@@ -13,6 +14,7 @@ use super::fetch::{FetchEvent, RetryPolicy, download_to};
 use super::hub_listing::{HubFile, list, needed};
 use super::hub_model::HubModel;
 use super::transfer::{self, RemoteFile};
+use crate::environment::{self, HubToken};
 
 /// The URL of the hub.
 const HUB_URL: &str = "https://huggingface.co";
@@ -24,32 +26,55 @@ pub struct HubRequest<'a> {
     pub model: &'a HubModel,
     /// The weights folder; the files are written to a folder in it.
     pub folder: &'a Path,
-    /// The URL of a mirror, instead of the hub's.
+    /// The URL of a mirror, instead of the hub's. The token is not sent to it.
     pub mirror: Option<&'a str>,
     /// How failed attempts are retried.
     pub retry: RetryPolicy,
+}
+
+impl HubRequest<'_> {
+    /// The URL that the files are downloaded from, without a slash at the end.
+    fn url(&self) -> String {
+        let hub = || environment::hub_url().unwrap_or_else(|| HUB_URL.to_owned());
+        let url = self.mirror.map_or_else(hub, str::to_owned);
+        url.trim_end_matches('/').to_owned()
+    }
+
+    /// The token, unless the files are downloaded from a mirror.
+    fn token(&self) -> Option<HubToken> {
+        match self.mirror {
+            Some(_) => None,
+            None => environment::hub_token(),
+        }
+    }
 }
 
 /// Downloads a model and returns the folder with its files. Intact weights are not downloaded again, and an
 /// interrupted download continues where it stopped. The SHA-256 of the weights is compared with that in the
 /// hub's list.
 ///
+/// A token for the hub is read from the environment, as `huggingface_hub` does. It is sent to the hub only.
+///
 /// # Errors
-/// If the repository or its weights do not exist, a file cannot be written, or the download fails.
+/// If the repository or its weights do not exist or may not be read, a file cannot be written, or the download fails.
 pub fn fetch_from_hub(
     request: &HubRequest<'_>,
     report: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<PathBuf, StoreError> {
-    let hub = request.mirror.unwrap_or(HUB_URL).trim_end_matches('/');
+    let hub = request.url();
+    let token = request.token();
+    let access = Access {
+        client: transfer::client(authorization(token.as_ref())?).map_err(StoreError::NoClient)?,
+        token: token.map(|token| token.place),
+        request,
+    };
     let repository = &request.model.repository;
     let url = format!("{hub}/api/models/{repository}/tree/main");
-    let client = transfer::client()
-        .map_err(|cause| failed(request, &url)(TransferError::Connection(cause)))?;
-    let files = (|| list(&client, &url))
+    let files = (|| list(&access.client, &url))
         .retry(request.retry.backoff())
         .when(TransferError::is_temporary)
         .call()
-        .map_err(failed(request, &url))?;
+        .map_err(access.failed(&url))?;
     let files = needed(&files).ok_or_else(|| StoreError::NoWeightsOnHub {
         name: request.model.name(),
         files: files.iter().map(|file| file.path.clone()).collect(),
@@ -62,9 +87,48 @@ pub fn fetch_from_hub(
             target: folder.join(&file.path),
             listed: file,
         };
-        fetch_file(&client, request, &file, report)?;
+        fetch_file(&access, &file, report)?;
     }
     Ok(folder)
+}
+
+/// The header for a token.
+///
+/// # Errors
+/// If the token has characters that cannot be sent.
+fn authorization(token: Option<&HubToken>) -> Result<Option<HeaderValue>, StoreError> {
+    let Some(token) = token else {
+        return Ok(None);
+    };
+    let value = HeaderValue::try_from(format!("Bearer {}", token.secret));
+    let mut value = value.map_err(|_| StoreError::WrongToken {
+        place: token.place.clone(),
+    })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// A client with access to the hub, and what errors say about a request.
+struct Access<'a> {
+    client: Client,
+    /// The variable or the file with the token.
+    token: Option<String>,
+    request: &'a HubRequest<'a>,
+}
+
+impl Access<'_> {
+    fn failed(&self, url: &str) -> impl FnOnce(TransferError) -> StoreError {
+        let (name, url) = (self.request.model.name(), url.to_owned());
+        let token = self.token.clone();
+        let is_mirror = self.request.mirror.is_some();
+        move |cause| StoreError::HubFetchFailed {
+            name,
+            url,
+            token,
+            is_mirror,
+            cause: Box::new(cause),
+        }
+    }
 }
 
 /// One file of a repository.
@@ -84,8 +148,7 @@ impl FileToFetch<'_> {
 }
 
 fn fetch_file(
-    client: &Client,
-    request: &HubRequest<'_>,
+    access: &Access<'_>,
     file: &FileToFetch<'_>,
     report: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<(), StoreError> {
@@ -98,20 +161,11 @@ fn fetch_file(
         return Ok(());
     }
     let remote = RemoteFile {
-        client,
+        client: &access.client,
         url: &file.url,
         size: file.listed.size,
         sha256: file.listed.sha256(),
     };
-    let failed = failed(request, &file.url);
-    download_to(&file.target, &remote, request.retry, failed, report)
-}
-
-fn failed(request: &HubRequest<'_>, url: &str) -> impl FnOnce(TransferError) -> StoreError {
-    let (name, url) = (request.model.name(), url.to_owned());
-    move |cause| StoreError::HubFetchFailed {
-        name,
-        url,
-        cause: Box::new(cause),
-    }
+    let failed = access.failed(&file.url);
+    download_to(&file.target, &remote, access.request.retry, failed, report)
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderValue, RANGE};
 
 use super::error::TransferError;
 use super::partial_file::PartialFile;
 use crate::tls;
 
-/// A client for large files, which takes its proxy from the environment.
+/// A client for large files, which takes its proxy from the environment. It sends the value of `Authorization` with
+/// every request, but not to another host that it is redirected to (reqwest's `redirect`).
 ///
 /// Its timeouts apply to single reads, not to the whole transfer, which may take an hour.
-pub(super) fn client() -> Result<Client, reqwest::Error> {
+pub(super) fn client(authorization: Option<HeaderValue>) -> Result<Client, reqwest::Error> {
     /// The maximum time without a byte from the server.
     const READ: Duration = Duration::from_secs(30);
     /// The maximum time to connect.
@@ -22,6 +23,12 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
     Client::builder()
         .tls_backend_preconfigured(tls::client_config())
         .user_agent(concat!("clipdraw/", env!("CARGO_PKG_VERSION")))
+        .default_headers(
+            authorization
+                .map(|value| (AUTHORIZATION, value))
+                .into_iter()
+                .collect(),
+        )
         .connect_timeout(CONNECT)
         .timeout(READ)
         .build()

@@ -13,6 +13,8 @@ pub struct Provenance {
     pub model: String,
     /// The SHA-256 of its weights, in lower-case hexadecimal.
     pub weights_sha256: String,
+    /// The prefix of the tensors that were read from weights with several models, as in `--tensors`.
+    pub tensors: Option<String>,
     /// The device, as in `--device`.
     pub device: String,
     /// The precision, as in `--precision`.
@@ -55,22 +57,29 @@ impl Document<'_> {
     }
 
     fn metadata(&self) -> Metadata {
-        metadata(
-            self.prompt.to_owned(),
-            [
-                ("model", json!(self.provenance.model)),
-                ("weights_sha256", json!(self.provenance.weights_sha256)),
-                ("device", json!(self.provenance.device)),
-                ("precision", json!(self.provenance.precision)),
-                ("step", json!(self.frame.step)),
-                ("input", json!(self.inputs)),
-            ],
-        )
+        let provenance = self.provenance;
+        let tensors = provenance.tensors.as_ref();
+        let details = [
+            ("model", json!(provenance.model)),
+            ("weights_sha256", json!(provenance.weights_sha256)),
+        ];
+        let details = details.into_iter();
+        let details = details.chain(tensors.map(|prefix| ("tensors", json!(prefix))));
+        let details = details.chain([
+            ("device", json!(provenance.device)),
+            ("precision", json!(provenance.precision)),
+            ("step", json!(self.frame.step)),
+            ("input", json!(self.inputs)),
+        ]);
+        metadata(self.prompt.to_owned(), details)
     }
 }
 
 /// The metadata of a file: its provenance is this program with its version, then `details` in their order.
-pub(super) fn metadata<const N: usize>(title: String, details: [(&str, Value); N]) -> Metadata {
+pub(super) fn metadata<'a>(
+    title: String,
+    details: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Metadata {
     let program = [
         ("program", json!(env!("CARGO_PKG_NAME"))),
         ("version", json!(env!("CARGO_PKG_VERSION"))),

@@ -3,7 +3,6 @@
 use parking_lot::Mutex;
 
 use super::queue::Depth;
-use crate::clip::CONTEXT;
 use crate::cog::{HealthStatus, Setup, SetupStatus};
 
 /// Whether the model can draw: how its loading went, and whether it has failed since.
@@ -15,7 +14,8 @@ struct ReadinessState {
     setup: Setup,
     /// Why the model no longer works; `None` if it works.
     fault: Option<String>,
-    /// The maximum number of tokens of a prompt; that of OpenAI's models until one is loaded.
+    /// The maximum number of tokens of a prompt. There is none until the model is loaded: a prompt that may be too
+    /// long is then refused because the server is not ready.
     token_limit: usize,
 }
 
@@ -41,7 +41,7 @@ impl Default for Readiness {
         Self(Mutex::new(ReadinessState {
             setup: Setup::begin(),
             fault: None,
-            token_limit: CONTEXT as usize,
+            token_limit: usize::MAX,
         }))
     }
 }

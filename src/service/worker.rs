@@ -97,10 +97,11 @@ impl<E: Engine> Worker<E> {
                     provenance.precision,
                     began.elapsed().as_secs_f64()
                 );
-                info!("{line}");
                 let logs = format!("loading the model\n{line}\nServer ready\n");
                 self.service.readiness.set_token_limit(engine.token_limit());
                 self.service.readiness.model_loaded(logs);
+                // After this line, requests must be answered.
+                info!("{line}");
                 Some(engine)
             }
             Err(fault) => {

@@ -1,7 +1,10 @@
 //! Runs the steps of a case against a server, and records the responses.
 
+use std::io::Write;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -116,7 +119,7 @@ impl Player {
             built = built.header(*name, names.resolve(value));
         }
         match &request.body {
-            Some(body) => built.body(names.resolve(body)),
+            Some(body) => built.body(encoded(request, names.resolve(body))),
             None => built,
         }
     }
@@ -221,6 +224,17 @@ impl Player {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         files.iter().map(|one| message(one, names)).collect()
     }
+}
+
+/// The bytes of a body, which are compressed if the request's headers say so.
+fn encoded(request: &Request, body: String) -> Vec<u8> {
+    let gzip = ("content-encoding", "gzip".to_owned());
+    if !request.headers.contains(&gzip) {
+        return body.into_bytes();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Whether a message is `completed`, and how many files and how long a log it has.

@@ -207,6 +207,70 @@ fn a_mean_beyond_32_bits_is_refused() {
 }
 
 #[test]
+fn a_pickle_of_an_old_protocol_is_refused_with_those_that_can_be_read() {
+    for start in [
+        "L119547037146038801333356L\n.",
+        "(dp0\nS'visual.proj'\n",
+        "}q\0.",
+    ] {
+        let refused = refusal_of(start.as_bytes());
+        assert!(
+            refused
+                .contains("a pickle of protocol 0 or 1; those of the protocols 2 to 5 can be read"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_mean_or_a_standard_deviation_that_is_not_usable_is_refused() {
+    for (key, value, text) in [
+        (
+            "image_mean",
+            "0.5,nan,0.5",
+            "its image_mean is `0.5,nan,0.5`, not three finite numbers",
+        ),
+        (
+            "image_mean",
+            "0.5,0.5,1e39",
+            "its image_mean is `0.5,0.5,1e39`, not three finite numbers",
+        ),
+        (
+            "image_std",
+            "inf,1,1",
+            "its image_std is `inf,1,1`, not three finite numbers",
+        ),
+        (
+            "image_std",
+            "1,1",
+            "its image_std is `1,1`, not three finite numbers",
+        ),
+        (
+            "image_std",
+            "1,0,1",
+            "the standard deviation of its pictures is [1.0, 0.0, 1.0], which is not positive",
+        ),
+        (
+            "image_std",
+            "1,1,-1",
+            "the standard deviation of its pictures is [1.0, 1.0, -1.0], which is not positive",
+        ),
+    ] {
+        let refused = ModelFolder::new(&wide(), &[("vision_heads", "2"), (key, value)]).refusal();
+        assert!(refused.ends_with(text), "{refused}");
+    }
+    let preprocessor = json!({"image_std": [0.5, 0, 0.5]});
+    let folder = ModelFolder::new(&wide(), &[("vision_heads", "2")]);
+    let refused = folder
+        .with("preprocessor_config.json", &preprocessor)
+        .refusal();
+    assert!(
+        refused.ends_with("[0.5, 0.0, 0.5], which is not positive"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn an_image_tower_that_overflows_in_fp16_is_reported_with_a_remedy() {
     let mut tensors = wide();
     for block in 0..2 {

@@ -158,11 +158,12 @@ fn the_activation_is_that_of_the_configuration_or_of_the_caller() {
     Embedded::by(&clip).assert(QUICK_GELU_IMAGE, QUICK_GELU_TEXTS);
     let options = LoadOptions {
         activation: Some(Activation::Gelu),
+        ..LoadOptions::default()
     };
-    let clip = load_with(&alone.path().join("model.safetensors"), options).expect("a model");
+    let clip = load_with(&alone.path().join("model.safetensors"), &options).expect("a model");
     assert!(!clip.activation_is_assumed());
     Embedded::by(&clip).assert(GELU_IMAGE, GELU_TEXTS);
-    let clip = load_with(&quick.path().join("model.safetensors"), options).expect("a model");
+    let clip = load_with(&quick.path().join("model.safetensors"), &options).expect("a model");
     Embedded::by(&clip).assert(GELU_IMAGE, GELU_TEXTS);
     assert!(!quick.load().expect("a model").activation_is_assumed());
 }

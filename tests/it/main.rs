@@ -8,6 +8,7 @@
 mod browser;
 mod certificates;
 mod check;
+mod checkpoint_copies;
 mod checkpoint_refusals;
 mod checkpoints;
 mod cli;
@@ -47,3 +48,4 @@ mod upload;
 mod webhook;
 mod weights;
 mod weights_hub;
+mod weights_hub_token;

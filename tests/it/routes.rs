@@ -127,6 +127,8 @@ async fn a_server_without_a_model_or_about_to_shut_down_accepts_no_predictions()
     for text in [NOT_READY, CLOSED] {
         for answer in [
             server.post(&small("a cat")).await,
+            // How many tokens the model reads is not known yet.
+            server.post(&small(&"cat ".repeat(200))).await,
             server.send("PUT", "/predictions/x", &small("a cat")).await,
             Answer::read(stream()).await,
         ] {

@@ -224,11 +224,16 @@ async fn a_failure_in_the_middle_of_several_steps_comes_after_the_frames_before_
 #[tokio::test]
 async fn a_prediction_for_which_there_is_no_memory_waits_for_the_others_and_keeps_its_turn() {
     let (service, controls) = ready_service(limits(3, 4)).await;
-    let first = submit(&service, "first", "hold at 1").await;
-    controls.wait_for_hold();
+    let values = json!({"prompt": "sleep 1 hold at 30", "num_iterations": 40});
+    let first = service.submit(request("first", &values)).await.unwrap();
     let large = submit(&service, "large", "wait for memory").await;
     let canceled = submit(&service, "canceled", "wait for memory").await;
     let last = submit(&service, "last", "a cat").await;
+    controls.wait_for_hold();
+    // Two slots have been free for many steps.
+    for waiting in [&large, &canceled, &last] {
+        assert_eq!(waiting.snapshot().status, Status::Starting);
+    }
     canceled.cancel();
     controls.release();
     assert_eq!(first.finished().await.status, Status::Succeeded);
@@ -236,7 +241,6 @@ async fn a_prediction_for_which_there_is_no_memory_waits_for_the_others_and_keep
     assert_eq!(canceled.finished().await.status, Status::Canceled);
     assert_eq!(last.finished().await.status, Status::Succeeded);
     let began = |prediction: &Prediction| prediction.snapshot().started_at.unwrap();
-    assert!(began(&large) >= first.snapshot().completed_at.unwrap());
     assert!(began(&last) >= began(&large), "nobody overtakes it");
     ready(&service).await;
 }

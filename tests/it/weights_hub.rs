@@ -16,6 +16,12 @@ const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d
 
 /// A command with a separate weights folder and no settings of this machine.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments)
+        .output()
+        .expect("the program starts")
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
     command.args(arguments).current_dir(folder);
     for name in [
@@ -25,13 +31,16 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
         "http_proxy",
         "ALL_PROXY",
         "all_proxy",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
     ] {
         command.env_remove(name);
     }
     command
         .env("CLIPDRAW_WEIGHTS_DIR", folder)
-        .output()
-        .expect("the program starts")
+        .env("HF_TOKEN_PATH", folder.join("no-token"));
+    command
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -71,7 +71,7 @@ fn load(model: &str, device: Device, precision: Precision) -> anyhow::Result<Cli
         &source,
         device,
         precision,
-        LoadOptions::default(),
+        &LoadOptions::default(),
     )?)
 }
 

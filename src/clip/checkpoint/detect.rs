@@ -112,6 +112,12 @@ pub(crate) fn detect_config(evidence: &Evidence<'_>) -> Result<ClipConfig, ClipE
         mean: channels(checkpoint, "image_mean", mean.unwrap_or(CLIP_MEAN))?,
         std: channels(checkpoint, "image_std", std.unwrap_or(CLIP_STD))?,
     };
+    if !config.std.iter().all(|&number| number > 0.0) {
+        let std = config.std;
+        return Err(checkpoint.unknown(format!(
+            "the standard deviation of its pictures is {std:?}, which is not positive"
+        )));
+    }
     if let Some(stated) = evidence.config {
         stated.check_sizes(&checkpoint.file, &config)?;
     }
@@ -323,8 +329,11 @@ fn channels(checkpoint: &Checkpoint, key: &str, usual: [f32; 3]) -> Result<[f32;
     let Some(value) = checkpoint.metadata.get(key) else {
         return Ok(usual);
     };
-    <[f32; 3]>::try_from(listed(value))
-        .map_err(|_| checkpoint.unknown(format!("its {key} is `{value}`, not three numbers")))
+    let numbers = <[f32; 3]>::try_from(listed(value)).ok();
+    let finite = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
+    finite.ok_or_else(|| {
+        checkpoint.unknown(format!("its {key} is `{value}`, not three finite numbers"))
+    })
 }
 
 /// The numbers that the header gives for this key.

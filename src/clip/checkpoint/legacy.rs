@@ -13,7 +13,7 @@ use tch::Tensor;
 
 use super::pickle::{self, Pickle, StoredTensor};
 use super::source::{Entry, TensorSource};
-use super::torch::{TorchFileError, entries, find, load};
+use super::torch::{TorchFileError, entries, find, identity, load};
 use crate::clip::error::ClipError;
 
 /// The magic number `0x1950a86a20f9469cfc6c` in a pickle: its length, and its bytes in little-endian order.
@@ -24,6 +24,21 @@ const START: usize = 32;
 /// Whether the bytes start with a pickle, of `PyTorch` or of another program.
 pub(crate) fn is_pickle(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80, 2..=5, ..])
+}
+
+/// The magic number in a pickle of protocol 0 or 1, which has it in decimal digits.
+const OLD_MAGIC: &[u8] = b"L119547037146038801333356L";
+
+/// Whether the bytes start with a pickle of protocol 0 or 1: one of `PyTorch`, or a dictionary of another program.
+pub(crate) fn is_old_pickle(bytes: &[u8]) -> bool {
+    [
+        OLD_MAGIC,
+        b"(dp0\n",
+        b"ccollections\nOrderedDict\n",
+        b"}q\x00",
+    ]
+    .iter()
+    .any(|start| bytes.starts_with(start))
 }
 
 /// An open file of this format.
@@ -71,8 +86,8 @@ impl TensorSource for LegacyFile<'_> {
         &self.entries
     }
 
-    fn is_same(&self, first: &str, second: &str) -> bool {
-        self.stored.get(first) == self.stored.get(second)
+    fn identity(&self, name: &str) -> String {
+        identity(&self.stored, name)
     }
 
     fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {

@@ -9,6 +9,7 @@ mod torch;
 mod legacy;
 mod shards;
 mod folder;
+mod selection;
 mod names;
 mod hugging_face;
 mod read;

@@ -1,23 +1,11 @@
 //! Finds a model among the named tensors of a file, at any depth and among other contents.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::iter;
 
+use super::selection::{Selection, prefixes};
 use super::source::TensorSource;
-
-/// Parts of names that are added when a module is wrapped, and are ignored: by `DataParallel` and its
-/// successors, by `torch.compile`, by activation checkpointing, and in the dictionaries of a pickled module.
-const WRAPPERS: [&str; 8] = [
-    "module",
-    "_orig_mod",
-    "_fsdp_wrapped_module",
-    "_checkpoint_wrapped_module",
-    "_forward_module",
-    "_modules",
-    "_parameters",
-    "_buffers",
-];
 
 /// Tensors that only an image tower has; a model is found by one of these.
 const IMAGE_MARKS: [&str; 8] = [
@@ -87,6 +75,8 @@ pub(crate) struct Located {
     pub(crate) names: BTreeMap<String, String>,
     /// Names in the file of tensors outside of the model that are not known training state.
     pub(crate) beside: Vec<String>,
+    /// The prefix of the model's names; `None` if there is none, or each tower has its own.
+    pub(crate) prefix: Option<String>,
 }
 
 /// Why no model was found.
@@ -96,6 +86,8 @@ pub(crate) enum NotLocated {
     NoModel,
     /// There are several, with these prefixes.
     SeveralModels(Vec<String>),
+    /// No name has the chosen prefix.
+    NoSuchPrefix,
     /// There is only an image tower, which has the tensor with this name.
     OnlyImage(String),
     /// There is only a text tower, which has the tensor with this name.
@@ -104,30 +96,37 @@ pub(crate) enum NotLocated {
     Adapters(String),
 }
 
-/// Finds the one model in a file. Of several names of one tensor, those that do not belong to the model are ignored.
+/// Finds the one model in a file, or the one whose names have the chosen prefix. Of several names of one tensor, those
+/// that do not belong to the model are ignored.
 ///
 /// # Errors
 /// When there is none, only a part of one, or more than one.
-pub(crate) fn locate(source: &dyn TensorSource) -> Result<Located, NotLocated> {
+pub(crate) fn locate(
+    source: &dyn TensorSource,
+    prefix: Option<&str>,
+) -> Result<Located, NotLocated> {
     let entries = source.entries();
-    let is_adapter = |name: &&String| ADAPTER_PARTS.iter().any(|part| name.contains(part));
-    if let Some(adapter) = entries.keys().find(is_adapter) {
-        return Err(NotLocated::Adapters(adapter.clone()));
+    let selection = Selection::of(entries.keys().map(String::as_str), prefix);
+    if selection.is_chosen && selection.names.is_empty() {
+        return Err(NotLocated::NoSuchPrefix);
     }
-    let mut clean: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for name in entries.keys() {
-        clean.entry(without_wrappers(name)).or_default().push(name);
+    let is_adapter = |name: &&str| ADAPTER_PARTS.iter().any(|part| name.contains(part));
+    let mut originals = selection.names.values().flatten().copied();
+    if let Some(adapter) = originals.find(is_adapter) {
+        return Err(NotLocated::Adapters(adapter.to_owned()));
     }
-    let roots = find_roots(source, &clean)?;
-    let mut located = Located::default();
-    let mut others = Vec::new();
-    for (name, originals) in &clean {
-        let [original, doubles @ ..] = originals.as_slice() else {
+    let Roots { roots, others } = find_roots(source, &selection)?;
+    let mut located = Located {
+        prefix: model_prefix(&selection, &roots),
+        ..Located::default()
+    };
+    let mut outside = Vec::new();
+    for (name, originals) in &selection.names {
+        let mut prefixes = name.match_indices('.').map(|(dot, _)| &name[..=dot]);
+        if prefixes.any(|prefix| others.contains(prefix)) {
             continue;
-        };
-        if let Some(copy) = doubles.iter().find(|copy| !source.is_same(original, copy)) {
-            return Err(several(&[original, copy]));
         }
+        let original = only_original(source, originals)?;
         let inside = roots
             .iter()
             .find_map(|root| name.strip_prefix(root.as_str()));
@@ -141,28 +140,69 @@ pub(crate) fn locate(source: &dyn TensorSource) -> Result<Located, NotLocated> {
             Some(inside) if MODEL_PARTS.contains(&first_part(inside)) => {
                 located.insert(inside, original)?;
             }
-            _ => others.push((inside, *original)),
+            _ => outside.push((inside, original)),
         }
     }
-    let known: Vec<String> = located.names.values().cloned().collect();
-    others.retain(|(_, other)| !known.iter().any(|known| source.is_same(known, other)));
-    for (inside, original) in others {
-        if let Some(inside) = inside {
-            located.insert(inside, original)?;
-        } else if !HARMLESS.contains(&last_part(original)) && !entries[original].is_scalar() {
-            located.beside.push(original.to_owned());
-        }
-    }
+    located.add_outside(source, outside)?;
     Ok(located)
+}
+
+/// The only name in the file of a tensor, or one of several that refer to the same numbers.
+fn only_original<'file>(
+    source: &dyn TensorSource,
+    originals: &[&'file str],
+) -> Result<&'file str, NotLocated> {
+    let original = originals[0];
+    match originals
+        .iter()
+        .find(|copy| !source.is_same(original, copy))
+    {
+        Some(copy) => Err(several("", &prefixes(original, copy))),
+        None => Ok(original),
+    }
+}
+
+fn model_prefix(selection: &Selection<'_>, roots: &[String]) -> Option<String> {
+    match roots {
+        [root] => Some(format!("{}{root}", selection.prefix)).filter(|prefix| !prefix.is_empty()),
+        _ => None,
+    }
 }
 
 impl Located {
     fn insert(&mut self, name: &str, original: &str) -> Result<(), NotLocated> {
         let known = self.names.insert(name.to_owned(), original.to_owned());
         match known {
-            Some(known) => Err(several(&[&known, original])),
+            Some(known) => Err(several("", &[&known, original])),
             None => Ok(()),
         }
+    }
+
+    /// Adds tensors that have no usual name of a part of a model, each with its name in the model, if it has one, and
+    /// its name in the file. Further names of the model's tensors are ignored.
+    fn add_outside(
+        &mut self,
+        source: &dyn TensorSource,
+        outside: Vec<(Option<&str>, &str)>,
+    ) -> Result<(), NotLocated> {
+        if outside.is_empty() {
+            return Ok(());
+        }
+        let known = self.names.values().map(|known| source.identity(known));
+        let known: HashSet<String> = known.collect();
+        for (inside, original) in outside {
+            if known.contains(&source.identity(original)) {
+                continue;
+            }
+            if let Some(inside) = inside {
+                self.insert(inside, original)?;
+            } else if !HARMLESS.contains(&last_part(original))
+                && !source.entries()[original].is_scalar()
+            {
+                self.beside.push(original.to_owned());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -184,11 +224,16 @@ pub(crate) fn described_names(mut names: Vec<&String>) -> String {
     }
 }
 
-/// The prefixes of the model's names, the longest first: one for both towers, or one for each.
-fn find_roots(
-    source: &dyn TensorSource,
-    clean: &BTreeMap<String, Vec<&str>>,
-) -> Result<Vec<String>, NotLocated> {
+/// Where a model is among the selected names.
+struct Roots {
+    /// The prefixes of its names, the longest first: one for both towers, or one for each.
+    roots: Vec<String>,
+    /// The prefixes of other models, which the caller has not chosen.
+    others: HashSet<String>,
+}
+
+fn find_roots(source: &dyn TensorSource, selection: &Selection<'_>) -> Result<Roots, NotLocated> {
+    let clean = &selection.names;
     // From prefixes to the names of tensors behind them.
     let mut image = BTreeMap::new();
     let mut text = BTreeMap::new();
@@ -226,19 +271,26 @@ fn find_roots(
     let [first, copies @ ..] = places.as_slice() else {
         return Err(NotLocated::OnlyText(file_name(text_name)));
     };
+    // The chosen prefix itself comes first, because it is the shortest.
+    let is_chosen = selection.is_chosen && first.is_empty();
     let is_copy = |other: &&str| are_copies(source, clean, first, other);
-    if places.len() > MAX_PLACES || !copies.iter().all(is_copy) {
-        return Err(several(&places));
+    if !is_chosen && (places.len() > MAX_PLACES || !copies.iter().all(is_copy)) {
+        return Err(several(&selection.prefix, &places));
     }
+    let others = if is_chosen { copies } else { &[] };
     let roots = iter::once(*first).chain(text);
     let mut roots: Vec<String> = roots.map(str::to_owned).collect();
     roots.sort_by_key(|root| Reverse(root.len()));
-    Ok(roots)
+    Ok(Roots {
+        roots,
+        others: others.iter().map(|&other| other.to_owned()).collect(),
+    })
 }
 
-fn several(places: &[&str]) -> NotLocated {
+/// The error about models at these places behind a prefix.
+fn several(prefix: &str, places: &[&str]) -> NotLocated {
     let places = places.iter().take(MAX_PLACES);
-    NotLocated::SeveralModels(places.map(|&place| place.to_owned()).collect())
+    NotLocated::SeveralModels(places.map(|place| format!("{prefix}{place}")).collect())
 }
 
 /// Whether two prefixes have the same tensors.
@@ -263,11 +315,6 @@ fn before<'a>(name: &'a str, parts: &str) -> Option<&'a str> {
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
 }
 
-fn without_wrappers(name: &str) -> String {
-    let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
-    parts.collect::<Vec<_>>().join(".")
-}
-
 fn first_part(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
@@ -287,10 +334,51 @@ fn is_training_state(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
+    use std::cell::Cell;
+
+    use tch::{Kind, Tensor};
 
     use super::*;
-    use crate::clip::checkpoint::source::{Listed, Numbers};
+    use crate::clip::checkpoint::source::{Entry, Listed, Numbers};
+    use crate::clip::error::ClipError;
+
+    /// Counts how often the identity of a tensor is asked for.
+    struct Counted {
+        listed: Listed,
+        asked: Cell<usize>,
+    }
+
+    impl TensorSource for Counted {
+        fn entries(&self) -> &BTreeMap<String, Entry> {
+            self.listed.entries()
+        }
+
+        fn identity(&self, name: &str) -> String {
+            self.asked.set(self.asked.get() + 1);
+            name.to_owned()
+        }
+
+        fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {
+            self.listed.read(name)
+        }
+    }
+
+    #[test]
+    fn tensors_outside_of_a_model_are_each_compared_once() {
+        const COUNT: usize = 1000;
+        let inside = (0..COUNT).map(|index| format!("clip.visual.{index}.weight"));
+        let outside = (0..COUNT).map(|index| format!("head.{index}.weight"));
+        let marks = ["visual.proj", TEXT_MARK].map(|mark| format!("clip.{mark}"));
+        let names: Vec<String> = inside.chain(outside).chain(marks).collect();
+        let tensors = names.iter().map(|name| (name.as_str(), &[2, 2][..]));
+        let source = Counted {
+            listed: Listed::new(&Numbers::Float(Kind::Half), tensors),
+            asked: Cell::new(0),
+        };
+        let located = locate(&source, None).expect("one model");
+        assert_eq!(located.beside.len(), COUNT);
+        assert_eq!(source.asked.get(), names.len());
+    }
 
     #[test]
     fn an_error_lists_only_some_of_very_many_models() {
@@ -301,6 +389,6 @@ mod tests {
         let source = Listed::new(&Numbers::Float(Kind::Half), tensors);
         let places = (0..MAX_PLACES).map(|index| format!("{index:03}."));
         let expected = NotLocated::SeveralModels(places.collect());
-        assert_eq!(locate(&source).unwrap_err(), expected);
+        assert_eq!(locate(&source, None).unwrap_err(), expected);
     }
 }

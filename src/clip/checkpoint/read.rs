@@ -14,7 +14,7 @@ use super::shards::{ShardIndex, Shards, is_index};
 use super::source::{Numbers, TensorSource};
 use super::tensors::read_bytes;
 use super::torch::{self, TorchArchive};
-use crate::clip::error::ClipError;
+use crate::clip::error::{ClipError, prefix_list};
 
 /// How many times the bytes of a file its tensors may take in memory: numbers of 8 bits become floats of 32.
 /// A hostile file of a few bytes could otherwise claim a tensor of any size, by a stride of zero.
@@ -61,14 +61,17 @@ impl ClaimError {
     }
 }
 
-/// Reads the weights at a path: a file, a folder, or the index of several files.
+/// Reads the weights at a path: a file, a folder, or the index of several files. With a prefix, only the tensors whose
+/// names have it.
 ///
 /// # Errors
 /// If they cannot be read, are not those of exactly one CLIP model, or have further tensors that may belong to it.
-pub(crate) fn read_checkpoint(path: &Path) -> Result<Checkpoint, ClipError> {
+pub(crate) fn read_checkpoint(path: &Path, prefix: Option<&str>) -> Result<Checkpoint, ClipError> {
     let file = weights_file(path)?;
     if !is_index(&file) {
-        return read_checkpoint_bytes(&file, &read_bytes(&file)?);
+        let bytes = read_bytes(&file)?;
+        let mut opened = open(&file, &bytes)?;
+        return from_source(&file, &mut *opened, bytes.len(), prefix);
     }
     let index = ShardIndex::read(&file)?;
     let shards = index.shards(&file);
@@ -78,7 +81,7 @@ pub(crate) fn read_checkpoint(path: &Path) -> Result<Checkpoint, ClipError> {
     let opened = opened.map(|(shard, bytes)| open(shard, bytes));
     let mut joined = Shards::join(&file, &index, opened.collect::<Result<_, _>>()?)?;
     let size = contents.iter().map(Vec::len).sum();
-    from_source(&file, &mut joined, size)
+    from_source(&file, &mut joined, size, prefix)
 }
 
 /// Reads a weight file that is in memory.
@@ -86,7 +89,7 @@ pub(crate) fn read_checkpoint(path: &Path) -> Result<Checkpoint, ClipError> {
 /// # Errors
 /// If they are not those of exactly one CLIP model, are broken, or have further tensors that may belong to it.
 pub fn read_checkpoint_bytes(file: &Path, bytes: &[u8]) -> Result<Checkpoint, ClipError> {
-    from_source(file, &mut *open(file, bytes)?, bytes.len())
+    from_source(file, &mut *open(file, bytes)?, bytes.len(), None)
 }
 
 fn open<'bytes>(
@@ -100,6 +103,10 @@ fn open<'bytes>(
         Ok(Box::new(SafetensorsFile::open(file, bytes)?))
     } else if legacy::is_pickle(bytes) {
         Ok(Box::new(LegacyFile::open(file, bytes)?))
+    } else if legacy::is_old_pickle(bytes) {
+        Err(ClipError::OldPickle {
+            file: file.to_owned(),
+        })
     } else if bytes.is_empty() {
         Err(ClipError::Empty {
             file: file.to_owned(),
@@ -113,13 +120,16 @@ fn open<'bytes>(
     }
 }
 
-/// Reads the model among the tensors of a file of `size` bytes, and gives them OpenAI's names.
+/// Reads the model among the tensors of a file of `size` bytes, or among those whose names have the prefix, and gives
+/// them OpenAI's names.
 fn from_source(
     file: &Path,
     source: &mut dyn TensorSource,
     size: usize,
+    prefix: Option<&str>,
 ) -> Result<Checkpoint, ClipError> {
-    let located = names::locate(source).map_err(|cause| not_located(file, source, cause))?;
+    let located = names::locate(source, prefix);
+    let located = located.map_err(|cause| not_located(file, source, prefix, cause))?;
     check_beside(file, source, &located)?;
     check_claims(source, &located, size).map_err(|cause| cause.about(file))?;
     let mut checkpoint = Checkpoint::new(file);
@@ -141,10 +151,29 @@ fn from_source(
     Ok(checkpoint)
 }
 
-fn not_located(file: &Path, source: &dyn TensorSource, cause: NotLocated) -> ClipError {
+fn not_located(
+    file: &Path,
+    source: &dyn TensorSource,
+    prefix: Option<&str>,
+    cause: NotLocated,
+) -> ClipError {
     let file = file.to_owned();
     let reason = match cause {
         NotLocated::SeveralModels(places) => return ClipError::SeveralModels { file, places },
+        NotLocated::NoSuchPrefix => {
+            let prefix = prefix.unwrap_or_default().to_owned();
+            let found = match names::locate(source, None) {
+                Err(NotLocated::SeveralModels(places)) => {
+                    format!("models with the prefixes {}", prefix_list(&places))
+                }
+                _ => described_names(source.entries().keys().collect()),
+            };
+            return ClipError::NoSuchPrefix {
+                file,
+                prefix,
+                found,
+            };
+        }
         NotLocated::NoModel => format!(
             "it has {}, and nothing like `visual.proj` and `token_embedding.weight`",
             described_names(source.entries().keys().collect())
@@ -208,6 +237,7 @@ fn check_beside(
             tensor: first.clone(),
             shape: entries[first].shape.clone(),
             others: weights.count(),
+            model: located.prefix.clone(),
         }),
     }
 }
@@ -224,7 +254,7 @@ mod tests {
     fn refusal(numbers: &Numbers, shapes: [&[i64]; 2]) -> String {
         let names = ["visual.proj", "token_embedding.weight"];
         let mut source = Listed::new(numbers, names.into_iter().zip(shapes));
-        chain(&from_source(Path::new("x"), &mut source, 100).unwrap_err())
+        chain(&from_source(Path::new("x"), &mut source, 100, None).unwrap_err())
     }
 
     #[test]

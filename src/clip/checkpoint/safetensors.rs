@@ -162,8 +162,8 @@ impl TensorSource for SafetensorsFile<'_> {
         self.metadata.clone()
     }
 
-    fn is_same(&self, first: &str, second: &str) -> bool {
-        self.stored_name(first) == self.stored_name(second)
+    fn identity(&self, name: &str) -> String {
+        self.stored_name(name).to_owned()
     }
 
     fn read(&mut self, name: &str) -> Result<Tensor, ClipError> {

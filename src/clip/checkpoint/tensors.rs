@@ -127,6 +127,7 @@ impl Checkpoint {
                 tensor: self.file_name(name).to_owned(),
                 shape: tensor.size(),
                 others: unused.count(),
+                model: None,
             }),
         }
     }

@@ -1,6 +1,11 @@
 //! Valid and invalid bodies of requests.
 
-use super::super::case::{Case, Step, cancel, post, put};
+use super::super::case::{Case, Step, cancel, post, predict, put};
+use super::drawn_by_clipdraw;
+
+/// Cog's answer to a body whose first byte is not JSON.
+const NOT_JSON: &str =
+    "400 text/plain: Failed to parse the request body as JSON: expected value at line 1 column 1";
 
 const WRONG_TYPE: &str = "text/plain";
 
@@ -62,6 +67,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
     ];
     cases.extend(content_types());
+    cases.extend(read_differently());
     cases.push(Case::equal(
         "a PUT whose body names another id",
         vec![
@@ -129,4 +135,48 @@ fn content_types() -> Vec<Case> {
         ],
     ));
     cases
+}
+
+/// Bodies that Cog ignores or refuses, and of which this server says what is wrong or what they mean.
+fn read_differently() -> Vec<Case> {
+    vec![
+        Case::better(
+            "inputs outside of `input`",
+            vec![
+                put("/predictions/$ID")
+                    .json(r#"{"prompt":"a cat"}"#)
+                    .respond_async()
+                    .into(),
+                cancel().into(),
+            ],
+            "Cog draws something else, with the defaults",
+        )
+        .answers(
+            "202 {\"id\":\"$ID\",\"status\":\"starting\"}\n200 {}",
+            concat!(
+                r#"422 {"detail":[{"loc":["body","prompt"],"msg":"`prompt` is an input; put the inputs under `input`, "#,
+                r#"as in {\"input\": {\"prompt\": \"a cat\"}}","type":"value_error"}]}"#,
+                "\n404 {}",
+            ),
+        ),
+        Case::better(
+            "a byte order mark before the body",
+            vec![
+                put("/predictions/$ID")
+                    .json("\u{feff}{\"input\":{$TINY}}")
+                    .into(),
+            ],
+            "parsers may ignore it (RFC 8259)",
+        )
+        .answers(NOT_JSON, drawn_by_clipdraw("$ID")),
+        Case::better(
+            "a body compressed by gzip",
+            vec![predict("$TINY").header("content-encoding", "gzip").into()],
+            "the error says what is wrong with it",
+        )
+        .answers(
+            NOT_JSON,
+            "415 text/plain: The body has the content encoding `gzip`; send it without compression",
+        ),
+    ]
 }

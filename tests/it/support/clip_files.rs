@@ -243,10 +243,10 @@ impl ModelFolder {
 }
 
 pub(crate) fn load(path: &Path) -> Result<Clip, ClipError> {
-    load_with(path, LoadOptions::default())
+    load_with(path, &LoadOptions::default())
 }
 
-pub(crate) fn load_with(path: &Path, options: LoadOptions) -> Result<Clip, ClipError> {
+pub(crate) fn load_with(path: &Path, options: &LoadOptions) -> Result<Clip, ClipError> {
     let source = WeightsSource::File(path.to_owned());
     Clip::load_with(&source, Device::Cpu, Precision::Fp32, options)
 }

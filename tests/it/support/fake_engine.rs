@@ -289,6 +289,7 @@ pub(crate) fn loader(controls: &Arc<Controls>) -> Load<FakeEngine> {
             provenance: Provenance {
                 model: "fake".to_owned(),
                 weights_sha256: "0".repeat(64),
+                tensors: None,
                 device: "cpu".to_owned(),
                 precision: "fp32".to_owned(),
             },

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::Machine;
 use super::value::{Budget, Index, MAX_VALUES, PickleError, StoredTensor, Value};
+use super::values::Values;
 
 /// The maximum depth of a name, which no module reaches; a loop in the file ends here.
 const MAX_DEPTH: usize = 40;
 
-impl Machine<'_> {
+impl Values {
     /// All tensors in a value, with their dotted names. The elements of lists are numbered.
     pub(super) fn collect(
         &self,
@@ -24,7 +24,7 @@ impl Machine<'_> {
             if seen + open.len() > MAX_VALUES {
                 return Err(PickleError::TooManyValues);
             }
-            let value = &self.values[value];
+            let value = self.get(value);
             budget.take(value.bytes())?;
             let mut add = |key: &str, value: Index| {
                 if self.may_hold_tensors(value) {
@@ -60,7 +60,7 @@ impl Machine<'_> {
 
     fn may_hold_tensors(&self, value: Index) -> bool {
         matches!(
-            self.values[value],
+            self.get(value),
             Value::Tensor(_) | Value::Fields(_) | Value::Sequence(_)
         )
     }

@@ -3,44 +3,33 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::operands::{Operands, signed, text, unsigned};
-use super::value::{
-    Budget, Index, MAX_VALUES, PickleError, StorageInfo, StoredTensor, Value, dtype_numbers,
-    storage_info,
-};
-use crate::clip::checkpoint::source::Numbers;
+use super::rebuild::rebuild;
+use super::value::{Index, PickleError, StorageInfo, Value, storage_info};
+use super::values::Values;
 
 /// Lengths are written with four bytes in most instructions.
 const FOUR: usize = 4;
-
-/// The property of a tensor whose numbers are stored with the opposite sign. It is only there if it is true
-/// (`torch/csrc/jit/serialization/pickler.h`, `getTensorMetadata`).
-const NEGATIVE_BIT: &str = "neg";
 
 /// The stack machine that a pickle is a program for.
 #[derive(Debug)]
 pub(super) struct Machine<'bytes> {
     operands: Operands<'bytes>,
-    pub(super) values: Vec<Value>,
-    /// The value for everything that is not part of any tensor.
-    other: Option<Index>,
+    pub(super) values: Values,
     stack: Vec<Index>,
     marks: Vec<usize>,
     memo: HashMap<u64, Index>,
     storages: BTreeMap<String, StorageInfo>,
-    budget: Budget,
 }
 
 impl<'bytes> Machine<'bytes> {
     pub(super) fn new(bytes: &'bytes [u8]) -> Self {
         Self {
             operands: Operands(bytes),
-            values: Vec::new(),
-            other: None,
+            values: Values::default(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
             storages: BTreeMap::new(),
-            budget: Budget::default(),
         }
     }
 
@@ -154,7 +143,7 @@ impl<'bytes> Machine<'bytes> {
         } else {
             let name = self.pop()?;
             let module = self.pop()?;
-            (self.text_of(name), self.text_of(module))
+            (self.values.text_of(name), self.values.text_of(module))
         };
         self.push(Value::Class(format!("{module}.{name}")))
     }
@@ -205,9 +194,9 @@ impl<'bytes> Machine<'bytes> {
             }
             _ => self.marked()?,
         };
-        self.budget.take(size_of_val(&*parts))?;
+        self.values.budget.take(size_of_val(&*parts))?;
         let target = *self.stack.last().ok_or(PickleError::EmptyStack)?;
-        match &mut self.values[target] {
+        match self.values.get_mut(target) {
             Value::Sequence(list) => list.extend(parts),
             Value::Fields(fields) => fields.extend(pairs(&parts)),
             _ => {}
@@ -223,100 +212,29 @@ impl<'bytes> Machine<'bytes> {
         }
         let arguments = self.pop()?;
         let class = self.pop()?;
-        let class = match &self.values[class] {
+        let class = match self.values.get(class) {
             Value::Class(name) => name.clone(),
             _ => String::new(),
         };
-        self.budget.take(class.len())?;
-        let parts = self.parts(arguments);
-        let value = match class.as_str() {
-            "torch._utils._rebuild_tensor_v2"
-            | "torch._utils._rebuild_tensor"
-            | "torch._utils._rebuild_tensor_v3" => self.tensor(arguments),
-            "torch._utils._rebuild_parameter"
-            | "torch._utils._rebuild_parameter_with_state"
-            | "torch.nn.parameter.Parameter" => {
-                parts.first().map(|&first| self.values[first].clone())
-            }
-            "torch._tensor._rebuild_from_type_v2" => match *parts {
-                [_, _, state, ..] => self.tensor(state),
-                _ => None,
-            },
-            "collections.OrderedDict" => self.dictionary(arguments),
-            other => unread_tensor(other),
-        };
+        self.values.budget.take(class.len())?;
+        let value = rebuild(&self.values, &class, arguments);
         self.push(value.unwrap_or(Value::Fields(Vec::new())))
-    }
-
-    /// `OrderedDict([(key, value), ...])`.
-    fn dictionary(&self, arguments: Index) -> Option<Value> {
-        let &[list] = self.parts(arguments) else {
-            return None;
-        };
-        let fields = self
-            .parts(list)
-            .iter()
-            .map(|&pair| match *self.parts(pair) {
-                [key, value] => Some((key, value)),
-                _ => None,
-            });
-        fields.collect::<Option<_>>().map(Value::Fields)
-    }
-
-    /// `(storage, offset, shape, strides, ...)`; the seventh argument, if any, is the number type. The last one may
-    /// be a dictionary of further properties.
-    fn tensor(&self, arguments: Index) -> Option<Value> {
-        let parts = self.parts(arguments);
-        let [storage, offset, shape, strides, ..] = *parts else {
-            return None;
-        };
-        let Value::Storage {
-            key,
-            info,
-            offset: start,
-        } = &self.values[storage]
-        else {
-            return None;
-        };
-        let Value::Integer(offset) = self.values[offset] else {
-            return None;
-        };
-        let numbers = match parts.get(6).map(|&kind| &self.values[kind]) {
-            Some(Value::Class(class)) => dtype_numbers(class),
-            _ => info.numbers.clone(),
-        };
-        Some(Value::Tensor(StoredTensor {
-            storage: key.clone(),
-            numbers,
-            offset: start.checked_add(offset)?,
-            shape: self.integers(shape)?,
-            strides: self.integers(strides)?,
-            is_negated: parts.iter().any(|&part| self.has_key(part, NEGATIVE_BIT)),
-        }))
-    }
-
-    /// Whether a value is a dictionary with this key.
-    fn has_key(&self, index: Index, key: &str) -> bool {
-        match &self.values[index] {
-            Value::Fields(fields) => fields.iter().any(|&(name, _)| self.text_of(name) == key),
-            _ => false,
-        }
     }
 
     /// Gives an object its state: a dictionary of fields, or a tuple of such dictionaries.
     fn build(&mut self) -> Result<(), PickleError> {
         let state = self.pop()?;
         let object = *self.stack.last().ok_or(PickleError::EmptyStack)?;
-        let states = match &self.values[state] {
+        let states = match self.values.get(state) {
             Value::Sequence(states) => states.clone(),
             _ => vec![state],
         };
-        self.budget.take(size_of_val(&*states))?;
+        self.values.budget.take(size_of_val(&*states))?;
         for state in states {
             // An object may be its own state, which doubles it.
-            self.budget.take(self.values[state].bytes())?;
-            if let Value::Fields(state) = self.values[state].clone()
-                && let Value::Fields(fields) = &mut self.values[object]
+            self.values.budget.take(self.values.get(state).bytes())?;
+            if let Value::Fields(state) = self.values.get(state).clone()
+                && let Value::Fields(fields) = self.values.get_mut(object)
             {
                 fields.extend(state);
             }
@@ -328,19 +246,23 @@ impl<'bytes> Machine<'bytes> {
     /// files only, is `(key, offset, length)`; a class by `("module", class, file, source)`.
     fn persistent(&mut self) -> Result<(), PickleError> {
         let id = self.pop()?;
-        self.budget.take(self.values[id].bytes())?;
-        let parts = self.parts(id).to_vec();
+        self.values.budget.take(self.values.get(id).bytes())?;
+        let parts = self.values.parts(id).to_vec();
         let value = match *parts {
-            [tag, class, ..] if self.is_text(tag, "module") => self.values[class].clone(),
+            [tag, class, ..] if self.values.is_text(tag, "module") => {
+                self.values.get(class).clone()
+            }
             [_, class, key, ..] => {
-                let key = self.text_of(key);
-                let info = match &self.values[class] {
+                let key = self.values.text_of(key);
+                let info = match self.values.get(class) {
                     Value::Class(name) => storage_info(name),
                     _ => storage_info("unknown"),
                 };
                 self.storages.insert(key.clone(), info.clone());
-                let view = parts.get(5).map_or(&[][..], |&view| self.parts(view));
-                let offset = match view.get(1).map(|&offset| &self.values[offset]) {
+                let view = parts
+                    .get(5)
+                    .map_or(&[][..], |&view| self.values.parts(view));
+                let offset = match view.get(1).map(|&offset| self.values.get(offset)) {
                     Some(Value::Integer(offset)) => *offset,
                     _ => 0,
                 };
@@ -351,54 +273,10 @@ impl<'bytes> Machine<'bytes> {
         self.push(value)
     }
 
-    pub(super) fn text_of(&self, index: Index) -> String {
-        match &self.values[index] {
-            Value::Text(text) => text.clone(),
-            Value::Integer(number) => number.to_string(),
-            _ => String::new(),
-        }
-    }
-
-    fn is_text(&self, index: Index, expected: &str) -> bool {
-        matches!(&self.values[index], Value::Text(text) if text == expected)
-    }
-
-    pub(super) fn parts(&self, index: Index) -> &[Index] {
-        match &self.values[index] {
-            Value::Sequence(parts) => parts,
-            _ => &[],
-        }
-    }
-
-    fn integers(&self, index: Index) -> Option<Vec<i64>> {
-        let integer = |&part: &Index| match self.values[part] {
-            Value::Integer(value) => Some(value),
-            _ => None,
-        };
-        self.parts(index).iter().map(integer).collect()
-    }
-
     fn push(&mut self, value: Value) -> Result<(), PickleError> {
-        let is_other = matches!(value, Value::Other);
-        let index = match self.other {
-            // A list of floats may be long, and all of them are one value.
-            Some(other) if is_other => other,
-            _ => self.add(value)?,
-        };
-        if is_other {
-            self.other = Some(index);
-        }
+        let index = self.values.add(value)?;
         self.stack.push(index);
         Ok(())
-    }
-
-    fn add(&mut self, value: Value) -> Result<Index, PickleError> {
-        if self.values.len() >= MAX_VALUES {
-            return Err(PickleError::TooManyValues);
-        }
-        self.budget.take(value.bytes())?;
-        self.values.push(value);
-        Ok(self.values.len() - 1)
     }
 
     fn pop(&mut self) -> Result<Index, PickleError> {
@@ -422,19 +300,4 @@ impl<'bytes> Machine<'bytes> {
 /// Alternating keys and values as pairs.
 fn pairs(parts: &[Index]) -> impl Iterator<Item = (Index, Index)> {
     parts.chunks_exact(2).map(|pair| (pair[0], pair[1]))
-}
-
-/// A tensor whose numbers are not simply a part of a storage, such as a sparse one.
-fn unread_tensor(class: &str) -> Option<Value> {
-    let kind = class.strip_prefix("torch._utils._rebuild_")?;
-    kind.contains("tensor").then(|| {
-        Value::Tensor(StoredTensor {
-            storage: String::new(),
-            numbers: Numbers::Unsupported(kind.to_owned()),
-            offset: 0,
-            shape: Vec::new(),
-            strides: Vec::new(),
-            is_negated: false,
-        })
-    })
 }

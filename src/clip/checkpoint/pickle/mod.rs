@@ -4,9 +4,11 @@
 //! refer to each other by index, so that a hostile file can build a loop but not a deep recursion.
 
 mod value;
-mod operands;
-mod machine;
+mod values;
 mod collect;
+mod operands;
+mod rebuild;
+mod machine;
 
 use std::collections::BTreeMap;
 
@@ -34,8 +36,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Pickle, &[u8]), PickleError> {
     let root = machine.run()?;
     let rest = machine.rest();
     let pickle = Pickle {
-        tensors: machine.collect(root)?,
-        texts: machine.texts(root),
+        tensors: machine.values.collect(root)?,
+        texts: machine.values.texts(root),
         storages: machine.into_storages(),
     };
     Ok((pickle, rest))

@@ -13,7 +13,9 @@ pub(super) const MAX_VALUES: usize = 1 << 20;
 pub(crate) enum PickleError {
     #[error("the pickle ends too early")]
     Truncated,
-    #[error("the pickle has the unknown instruction {0:#04x}")]
+    #[error(
+        "the pickle has the unknown instruction {0:#04x}; pickles of the protocols 2 to 5 can be read"
+    )]
     UnknownInstruction(u8),
     #[error("the pickle takes a value from an empty stack")]
     EmptyStack,
