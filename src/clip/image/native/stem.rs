@@ -20,9 +20,10 @@ const PATCH: usize = CHANNELS * SIDE * SIDE;
 pub(super) struct Stem {
     inputs: usize,
     outputs: usize,
-    padding: usize,
     mean: [f32; CHANNELS],
     std: [f32; CHANNELS],
+    /// All pairs of a number of a view and its place in the view's patches, in one order.
+    places: Vec<Place>,
     forward: PackedMatrix,
     backward: PackedMatrix,
 }
@@ -38,13 +39,12 @@ impl Stem {
     ) -> Self {
         let channels = bias.len();
         let element = |patch: usize, channel: usize| weight[channel * PATCH + patch];
-        let [padding, _] = same_padding(inputs as i64, SIDE as i64, STEP as i64);
         Self {
             inputs,
             outputs: inputs.div_ceil(STEP),
-            padding: padding as usize,
             mean,
             std,
+            places: places(inputs),
             forward: PackedMatrix::new(PATCH, channels, element, |channel| bias[channel]),
             backward: PackedMatrix::new(
                 channels,
@@ -70,18 +70,31 @@ impl Stem {
         views * self.outputs * self.outputs * self.forward.stride()
     }
 
-    /// Views `[views, 3, inputs, inputs]` to activated maps `[views, outputs, outputs, stride]`. `patches` is memory.
+    /// Views `[views, 3, inputs, inputs]`, which are normalized in their place, to activated maps
+    /// `[views, outputs, outputs, stride]`. `patches` is memory.
     pub(super) fn forward(
         &self,
         level: Level,
-        views: &[f32],
+        views: &mut [f32],
         patches: &mut [f32],
         maps: &mut [f32],
     ) {
         patches.fill(0.0);
-        for place in self.places(views.len()) {
-            let value = views[place.pixel];
-            patches[place.patch] = (value - self.mean[place.channel]) / self.std[place.channel];
+        let plane = self.inputs * self.inputs;
+        let of_view = patches.len() / (views.len() / (CHANNELS * plane));
+        for (view, patches) in views
+            .chunks_exact_mut(CHANNELS * plane)
+            .zip(patches.chunks_exact_mut(of_view))
+        {
+            let channels = self.mean.into_iter().zip(self.std);
+            for (plane, (mean, std)) in view.chunks_exact_mut(plane).zip(channels) {
+                for value in plane {
+                    *value = (*value - mean) / std;
+                }
+            }
+            for place in &self.places {
+                patches[place.in_patches as usize] = view[place.in_view as usize];
+            }
         }
         self.forward.multiply(level, patches, maps, Finish::Relu6);
     }
@@ -97,46 +110,52 @@ impl Stem {
         self.backward
             .multiply(level, gradient, patches, Finish::Nothing);
         views.fill(0.0);
-        for place in self.places(views.len()) {
-            views[place.pixel] += patches[place.patch];
-        }
         let plane = self.inputs * self.inputs;
-        for (index, values) in views.chunks_exact_mut(plane).enumerate() {
-            for value in values {
-                *value /= self.std[index % CHANNELS];
+        let of_view = patches.len() / (views.len() / (CHANNELS * plane));
+        for (view, patches) in views
+            .chunks_exact_mut(CHANNELS * plane)
+            .zip(patches.chunks_exact(of_view))
+        {
+            for place in &self.places {
+                view[place.in_view as usize] += patches[place.in_patches as usize];
+            }
+            for (plane, std) in view.chunks_exact_mut(plane).zip(self.std) {
+                for value in plane {
+                    *value /= std;
+                }
             }
         }
     }
-
-    /// All pairs of a pixel of a view and its place in a patch, in one order.
-    fn places(&self, values: usize) -> impl Iterator<Item = Place> + '_ {
-        let (side, outputs) = (self.inputs, self.outputs);
-        let views = values / (CHANNELS * side * side);
-        let results = (0..views * outputs * outputs).map(move |result| {
-            let (view, pixel) = (result / (outputs * outputs), result % (outputs * outputs));
-            (result, view, [pixel / outputs, pixel % outputs])
-        });
-        results.flat_map(move |(result, view, output)| {
-            (0..PATCH).filter_map(move |patch| {
-                let channel = patch / (SIDE * SIDE);
-                let tap = [patch / SIDE % SIDE, patch % SIDE];
-                let [y, x] = [0, 1].map(|axis| {
-                    let place = (output[axis] * STEP + tap[axis]).checked_sub(self.padding)?;
-                    (place < side).then_some(place)
-                });
-                Some(Place {
-                    pixel: ((view * CHANNELS + channel) * side + y?) * side + x?,
-                    patch: result * stride_of(PATCH) + patch,
-                    channel,
-                })
-            })
-        })
-    }
 }
 
-/// A pixel of a view in a patch.
+/// A number of a view in a patch.
+#[derive(Debug, Clone, Copy)]
 struct Place {
-    pixel: usize,
-    patch: usize,
-    channel: usize,
+    in_view: u32,
+    in_patches: u32,
+}
+
+/// The places of all patches of a view of `side` by `side` pixels, without those in the padding.
+fn places(side: usize) -> Vec<Place> {
+    let [padding, _] = same_padding(side as i64, SIDE as i64, STEP as i64);
+    let outputs = side.div_ceil(STEP);
+    let mut places = Vec::with_capacity(outputs * outputs * PATCH);
+    for result in 0..outputs * outputs {
+        let output = [result / outputs, result % outputs];
+        for patch in 0..PATCH {
+            let tap = [patch / SIDE % SIDE, patch % SIDE];
+            let inputs = [0, 1].map(|axis| {
+                let place = (output[axis] * STEP + tap[axis]).checked_sub(padding as usize);
+                place.filter(|place| *place < side)
+            });
+            if let [Some(y), Some(x)] = inputs {
+                let channel = patch / (SIDE * SIDE);
+                places.push(Place {
+                    in_view: ((channel * side + y) * side + x) as u32,
+                    in_patches: (result * stride_of(PATCH) + patch) as u32,
+                });
+            }
+        }
+    }
+    places
 }

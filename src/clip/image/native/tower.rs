@@ -296,7 +296,7 @@ impl Layers {
     fn forward(&self, level: Level, views: usize, tape: &mut Tape) {
         let patches = sized(&mut tape.patches, self.stem.patches(views));
         let stem = sized(&mut tape.stem, self.stem.map_length(views));
-        self.stem.forward(level, &tape.pixels, patches, stem);
+        self.stem.forward(level, &mut tape.pixels, patches, stem);
         tape.blocks
             .resize_with(self.blocks.len(), BlockTape::default);
         let mut inputs = &tape.stem;
