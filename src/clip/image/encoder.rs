@@ -38,12 +38,15 @@ enum Pass {
     /// By libtorch.
     Torch { views: Tensor, gradient_scale: f64 },
     /// By [`NativeTower`].
-    Native {
-        tower: NativeTower,
-        tape: Tape,
-        /// The embeddings before they were scaled to length one.
-        unscaled: Tensor,
-    },
+    Native(Box<NativePass>),
+}
+
+#[derive(Debug)]
+struct NativePass {
+    tower: NativeTower,
+    tape: Tape,
+    /// The embeddings before they were scaled to length one.
+    unscaled: Tensor,
 }
 
 impl Encoded {
@@ -78,13 +81,9 @@ impl Encoded {
                 let gradients = Tensor::f_run_backward(&[total], &[&views], false, false)?;
                 gradients[0].f_mul_scalar(1.0 / gradient_scale)
             }
-            Pass::Native {
-                tower,
-                tape,
-                unscaled,
-            } => {
-                let gradients = Tensor::f_run_backward(&[total], &[&unscaled], false, false)?;
-                tower.backward(tape, &gradients[0])
+            Pass::Native(pass) => {
+                let gradients = Tensor::f_run_backward(&[total], &[&pass.unscaled], false, false)?;
+                pass.tower.backward(pass.tape, &gradients[0])
             }
         }
     }
@@ -295,11 +294,11 @@ impl ImageEncoder {
             let unscaled = embeddings.f_set_requires_grad(true)?;
             return Ok(Encoded {
                 embeddings: unit(&unscaled)?,
-                pass: Pass::Native {
+                pass: Pass::Native(Box::new(NativePass {
                     tower: native.clone(),
                     tape,
                     unscaled,
-                },
+                })),
             });
         }
         let views = views

@@ -111,21 +111,33 @@ impl Depthwise {
     fn forward_view<S: Simd>(&self, simd: S, map: &[f32], result: &mut [f32]) {
         let stride = self.channel_stride;
         for (pixel, values) in result.chunks_exact_mut(stride).enumerate() {
-            let (row, column) = (pixel / self.outputs, pixel % self.outputs);
-            let (rows, columns) = (self.inputs_of(row), self.inputs_of(column));
+            let pixel = [pixel / self.outputs, pixel % self.outputs];
             for start in (0..stride).step_by(LANES) {
-                let mut sum = f32x16::from_slice(simd, &self.bias[start..start + LANES]);
-                for y in rows.clone() {
-                    for x in columns.clone() {
-                        let tap = self.tap(y, row) * self.side + self.tap(x, column);
-                        let weight = vector(simd, &self.taps, tap * stride + start);
-                        let value = vector(simd, map, (y * self.inputs + x) * stride + start);
-                        sum = value.mul_add(weight, sum);
-                    }
-                }
+                let sum = self.result_at(simd, map, pixel, start);
                 relu6(simd, sum).store_slice(&mut values[start..start + LANES]);
             }
         }
+    }
+
+    /// Some channels, from one on, of a pixel of the results, before the activation.
+    #[inline(always)]
+    fn result_at<S: Simd>(
+        &self,
+        simd: S,
+        map: &[f32],
+        [row, column]: [usize; 2],
+        start: usize,
+    ) -> f32x16<S> {
+        let mut sum = vector(simd, &self.bias, start);
+        for y in self.inputs_of(row) {
+            for x in self.inputs_of(column) {
+                let tap = self.tap(y, row) * self.side + self.tap(x, column);
+                let places = [tap, y * self.inputs + x];
+                let [tap, place] = places.map(|place| place * self.channel_stride + start);
+                sum = vector(simd, map, place).mul_add(vector(simd, &self.taps, tap), sum);
+            }
+        }
+        sum
     }
 
     #[inline(always)]
@@ -137,24 +149,36 @@ impl Depthwise {
         map_gradient: &mut [f32],
     ) {
         let stride = self.channel_stride;
-        for (pixel, values) in map_gradient.chunks_exact_mut(stride).enumerate() {
-            let (row, column) = (pixel / self.inputs, pixel % self.inputs);
-            let (rows, columns) = (self.outputs_of(row), self.outputs_of(column));
+        for (index, values) in map_gradient.chunks_exact_mut(stride).enumerate() {
+            let pixel = [index / self.inputs, index % self.inputs];
             for start in (0..stride).step_by(LANES) {
-                let mut sum = f32x16::splat(simd, 0.0);
-                for y in rows.clone() {
-                    for x in columns.clone() {
-                        let tap = self.tap(row, y) * self.side + self.tap(column, x);
-                        let weight = vector(simd, &self.taps, tap * stride + start);
-                        let place = (y * self.outputs + x) * stride + start;
-                        sum = vector(simd, gradient, place).mul_add(weight, sum);
-                    }
-                }
-                let results = vector(simd, map, pixel * stride + start);
+                let sum = self.gradient_at(simd, gradient, pixel, start);
+                let results = vector(simd, map, index * stride + start);
                 let value = relu6_gradient(simd, sum, results);
                 value.store_slice(&mut values[start..start + LANES]);
             }
         }
+    }
+
+    /// The gradient with respect to some channels, from one on, of a pixel of the map.
+    #[inline(always)]
+    fn gradient_at<S: Simd>(
+        &self,
+        simd: S,
+        gradient: &[f32],
+        [row, column]: [usize; 2],
+        start: usize,
+    ) -> f32x16<S> {
+        let mut sum = f32x16::splat(simd, 0.0);
+        for y in self.outputs_of(row) {
+            for x in self.outputs_of(column) {
+                let tap = self.tap(row, y) * self.side + self.tap(column, x);
+                let places = [tap, y * self.outputs + x];
+                let [tap, place] = places.map(|place| place * self.channel_stride + start);
+                sum = vector(simd, gradient, place).mul_add(vector(simd, &self.taps, tap), sum);
+            }
+        }
+        sum
     }
 
     /// The rows of a map that a row of results is computed from; the same for columns.

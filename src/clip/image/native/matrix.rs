@@ -43,6 +43,13 @@ pub(super) enum Finish<'a> {
     Relu6Gradient(&'a [f32]),
 }
 
+/// What is multiplied, and what follows.
+#[derive(Debug, Clone, Copy)]
+struct Operands<'a> {
+    rows: &'a [f32],
+    finish: Finish<'a>,
+}
+
 impl PackedMatrix {
     /// Packs the matrix with these elements, by input and output, and a bias by output.
     pub(super) fn new(
@@ -105,33 +112,33 @@ impl PackedMatrix {
         finish: Finish<'_>,
     ) {
         let count = rows.len() / self.input_stride();
-        for (index, panel) in self.panels.chunks_exact(self.inputs).enumerate() {
+        let operands = Operands { rows, finish };
+        for panel in 0..self.bias.len() {
             let mut row = 0;
             while row + ROWS <= count {
-                self.block::<S, ROWS>(simd, (rows, row), (panel, index), products, finish);
+                self.block::<S, ROWS>(simd, operands, [row, panel], products);
                 row += ROWS;
             }
             while row < count {
-                self.block::<S, 1>(simd, (rows, row), (panel, index), products, finish);
+                self.block::<S, 1>(simd, operands, [row, panel], products);
                 row += 1;
             }
         }
     }
 
-    /// The products of some rows, from one on, with one panel.
+    /// The products of some rows, from `first` on, with the panel `index`.
     #[inline(always)]
     fn block<S: Simd, const COUNT: usize>(
         &self,
         simd: S,
-        (rows, first): (&[f32], usize),
-        (panel, index): (&[[f32; LANES]], usize),
+        Operands { rows, finish }: Operands<'_>,
+        [first, index]: [usize; 2],
         products: &mut [f32],
-        finish: Finish<'_>,
     ) {
-        let length = panel.len();
+        let panel = &self.panels[index * self.inputs..(index + 1) * self.inputs];
         let own: [&[f32]; COUNT] = std::array::from_fn(|row| {
             let start = (first + row) * self.input_stride();
-            &rows[start..start + length]
+            &rows[start..start + panel.len()]
         });
         let mut sums = [f32x16::splat(simd, 0.0); COUNT];
         for (input, weights) in panel.iter().enumerate() {
@@ -167,6 +174,11 @@ mod tests {
         (index * 7919 % 1009) as f32 / 100.0 - 5.0
     }
 
+    fn dot(row: &[f32], column: &[f32]) -> f64 {
+        let products = row.iter().zip(column);
+        products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    }
+
     #[test]
     fn every_product_is_the_sum_of_its_products_and_is_finished() {
         for (rows, inputs, outputs) in [(1, 1, 1), (3, 5, 16), (6, 17, 40), (8, 33, 15)] {
@@ -191,14 +203,11 @@ mod tests {
                 matrix.multiply(Level::new(), &x, &mut found, finish);
                 for (index, found) in found.iter().enumerate() {
                     let (row, output) = (index / stride, index % stride);
-                    let products = (0..inputs).map(|input| {
-                        f64::from(x[row * input_stride + input]) * f64::from(element(input, output))
-                    });
-                    let sum = if output < outputs {
-                        products.sum::<f64>() + f64::from(bias(output))
-                    } else {
-                        0.0
-                    };
+                    let own = &x[row * input_stride..];
+                    let column: Vec<f32> =
+                        (0..inputs).map(|input| element(input, output)).collect();
+                    let exists = f64::from(u8::from(output < outputs));
+                    let sum = exists * (dot(own, &column) + f64::from(bias(output)));
                     let other = others[index];
                     let expected = match finish {
                         Finish::Nothing => sum,

@@ -39,7 +39,7 @@ fn relu6<S: Simd>(simd: S, values: f32x16<S>) -> f32x16<S> {
     positive.simd_gt(six).select(six, positive)
 }
 
-/// The gradient before a ReLU6, from that after it and its results: 0 at both limits, as in PyTorch.
+/// The gradient before a `ReLU6`, from that after it and its results: 0 at both limits, as in PyTorch.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"

@@ -292,6 +292,15 @@ impl Block {
     }
 }
 
+/// The gradient before a `ReLU6` with this result, from that after it.
+fn before_relu6(result: f32, gradient: f32) -> f32 {
+    if result > 0.0 && result < 6.0 {
+        gradient
+    } else {
+        0.0
+    }
+}
+
 impl Layers {
     fn forward(&self, level: Level, views: usize, tape: &mut Tape) {
         let patches = sized(&mut tape.patches, self.stem.patches(views));
@@ -359,10 +368,10 @@ impl Layers {
             .zip(pooled.chunks_exact(channels))
         {
             for pixel in map.chunks_exact_mut(channels) {
-                for (value, gradient) in pixel.iter_mut().zip(gradient) {
-                    let is_inside = *value > 0.0 && *value < 6.0;
-                    *value = if is_inside { gradient / of_pixels } else { 0.0 };
-                }
+                let values = pixel.iter_mut().zip(gradient);
+                values.for_each(|(value, gradient)| {
+                    *value = before_relu6(*value, gradient / of_pixels);
+                });
             }
         }
         let last = head.len() / channels * self.head.backward.stride();
