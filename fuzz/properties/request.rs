@@ -270,6 +270,7 @@ fn provenance() -> Provenance {
         model: "none".to_owned(),
         weights_sha256: String::new(),
         tensors: None,
+        activation: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
     }

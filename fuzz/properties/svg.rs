@@ -113,6 +113,7 @@ fn provenance() -> Provenance {
         model: "ViT-B/32".to_owned(),
         weights_sha256: "0".repeat(64),
         tensors: None,
+        activation: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
     }

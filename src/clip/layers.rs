@@ -5,6 +5,7 @@ use tch::{Kind, TchError, Tensor};
 use super::checkpoint::weights::{Frozen, Weights};
 use super::config::Activation;
 use super::error::ClipError;
+use crate::compute::to_host;
 
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f64 = 1.702;
@@ -62,6 +63,16 @@ impl Linear {
             weight: weights.place(&scaled(weight, &scale.reshape([outputs, 1]))?)?,
             bias: Some(weights.place(&scaled(bias, scale)?)?),
         })
+    }
+
+    /// The weight, `[outputs, inputs]`, and the bias, `[outputs]`, zeros if there is none.
+    pub(crate) fn to_host(&self) -> Result<(Vec<f32>, Vec<f32>), TchError> {
+        let weight = to_host(&self.weight)?;
+        let bias = match &self.bias {
+            Some(bias) => to_host(bias)?,
+            None => vec![0.0; self.weight.size()[0] as usize],
+        };
+        Ok((weight, bias))
     }
 
     /// `[.., inputs]` to `[.., outputs]`.

@@ -100,6 +100,8 @@ impl Clip {
     ) -> Result<Self, ClipError> {
         let (checkpoint, beside, activation) = match source {
             WeightsSource::Embedded => {
+                // Its tensors are so small that libtorch's threads would only wait for each other.
+                library::use_one_thread();
                 let name = Path::new(embedded::NAME);
                 (read_checkpoint_bytes(name, embedded::BYTES)?, None, None)
             }

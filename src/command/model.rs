@@ -190,6 +190,11 @@ impl ComputeArguments {
             tensors: options
                 .tensors
                 .filter(|_| weights != WeightsSource::Embedded),
+            activation: self
+                .activation
+                .filter(|_| weights != WeightsSource::Embedded)
+                .and_then(|activation| activation.to_possible_value())
+                .map(|activation| activation.get_name().to_owned()),
             device: device_names(&[device]),
             precision: clip.precision().to_string(),
         };

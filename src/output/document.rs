@@ -15,6 +15,8 @@ pub struct Provenance {
     pub weights_sha256: String,
     /// The prefix of the tensors that were read from weights with several models, as in `--tensors`.
     pub tensors: Option<String>,
+    /// The activation function that the caller gave, as in `--activation`.
+    pub activation: Option<String>,
     /// The device, as in `--device`.
     pub device: String,
     /// The precision, as in `--precision`.
@@ -59,12 +61,14 @@ impl Document<'_> {
     fn metadata(&self) -> Metadata {
         let provenance = self.provenance;
         let tensors = provenance.tensors.as_ref();
+        let activation = provenance.activation.as_ref();
         let details = [
             ("model", json!(provenance.model)),
             ("weights_sha256", json!(provenance.weights_sha256)),
         ];
         let details = details.into_iter();
         let details = details.chain(tensors.map(|prefix| ("tensors", json!(prefix))));
+        let details = details.chain(activation.map(|name| ("activation", json!(name))));
         let details = details.chain([
             ("device", json!(provenance.device)),
             ("precision", json!(provenance.precision)),

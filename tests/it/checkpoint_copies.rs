@@ -205,7 +205,7 @@ fn weights_outside_of_a_model_can_be_left_out() {
 }
 
 #[test]
-fn the_chosen_prefix_is_part_of_the_drawing() {
+fn the_chosen_prefix_and_activation_are_part_of_the_drawing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("both.safetensors");
     let tensors = both(Tensors::clone, ["state_dict.", "state_dict_ema."]);
@@ -234,8 +234,18 @@ fn the_chosen_prefix_is_part_of_the_drawing() {
         svg.contains("&quot;tensors&quot;:&quot;state_dict&quot;"),
         "{svg}"
     );
-    let (svg, _) = draw(&["--weights", "compact-v4"], "state_dict");
+    assert!(!svg.contains("activation"), "{svg}");
+    let (svg, _) = draw(&["--activation", "gelu"], "state_dict");
+    assert!(
+        svg.contains("&quot;activation&quot;:&quot;gelu&quot;"),
+        "{svg}"
+    );
+    let (svg, _) = draw(
+        &["--weights", "compact-v4", "--activation", "gelu"],
+        "state_dict",
+    );
     assert!(svg.starts_with("<svg") && !svg.contains("tensors"), "{svg}");
+    assert!(!svg.contains("activation"), "{svg}");
     let (_, errors) = draw(&[], "");
     assert!(errors.contains("it contains several models"), "{errors}");
 }

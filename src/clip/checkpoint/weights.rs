@@ -69,6 +69,11 @@ impl<'file> Weights<'file> {
         self.kind
     }
 
+    /// The device that finished tensors get to.
+    pub(crate) fn device(&self) -> Device {
+        self.device
+    }
+
     /// The branch of this name.
     pub(crate) fn at(&self, name: impl std::fmt::Display) -> Self {
         Self {

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The same views then give the same bytes for any number of threads, whatever else is drawn at the
-//! same time. On a GPU all views of all drawings are one batch.
+//! same time. An encoder that does without libtorch gives every view the same bits in every batch; its views
+//! are encoded one by one if there is a thread for each. On a GPU all views of all drawings are one batch.
 
 use std::ops::Range;
 
@@ -97,10 +98,16 @@ impl EncoderBatch {
 
     /// One or two views of one group in each batch.
     fn of_few_views(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
+        let all: usize = groups.iter().map(|group| group.count).sum();
+        let one_by_one = encoder.is_independent_of_batch() && all <= rayon::current_num_threads();
         let mut batches = Vec::new();
         let mut first = 0;
         for (index, group) in groups.iter().enumerate() {
-            let length = views_per_batch(group.count);
+            let length = if one_by_one {
+                1
+            } else {
+                views_per_batch(group.count)
+            };
             for start in (0..group.count).step_by(length) {
                 let count = length.min(group.count - start);
                 let tower = group.first_tower + start / VIEWS_PER_TOWER;
@@ -229,7 +236,7 @@ mod tests {
 
     #[test]
     fn on_the_processor_two_views_of_one_drawing_share_a_batch_unless_it_has_few() {
-        let encoder = encoder(&ClipConfig::tiny_towers());
+        let encoder = encoder(&ClipConfig::tiny_resnet());
         let batches = |groups: &[ViewGroup]| {
             let batches = EncoderBatch::of_few_views(&encoder, groups);
             let describe = |batch: &EncoderBatch| (batch.parts[0].group, batch.views.clone());
@@ -244,6 +251,29 @@ mod tests {
             first_tower: 0,
         };
         assert_eq!(batches(&[three]), [(0, 0..1), (0, 1..2), (0, 2..3)]);
+    }
+
+    #[test]
+    fn views_that_no_batch_changes_are_encoded_one_by_one_if_there_is_a_thread_for_each() {
+        let four = ViewGroup {
+            count: 4,
+            first_tower: 1,
+        };
+        let lengths = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let batches = pool.build().unwrap().install(|| {
+                let encoder = encoder(&ClipConfig::tiny_towers());
+                let batches = EncoderBatch::of_few_views(&encoder, &[four]);
+                let views = batches.iter().map(|batch| batch.views.clone());
+                views.collect::<Vec<_>>()
+            });
+            batches
+                .into_iter()
+                .map(|views| views.end - views.start)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(3), [2, 2]);
+        assert_eq!(lengths(4), [1; 4]);
     }
 
     #[test]

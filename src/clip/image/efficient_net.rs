@@ -94,11 +94,13 @@ pub fn pad(map: &Tensor, kernel: i64, stride: i64) -> Result<(Tensor, i64), TchE
 
 /// A convolution with "same" padding.
 #[derive(Debug, Clone)]
-struct SamePaddedConvolution {
-    kernel: Frozen,
-    bias: Frozen,
-    side: i64,
-    stride: i64,
+pub(super) struct SamePaddedConvolution {
+    /// `[outputs, inputs of a group, side, side]`.
+    pub(super) kernel: Frozen,
+    /// `[outputs]`.
+    pub(super) bias: Frozen,
+    pub(super) side: i64,
+    pub(super) stride: i64,
     groups: i64,
 }
 
@@ -153,11 +155,11 @@ impl SamePaddedConvolution {
 /// An inverted residual (Sandler et al. 2018): wide in the middle, where the convolution is depthwise; narrow
 /// at both ends.
 #[derive(Debug, Clone)]
-struct InvertedResidual {
-    expand: Option<SamePaddedConvolution>,
-    depthwise: SamePaddedConvolution,
-    project: SamePaddedConvolution,
-    has_shortcut: bool,
+pub(super) struct InvertedResidual {
+    pub(super) expand: Option<SamePaddedConvolution>,
+    pub(super) depthwise: SamePaddedConvolution,
+    pub(super) project: SamePaddedConvolution,
+    pub(super) has_shortcut: bool,
 }
 
 impl InvertedResidual {
@@ -211,10 +213,10 @@ impl InvertedResidual {
 /// Stem, blocks, head, mean, projection.
 #[derive(Debug, Clone)]
 pub(crate) struct EfficientNet {
-    stem: SamePaddedConvolution,
-    blocks: Vec<InvertedResidual>,
-    head: SamePaddedConvolution,
-    projection: Linear,
+    pub(super) stem: SamePaddedConvolution,
+    pub(super) blocks: Vec<InvertedResidual>,
+    pub(super) head: SamePaddedConvolution,
+    pub(super) projection: Linear,
 }
 
 impl EfficientNet {

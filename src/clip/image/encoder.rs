@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::efficient_net::EfficientNet;
+use super::native::{NativeTower, Tape};
 use super::resnet::ResNet;
 use super::vit::VisionTransformer;
 use crate::clip::checkpoint::detect::tower_branch;
@@ -24,12 +25,28 @@ const HALF_PRECISION_SCALE: f64 = 256.0;
 /// the number must not depend on the machine; otherwise the results would.
 pub(super) const VIEWS_PER_TOWER: usize = 2;
 
-/// Encoded views, with the graph for the backward pass.
+/// Encoded views, with what the backward pass needs.
 #[derive(Debug)]
 pub struct Encoded {
-    views: Tensor,
     embeddings: Tensor,
-    gradient_scale: f64,
+    pass: Pass,
+}
+
+/// How views were encoded, and so how a gradient gets back to them.
+#[derive(Debug)]
+enum Pass {
+    /// By libtorch.
+    Torch { views: Tensor, gradient_scale: f64 },
+    /// By [`NativeTower`].
+    Native(Box<NativePass>),
+}
+
+#[derive(Debug)]
+struct NativePass {
+    tower: NativeTower,
+    tape: Tape,
+    /// The embeddings before they were scaled to length one.
+    unscaled: Tensor,
 }
 
 impl Encoded {
@@ -52,15 +69,23 @@ impl Encoded {
             .map_err(ClipError::while_doing("pulling a gradient back to views"))
     }
 
-    fn backward(&self, gradient: &Tensor) -> Result<Tensor, TchError> {
+    fn backward(self, gradient: &Tensor) -> Result<Tensor, TchError> {
         // The derivative of this sum with respect to the embeddings is `gradient` itself.
-        let total = self
-            .embeddings
-            .f_mul(gradient)?
-            .f_sum(None)?
-            .f_mul_scalar(self.gradient_scale)?;
-        let gradients = Tensor::f_run_backward(&[total], &[&self.views], false, false)?;
-        gradients[0].f_mul_scalar(1.0 / self.gradient_scale)
+        let total = self.embeddings.f_mul(gradient)?.f_sum(None)?;
+        match self.pass {
+            Pass::Torch {
+                views,
+                gradient_scale,
+            } => {
+                let total = total.f_mul_scalar(gradient_scale)?;
+                let gradients = Tensor::f_run_backward(&[total], &[&views], false, false)?;
+                gradients[0].f_mul_scalar(1.0 / gradient_scale)
+            }
+            Pass::Native(pass) => {
+                let gradients = Tensor::f_run_backward(&[total], &[&pass.unscaled], false, false)?;
+                pass.tower.backward(pass.tape, &gradients[0])
+            }
+        }
     }
 }
 
@@ -68,6 +93,8 @@ impl Encoded {
 #[derive(Debug, Clone)]
 pub(crate) struct ImageEncoder {
     towers: Vec<ImageTower>,
+    /// The same towers without libtorch, where they are faster; `None` where not.
+    native: Vec<Option<NativeTower>>,
     mean: Frozen,
     std: Frozen,
     kind: Kind,
@@ -164,6 +191,23 @@ impl ImageTower {
         })
     }
 
+    /// The tower without libtorch, if there is such a pass for its kind and precision.
+    fn native(
+        &self,
+        weights: &Weights<'_>,
+        config: &ClipConfig,
+    ) -> Result<Option<NativeTower>, ClipError> {
+        match self {
+            Self::EfficientNet(tower)
+                if weights.device() == Device::Cpu && weights.kind() == Kind::Float =>
+            {
+                NativeTower::new(tower, config.image_size as usize, config.mean, config.std)
+                    .map_err(ClipError::while_doing("packing weights"))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Normalized pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
     fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         match self {
@@ -179,7 +223,9 @@ impl ImageEncoder {
     pub(crate) fn new(weights: &Weights<'_>, config: &ClipConfig) -> Result<Self, ClipError> {
         let towers = (0..config.towers)
             .map(|tower| ImageTower::new(&weights.at(tower_branch(tower)), config));
-        let towers = towers.collect::<Result<_, _>>()?;
+        let towers = towers.collect::<Result<Vec<_>, _>>()?;
+        let native = towers.iter().map(|tower| tower.native(weights, config));
+        let native = native.collect::<Result<_, _>>()?;
         let channels = |values: [f32; 3]| {
             weights
                 .in_fp32()
@@ -188,6 +234,7 @@ impl ImageEncoder {
         let (mean, std) = (channels(config.mean)?, channels(config.std)?);
         Ok(Self {
             towers,
+            native,
             mean,
             std,
             kind: weights.kind(),
@@ -205,8 +252,10 @@ impl ImageEncoder {
 
     /// An encoder with only one of the towers, the one with the number `tower` modulo their number.
     pub(super) fn single_tower(&self, tower: usize) -> Self {
+        let tower = tower % self.towers.len();
         Self {
-            towers: vec![self.towers[tower % self.towers.len()].clone()],
+            towers: vec![self.towers[tower].clone()],
+            native: vec![self.native[tower].clone()],
             mean: self.mean.clone(),
             std: self.std.clone(),
             orders: Arc::clone(&self.orders),
@@ -231,8 +280,27 @@ impl ImageEncoder {
         })
     }
 
-    /// Encodes views and keeps the graph.
+    /// Whether views that one tower encodes have the same bits in every batch.
+    pub(super) fn is_independent_of_batch(&self) -> bool {
+        self.native.iter().all(Option::is_some)
+    }
+
+    /// Encodes views, and keeps what the backward pass needs.
     pub(super) fn encode(&self, towers: &TowerViews, views: &Tensor) -> Result<Encoded, TchError> {
+        if let TowerViews::One(tower) = towers
+            && let Some(native) = &self.native[*tower]
+        {
+            let (embeddings, tape) = native.forward(views)?;
+            let unscaled = embeddings.f_set_requires_grad(true)?;
+            return Ok(Encoded {
+                embeddings: unit(&unscaled)?,
+                pass: Pass::Native(Box::new(NativePass {
+                    tower: native.clone(),
+                    tape,
+                    unscaled,
+                })),
+            });
+        }
         let views = views
             .f_to_device(self.device())?
             .f_detach()?
@@ -244,9 +312,11 @@ impl ImageEncoder {
             1.0
         };
         Ok(Encoded {
-            views,
             embeddings,
-            gradient_scale,
+            pass: Pass::Torch {
+                views,
+                gradient_scale,
+            },
         })
     }
 

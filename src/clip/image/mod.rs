@@ -4,6 +4,7 @@
 pub(crate) mod vit;
 pub(crate) mod resnet;
 pub(crate) mod efficient_net;
+mod native;
 mod encoder;
 mod batch;
 

@@ -290,6 +290,7 @@ pub(crate) fn loader(controls: &Arc<Controls>) -> Load<FakeEngine> {
                 model: "fake".to_owned(),
                 weights_sha256: "0".repeat(64),
                 tensors: None,
+                activation: None,
                 device: "cpu".to_owned(),
                 precision: "fp32".to_owned(),
             },

@@ -1,6 +1,9 @@
 //! Where the samples of a view lie in the canvas, and which texels each is blended from.
 
+use std::array;
 use std::ops::Range;
+
+use fearless_simd::{Level, dispatch};
 
 use crate::render::view::{Projection, ViewSampling, ViewTransform};
 
@@ -22,8 +25,32 @@ pub(super) struct BilinearTap {
     pub(super) weights: [f32; 4],
 }
 
+/// Samples whose places are computed at once.
+const LANES: usize = 8;
+
+/// The taps of samples that follow one another in a row; an array for each number of a tap, so that vector operations
+/// compute them.
+struct Taps {
+    columns: [u32; LANES],
+    rows: [u32; LANES],
+    /// In the order of [`BilinearTap::weights`].
+    weights: [[f32; LANES]; 4],
+}
+
+impl Taps {
+    #[inline]
+    fn tap(&self, lane: usize) -> BilinearTap {
+        BilinearTap {
+            column: self.columns[lane] as usize,
+            row: self.rows[lane] as usize,
+            weights: self.weights.map(|weights| weights[lane]),
+        }
+    }
+}
+
 /// How one view is resampled.
 pub(super) struct Sampling {
+    level: Level,
     /// From positions in the view to positions in the canvas, both in pixels.
     source: Projection,
     /// Pixels along a side of the view.
@@ -38,6 +65,7 @@ impl Sampling {
     pub(super) fn new(view: &ViewTransform, side: usize, width: usize, height: usize) -> Self {
         let ViewSampling { source, samples } = view.sampling(side, width, height);
         Self {
+            level: Level::new(),
             source,
             side,
             samples,
@@ -137,19 +165,16 @@ impl Sampling {
         range: Range<usize>,
         use_sample: &mut impl FnMut(usize, BilinearTap),
     ) {
-        let weight = 1.0 / (self.samples * self.samples) as f32;
         let y = self.sample_row(row);
         let (mut column, mut within) = (range.start / self.samples, range.start % self.samples);
-        for index in range {
-            // In double precision, because a projective map can cancel large terms.
-            let source = self.source.map([self.sample_column(index), y]);
-            use_sample(
-                column,
-                self.tap(source.map(|coordinate| coordinate as f32), weight),
-            );
-            within += 1;
-            if within == self.samples {
-                (column, within) = (column + 1, 0);
+        for first in range.clone().step_by(LANES) {
+            let taps = dispatch!(self.level, _simd => self.taps(first, y));
+            for lane in 0..LANES.min(range.end - first) {
+                use_sample(column, taps.tap(lane));
+                within += 1;
+                if within == self.samples {
+                    (column, within) = (column + 1, 0);
+                }
             }
         }
     }
@@ -159,33 +184,61 @@ impl Sampling {
         (row as f64 + 0.5) * (1.0 / self.samples as f64)
     }
 
-    #[inline]
     fn sample_column(&self, index: usize) -> f64 {
         (index as f64 + 0.5) * (1.0 / self.samples as f64)
     }
 
-    #[inline]
-    fn tap(&self, source: [f32; 2], weight: f32) -> BilinearTap {
-        // Pixel centres lie at half-integers. What is clamped lies in the border, where all
-        // texels are the same, so the weights do not matter.
-        let texel = |coordinate: f32, length: usize| {
-            (coordinate - 0.5).clamp(-1.0, length as f32) + BEFORE as f32
+    /// The taps of some samples of a row, from one on. Those after the end of the row are computed as well. The loops are
+    /// over arrays, so the compiler makes vector operations of them; each number is rounded as in [`Projection::map`].
+    #[expect(
+        clippy::inline_always,
+        reason = "vector code must end up where its instructions are enabled"
+    )]
+    #[inline(always)]
+    fn taps(&self, first: usize, y: f64) -> Taps {
+        let step = 1.0 / self.samples as f64;
+        // In double precision, because a projective map can cancel large terms.
+        let rows = self.source.rows();
+        let offsets = rows.map(|[_, b, c]| b * y + c);
+        let start = first as f64;
+        let xs: [f64; LANES] = array::from_fn(|lane| (start + (lane as f64 + 0.5)) * step);
+        let [us, vs, depths]: [[f64; LANES]; 3] =
+            array::from_fn(|axis| xs.map(|x| rows[axis][0] * x + offsets[axis]));
+        let inverses = depths.map(|depth| 1.0 / depth);
+        let texels = |numerators: [f64; LANES], length: usize| -> [f32; LANES] {
+            array::from_fn(|lane| texel((numerators[lane] * inverses[lane]) as f32, length))
         };
-        let x = texel(source[0], self.canvas[0]);
-        let y = texel(source[1], self.canvas[1]);
-        let (column, row) = (x as usize, y as usize);
-        debug_assert!(row + 1 < self.canvas[1] + BORDERS);
-        let (right, below) = (x - column as f32, y - row as f32);
-        let (upper, lower) = ((1.0 - below) * weight, below * weight);
-        BilinearTap {
-            column,
-            row,
+        let (xs, ys) = (texels(us, self.canvas[0]), texels(vs, self.canvas[1]));
+        // They are neither negative nor NaN.
+        let (columns, rows) = (xs.map(|x| x as u32), ys.map(|y| y as u32));
+        let weight = 1.0 / (self.samples * self.samples) as f32;
+        let rights: [f32; LANES] = array::from_fn(|lane| xs[lane] - columns[lane] as f32);
+        let belows: [f32; LANES] = array::from_fn(|lane| ys[lane] - rows[lane] as f32);
+        let uppers = belows.map(|below| (1.0 - below) * weight);
+        let lowers = belows.map(|below| below * weight);
+        Taps {
+            columns,
+            rows,
             weights: [
-                (1.0 - right) * upper,
-                right * upper,
-                (1.0 - right) * lower,
-                right * lower,
+                array::from_fn(|lane| (1.0 - rights[lane]) * uppers[lane]),
+                array::from_fn(|lane| rights[lane] * uppers[lane]),
+                array::from_fn(|lane| (1.0 - rights[lane]) * lowers[lane]),
+                array::from_fn(|lane| rights[lane] * lowers[lane]),
             ],
         }
     }
+}
+
+/// A coordinate as a place among the texels. Pixel centers lie at half-integers. What is clamped lies in the border, where
+/// all texels are the same, so the weights do not matter; a place at the horizon, which is no number, counts as before
+/// the canvas.
+#[expect(
+    clippy::inline_always,
+    reason = "vector code must end up where its instructions are enabled"
+)]
+#[inline(always)]
+fn texel(coordinate: f32, length: usize) -> f32 {
+    let place = coordinate - 0.5;
+    // `max` takes the number of a number and NaN.
+    place.max(-1.0).min(length as f32) + BEFORE as f32
 }

@@ -1,0 +1,502 @@
+//! The whole tower.
+
+use std::sync::Arc;
+
+use fearless_simd::Level;
+use parking_lot::Mutex;
+use tch::{TchError, Tensor};
+
+use super::depthwise::Depthwise;
+use super::matrix::{Finish, PackedMatrix};
+use super::stem::Stem;
+use super::stride_of;
+use crate::clip::image::efficient_net::{EfficientNet, InvertedResidual, SamePaddedConvolution};
+use crate::compute::to_host;
+
+/// Red, green and blue.
+const CHANNELS: usize = 3;
+
+/// Tapes that are kept for later passes. More passes at once allocate their own.
+const KEPT_TAPES: usize = 64;
+
+/// A tower with packed weights. Clones share them.
+#[derive(Debug, Clone)]
+pub(in crate::clip::image) struct NativeTower {
+    layers: Arc<Layers>,
+    level: Level,
+    kept: Arc<Mutex<Vec<Tape>>>,
+}
+
+#[derive(Debug)]
+struct Layers {
+    /// Of a view in pixels.
+    side: usize,
+    stem: Stem,
+    blocks: Vec<Block>,
+    head: Product,
+    projection: Product,
+    /// The length of an embedding.
+    width: usize,
+}
+
+/// An inverted residual.
+#[derive(Debug)]
+struct Block {
+    expand: Option<Product>,
+    depthwise: Depthwise,
+    project: Product,
+    has_shortcut: bool,
+}
+
+/// A matrix, packed for both passes.
+#[derive(Debug)]
+struct Product {
+    forward: PackedMatrix,
+    backward: PackedMatrix,
+}
+
+impl Product {
+    /// `weight` is `[outputs, inputs]`.
+    fn new(weight: &[f32], bias: &[f32]) -> Self {
+        let outputs = bias.len();
+        let inputs = weight.len() / outputs;
+        Self {
+            forward: PackedMatrix::new(
+                inputs,
+                outputs,
+                |input, output| weight[output * inputs + input],
+                |output| bias[output],
+            ),
+            backward: PackedMatrix::new(
+                outputs,
+                inputs,
+                |output, input| weight[output * inputs + input],
+                |_| 0.0,
+            ),
+        }
+    }
+
+    fn of(convolution: &SamePaddedConvolution) -> Result<Self, TchError> {
+        Ok(Self::new(
+            &to_host(&convolution.kernel)?,
+            &to_host(&convolution.bias)?,
+        ))
+    }
+}
+
+/// What the backward pass needs of the forward pass, and memory for both.
+#[derive(Debug, Default)]
+pub(in crate::clip::image) struct Tape {
+    pixels: Vec<f32>,
+    patches: Vec<f32>,
+    stem: Vec<f32>,
+    blocks: Vec<BlockTape>,
+    head: Vec<f32>,
+    pooled: Vec<f32>,
+    embeddings: Vec<f32>,
+    gradients: Gradients,
+}
+
+/// The maps of a block.
+#[derive(Debug, Default)]
+struct BlockTape {
+    /// After expansion; empty without one.
+    expanded: Vec<f32>,
+    /// After the depthwise convolution.
+    filtered: Vec<f32>,
+    /// The results.
+    outputs: Vec<f32>,
+}
+
+/// The gradients of the layer that the backward pass has reached.
+#[derive(Debug, Default)]
+struct Gradients {
+    outputs: Vec<f32>,
+    filtered: Vec<f32>,
+    expanded: Vec<f32>,
+    inputs: Vec<f32>,
+}
+
+/// Memory of a length, whose numbers may be anything.
+fn sized(memory: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    memory.resize(length, 0.0);
+    memory
+}
+
+impl NativeTower {
+    /// Packs the weights of a tower for views of `side` by `side` pixels, which are normalized by `mean` and `std` first.
+    /// `None` for a tower with another first block than EfficientNet's, which does not expand and has no shortcut.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip::image) fn new(
+        tower: &EfficientNet,
+        side: usize,
+        mean: [f32; CHANNELS],
+        std: [f32; CHANNELS],
+    ) -> Result<Option<Self>, TchError> {
+        let mut expands = tower.blocks.iter().map(|block| block.expand.is_some());
+        let first_fits = expands.next() == Some(false) && !tower.blocks[0].has_shortcut;
+        if !first_fits || !expands.all(|expands| expands) {
+            return Ok(None);
+        }
+        let stem = Stem::new(
+            side,
+            (mean, std),
+            &to_host(&tower.stem.kernel)?,
+            &to_host(&tower.stem.bias)?,
+        );
+        let mut blocks = Vec::with_capacity(tower.blocks.len());
+        let mut map_side = stem.outputs();
+        for block in &tower.blocks {
+            let block = Block::new(block, map_side)?;
+            map_side = block.depthwise.outputs();
+            blocks.push(block);
+        }
+        let (weight, bias) = tower.projection.to_host()?;
+        Ok(Some(Self {
+            layers: Arc::new(Layers {
+                side,
+                stem,
+                blocks,
+                head: Product::of(&tower.head)?,
+                width: bias.len(),
+                projection: Product::new(&weight, &bias),
+            }),
+            level: Level::new(),
+            kept: Arc::default(),
+        }))
+    }
+
+    /// Views `[N, 3, R, R]`, 32-bit, to embeddings `[N, E]` that are not normalized.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip::image) fn forward(
+        &self,
+        views: &Tensor,
+    ) -> Result<(Tensor, Tape), TchError> {
+        let mut tape = self.kept.lock().pop().unwrap_or_default();
+        let views = views.f_contiguous()?;
+        let count = views.size()[0] as usize;
+        let length = views.numel();
+        views.f_copy_data(sized(&mut tape.pixels, length), length)?;
+        self.layers.forward(self.level, count, &mut tape);
+        let width = self.layers.width;
+        let rows = tape.embeddings.chunks_exact(stride_of(width));
+        let embeddings: Vec<f32> = rows.flat_map(|row| &row[..width]).copied().collect();
+        let embeddings = Tensor::f_from_slice(&embeddings)?.f_view([count as i64, width as i64])?;
+        Ok((embeddings, tape))
+    }
+
+    /// The gradient with respect to the views, `[N, 3, R, R]`, from that with respect to the embeddings, `[N, E]`.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip::image) fn backward(
+        &self,
+        mut tape: Tape,
+        gradient: &Tensor,
+    ) -> Result<Tensor, TchError> {
+        let width = self.layers.width;
+        let gradient = to_host(gradient)?;
+        let count = gradient.len() / width;
+        let rows = tape.embeddings.chunks_exact_mut(stride_of(width));
+        for (row, gradient) in rows.zip(gradient.chunks_exact(width)) {
+            row[..width].copy_from_slice(gradient);
+        }
+        self.layers.backward(self.level, count, &mut tape);
+        let side = self.layers.side as i64;
+        let views =
+            Tensor::f_from_slice(&tape.pixels)?.f_view([-1, CHANNELS as i64, side, side])?;
+        let mut kept = self.kept.lock();
+        if kept.len() < KEPT_TAPES {
+            kept.push(tape);
+        }
+        Ok(views)
+    }
+}
+
+impl Block {
+    fn new(block: &InvertedResidual, side: usize) -> Result<Self, TchError> {
+        let (kernel, bias) = (
+            to_host(&block.depthwise.kernel)?,
+            to_host(&block.depthwise.bias)?,
+        );
+        let kernel_side = block.depthwise.side as usize;
+        let taps = kernel_side * kernel_side;
+        Ok(Self {
+            expand: block.expand.as_ref().map(Product::of).transpose()?,
+            depthwise: Depthwise::new(
+                (side, bias.len()),
+                (kernel_side, block.depthwise.stride as usize),
+                |channel, tap| kernel[channel * taps + tap],
+                |channel| bias[channel],
+            ),
+            project: Product::of(&block.project)?,
+            has_shortcut: block.has_shortcut,
+        })
+    }
+
+    fn forward(&self, level: Level, inputs: &[f32], tape: &mut BlockTape) {
+        let maps = if let Some(expand) = &self.expand {
+            let length = inputs.len() / expand.backward.stride() * expand.forward.stride();
+            let expanded = sized(&mut tape.expanded, length);
+            expand
+                .forward
+                .multiply(level, inputs, expanded, Finish::Relu6);
+            expanded
+        } else {
+            inputs
+        };
+        let filtered = sized(&mut tape.filtered, self.depthwise.result_length(maps.len()));
+        self.depthwise.forward(level, maps, filtered);
+        let length =
+            filtered.len() / self.project.backward.stride() * self.project.forward.stride();
+        let finish = if self.has_shortcut {
+            Finish::Add(inputs)
+        } else {
+            Finish::Nothing
+        };
+        let outputs = sized(&mut tape.outputs, length);
+        self.project
+            .forward
+            .multiply(level, filtered, outputs, finish);
+    }
+
+    /// Turns the gradient with respect to the outputs into that with respect to the inputs, in `gradients.outputs`. Without
+    /// an expansion, the inputs are results of an activation, and the gradient is that before it.
+    fn backward(&self, level: Level, inputs: &[f32], tape: &BlockTape, gradients: &mut Gradients) {
+        let filtered = sized(&mut gradients.filtered, tape.filtered.len());
+        let finish = Finish::Relu6Gradient(&tape.filtered);
+        self.project
+            .backward
+            .multiply(level, &gradients.outputs, filtered, finish);
+        let Some(expand) = &self.expand else {
+            let expanded = sized(&mut gradients.inputs, inputs.len());
+            self.depthwise.backward(level, filtered, inputs, expanded);
+            std::mem::swap(&mut gradients.outputs, &mut gradients.inputs);
+            return;
+        };
+        let expanded = sized(&mut gradients.expanded, tape.expanded.len());
+        self.depthwise
+            .backward(level, filtered, &tape.expanded, expanded);
+        let finish = if self.has_shortcut {
+            Finish::Add(&gradients.outputs)
+        } else {
+            Finish::Nothing
+        };
+        let results = sized(&mut gradients.inputs, inputs.len());
+        expand.backward.multiply(level, expanded, results, finish);
+        std::mem::swap(&mut gradients.outputs, &mut gradients.inputs);
+    }
+}
+
+/// The gradient before a `ReLU6` with this result, from that after it.
+fn before_relu6(result: f32, gradient: f32) -> f32 {
+    if result > 0.0 && result < 6.0 {
+        gradient
+    } else {
+        0.0
+    }
+}
+
+impl Layers {
+    fn forward(&self, level: Level, views: usize, tape: &mut Tape) {
+        let patches = sized(&mut tape.patches, self.stem.patches(views));
+        let stem = sized(&mut tape.stem, self.stem.map_length(views));
+        self.stem.forward(level, &mut tape.pixels, patches, stem);
+        tape.blocks
+            .resize_with(self.blocks.len(), BlockTape::default);
+        let mut inputs = &tape.stem;
+        for (block, tape) in self.blocks.iter().zip(&mut tape.blocks) {
+            block.forward(level, inputs, tape);
+            inputs = &tape.outputs;
+        }
+        let length = inputs.len() / self.head.backward.stride() * self.head.forward.stride();
+        let head = sized(&mut tape.head, length);
+        self.head
+            .forward
+            .multiply(level, inputs, head, Finish::Relu6);
+        let channels = self.head.forward.stride();
+        let pooled = sized(&mut tape.pooled, views * channels);
+        for (mean, map) in pooled
+            .chunks_exact_mut(channels)
+            .zip(head.chunks_exact(length / views))
+        {
+            mean.fill(0.0);
+            for pixel in map.chunks_exact(channels) {
+                for (sum, value) in mean.iter_mut().zip(pixel) {
+                    *sum += value;
+                }
+            }
+            let pixels = (map.len() / channels) as f32;
+            for sum in mean {
+                *sum /= pixels;
+            }
+        }
+        let embeddings = sized(
+            &mut tape.embeddings,
+            views * self.projection.forward.stride(),
+        );
+        self.projection
+            .forward
+            .multiply(level, pooled, embeddings, Finish::Nothing);
+    }
+
+    /// The gradient with respect to the embeddings is in their place, and that with respect to the views gets into theirs.
+    fn backward(&self, level: Level, views: usize, tape: &mut Tape) {
+        let Tape {
+            pixels,
+            patches,
+            stem,
+            blocks,
+            head,
+            pooled,
+            embeddings,
+            gradients,
+        } = tape;
+        self.projection
+            .backward
+            .multiply(level, embeddings, pooled, Finish::Nothing);
+        let channels = self.head.forward.stride();
+        let of_view = head.len() / views;
+        let of_pixels = (of_view / channels) as f32;
+        // The results of the head are not needed any more where they have been read, so the gradient takes their place.
+        for (map, gradient) in head
+            .chunks_exact_mut(of_view)
+            .zip(pooled.chunks_exact(channels))
+        {
+            for pixel in map.chunks_exact_mut(channels) {
+                let values = pixel.iter_mut().zip(gradient);
+                values.for_each(|(value, gradient)| {
+                    *value = before_relu6(*value, gradient / of_pixels);
+                });
+            }
+        }
+        let last = head.len() / channels * self.head.backward.stride();
+        let outputs = sized(&mut gradients.outputs, last);
+        self.head
+            .backward
+            .multiply(level, head, outputs, Finish::Nothing);
+        for index in (0..self.blocks.len()).rev() {
+            let inputs = match index.checked_sub(1) {
+                Some(before) => &blocks[before].outputs,
+                None => &*stem,
+            };
+            self.blocks[index].backward(level, inputs, &blocks[index], gradients);
+        }
+        self.stem
+            .backward(level, &gradients.outputs, patches, pixels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::clip::checkpoint::weights::{Origin, Weights};
+    use crate::clip::config::{CLIP_MEAN, CLIP_STD, ClipConfig, EfficientNetSize, ImageConfig};
+
+    fn towers(config: &ClipConfig, size: EfficientNetSize) -> (EfficientNet, NativeTower) {
+        let weights = Weights::new(Origin::Random(5), Device::Cpu, Kind::Float);
+        let tower = EfficientNet::new(&weights, size, config).unwrap();
+        let side = config.image_size as usize;
+        let native = NativeTower::new(&tower, side, CLIP_MEAN, CLIP_STD).unwrap();
+        (tower, native.unwrap())
+    }
+
+    /// Views that are different in every pixel and between 0 and 1.
+    fn views(count: i64, side: i64) -> Tensor {
+        let numbers = Tensor::arange(count * 3 * side * side, (Kind::Float, Device::Cpu));
+        ((numbers * 12.9898).sin() * 0.5 + 0.5).reshape([count, 3, side, side])
+    }
+
+    fn normalized(views: &Tensor) -> Tensor {
+        let row = |values: [f32; 3]| Tensor::from_slice(&values).reshape([1, 3, 1, 1]);
+        (views - row(CLIP_MEAN)) / row(CLIP_STD)
+    }
+
+    /// The length of the difference over that of the expected tensor.
+    fn difference(found: &Tensor, expected: &Tensor) -> f64 {
+        assert_eq!(found.size(), expected.size());
+        ((found - expected).norm() / expected.norm()).double_value(&[])
+    }
+
+    fn sizes() -> Vec<(ClipConfig, EfficientNetSize)> {
+        let tiny = ClipConfig::tiny_efficient_net();
+        let ImageConfig::EfficientNet(size) = tiny.image else {
+            panic!("another tower");
+        };
+        let mut odd = ClipConfig::tiny_efficient_net();
+        odd.image_size = 37;
+        let mut large = ClipConfig::tiny_efficient_net();
+        (large.image_size, large.embed_dim) = (64, 256);
+        vec![
+            (tiny, size),
+            (odd, size),
+            (large, EfficientNetSize::lite0()),
+        ]
+    }
+
+    #[test]
+    fn both_passes_give_what_libtorch_gives() {
+        for (config, size) in sizes() {
+            let (tower, native) = towers(&config, size);
+            let views = views(3, config.image_size);
+            let (found, tape) = native.forward(&views).unwrap();
+            let with_gradient = views.set_requires_grad(true);
+            let expected = tower.forward(&normalized(&with_gradient)).unwrap();
+            let error = difference(&found, &expected.detach());
+            assert!(error < 1e-5, "embeddings: {error}");
+            let weights = Tensor::arange(expected.numel() as i64, (Kind::Float, Device::Cpu))
+                .sin()
+                .view_as(&expected);
+            let total = (&expected * &weights).sum(Kind::Float);
+            let expected =
+                Tensor::run_backward(&[total], &[&with_gradient], false, false).remove(0);
+            let found = native.backward(tape, &weights).unwrap();
+            let error = difference(&found, &expected);
+            assert!(error < 1e-5, "gradient: {error}");
+        }
+    }
+
+    #[test]
+    fn a_view_has_the_same_bits_in_every_batch_and_in_kept_memory() {
+        let (config, size) = sizes().remove(0);
+        let (_, native) = towers(&config, size);
+        let views = views(5, config.image_size);
+        let gradient =
+            |count: i64| Tensor::ones([count, config.embed_dim], (Kind::Float, Device::Cpu));
+        let (together, tape) = native.forward(&views).unwrap();
+        let together_back = native.backward(tape, &gradient(5)).unwrap();
+        for view in [4, 0, 2] {
+            let (alone, tape) = native.forward(&views.narrow(0, view, 1)).unwrap();
+            assert!(alone.equal(&together.narrow(0, view, 1)));
+            let back = native.backward(tape, &gradient(1)).unwrap();
+            assert!(back.equal(&together_back.narrow(0, view, 1)));
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_reaches_the_embedding() {
+        let (config, size) = sizes().remove(0);
+        let (_, native) = towers(&config, size);
+        let views = views(2, config.image_size);
+        let _ = views.get(1).get(0).get(3).get(3).fill_(f64::NAN);
+        let (embeddings, _) = native.forward(&views).unwrap();
+        assert!(bool::try_from(embeddings.get(0).isfinite().all()).unwrap());
+        assert!(bool::try_from(embeddings.get(1).isnan().any()).unwrap());
+    }
+
+    #[test]
+    fn another_kind_of_first_block_is_left_to_libtorch() {
+        let (config, mut size) = sizes().remove(0);
+        size.layers[0] = 2;
+        let weights = Weights::new(Origin::Random(5), Device::Cpu, Kind::Float);
+        let tower = EfficientNet::new(&weights, size, &config).unwrap();
+        let native = NativeTower::new(&tower, 32, CLIP_MEAN, CLIP_STD).unwrap();
+        assert!(native.is_none());
+    }
+}
