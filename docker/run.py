@@ -18,7 +18,7 @@ class Runner(BaseRunner):
     def run(
         self,
         prompt: str = Input(
-            description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3",
+            description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3. A backslash before a colon or | makes it part of the text.",
             default="Watercolor painting of an underwater submarine.",
             min_length=1,
             max_length=4000,
@@ -127,6 +127,10 @@ class Runner(BaseRunner):
             description="File format of the frames and of the finished drawing.",
             default="svg",
             choices=["svg", "png"],
+        ),
+        truncate: bool = Input(
+            description="Whether a prompt with more tokens than the model reads is cut after the last word that fits; the log says where. If not, such a prompt is an error.",
+            default=False,
         ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

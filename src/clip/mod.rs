@@ -212,6 +212,11 @@ impl Clip {
         Tokenizer::shared().encode(text).len()
     }
 
+    /// The longest beginning of a text that the model reads, with whole words if possible ([`Tokenizer::truncate`]).
+    pub fn truncate<'text>(&self, text: &'text str) -> &'text str {
+        Tokenizer::shared().truncate(text, self.token_limit())
+    }
+
     /// The unit vector `[E]` of a text: 32-bit, on the model's device, without gradient. It is
     /// cached.
     ///

@@ -114,7 +114,12 @@ impl Drawing {
     ///
     /// # Errors
     /// When a prompt has more tokens than CLIP reads.
-    pub fn start(clip: &Clip, spec: Spec) -> Result<Self, DrawError> {
+    pub fn start(clip: &Clip, mut spec: Spec) -> Result<Self, DrawError> {
+        if spec.truncate {
+            for prompt in &mut spec.prompts {
+                prompt.text = clip.truncate(&prompt.text).to_owned();
+            }
+        }
         let prompts = spec
             .prompts
             .iter()

@@ -29,6 +29,8 @@ pub struct Spec {
     pub stroke_widths: [f32; 2],
     /// How strokes start and move; `None` means the preset that suits the model.
     pub preset: Option<Preset>,
+    /// Whether prompts are cut after the last word that the model reads. If not, a prompt with more tokens is an error.
+    pub truncate: bool,
 }
 
 impl Default for Spec {
@@ -44,6 +46,7 @@ impl Default for Spec {
             objective: ObjectiveSpec::default(),
             stroke_widths: [2.0, 100.0],
             preset: None,
+            truncate: false,
         }
     }
 }

@@ -102,6 +102,14 @@ pub(super) const fn number(default: f64, min: f64, max: f64) -> Declaration<f64>
     }
 }
 
+/// `true` or `false`.
+pub(super) const fn boolean(default: bool) -> Declaration<bool> {
+    Declaration {
+        kind: Kind::Boolean { default },
+        convert: |value| converted(value.as_bool()),
+    }
+}
+
 /// A colour.
 pub(super) const fn color(default: &'static str) -> Declaration<Rgb> {
     Declaration {

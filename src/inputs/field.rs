@@ -81,6 +81,11 @@ pub enum Kind {
         /// The maximum.
         max: f64,
     },
+    /// `true` or `false`.
+    Boolean {
+        /// Used when the input is absent.
+        default: bool,
+    },
     /// A colour, `#rrggbb` or `#rgb`.
     Color {
         /// Used when the input is absent.
@@ -104,6 +109,7 @@ impl Kind {
             }
             Kind::Integer { default, .. } => default.map(Value::from),
             Kind::Number { default, .. } => Some(default.into()),
+            Kind::Boolean { default } => Some(default.into()),
         }
     }
 
@@ -113,23 +119,25 @@ impl Kind {
             Kind::Text { max_length, .. } => format!("a text of 1 to {max_length} characters"),
             Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
             Kind::Number { min, max, .. } => format!("a number from {min} to {max}"),
+            Kind::Boolean { .. } => "true or false".to_owned(),
             Kind::Color { .. } => "a colour of the form #rrggbb or #rgb".to_owned(),
             Kind::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
         }
     }
 
-    /// The value that a text on the command line stands for. Where a number is expected and the
+    /// The value that a text on the command line stands for. Where a number, `true` or `false` is expected and the
     /// text is not one, it stays a text, which the checks then reject.
     pub fn parse(&self, text: &str) -> Value {
         let trimmed = text.trim();
         let whole = || trimmed.parse::<i64>().ok().map(Number::from);
         let fraction = || trimmed.parse().ok().and_then(Number::from_f64);
-        let number = match *self {
-            Kind::Integer { .. } => whole().or_else(fraction),
-            Kind::Number { .. } => fraction(),
+        let value = match *self {
+            Kind::Integer { .. } => whole().or_else(fraction).map(Value::Number),
+            Kind::Number { .. } => fraction().map(Value::Number),
+            Kind::Boolean { .. } => trimmed.parse().ok().map(Value::Bool),
             Kind::Text { .. } | Kind::Color { .. } | Kind::Choice { .. } => None,
         };
-        number.map_or_else(|| text.into(), Value::Number)
+        value.unwrap_or_else(|| text.into())
     }
 
     /// Every limit that a value breaks. Whole numbers may be written with a zero fraction, as in
@@ -146,6 +154,8 @@ impl Kind {
             }
             Kind::Number { min, max, .. } if value.is_number() => range(value, min, max),
             Kind::Number { .. } => vec![Violation::NotOfType("number")],
+            Kind::Boolean { .. } if value.is_boolean() => Vec::new(),
+            Kind::Boolean { .. } => vec![Violation::NotOfType("boolean")],
             Kind::Color { .. } => check_text(value, |text| {
                 let wrong = text.parse::<Rgb>().is_err();
                 wrong.then_some(Violation::NoMatch(COLOR_PATTERN))

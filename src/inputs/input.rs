@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
-use super::prompt::{check_tokens, parse_prompts};
+use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
 use crate::clip::CONTEXT;
@@ -21,6 +21,9 @@ const RANDOM_SEEDS: u64 = 1 << 31;
 
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
+
+/// The name of the input that says whether prompts are cut.
+const TRUNCATE: &str = "truncate";
 
 /// Checked inputs with their defaults filled in. Serialized, they are an object of their values;
 /// deserializing checks them again, except for the number of tokens, whose limit depends on the model.
@@ -50,12 +53,16 @@ impl Input {
         Self::checked(raw, unknown::errors(raw), usize::MAX)
     }
 
-    /// Checks that no prompt has more than `limit` tokens, including the start and end tokens.
+    /// Checks that no prompt has more than `limit` tokens, including the start and end tokens, even after it has been cut.
     ///
     /// # Errors
     /// When one of them has more tokens.
     pub fn check_tokens(&self, limit: usize) -> Result<(), InputErrors> {
-        match token_error(&self.values, &self.plan.spec.prompts, limit) {
+        match token_error(
+            &self.values,
+            &self.plan.spec.prompts,
+            self.token_limit(limit),
+        ) {
             None => Ok(()),
             Some(error) => Err(InputErrors(vec![error])),
         }
@@ -63,7 +70,7 @@ impl Input {
 
     /// Checks the raw values of a request as [`Self::from_values`] does, but ignores unknown names,
     /// as Cog's server does. The second part of the result has a line about each of these, limited
-    /// in number and length.
+    /// in number and length, and those of [`Self::prompt_notes`].
     ///
     /// # Errors
     /// With every input that is of the wrong type or outside its limits.
@@ -81,7 +88,17 @@ impl Input {
         token_limit: usize,
     ) -> Result<(Self, Vec<String>), InputErrors> {
         let input = Self::checked(raw, Vec::new(), token_limit)?;
-        Ok((input, unknown::notes(raw)))
+        let mut notes = unknown::notes(raw);
+        notes.extend(input.prompt_notes(token_limit));
+        Ok((input, notes))
+    }
+
+    /// Lines about prompts that could have been meant in another way, that a model which reads at most `limit` tokens
+    /// reads only in part, or that it may not understand.
+    pub fn prompt_notes(&self, limit: usize) -> Vec<String> {
+        let mut notes = self.plan.prompt_notes.clone();
+        notes.extend(self.token_limit(limit).notes(&self.plan.spec.prompts));
+        notes
     }
 
     /// Every input by name, in the table's order, the seed included.
@@ -124,6 +141,13 @@ impl Input {
         }
     }
 
+    fn token_limit(&self, tokens: usize) -> TokenLimit {
+        TokenLimit {
+            tokens,
+            truncate: self.plan.spec.truncate,
+        }
+    }
+
     fn checked(
         raw: &Map<String, Value>,
         mut errors: Vec<InputError>,
@@ -139,7 +163,11 @@ impl Input {
             .unwrap_or_default();
         if !prompt_is_wrong && let Ok(parts) = parse_prompts(prompt) {
             // The prompt is the first input of the table, and errors are in the order of the table.
-            errors.splice(before..before, token_error(&values, &parts, token_limit));
+            let limit = TokenLimit {
+                tokens: token_limit,
+                truncate: values.get(TRUNCATE).and_then(Value::as_bool) == Some(true),
+            };
+            errors.splice(before..before, token_error(&values, &parts, limit));
         }
         let (Some(inputs), true) = (inputs, errors.is_empty()) else {
             return Err(InputErrors(errors));
@@ -171,9 +199,9 @@ impl<'de> Deserialize<'de> for Input {
 fn token_error(
     values: &Map<String, Value>,
     parts: &[WeightedPrompt],
-    limit: usize,
+    limit: TokenLimit,
 ) -> Option<InputError> {
-    let error = check_tokens(parts, limit).err()?;
+    let error = limit.check(parts).err()?;
     let value = values.get(PROMPT).unwrap_or(&Value::Null);
     Some(broken_rule(PROMPT, value, error.to_string()))
 }
@@ -309,6 +337,35 @@ mod tests {
                 "{raw}: {}",
                 errors[0]
             );
+        }
+    }
+
+    #[test]
+    fn a_boolean_is_neither_a_text_nor_a_number() {
+        for wrong in [json!("true"), json!(1)] {
+            let error = errors_of(&json!({"truncate": wrong})).remove(0).to_string();
+            let expected = format!("truncate: {wrong} is not allowed; it must be true or false");
+            assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn the_limit_of_tokens_is_that_of_the_model() {
+        let words = "word ".repeat(30);
+        for (limit, truncate, is_allowed) in [
+            (77, false, true),
+            (32, false, true),
+            (16, false, false),
+            (16, true, true),
+        ] {
+            let raw = json!({"prompt": words, "truncate": truncate});
+            let result = Input::from_request_within(raw.as_object().unwrap(), limit);
+            assert_eq!(result.is_ok(), is_allowed, "{limit} {truncate}");
+            if let Ok((input, notes)) = result {
+                assert_eq!(notes.len(), usize::from(truncate), "{notes:?}");
+                assert_eq!(input.values()["prompt"], json!(words));
+                assert_eq!(input.spec().truncate, truncate);
+            }
         }
     }
 

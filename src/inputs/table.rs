@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::choice::RecipeChoice;
 use super::declaration::{
-    Declaration, broken_rule, choice, color, integer, number, random_integer, text,
+    Declaration, boolean, broken_rule, choice, color, integer, number, random_integer, text,
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
@@ -59,7 +59,8 @@ macro_rules! inputs {
 inputs! {
     /// What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10
     /// after a colon (default 1; a negative weight moves the drawing away from the text):
-    /// a red fox | watercolor:0.5 | text:-0.3
+    /// a red fox | watercolor:0.5 | text:-0.3. A backslash before a colon or | makes it part of the
+    /// text.
     prompt: Prompt = text("Watercolor painting of an underwater submarine.", 4000), Prompt;
 
     /// Number of strokes.
@@ -121,6 +122,10 @@ inputs! {
 
     /// File format of the frames and of the finished drawing.
     output_format: OutputFormat = choice(), Canvas;
+
+    /// Whether a prompt with more tokens than the model reads is cut after the last word that fits; the
+    /// log says where. If not, such a prompt is an error.
+    truncate: bool = boolean(false), Prompt;
 }
 
 /// What the inputs ask for.
@@ -128,6 +133,8 @@ inputs! {
 pub(super) struct Plan {
     /// The prompt as the caller wrote it.
     pub(super) prompt: String,
+    /// A line for each part of the prompt that could have been meant in another way.
+    pub(super) prompt_notes: Vec<String>,
     /// The plan of the drawing.
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
@@ -168,6 +175,7 @@ impl Inputs {
             clip_weight,
             recipe,
             output_format,
+            truncate,
         } = self;
         let spec = Spec {
             prompts: prompt.parts,
@@ -192,9 +200,11 @@ impl Inputs {
             },
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
             preset: recipe.preset(),
+            truncate,
         };
         Plan {
             prompt: prompt.text,
+            prompt_notes: prompt.notes,
             spec,
             output_format,
         }

@@ -3,11 +3,16 @@
 use super::Provenance;
 use crate::draw::{Losses, Spec, TermLoss};
 
-/// The prompt with the main settings; `prompt` is the text as the caller wrote it.
-pub fn opening_line(prompt: &str, spec: &Spec, provenance: &Provenance) -> String {
+/// The prompts as they were read, with their weights, and the main settings.
+pub fn opening_line(spec: &Spec, provenance: &Provenance) -> String {
+    let prompts = spec.prompts.iter().map(|prompt| {
+        let text = on_one_line(&prompt.text);
+        format!("`{text}` (weight {})", prompt.weight)
+    });
+    let prompts: Vec<String> = prompts.collect();
     format!(
-        "drawing `{}` with {} strokes, seed {}, CLIP {} on {} in {}",
-        on_one_line(prompt),
+        "drawing {} with {} strokes, seed {}, CLIP {} on {} in {}",
+        prompts.join(", "),
         spec.strokes,
         spec.seed,
         provenance.model,
@@ -50,7 +55,7 @@ fn term_texts(term: &TermLoss) -> Vec<String> {
 const MAX_LENGTH: usize = 60;
 
 /// A text cut to fit on one line, without control characters, which a terminal would act on.
-fn on_one_line(text: &str) -> String {
+pub(crate) fn on_one_line(text: &str) -> String {
     let shown = |character: char| {
         if character.is_control() {
             ' '
@@ -77,6 +82,30 @@ mod tests {
             is_active: name != "contrast",
             prompts,
         }
+    }
+
+    #[test]
+    fn the_first_line_shows_every_prompt_with_its_weight() {
+        let mut spec = Spec::prompt("a red\nfox");
+        spec.prompts.push(WeightedPrompt {
+            text: "x".repeat(100),
+            weight: -0.3,
+        });
+        let provenance = Provenance {
+            model: "ViT-B/32".to_owned(),
+            weights_sha256: String::new(),
+            tensors: None,
+            activation: None,
+            device: "cpu".to_owned(),
+            precision: "fp32".to_owned(),
+        };
+        assert_eq!(
+            opening_line(&spec, &provenance),
+            format!(
+                "drawing `a red fox` (weight 1), `{}…` (weight -0.3) with 256 strokes, seed 0, CLIP ViT-B/32 on cpu in fp32",
+                "x".repeat(60)
+            )
+        );
     }
 
     #[test]

@@ -10,4 +10,5 @@ pub use format::{
     Contents, EncodeError, MAX_PNG_SIDE, Metadata, OutputFormat, OutputFormatError, SizeFactors,
     png_size, svg_to_png, write_svg,
 };
+pub(crate) use log_lines::on_one_line;
 pub use log_lines::{loss_line, opening_line, step_line};

@@ -16,7 +16,7 @@ pub struct Job {
     pub id: String,
     /// The checked inputs with defaults filled in, the chosen seed included.
     pub input: Input,
-    /// The first lines of the log, such as inputs that are ignored.
+    /// Lines of the log after the first one, such as inputs that are ignored.
     pub notes: Vec<String>,
     /// Where the files go.
     pub destination: Destination,

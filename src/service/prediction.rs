@@ -71,10 +71,9 @@ impl fmt::Debug for Prediction {
 }
 
 impl Prediction {
-    /// The handle of a job that has just been accepted, whose notes are its first events. At most
-    /// `replay` events are replayed to late subscribers.
+    /// The handle of a job that has just been accepted. At most `replay` events are replayed to late subscribers.
     pub fn accepted(job: &Job, replay: usize) -> Self {
-        let prediction = Self {
+        Self {
             id: job.id.as_str().into(),
             input: Arc::new(job.input.values().clone()),
             created_at: job.created_at,
@@ -93,9 +92,7 @@ impl Prediction {
             changes: watch::Sender::new(0),
             cancel: CancellationToken::new(),
             subscribers: AtomicUsize::new(0),
-        };
-        prediction.apply(job.notes.iter().map(|note| Event::log(note)).collect());
-        prediction
+        }
     }
 
     /// The identifier that the caller gave or the service generated.
@@ -125,7 +122,7 @@ impl Prediction {
         }
     }
 
-    /// The state when it was accepted, without the notes.
+    /// The state when it was accepted.
     pub fn accepted_snapshot(&self) -> Snapshot {
         Snapshot::accepted(
             Arc::clone(&self.id),

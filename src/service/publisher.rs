@@ -128,15 +128,16 @@ impl Publisher {
 
     async fn begin(&self, provenance: &Provenance) {
         let spec = self.job.input.spec();
-        let line = opening_line(self.job.input.prompt(), spec, provenance);
+        let line = opening_line(spec, provenance);
         info!(target: "clipdraw::prediction", "{line}");
-        let events = vec![
+        let mut events = vec![
             Event::Start {
                 started_at: Timestamp::now(),
             },
             metric("seed", spec.seed),
             Event::log(&line),
         ];
+        events.extend(self.job.notes.iter().map(|note| Event::log(note)));
         self.append(events).await;
     }
 

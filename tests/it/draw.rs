@@ -304,6 +304,23 @@ fn a_prompt_that_is_too_long_is_refused_with_its_number_of_tokens() {
 }
 
 #[test]
+fn with_truncate_a_prompt_that_is_too_long_is_cut_for_the_model() {
+    let clip = tiny();
+    let text = "word ".repeat(200);
+    let cut = Spec {
+        truncate: true,
+        ..spec(&[(&text, 1.0)], 2)
+    };
+    let drawing = Drawing::start(&clip, cut.clone()).unwrap();
+    assert_eq!(
+        drawing.spec().prompts[0].text,
+        "word ".repeat(75).trim_end()
+    );
+    let short = spec(&[("word ".repeat(75).trim_end(), 1.0)], 2);
+    assert_eq!(draw(&clip, cut).pop(), draw(&clip, short).pop());
+}
+
+#[test]
 fn half_precision_has_room_for_every_allowed_weight() {
     let clip = Clip::load(&WeightsSource::Embedded, Device::Cpu, Kind::Half).unwrap();
     let strokes = [1.0, 512.0].map(|weight| {

@@ -77,6 +77,7 @@ fn model(field: &Field) -> (&'static str, &'static [&'static str]) {
         Kind::Integer { default: None, .. } => ("seed", &["minimum", "maximum"]),
         Kind::Integer { .. } => ("num_outputs", &[]),
         Kind::Number { .. } => ("guidance_scale", &[]),
+        Kind::Boolean { .. } => ("disable_safety", &["description"]),
         Kind::Color { .. } => ("negative_prompt", &["pattern"]),
         Kind::Choice { .. } => ("scheduler", &[]),
     }

@@ -57,8 +57,10 @@ async fn a_prediction_outputs_every_frame_and_ends_with_its_drawing() {
     assert_eq!(end.output.len(), 4);
     assert!(end.output[0].starts_with("data:image/svg+xml;base64,"));
     let logs: Vec<_> = end.logs.lines().collect();
-    assert_eq!(logs[0], "a note");
-    assert!(logs[1].starts_with("drawing `a cat` with 2 strokes, seed 7, CLIP fake on cpu"));
+    assert_eq!(logs[1], "a note");
+    assert!(
+        logs[0].starts_with("drawing `a cat` (weight 1) with 2 strokes, seed 7, CLIP fake on cpu")
+    );
     assert!(logs[2].starts_with("step 0/3"), "{}", logs[2]);
     assert!(
         logs[5].ends_with("loss 0.2500 = clip -0.2500 + centre 0.5000"),

@@ -5,6 +5,7 @@
 mod tables;
 mod mojibake;
 mod cleaning;
+mod truncation;
 
 use std::collections::HashMap;
 use std::io::Read;

@@ -63,6 +63,7 @@ fn limits(field: &Field) -> Value {
         Kind::Number { min, max, .. } => {
             json!({"type": "number", "minimum": shortest_number(min), "maximum": shortest_number(max)})
         }
+        Kind::Boolean { .. } => json!({"type": "boolean"}),
         Kind::Color { .. } => json!({"type": "string", "pattern": COLOR_PATTERN}),
         Kind::Choice { .. } => {
             let component = format!("#/components/schemas/{}", field.name);

@@ -193,12 +193,18 @@ mod tests {
     fn an_assignment_becomes_a_value_of_the_fields_type() {
         let values = read(
             None,
-            &["prompt=a=b", "num_paths=16", "clip_weight=0.5", "seed=x"],
+            &[
+                "prompt=a=b",
+                "num_paths=16",
+                "clip_weight=0.5",
+                "seed=x",
+                "truncate=true",
+            ],
         )
         .unwrap();
         assert_eq!(
             Value::Object(values),
-            json!({"prompt": "a=b", "num_paths": 16, "clip_weight": 0.5, "seed": "x"})
+            json!({"prompt": "a=b", "num_paths": 16, "clip_weight": 0.5, "seed": "x", "truncate": true})
         );
     }
 

@@ -81,10 +81,13 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     // Until here a signal ends the program at once, because there is no drawing to write.
     let mut signal = signals::watch(SigtermPolicy::Stop)?;
     let report = ProgressReporter::new(spec.steps, arguments.quiet);
+    report.print(&opening_line(spec, &provenance));
+    for note in input.prompt_notes(clip.token_limit()) {
+        report.print(&format!("note: {note}"));
+    }
     for warning in &warnings {
         report.print(&format!("warning: {warning}"));
     }
-    report.print(&opening_line(input.prompt(), spec, &provenance));
     let run = Run {
         input: &input,
         provenance: &provenance,

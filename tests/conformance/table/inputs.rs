@@ -39,7 +39,10 @@ fn request(inputs: &str) -> Step {
 
 /// Values that break a limit of the input, or its type.
 fn wrong(field: &Field) -> Vec<Case> {
-    let mut values = vec![json!([1]), json!({"b": 1, "a": [2]}), json!(true)];
+    let mut values = vec![json!([1]), json!({"b": 1, "a": [2]})];
+    if !matches!(field.kind, Kind::Boolean { .. }) {
+        values.push(json!(true));
+    }
     values.extend(match field.kind {
         Kind::Text { .. } => vec![json!(5), json!("")],
         Kind::Integer { min, max, .. } => vec![
@@ -57,6 +60,7 @@ fn wrong(field: &Field) -> Vec<Case> {
                 json!(-1e300),
             ]
         }
+        Kind::Boolean { .. } => vec![json!(1), json!("true")],
         Kind::Color { .. } => vec![json!(5), json!("red"), json!("#12345"), json!("")],
         Kind::Choice { .. } => vec![json!(5), json!("jpeg"), json!("SVG")],
     });
@@ -83,6 +87,7 @@ fn kind(field: &Field, value: &Value) -> &'static str {
         (Kind::Text { .. } | Kind::Color { .. }, Value::String(text)) if text.is_empty() => "empty",
         (Kind::Color { .. }, Value::String(_)) => "no colour",
         (Kind::Choice { .. }, Value::String(_)) => "none of the choices",
+        (Kind::Boolean { .. }, Value::Number(_)) => "a number",
         (Kind::Integer { min, .. }, Value::Number(number)) if number.as_i64() == Some(min - 1) => {
             "too small"
         }
@@ -108,6 +113,7 @@ fn null(field: &Field) -> Case {
     let kind = match field.kind {
         Kind::Integer { .. } => "integer",
         Kind::Number { .. } => "number",
+        Kind::Boolean { .. } => "boolean",
         _ => "string",
     };
     let mut cog = null_by_cog(field.name, kind);

@@ -55,6 +55,7 @@ fn parameter(field: &Field) -> Value {
             (annotation, json!({"ge": min, "le": max}))
         }
         Kind::Number { min, max, .. } => ("float", json!({"ge": min, "le": max})),
+        Kind::Boolean { .. } => ("bool", json!({})),
         Kind::Color { .. } => ("str", json!({"regex": COLOR_PATTERN})),
         Kind::Choice { choices, .. } => ("str", json!({"choices": choices})),
     };

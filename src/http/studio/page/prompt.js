@@ -20,11 +20,13 @@ const EXAMPLES = [
  * @param {{text: string, weight: number}} part
  */
 export function writePart({ text, weight }) {
+  // A bar would begin another part, and a backslash would change what follows it.
+  const escaped = text.replace(/[\\|]/g, '\\$&');
   if (weight === 1 && !text.includes(':')) {
-    return text;
+    return escaped;
   }
   // Between two digits, a colon would belong to the text.
-  return /\d$/.test(text) ? `${text} :${weight}` : `${text}:${weight}`;
+  return /\d$/.test(text) ? `${escaped} :${weight}` : `${escaped}:${weight}`;
 }
 
 /** @param {Part[]} parts */
