@@ -4,7 +4,7 @@ import { readValue } from './schema.js';
 import { batch, computed, effect, signal } from './vendor/signals.js';
 
 /** @typedef {import('./schema.js').Field} Field */
-/** @typedef {Record<string, string | number>} Values */
+/** @typedef {Record<string, string | number | boolean>} Values */
 
 /** How long the page waits for another key before it asks the server. */
 const CHECK_PAUSE = 200;

@@ -6,8 +6,8 @@
  * @property {string} label
  * @property {string} help
  * @property {string} group
- * @property {'text' | 'number' | 'integer' | 'color' | 'choice'} kind
- * @property {string | number | null} initial the default; null means that the server chooses
+ * @property {'text' | 'number' | 'integer' | 'boolean' | 'color' | 'choice'} kind
+ * @property {string | number | boolean | null} initial the default; null means that the server chooses
  * @property {number} [min]
  * @property {number} [max]
  * @property {number} [maxLength]
@@ -35,6 +35,7 @@ const LABELS = /** @type {Record<string, string>} */ ({
   clip_weight: 'Weight of the prompt',
   recipe: 'Recipe',
   output_format: 'File format',
+  truncate: 'Cut a prompt that is too long',
 });
 
 /**
@@ -46,7 +47,7 @@ function kindOf(property, choices) {
   if (choices) {
     return 'choice';
   }
-  if (property.type === 'integer' || property.type === 'number') {
+  if (['integer', 'number', 'boolean'].includes(property.type)) {
     return property.type;
   }
   return typeof property.pattern === 'string' && property.pattern.startsWith('^#')
@@ -85,12 +86,15 @@ export function readFields(document) {
  * A value of a link or a file as the field wants it; undefined if it cannot be one.
  * @param {Field} field
  * @param {unknown} raw
- * @returns {string | number | undefined}
+ * @returns {string | number | boolean | undefined}
  */
 export function readValue(field, raw) {
   if (field.kind === 'integer' || field.kind === 'number') {
     const number = typeof raw === 'string' && raw.trim() === '' ? Number.NaN : Number(raw);
     return Number.isFinite(number) ? number : undefined;
+  }
+  if (field.kind === 'boolean') {
+    return ['true', 'false'].includes(String(raw)) ? String(raw) === 'true' : undefined;
   }
   return typeof raw === 'string' || typeof raw === 'number' ? String(raw) : undefined;
 }

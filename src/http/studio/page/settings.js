@@ -35,6 +35,15 @@ function Control({ field, describedBy }) {
       ${field.choices?.map(choice => html`<option selected=${choice === value}>${choice}</option>`)}
     </select>`;
   }
+  if (kind === 'boolean') {
+    return html`<input
+      ...${common}
+      type="checkbox"
+      checked=${value === true}
+      onChange=${(/** @type {Event} */ event) =>
+        set({ [name]: /** @type {HTMLInputElement} */ (event.currentTarget).checked })}
+    />`;
+  }
   if (kind === 'color') {
     return html`<input ...${common} type="color" value=${longColor(String(value))} onInput=${onInput} />`;
   }
