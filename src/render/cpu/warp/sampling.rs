@@ -212,18 +212,18 @@ impl Sampling {
         // They are neither negative nor NaN.
         let (columns, rows) = (xs.map(|x| x as u32), ys.map(|y| y as u32));
         let weight = 1.0 / (self.samples * self.samples) as f32;
-        let rights: [f32; LANES] = array::from_fn(|lane| xs[lane] - columns[lane] as f32);
-        let belows: [f32; LANES] = array::from_fn(|lane| ys[lane] - rows[lane] as f32);
-        let uppers = belows.map(|below| (1.0 - below) * weight);
-        let lowers = belows.map(|below| below * weight);
+        let right_parts: [f32; LANES] = array::from_fn(|lane| xs[lane] - columns[lane] as f32);
+        let below_parts: [f32; LANES] = array::from_fn(|lane| ys[lane] - rows[lane] as f32);
+        let uppers = below_parts.map(|below| (1.0 - below) * weight);
+        let lowers = below_parts.map(|below| below * weight);
         Taps {
             columns,
             rows,
             weights: [
-                array::from_fn(|lane| (1.0 - rights[lane]) * uppers[lane]),
-                array::from_fn(|lane| rights[lane] * uppers[lane]),
-                array::from_fn(|lane| (1.0 - rights[lane]) * lowers[lane]),
-                array::from_fn(|lane| rights[lane] * lowers[lane]),
+                array::from_fn(|lane| (1.0 - right_parts[lane]) * uppers[lane]),
+                array::from_fn(|lane| right_parts[lane] * uppers[lane]),
+                array::from_fn(|lane| (1.0 - right_parts[lane]) * lowers[lane]),
+                array::from_fn(|lane| right_parts[lane] * lowers[lane]),
             ],
         }
     }
