@@ -71,7 +71,7 @@ async fn a_prediction_outputs_every_frame_and_ends_with_its_drawing() {
     assert_eq!(end.metrics["losses"]["centre"], 0.5);
     assert!(end.metrics["predict_time"].as_f64().unwrap() > 0.0);
     let events = events(&prediction);
-    assert!(matches!(events[1], Event::Start { .. }));
+    assert!(matches!(events[0], Event::Start { .. }));
     assert!(matches!(events.last(), Some(Event::Completed(_))));
     let outputs = events.iter().filter_map(|event| match event {
         Event::Output { index, .. } => Some(*index),

@@ -58,6 +58,13 @@ impl Tokenizer {
         ids.into_iter().map(i64::from).collect()
     }
 
+    /// The longest beginning of `text` with at most `limit` tokens, including the start and end tokens, that ends with a
+    /// whole word. If even the first word has more tokens, it ends with a whole character; if even the first character
+    /// has more, it is empty.
+    pub fn truncate<'text>(&self, text: &'text str, limit: usize) -> &'text str {
+        truncation::truncate(text, |text| self.encode(text).len() <= limit)
+    }
+
     /// Merges the bytes of one piece, each time the pair that comes first in the list of merges.
     fn merge(&self, piece: &str) -> Vec<u32> {
         let mut tokens: Vec<u32> = piece

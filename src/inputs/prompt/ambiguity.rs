@@ -1,7 +1,7 @@
 //! Notes about prompts in which a number after a colon could have been meant in another way: as a weight where it is
 //! text, or as text where it is a weight.
 
-use super::MAX_WEIGHT;
+use super::error::MAX_WEIGHT;
 use super::symbols::{COLON, Symbol, is_between_digits, text_of};
 use crate::draw::WeightedPrompt;
 use crate::output::on_one_line;

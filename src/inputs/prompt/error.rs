@@ -1,6 +1,10 @@
 //! Why a text is not a list of weighted prompts.
 
-use super::{MAX_PROMPTS, MAX_WEIGHT};
+/// The maximum number of prompts in one text.
+pub const MAX_PROMPTS: usize = 16;
+
+/// The maximum of a prompt's weight, and minus its minimum.
+pub const MAX_WEIGHT: f32 = 10.0;
 
 /// The maximum length of a prompt that an error repeats, in characters.
 pub(super) const MAX_QUOTE: usize = 40;

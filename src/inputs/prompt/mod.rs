@@ -10,14 +10,8 @@ use std::str::FromStr;
 
 use crate::draw::WeightedPrompt;
 
-pub use self::error::PromptError;
+pub use self::error::{MAX_PROMPTS, MAX_WEIGHT, PromptError};
 pub use self::tokens::{TokenLimit, count_tokens};
-
-/// The maximum number of prompts in one text.
-pub const MAX_PROMPTS: usize = 16;
-
-/// The maximum of a prompt's weight, and minus its minimum.
-pub const MAX_WEIGHT: f32 = 10.0;
 
 /// The input `prompt`: the text as the caller wrote it, and the prompts in it.
 #[derive(Debug, Clone, PartialEq)]

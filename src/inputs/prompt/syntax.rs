@@ -1,9 +1,8 @@
 //! Divides a text into prompts and their weights.
 
 use super::ambiguity;
-use super::error::{PromptError, beginning};
+use super::error::{MAX_PROMPTS, MAX_WEIGHT, PromptError, beginning};
 use super::symbols::{BAR, COLON, Symbol, is_between_digits, symbols, text_of};
-use super::{MAX_PROMPTS, MAX_WEIGHT};
 use crate::draw::WeightedPrompt;
 
 /// A prompt, and a line for the caller if it could have been meant in another way.
