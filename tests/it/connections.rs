@@ -124,7 +124,7 @@ async fn a_response_that_is_not_read_is_given_up() {
     const REQUESTS: usize = 40;
     let server = TestServer::start(with_timeouts(LONG, LONG, SHORT)).await;
     // More than any socket buffers.
-    let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: here\r\n\r\n";
+    let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let size = server.get("/docs/swagger-ui-bundle.js").await.text.len();
     let mut stream = server.connect(&request.repeat(REQUESTS)).await;
     tokio::time::sleep(20 * SHORT).await;
@@ -170,7 +170,7 @@ async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_i
     })
     .await;
     let mut idle = server
-        .connect("GET /ready HTTP/1.1\r\nHost: here\r\n\r\n")
+        .connect("GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     read_until(&mut idle, "}").await;
     let mut silent = server.connect("").await;
@@ -246,7 +246,7 @@ async fn an_unread_body_does_not_lose_the_response() {
     let (head, body) = whole.split_once("\r\n\r\n").unwrap();
     let mut stream = server.connect(&format!("{head}\r\n\r\n")).await;
     tokio::time::sleep(SHORT).await;
-    let next = "GET /ready HTTP/1.1\r\nHost: here\r\n\r\n";
+    let next = "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream
         .write_all(format!("{body}{next}").as_bytes())
         .await
@@ -260,7 +260,7 @@ async fn an_unread_body_does_not_lose_the_response() {
 #[tokio::test]
 async fn a_body_that_is_never_sent_does_not_delay_its_rejection() {
     let server = TestServer::start(Choices::default()).await;
-    let head = "GET /ready HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n";
+    let head = "GET /ready HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n";
     let mut waiting = server.connect(&format!("{head}\r\n")).await;
     let mut asking = server
         .connect(&format!("{head}Expect: 100-continue\r\n\r\n"))

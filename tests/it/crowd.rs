@@ -27,7 +27,7 @@ fn http2() -> Client {
 }
 
 async fn get(server: &TestServer, path: &str) -> String {
-    let head = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut stream = server.connect(&head).await;
     let mut text = String::new();
     let reading = stream.read_to_string(&mut text);
@@ -181,7 +181,7 @@ async fn a_drawing_continues_despite_many_idle_slow_and_stalled_clients() {
         idle.push(server.connect("").await);
     }
     let client = http2();
-    let request = format!("GET {LARGE} HTTP/1.1\r\nHost: here\r\n\r\n");
+    let request = format!("GET {LARGE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut slow = Vec::new();
     let mut stalled = Vec::new();
     for _ in 0..SLOW {

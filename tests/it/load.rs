@@ -60,7 +60,7 @@ impl Connection {
     fn post(&mut self, body: &Value) -> (String, Value) {
         let body = body.to_string();
         let request = format!(
-            "POST /predictions HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.0.get_mut().write_all(request.as_bytes()).unwrap();

@@ -80,7 +80,7 @@ async fn times(client: &Client, server: &Server) -> (Vec<f64>, Vec<f64>) {
 }
 
 async fn read_slowly(mut stream: TcpStream) {
-    let request = format!("GET {LARGE} HTTP/1.1\r\nHost: here\r\n\r\n");
+    let request = format!("GET {LARGE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let _ = stream.write_all(request.repeat(20).as_bytes()).await;
     let mut bytes = [0; 1024];
     while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {

@@ -305,7 +305,7 @@ fn input(prompt: &str) -> Value {
 pub(crate) fn raw_post(headers: &str, body: &Value) -> String {
     let body = body.to_string();
     format!(
-        "POST /predictions HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        "POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloat, dispatch, f32x16};
 
-use super::{LANES, relu6, relu6_gradient, stride_of};
+use super::vector::{LANES, relu6, relu6_gradient, stride_of};
 use crate::clip::image::efficient_net::same_padding;
 
 /// A depthwise convolution of square maps with "same" padding, and the activation after it.

@@ -6,7 +6,7 @@
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloat, dispatch, f32x16};
 
-use super::{LANES, relu6, relu6_gradient, stride_of};
+use super::vector::{LANES, relu6, relu6_gradient, stride_of};
 
 /// Rows whose results are in registers at once: with 16 columns of each, they are 8 registers of AVX2, as many as hide
 /// the latency of a multiply-add.

@@ -3,7 +3,7 @@
 use fearless_simd::Level;
 
 use super::matrix::{Finish, PackedMatrix};
-use super::stride_of;
+use super::vector::stride_of;
 use crate::clip::image::efficient_net::same_padding;
 
 /// The side of the kernel.

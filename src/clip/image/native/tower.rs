@@ -9,7 +9,7 @@ use tch::{TchError, Tensor};
 use super::depthwise::Depthwise;
 use super::matrix::{Finish, PackedMatrix};
 use super::stem::Stem;
-use super::stride_of;
+use super::vector::stride_of;
 use crate::clip::image::efficient_net::{EfficientNet, InvertedResidual, SamePaddedConvolution};
 use crate::compute::to_host;
 
