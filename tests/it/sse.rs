@@ -259,14 +259,14 @@ async fn the_client_that_starts_a_drawing_gets_all_events_however_short_the_hist
         })
         .await;
         let mut request = small("a cat");
-        // Noted in the log before the worker hears of the drawing.
+        // Each is noted in the log.
         request["input"]["guidance"] = json!(7);
         request["input"]["scheduler"] = json!("K_EULER");
         let answer = stream(&server, "POST", "/predictions", &request).await;
         let received = events(&answer.text);
         let numbers: Vec<_> = received.iter().filter_map(|event| event.number).collect();
         assert_eq!(numbers, (1..=received.len() as u64).collect::<Vec<_>>());
-        assert_eq!(outline(&received)[0], "log");
+        assert_eq!(outline(&received)[0], "start");
         assert_eq!(received.last().unwrap().name, "completed");
     }
 }
