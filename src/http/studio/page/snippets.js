@@ -40,6 +40,16 @@ const drawing = await response.blob();
 `;
 }
 
+/** The items of a dictionary, whose truth values Python writes in its own way. @param {Record<string, unknown>} input */
+const pythonItems = input =>
+  Object.entries(input)
+    .map(([name, value]) => {
+      const written =
+        typeof value === 'boolean' ? (value ? 'True' : 'False') : JSON.stringify(value);
+      return `        ${JSON.stringify(name)}: ${written},`;
+    })
+    .join('\n');
+
 /** @param {Record<string, unknown>} input */
 function python(input) {
   const secret = token.value
@@ -50,7 +60,9 @@ ${secret ? 'import os\n' : ''}import urllib.request
 
 request = urllib.request.Request(
     ${JSON.stringify(new URL('predictions', server).href)},
-    data=json.dumps({"input": ${JSON.stringify(input, null, 4).replaceAll('\n', '\n    ')}}).encode(),
+    data=json.dumps({"input": {
+${pythonItems(input)}
+    }}).encode(),
     headers={
         "Accept": "${mediaType(input)}",
         "Content-Type": "application/json",${secret}
