@@ -1,5 +1,6 @@
 //! Runs of steps in which strokes stay on the device, and their capture as CUDA graphs.
 
+use super::comparison::largest_difference;
 use super::recorder::{CheckError, Measurement, Recorder};
 use super::settings::CheckSettings;
 use crate::clip::Clip;
@@ -40,7 +41,7 @@ fn against_steps(clip: &Clip, settings: &CheckSettings) -> Result<Measurement, C
     let stepper = Stepper::with_renderer(clip, renderer, GraphMode::Off);
     let mut drawing = Drawing::start(clip, spec)?;
     let found = last_frame(&stepper, &mut [&mut drawing])?;
-    let difference = largest_difference(&found.strokes, &expected.strokes);
+    let difference = largest_difference(&numbers(&found.strokes), &numbers(&expected.strokes));
     let figure = format!("largest difference {difference:.1e} after {FEW_STEPS} updates");
     Ok(Measurement::passed_if(difference <= MAX_DIFFERENCE, figure)
         .with("largest_difference", f64::from(difference)))
@@ -90,11 +91,8 @@ fn last_frame(
     }
 }
 
-fn largest_difference(found: &Strokes, expected: &Strokes) -> f32 {
-    let numbers = |strokes: &Strokes| {
-        let (points, colors) = (strokes.points.as_flattened(), strokes.colors.as_flattened());
-        [points, &strokes.half_widths, colors].concat()
-    };
-    let differences = numbers(found).into_iter().zip(numbers(expected));
-    differences.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+/// All numbers of strokes.
+fn numbers(strokes: &Strokes) -> Vec<f32> {
+    let (points, colors) = (strokes.points.as_flattened(), strokes.colors.as_flattened());
+    [points, &strokes.half_widths, colors].concat()
 }

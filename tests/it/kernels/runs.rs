@@ -103,6 +103,7 @@ fn largest_difference(found: &Frame, expected: &Frame) -> f32 {
     assert_eq!(found.step, expected.step);
     let (found, expected) = (numbers(&found.strokes), numbers(&expected.strokes));
     assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|number| number.is_finite()));
     let pairs = found.iter().zip(&expected);
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
