@@ -67,15 +67,10 @@ impl Depthwise {
         self.outputs
     }
 
-    /// The numbers of the results of maps of `length` numbers.
-    pub(super) fn result_length(&self, length: usize) -> usize {
-        let (map, result) = self.lengths();
-        length / map * result
-    }
-
     /// Maps `[views, inputs, inputs, channel stride]` to activated results `[views, outputs, outputs, channel stride]`.
-    pub(super) fn forward(&self, level: Level, maps: &[f32], results: &mut [f32]) {
+    pub(super) fn forward(&self, level: Level, maps: &[f32], results: &mut Vec<f32>) {
         let (map, result) = self.lengths();
+        results.resize(maps.len() / map * result, 0.0);
         let views = maps.chunks_exact(map).zip(results.chunks_exact_mut(result));
         for (map, result) in views {
             dispatch!(level, simd => self.forward_view(simd, map, result));
@@ -89,9 +84,10 @@ impl Depthwise {
         level: Level,
         gradient: &[f32],
         maps: &[f32],
-        map_gradient: &mut [f32],
+        map_gradient: &mut Vec<f32>,
     ) {
         let (map, result) = self.lengths();
+        map_gradient.resize(maps.len(), 0.0);
         let views = gradient
             .chunks_exact(result)
             .zip(maps.chunks_exact(map))

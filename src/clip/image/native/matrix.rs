@@ -90,16 +90,15 @@ impl PackedMatrix {
         stride_of(self.inputs)
     }
 
-    /// Multiplies rows `[rows, input stride]`; `products` are `[rows, stride]`.
+    /// Multiplies rows `[rows, input stride]`. `products` gets the products, `[rows, stride]`, instead of what it has.
     pub(super) fn multiply(
         &self,
         level: Level,
         rows: &[f32],
-        products: &mut [f32],
+        products: &mut Vec<f32>,
         finish: Finish<'_>,
     ) {
-        let (count, stride) = (rows.len() / self.input_stride(), self.stride());
-        assert_eq!(products.len(), count * stride, "a product for each row");
+        products.resize(rows.len() / self.input_stride() * self.stride(), 0.0);
         dispatch!(level, simd => self.multiply_with(simd, rows, products, finish));
     }
 
@@ -226,7 +225,7 @@ mod tests {
     #[test]
     fn a_number_that_is_not_finite_is_not_hidden_by_the_activation() {
         let matrix = PackedMatrix::new(1, 1, |_, _| 1.0, |_| 0.0);
-        let mut products = [0.0; LANES];
+        let mut products = Vec::new();
         let mut row = [0.0; LANES];
         row[0] = f32::NAN;
         matrix.multiply(Level::new(), &row, &mut products, Finish::Relu6);

@@ -11,7 +11,7 @@ const SIDE: usize = 3;
 /// From output to output, in pixels.
 const STEP: usize = 2;
 /// Red, green and blue.
-const CHANNELS: usize = 3;
+pub(super) const CHANNELS: usize = 3;
 /// The numbers that a result is computed from: the pixels under the kernel, channel by channel as in PyTorch's weights.
 const PATCH: usize = CHANNELS * SIDE * SIDE;
 
@@ -60,28 +60,19 @@ impl Stem {
         self.outputs
     }
 
-    /// The numbers of all patches of some views.
-    pub(super) fn patches(&self, views: usize) -> usize {
-        views * self.outputs * self.outputs * stride_of(PATCH)
-    }
-
-    /// The numbers of the maps of some views.
-    pub(super) fn map_length(&self, views: usize) -> usize {
-        views * self.outputs * self.outputs * self.forward.stride()
-    }
-
     /// Views `[views, 3, inputs, inputs]`, which are normalized in their place, to activated maps
     /// `[views, outputs, outputs, stride]`. `patches` is memory.
     pub(super) fn forward(
         &self,
         level: Level,
         views: &mut [f32],
-        patches: &mut [f32],
-        maps: &mut [f32],
+        patches: &mut Vec<f32>,
+        maps: &mut Vec<f32>,
     ) {
-        patches.fill(0.0);
         let plane = self.inputs * self.inputs;
-        let of_view = patches.len() / (views.len() / (CHANNELS * plane));
+        let of_view = self.outputs * self.outputs * stride_of(PATCH);
+        patches.clear();
+        patches.resize(views.len() / (CHANNELS * plane) * of_view, 0.0);
         for (view, patches) in views
             .chunks_exact_mut(CHANNELS * plane)
             .zip(patches.chunks_exact_mut(of_view))
@@ -104,14 +95,14 @@ impl Stem {
         &self,
         level: Level,
         gradient: &[f32],
-        patches: &mut [f32],
+        patches: &mut Vec<f32>,
         views: &mut [f32],
     ) {
         self.backward
             .multiply(level, gradient, patches, Finish::Nothing);
         views.fill(0.0);
         let plane = self.inputs * self.inputs;
-        let of_view = patches.len() / (views.len() / (CHANNELS * plane));
+        let of_view = self.outputs * self.outputs * stride_of(PATCH);
         for (view, patches) in views
             .chunks_exact_mut(CHANNELS * plane)
             .zip(patches.chunks_exact(of_view))

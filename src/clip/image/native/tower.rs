@@ -8,13 +8,10 @@ use tch::{TchError, Tensor};
 
 use super::depthwise::Depthwise;
 use super::matrix::{Finish, PackedMatrix};
-use super::stem::Stem;
+use super::stem::{CHANNELS, Stem};
 use super::vector::stride_of;
 use crate::clip::image::efficient_net::{EfficientNet, InvertedResidual, SamePaddedConvolution};
 use crate::compute::to_host;
-
-/// Red, green and blue.
-const CHANNELS: usize = 3;
 
 /// Tapes that are kept for later passes. More passes at once allocate their own.
 const KEPT_TAPES: usize = 64;
@@ -117,12 +114,6 @@ struct Gradients {
     inputs: Vec<f32>,
 }
 
-/// Memory of a length, whose numbers may be anything.
-fn sized(memory: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    memory.resize(length, 0.0);
-    memory
-}
-
 impl NativeTower {
     /// Packs the weights of a tower for views of `side` by `side` pixels, which are normalized by `mean` and `std` first.
     /// `None` for a tower with another first block than EfficientNet's, which does not expand and has no shortcut.
@@ -180,7 +171,8 @@ impl NativeTower {
         let views = views.f_contiguous()?;
         let count = views.size()[0] as usize;
         let length = views.numel();
-        views.f_copy_data(sized(&mut tape.pixels, length), length)?;
+        tape.pixels.resize(length, 0.0);
+        views.f_copy_data(&mut tape.pixels, length)?;
         self.layers.forward(self.level, count, &mut tape);
         let width = self.layers.width;
         let rows = tape.embeddings.chunks_exact(stride_of(width));
@@ -239,26 +231,20 @@ impl Block {
     }
 
     fn forward(&self, level: Level, inputs: &[f32], tape: &mut BlockTape) {
+        let BlockTape {
+            expanded,
+            filtered,
+            outputs,
+        } = tape;
         let maps = if let Some(expand) = &self.expand {
-            let length = inputs.len() / expand.backward.stride() * expand.forward.stride();
-            let expanded = sized(&mut tape.expanded, length);
-            expand
-                .forward
-                .multiply(level, inputs, expanded, Finish::Relu6);
+            let finish = Finish::Relu6;
+            expand.forward.multiply(level, inputs, expanded, finish);
             expanded
         } else {
             inputs
         };
-        let filtered = sized(&mut tape.filtered, self.depthwise.result_length(maps.len()));
         self.depthwise.forward(level, maps, filtered);
-        let length =
-            filtered.len() / self.project.backward.stride() * self.project.forward.stride();
-        let finish = if self.has_shortcut {
-            Finish::Add(inputs)
-        } else {
-            Finish::Nothing
-        };
-        let outputs = sized(&mut tape.outputs, length);
+        let finish = self.shortcut(inputs);
         self.project
             .forward
             .multiply(level, filtered, outputs, finish);
@@ -267,28 +253,34 @@ impl Block {
     /// Turns the gradient with respect to the outputs into that with respect to the inputs, in `gradients.outputs`. Without
     /// an expansion, the inputs are results of an activation, and the gradient is that before it.
     fn backward(&self, level: Level, inputs: &[f32], tape: &BlockTape, gradients: &mut Gradients) {
-        let filtered = sized(&mut gradients.filtered, tape.filtered.len());
+        let Gradients {
+            outputs,
+            filtered,
+            expanded,
+            inputs: results,
+        } = gradients;
         let finish = Finish::Relu6Gradient(&tape.filtered);
         self.project
             .backward
-            .multiply(level, &gradients.outputs, filtered, finish);
-        let Some(expand) = &self.expand else {
-            let expanded = sized(&mut gradients.inputs, inputs.len());
-            self.depthwise.backward(level, filtered, inputs, expanded);
-            std::mem::swap(&mut gradients.outputs, &mut gradients.inputs);
-            return;
-        };
-        let expanded = sized(&mut gradients.expanded, tape.expanded.len());
-        self.depthwise
-            .backward(level, filtered, &tape.expanded, expanded);
-        let finish = if self.has_shortcut {
-            Finish::Add(&gradients.outputs)
+            .multiply(level, outputs, filtered, finish);
+        if let Some(expand) = &self.expand {
+            self.depthwise
+                .backward(level, filtered, &tape.expanded, expanded);
+            let finish = self.shortcut(outputs);
+            expand.backward.multiply(level, expanded, results, finish);
+        } else {
+            self.depthwise.backward(level, filtered, inputs, results);
+        }
+        std::mem::swap(outputs, results);
+    }
+
+    /// Adds the map at the other end of the shortcut, if there is one.
+    fn shortcut<'a>(&self, map: &'a [f32]) -> Finish<'a> {
+        if self.has_shortcut {
+            Finish::Add(map)
         } else {
             Finish::Nothing
-        };
-        let results = sized(&mut gradients.inputs, inputs.len());
-        expand.backward.multiply(level, expanded, results, finish);
-        std::mem::swap(&mut gradients.outputs, &mut gradients.inputs);
+        }
     }
 }
 
@@ -301,44 +293,47 @@ fn before_relu6(result: f32, gradient: f32) -> f32 {
     }
 }
 
+/// Turns zeros into the mean of the pixels of a map, channel by channel.
+fn add_mean(mean: &mut [f32], map: &[f32]) {
+    for pixel in map.chunks_exact(mean.len()) {
+        for (sum, value) in mean.iter_mut().zip(pixel) {
+            *sum += value;
+        }
+    }
+    let pixels = (map.len() / mean.len()) as f32;
+    for sum in mean {
+        *sum /= pixels;
+    }
+}
+
 impl Layers {
     fn forward(&self, level: Level, views: usize, tape: &mut Tape) {
-        let patches = sized(&mut tape.patches, self.stem.patches(views));
-        let stem = sized(&mut tape.stem, self.stem.map_length(views));
-        self.stem.forward(level, &mut tape.pixels, patches, stem);
-        tape.blocks
-            .resize_with(self.blocks.len(), BlockTape::default);
-        let mut inputs = &tape.stem;
-        for (block, tape) in self.blocks.iter().zip(&mut tape.blocks) {
+        let Tape {
+            pixels,
+            patches,
+            stem,
+            blocks,
+            head,
+            pooled,
+            embeddings,
+            ..
+        } = tape;
+        self.stem.forward(level, pixels, patches, stem);
+        blocks.resize_with(self.blocks.len(), BlockTape::default);
+        let mut inputs = &*stem;
+        for (block, tape) in self.blocks.iter().zip(blocks) {
             block.forward(level, inputs, tape);
             inputs = &tape.outputs;
         }
-        let length = inputs.len() / self.head.backward.stride() * self.head.forward.stride();
-        let head = sized(&mut tape.head, length);
-        self.head
-            .forward
-            .multiply(level, inputs, head, Finish::Relu6);
+        let finish = Finish::Relu6;
+        self.head.forward.multiply(level, inputs, head, finish);
         let channels = self.head.forward.stride();
-        let pooled = sized(&mut tape.pooled, views * channels);
-        for (mean, map) in pooled
-            .chunks_exact_mut(channels)
-            .zip(head.chunks_exact(length / views))
-        {
-            mean.fill(0.0);
-            for pixel in map.chunks_exact(channels) {
-                for (sum, value) in mean.iter_mut().zip(pixel) {
-                    *sum += value;
-                }
-            }
-            let pixels = (map.len() / channels) as f32;
-            for sum in mean {
-                *sum /= pixels;
-            }
+        pooled.clear();
+        pooled.resize(views * channels, 0.0);
+        let maps = head.chunks_exact(head.len() / views);
+        for (mean, map) in pooled.chunks_exact_mut(channels).zip(maps) {
+            add_mean(mean, map);
         }
-        let embeddings = sized(
-            &mut tape.embeddings,
-            views * self.projection.forward.stride(),
-        );
         self.projection
             .forward
             .multiply(level, pooled, embeddings, Finish::Nothing);
@@ -374,11 +369,8 @@ impl Layers {
                 });
             }
         }
-        let last = head.len() / channels * self.head.backward.stride();
-        let outputs = sized(&mut gradients.outputs, last);
-        self.head
-            .backward
-            .multiply(level, head, outputs, Finish::Nothing);
+        let (outputs, finish) = (&mut gradients.outputs, Finish::Nothing);
+        self.head.backward.multiply(level, head, outputs, finish);
         for index in (0..self.blocks.len()).rev() {
             let inputs = match index.checked_sub(1) {
                 Some(before) => &blocks[before].outputs,
