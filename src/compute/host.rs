@@ -1,4 +1,4 @@
-//! Copies tensors from their device to the host.
+//! Copies of tensors: on the host, and on their device.
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -15,4 +15,14 @@ pub fn to_host(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let mut values = vec![0.0; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;
     Ok(values)
+}
+
+/// A copy on the same device, which later writes to the tensor do not change.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn duplicate(tensor: &Tensor) -> Result<Tensor, TchError> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
 }

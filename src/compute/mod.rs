@@ -11,5 +11,5 @@ mod precision;
 mod host;
 
 pub use device::{DeviceChoice, DeviceError, device_names, present_devices};
-pub use host::to_host;
+pub use host::{duplicate, to_host};
 pub use precision::{Precision, PrecisionError, TowerKind};

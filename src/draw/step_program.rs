@@ -13,7 +13,7 @@ use super::step::{ClipPass, ClipResults, SharedFailure};
 use crate::clip::{Clip, ClipError, EncoderBatch, ViewGroup};
 use crate::compute::cuda::CudaError;
 use crate::compute::graph::Graph;
-use crate::compute::to_host;
+use crate::compute::{duplicate, to_host};
 use crate::errors::chain;
 use crate::render::{RenderError, StrokeRun};
 use crate::telemetry::metric;
@@ -104,10 +104,7 @@ impl StepProgram {
             .replay()
             .map_err(|cause| RenderError::from(CudaError::from(cause)))?;
         // The next step writes to the same memory.
-        let copy = captured.results.flat.f_empty_like().and_then(|mut copy| {
-            copy.f_copy_(&captured.results.flat)?;
-            Ok(copy)
-        });
+        let copy = duplicate(&captured.results.flat);
         Ok(copy.map_err(ClipError::while_doing("keeping losses"))?)
     }
 

@@ -175,12 +175,9 @@ impl<C: Borrow<Clip>> Stepper<C> {
             return Ok(prepared);
         }
         let side = self.clip().input_size() as usize;
-        let mut run = renderer.start_run(scenes, side)?;
-        let fits = run.load(scenes)?;
-        debug_assert!(fits, "the memory is made for these scenes");
         Ok(Prepared {
             drawings: tags,
-            run,
+            run: renderer.start_run(scenes, side)?,
             program: StepProgram::new(self.clip(), drawings, self.may_capture.get()),
         })
     }

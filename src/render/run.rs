@@ -92,7 +92,7 @@ pub enum GradientSource {
 
 /// A renderer that can keep strokes on its device.
 pub trait StrokeRuns {
-    /// Memory for runs of these scenes, with views of `image_size` pixels.
+    /// Memory for runs of scenes of these sizes, with views of `image_size` pixels. These scenes are loaded into it.
     ///
     /// # Errors
     /// When the device fails, for example because it is out of memory.
@@ -108,7 +108,7 @@ pub trait StrokeRuns {
 }
 
 /// Memory for runs of scenes of certain sizes. For one run after the other, the calls are
-/// [`StrokeRun::load`], then for each step [`StrokeRun::select_step`], [`StrokeRun::forward`],
+/// [`StrokeRun::load`], unless the memory is new, then for each step [`StrokeRun::select_step`], [`StrokeRun::forward`],
 /// [`StrokeRun::update`] and [`StrokeRun::keep_report`], and [`StrokeRun::finish`].
 pub trait StrokeRun {
     /// Sends scenes to the device. Returns whether they fit: they must have the sizes of the scenes that the memory was

@@ -8,12 +8,12 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::launcher::Launcher;
 use super::layout::Batch;
 use super::memory::{BackwardMemory, ForwardMemory, part, placed};
-use super::packing::{Largest, Totals, Upload};
 use super::passes::Passes;
 use super::room::Room;
 use super::run_packing::{
-    LoadedScene, PackedRun, RowStarts, State, StateStarts, loaded, report_length,
+    LoadedScene, PackedRun, RunContents, RunSizes, State, loaded, report_length,
 };
+use crate::compute::duplicate;
 use crate::render::{MovedScene, RenderError, RunScene, StrokeRun};
 
 /// A run by kernels that a launcher starts.
@@ -23,11 +23,7 @@ pub(super) struct KernelRun<L> {
     /// The room of the renderer, which grows when this run has too little.
     room: Arc<Mutex<Room>>,
     side: usize,
-    totals: Totals,
-    largest: Largest,
-    layout: Upload,
-    row: RowStarts,
-    state_starts: StateStarts,
+    sizes: RunSizes,
     forward: ForwardMemory,
     backward: BackwardMemory,
     inputs: Inputs,
@@ -58,43 +54,41 @@ fn failed_to(doing: &'static str) -> impl FnOnce(TchError) -> RenderError {
 }
 
 impl<L: Launcher> KernelRun<L> {
-    /// Memory for runs of scenes like these.
+    /// Memory for runs of scenes of these sizes, with these scenes in it.
     pub(super) fn new(
         launcher: Arc<L>,
         room: Arc<Mutex<Room>>,
         scenes: &[RunScene<'_>],
         side: usize,
     ) -> Result<Self, RenderError> {
-        let packed = PackedRun::new(scenes, side)?;
+        let PackedRun { sizes, contents } = PackedRun::new(scenes, side)?;
         let (inputs, batch) =
-            Inputs::new(&*launcher, &packed).map_err(failed_to("allocating memory for strokes"))?;
+            Inputs::new(&*launcher, &sizes).map_err(failed_to("allocating memory for strokes"))?;
         let own_room = *room.lock();
-        let sizes = (&packed.totals, &packed.largest);
-        let forward = ForwardMemory::new(&*launcher, sizes, own_room, side, batch)
+        let counts = (&sizes.totals, &sizes.largest);
+        let forward = ForwardMemory::new(&*launcher, counts, own_room, side, batch)
             .map_err(failed_to("allocating memory for a picture"))?;
-        let backward = BackwardMemory::new(&*launcher, &packed.totals, own_room)
+        let backward = BackwardMemory::new(&*launcher, &sizes.totals, own_room)
             .map_err(failed_to("allocating memory for a gradient"))?;
-        Ok(Self {
+        let mut run = Self {
             launcher,
             room,
             side,
-            totals: packed.totals,
-            largest: packed.largest,
-            layout: packed.layout,
-            row: packed.row,
-            state_starts: packed.state_starts,
+            sizes,
             forward,
             backward,
             inputs,
             current: None,
-        })
+        };
+        run.send(&contents, scenes)?;
+        Ok(run)
     }
 
     fn passes(&self) -> Passes<'_, L> {
         Passes {
             launcher: &self.launcher,
-            totals: &self.totals,
-            largest: &self.largest,
+            totals: &self.sizes.totals,
+            largest: &self.sizes.largest,
             side: self.side,
         }
     }
@@ -105,25 +99,28 @@ impl<L: Launcher> KernelRun<L> {
             .expect("scenes are loaded before their steps")
     }
 
-    fn send(&mut self, packed: &PackedRun, scenes: Vec<LoadedScene>) -> Result<(), TchError> {
-        let state = Tensor::f_from_slice(&packed.state.bytes)?;
-        self.inputs.state.f_copy_(&state)?;
-        let _ = self.forward.needed.f_zero_()?;
-        let table = Tensor::f_from_slice(&packed.table)?
-            .f_view([packed.steps as i64, packed.row.length as i64])?
-            .f_to_device(self.launcher.device())?;
+    /// Sends what differs from run to run.
+    fn send(&mut self, contents: &RunContents, scenes: &[RunScene<'_>]) -> Result<(), RenderError> {
+        let mut send = || {
+            let state = Tensor::f_from_slice(&contents.state.bytes)?;
+            self.inputs.state.f_copy_(&state)?;
+            let _ = self.forward.needed.f_zero_()?;
+            Tensor::f_from_slice(&contents.table)?
+                .f_view([contents.steps as i64, self.sizes.row.length as i64])?
+                .f_to_device(self.launcher.device())
+        };
         self.current = Some(Current {
-            scenes,
-            table,
-            reports: Vec::with_capacity(packed.steps),
+            table: send().map_err(failed_to("sending strokes to the device"))?,
+            scenes: loaded(scenes),
+            reports: Vec::with_capacity(contents.steps),
         });
         Ok(())
     }
 
     /// The bytes of the penalties, and of them and `not_finite`.
     fn report_lengths(&self) -> [i64; 2] {
-        let penalties = report_length(self.totals.strokes);
-        [penalties, penalties + self.row.rates].map(|length| length as i64)
+        let penalties = report_length(self.sizes.totals.strokes);
+        [penalties, penalties + self.sizes.row.rates].map(|length| length as i64)
     }
 
     /// Waits for the device.
@@ -138,8 +135,8 @@ impl<L: Launcher> KernelRun<L> {
         let reports: Vec<&[u8]> = reports.chunks_exact(length as usize).collect();
         let state = State {
             bytes: state,
-            starts: self.state_starts,
-            strokes: self.totals.strokes,
+            starts: self.sizes.state_starts,
+            strokes: self.sizes.totals.strokes,
         };
         Ok(state.scenes(&current.scenes, &reports))
     }
@@ -147,24 +144,24 @@ impl<L: Launcher> KernelRun<L> {
 
 impl Inputs {
     /// Memory for the inputs, and a batch that points to them.
-    fn new(launcher: &impl Launcher, packed: &PackedRun) -> Result<(Self, Batch), TchError> {
+    fn new(launcher: &impl Launcher, sizes: &RunSizes) -> Result<(Self, Batch), TchError> {
         let device = launcher.device();
-        let layout = Tensor::f_from_slice(&packed.layout.bytes)?.f_to_device(device)?;
+        let layout = Tensor::f_from_slice(&sizes.layout.bytes)?.f_to_device(device)?;
         let bytes = |count: usize| Tensor::f_zeros([count as i64], (Kind::Uint8, device));
-        let state = bytes(packed.state.bytes.len())?;
-        let before_row = report_length(packed.totals.strokes);
-        let step = bytes(before_row + packed.row.length)?;
+        let state = bytes(sizes.state_length)?;
+        let before_row = report_length(sizes.totals.strokes);
+        let step = bytes(before_row + sizes.row.length)?;
         let batch = Batch {
-            scenes: part(&layout, packed.layout_starts.scenes),
-            point_counts: part(&layout, packed.layout_starts.point_counts),
-            updates: part(&layout, packed.layout_starts.updates),
-            parameters: part(&state, packed.state_starts.parameters),
-            means: part(&state, packed.state_starts.means),
-            squares: part(&state, packed.state_starts.squares),
+            scenes: part(&layout, sizes.layout_starts.scenes),
+            point_counts: part(&layout, sizes.layout_starts.point_counts),
+            updates: part(&layout, sizes.layout_starts.updates),
+            parameters: part(&state, sizes.state_starts.parameters),
+            means: part(&state, sizes.state_starts.means),
+            squares: part(&state, sizes.state_starts.squares),
             penalties: part(&step, 0),
             not_finite: part(&step, before_row),
-            rates: part(&step, before_row + packed.row.rates),
-            views: part(&step, before_row + packed.row.views),
+            rates: part(&step, before_row + sizes.row.rates),
+            views: part(&step, before_row + sizes.row.views),
             ..Batch::empty()
         };
         let inputs = Self {
@@ -178,23 +175,20 @@ impl Inputs {
 
 impl<L: Launcher> StrokeRun for KernelRun<L> {
     fn load(&mut self, scenes: &[RunScene<'_>]) -> Result<bool, RenderError> {
-        let packed = PackedRun::new(scenes, self.side)?;
-        if packed.layout != self.layout || packed.largest.samples > self.largest.samples {
-            return Ok(false);
+        let PackedRun { sizes, contents } = PackedRun::new(scenes, self.side)?;
+        let has_samples = sizes.largest.samples <= self.sizes.largest.samples;
+        let fits = has_samples && sizes.layout == self.sizes.layout;
+        if fits {
+            self.send(&contents, scenes)?;
         }
-        self.send(&packed, loaded(scenes))
-            .map_err(failed_to("sending strokes to the device"))?;
-        Ok(true)
+        Ok(fits)
     }
 
     fn select_step(&mut self, step: usize) -> Result<(), RenderError> {
-        let (start, length) = (self.report_lengths()[0], self.row.length as i64);
-        let mut place = self.inputs.step.narrow(0, start, length);
-        let current = self.current();
-        let copied = current
-            .table
-            .f_select(0, step as i64)
-            .and_then(|row| place.f_copy_(&row));
+        let (start, length) = (self.report_lengths()[0], self.sizes.row.length as i64);
+        let place = self.inputs.step.f_narrow(0, start, length);
+        let row = self.current().table.f_select(0, step as i64);
+        let copied = place.and_then(|mut place| place.f_copy_(&row?));
         copied.map_err(failed_to("selecting a step"))
     }
 
@@ -216,13 +210,9 @@ impl<L: Launcher> StrokeRun for KernelRun<L> {
 
     fn keep_report(&mut self) -> Result<(), RenderError> {
         let [_, length] = self.report_lengths();
-        let copy = || {
-            let report = self.inputs.step.f_narrow(0, 0, length)?;
-            let mut copy = report.f_empty_like()?;
-            copy.f_copy_(&report)?;
-            Ok(copy)
-        };
-        let report = copy().map_err(failed_to("keeping the report of a step"))?;
+        let report = self.inputs.step.f_narrow(0, 0, length);
+        let report = report.and_then(|report| duplicate(&report));
+        let report = report.map_err(failed_to("keeping the report of a step"))?;
         self.current().reports.push(report);
         Ok(())
     }

@@ -24,17 +24,31 @@ const DOUBLE: usize = size_of::<f64>();
 /// The scenes of a run before they are on the device.
 #[derive(Debug)]
 pub(super) struct PackedRun {
+    pub(super) sizes: RunSizes,
+    pub(super) contents: RunContents,
+}
+
+/// What all runs of the same drawings have in common.
+#[derive(Debug)]
+pub(super) struct RunSizes {
     pub(super) layout: Upload,
     pub(super) layout_starts: LayoutStarts,
-    pub(super) state: Upload,
     pub(super) state_starts: StateStarts,
-    /// A row for each step.
-    pub(super) table: Vec<u8>,
+    /// The length of the state in bytes.
+    pub(super) state_length: usize,
     pub(super) row: RowStarts,
-    pub(super) steps: usize,
     pub(super) totals: Totals,
     /// The samples are those of the views of all steps.
     pub(super) largest: Largest,
+}
+
+/// What differs from run to run.
+#[derive(Debug)]
+pub(super) struct RunContents {
+    pub(super) state: Upload,
+    /// A row for each step.
+    pub(super) table: Vec<u8>,
+    pub(super) steps: usize,
 }
 
 /// Where the parts of the layout start, in bytes.
@@ -54,7 +68,7 @@ pub(super) struct StateStarts {
 }
 
 /// Where the parts of a row of the table start, in bytes, after `not_finite`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RowStarts {
     pub(super) rates: usize,
     pub(super) views: usize,
@@ -87,21 +101,21 @@ impl PackedRun {
             table.extend(bytes);
             row = Some(starts);
         }
-        Ok(Self {
+        let sizes = RunSizes {
             layout,
             layout_starts,
-            state,
             state_starts,
-            table,
-            row: row.unwrap_or(RowStarts {
-                rates: 0,
-                views: 0,
-                length: 0,
-            }),
-            steps,
+            state_length: state.bytes.len(),
+            row: row.unwrap_or_default(),
             totals,
             largest,
-        })
+        };
+        let contents = RunContents {
+            state,
+            table,
+            steps,
+        };
+        Ok(Self { sizes, contents })
     }
 }
 
