@@ -1,8 +1,8 @@
-//! Refuses requests that a web page of somebody else makes through its visitor's browser.
+//! Refuses requests that a page of another site makes through its visitor's browser.
 //!
 //! A page may send a request to any server, this one on the visitor's machine included. It may not read the
 //! response, but a request that starts a drawing has its effect. With DNS rebinding, the page's host name
-//! leads to this server, so that the browser takes the two for one; then only the header `Host` is foreign.
+//! leads to this server, so that the browser treats both as one site; then only the header `Host` is foreign.
 
 use std::sync::Arc;
 

@@ -118,7 +118,7 @@ fn one_of_several_models_can_be_chosen_in_every_layout() {
     for (first, second, written) in PREFIXES {
         for (layout, is_joint) in LAYOUTS {
             if !is_joint && (first.is_empty() || second.is_empty() || second.starts_with(first)) {
-                // Without a common prefix, the models cannot be told apart.
+                // Without a common prefix, the models cannot be distinguished.
                 continue;
             }
             let tensors = both(layout, [first, second]);
