@@ -12,6 +12,10 @@ use super::vector::{LANES, relu6, relu6_gradient, stride_of};
 /// the latency of a multiply-add.
 const ROWS: usize = 4;
 
+/// Rows that are multiplied with all panels before the next ones, so that each row is read from memory once. Most panels
+/// fit in the caches between two such runs.
+const CACHED_ROWS: usize = 96;
+
 /// A matrix `[inputs, outputs]` and a bias `[outputs]`.
 ///
 /// ```text
@@ -112,15 +116,18 @@ impl PackedMatrix {
     ) {
         let count = rows.len() / self.input_stride();
         let operands = Operands { rows, finish };
-        for panel in 0..self.bias.len() {
-            let mut row = 0;
-            while row + ROWS <= count {
-                self.block::<S, ROWS>(simd, operands, [row, panel], products);
-                row += ROWS;
-            }
-            while row < count {
-                self.block::<S, 1>(simd, operands, [row, panel], products);
-                row += 1;
+        for first in (0..count).step_by(CACHED_ROWS) {
+            let end = count.min(first + CACHED_ROWS);
+            for panel in 0..self.bias.len() {
+                let mut row = first;
+                while row + ROWS <= end {
+                    self.block::<S, ROWS>(simd, operands, [row, panel], products);
+                    row += ROWS;
+                }
+                while row < end {
+                    self.block::<S, 1>(simd, operands, [row, panel], products);
+                    row += 1;
+                }
             }
         }
     }

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Select, Simd, SimdBase, f32x16};
+use fearless_simd::{Bytes, Select, Simd, SimdBase, f32x16, mask32x16, u32x16};
 
 use super::chord::Chord;
 use super::lanes::{Line, TILE};
@@ -237,6 +237,17 @@ impl Nearest {
     };
 }
 
+/// `new` where the mask is set, `old` elsewhere.
+///
+/// The same as a selection, whose result would be stored where `old` was loaded. The compiler turns such a pair into a
+/// masked store, and that of AVX2 takes AMD's processors longer than all of the rest of the loop.
+#[inline(always)]
+fn merge<S: Simd>(simd: S, mask: mask32x16<S>, new: f32x16<S>, old: f32x16<S>) -> f32x16<S> {
+    let [new, old] = [new, old].map(|values| values.bitcast::<u32x16<S>>());
+    let (ones, zero) = (u32x16::splat(simd, u32::MAX), u32x16::splat(simd, 0));
+    (old ^ ((old ^ new) & mask.select(ones, zero))).bitcast()
+}
+
 /// The points of some chords nearest to the samples in some rows of pixels, for the backward pass.
 #[inline(always)]
 pub(super) fn nearest_points<S: Simd>(
@@ -262,8 +273,7 @@ pub(super) fn nearest_points<S: Simd>(
                     let is_nearer = new.square.simd_lt(square);
                     new.square.min(square).store_array(&mut line.square);
                     let choose = |new: f32x16<S>, old: &mut Line| {
-                        is_nearer
-                            .select(new, f32x16::load_array_ref(simd, old))
+                        merge(simd, is_nearer, new, f32x16::load_array_ref(simd, old))
                             .store_array(old);
                     };
                     choose(new.dx, &mut line.dx);
