@@ -95,6 +95,7 @@ pub(super) static FILES: LazyLock<Vec<PageFile>> = files! {
         "pace.js",
         "playback.js",
         "plot.js",
+        "png.js",
         "prompt.js",
         "region.js",
         "schema.js",

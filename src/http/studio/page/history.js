@@ -1,5 +1,6 @@
 /** The drawings of before, kept in the browser (IndexedDB): at most so many, and so many bytes. */
 import { blobOf } from './frames.js';
+import { thumbnailOf } from './png.js';
 import { signal } from './vendor/signals.js';
 
 /** @typedef {import('./drawing.js').Drawing} Drawing */
@@ -18,6 +19,7 @@ const MAX_FRAME_BYTES = 6 << 20;
  * @property {string} status
  * @property {string} message
  * @property {Blob | null} picture its newest frame
+ * @property {Blob} [thumbnail] a small copy of the picture, once the list has shown it
  * @property {number} step
  * @property {number} bytes
  */
@@ -135,6 +137,17 @@ export async function keep(drawing) {
     }
     entries.value = kept;
   });
+}
+
+/** Makes the thumbnail of a drawing in the list, and keeps it. @param {Entry} entry */
+export async function addThumbnail(entry) {
+  const thumbnail = entry.picture && (await thumbnailOf(entry.picture).catch(() => null));
+  if (!thumbnail || !entries.value.includes(entry)) {
+    return;
+  }
+  const complete = { ...entry, thumbnail };
+  entries.value = entries.value.map(other => (other === entry ? complete : other));
+  await transact(drawings => done(drawings.put(complete)));
 }
 
 /** @param {string} id @returns {Promise<Details | undefined>} */

@@ -1,9 +1,10 @@
 /** The list of earlier drawings. */
 import { isCompared, toggleCompared } from './compare.js';
 import { drawings, open, others, watch } from './drawings.js';
-import { clearHistory, entries, forget, historyProblem } from './history.js';
+import { addThumbnail, clearHistory, entries, forget, historyProblem } from './history.js';
 import { html } from './html.js';
 import { FileImage } from './picture.js';
+import { useEffect } from './vendor/hooks.js';
 import { useSignal } from './vendor/signals.js';
 
 /** @typedef {import('./history.js').Entry} Entry */
@@ -19,9 +20,14 @@ async function onOpen(entry) {
 /** @param {{entry: Entry}} props */
 function Earlier({ entry }) {
   const prompt = String(entry.input.prompt ?? '');
+  useEffect(() => {
+    if (!entry.thumbnail) {
+      addThumbnail(entry);
+    }
+  }, [entry]);
   return html`<li class="earlier">
     <button type="button" class="picture" aria-label=${`Open: ${prompt}`} onClick=${() => onOpen(entry)}>
-      <${FileImage} blob=${entry.picture} label="" />
+      <${FileImage} blob=${entry.thumbnail ?? entry.picture} label="" />
     </button>
     <p class="name"><bdi>${prompt}</bdi></p>
     <p class="quiet">${when.format(entry.created)}, seed ${entry.input.seed ?? '?'}</p>

@@ -2,6 +2,7 @@
 import { announce } from './announce.js';
 import { blobOf } from './frames.js';
 import { html } from './html.js';
+import { toPng } from './png.js';
 import { linkTo } from './share.js';
 import { snippets } from './snippets.js';
 import { partOf, readSvg, timelapse } from './svg.js';
@@ -55,25 +56,6 @@ async function withoutPaper(file) {
   return picture ? new Blob([partOf(picture, picture.strokes.length, false)], { type: SVG }) : file;
 }
 
-/** @param {Blob} file @param {number} scale @returns {Promise<Blob>} */
-async function toPng(file, scale) {
-  const image = new Image();
-  const address = URL.createObjectURL(file);
-  try {
-    image.src = address;
-    await image.decode();
-    const canvas = document.createElement('canvas');
-    canvas.width = image.naturalWidth * scale;
-    canvas.height = image.naturalHeight * scale;
-    canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve, reject) => {
-      canvas.toBlob(blob => (blob ? resolve(blob) : reject(new Error('no picture'))), 'image/png');
-    });
-  } finally {
-    URL.revokeObjectURL(address);
-  }
-}
-
 /** @param {Drawing} drawing @param {boolean} withPaper */
 async function saveTimelapse(drawing, withPaper) {
   const all = drawing.frames.kept;
@@ -120,7 +102,7 @@ function Files({ drawing, file }) {
   const isSvg = file.type === SVG;
   const chosenFile = () => (withPaper.value || !isSvg ? Promise.resolve(file) : withoutPaper(file));
   const onPng = async () => {
-    const picture = isSvg ? await toPng(await chosenFile(), scale.value) : file;
+    const picture = isSvg ? await toPng(await chosenFile(), () => scale.value) : file;
     save(picture, fileName(drawing, '.png'));
   };
   return html`<div class="row">
