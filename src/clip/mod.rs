@@ -13,6 +13,7 @@ pub(crate) mod image;
 mod text;
 mod tokenizer;
 mod embedded;
+mod trial;
 pub mod authoring;
 
 use std::fmt;
@@ -41,6 +42,7 @@ pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
 pub use image::{BatchPart, Encoded, EncoderBatch, ViewGroup, forward_backward};
 pub use tokenizer::Tokenizer;
+pub use trial::Trial;
 
 /// The number of prompts whose embeddings are cached.
 const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
@@ -98,6 +100,19 @@ impl Clip {
         precision: Precision,
         options: &LoadOptions,
     ) -> Result<Self, ClipError> {
+        Self::load_choosing(source, device, options, |_| precision)
+    }
+
+    /// As [`Clip::load_with`], in the precision that is chosen for the sizes of the model.
+    ///
+    /// # Errors
+    /// As [`Clip::load_with`].
+    pub fn load_choosing(
+        source: &WeightsSource,
+        device: Device,
+        options: &LoadOptions,
+        precision: impl FnOnce(&ClipConfig) -> Precision,
+    ) -> Result<Self, ClipError> {
         let (checkpoint, beside, activation) = match source {
             WeightsSource::Embedded => {
                 // Its tensors are so small that libtorch's threads would only wait for each other.
@@ -117,7 +132,7 @@ impl Clip {
             activation,
         };
         let config = detect_config(&evidence)?;
-        let kind = precision.kind(device, config.image.tower_kind());
+        let kind = precision(&config).kind(device, config.image.tower_kind());
         let weights = Weights::new(Origin::Checkpoint(&checkpoint), device, kind);
         let mut clip = Self::build(config, &weights, device, kind)?;
         checkpoint.check_all_used()?;

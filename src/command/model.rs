@@ -10,6 +10,7 @@ use clap::builder::OsStringValueParser;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
+use super::measured_precision;
 use crate::clip::{Activation, Clip, EMBEDDED_SHA256, LoadOptions, WeightsSource, weights_files};
 use crate::compute::graph::GraphMode;
 use crate::compute::{DeviceChoice, Precision, device_names, library};
@@ -177,7 +178,11 @@ impl ComputeArguments {
         // Both read the whole file, and each keeps one core busy.
         let (clip, checksum) = thread::scope(|scope| {
             let checksum = scope.spawn(|| checksum(&weights));
-            let clip = Clip::load_with(&weights, device, precision, &options);
+            let clip = if precision == Precision::Auto && device == Device::Cpu {
+                measured_precision::load(&weights, &options)
+            } else {
+                Clip::load_with(&weights, device, precision, &options)
+            };
             (clip, checksum.join())
         });
         let checksum = checksum.unwrap_or_else(|panic| resume_unwind(panic));

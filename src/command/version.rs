@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::measured_precision;
 use crate::compute::{Precision, cuda, device_names, library, present_devices};
 
-/// Prints the version of the program, that of libtorch, what was found of CUDA, and every device with the
-/// precision that `auto` selects on it.
+/// Prints the version of the program, that of libtorch, what was found of CUDA, every device with the
+/// precision that `auto` selects on it, and the models whose precision on the processor was measured.
 ///
 /// # Errors
 /// If standard output cannot be written.
@@ -26,5 +27,8 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         cuda::describe(),
         devices.join(", ")
     )?;
+    for measurement in measured_precision::describe() {
+        writeln!(io::stdout(), "measured on the processor: {measurement}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }

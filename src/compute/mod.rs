@@ -6,6 +6,7 @@ pub mod accelerator;
 pub mod graph;
 pub mod cuda;
 pub mod library;
+pub mod processor;
 mod device;
 mod precision;
 mod host;

@@ -10,7 +10,8 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
-    /// `fp16` for transformers on CUDA, `fp32` elsewhere.
+    /// `fp16` for transformers on CUDA, `fp32` elsewhere; the command takes `bf16` for a transformer on a processor where
+    /// it has measured that this is faster and exact enough.
     #[default]
     Auto,
     /// 32-bit floats.
@@ -41,7 +42,8 @@ impl Precision {
     /// On CUDA, `Auto` means fp16 for transformers, which is fast on every GPU since Volta, while bf16 needs
     /// Ampere. Convolutional towers get fp32: in half precision the gradient on pictures has a cosine of only 0.9986
     /// with that of fp32 for the embedded model and of 0.9964 for RN50, while for ViT-B/32 it is 0.999999 (random
-    /// weights, measured on a processor). On processors `Auto` means fp32.
+    /// weights, measured on a processor). On processors `Auto` means fp32, unless the
+    /// command has measured that bf16 is better.
     #[must_use]
     pub fn resolved(self, device: Device, tower: TowerKind) -> Self {
         match (self, tower) {
