@@ -4,7 +4,9 @@
 //! ViT-B/32 has random weights, which cost what trained ones cost.
 
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
-use clipdraw::draw::{Drawing, Spec};
+use clipdraw::draw::{Drawing, Spec, step_together};
+use clipdraw::render::renderer_for;
+use clipdraw::scene::Canvas;
 use divan::Bencher;
 use tch::{Device, Kind, Tensor};
 
@@ -44,6 +46,64 @@ fn whole_step(bencher: Bencher<'_, '_>, name: &str) {
     let clip = model(name);
     let mut drawing = Drawing::start(&clip, spec(256)).expect("a drawing");
     bencher.bench_local(|| drawing.step(&clip));
+}
+
+/// A step of the embedded model by the number of views.
+#[divan::bench(args = [1, 2, 3, 4, 8], sample_count = 30, sample_size = 1)]
+fn step_by_views(bencher: Bencher<'_, '_>, views: usize) {
+    let clip = model("embedded");
+    let spec = Spec { views, ..spec(256) };
+    let mut drawing = Drawing::start(&clip, spec).expect("a drawing");
+    bencher.bench_local(|| drawing.step(&clip));
+}
+
+/// A step of the embedded model by the side of a square canvas in pixels.
+#[divan::bench(args = [224, 512, 1024], sample_count = 30, sample_size = 1)]
+fn step_by_canvas(bencher: Bencher<'_, '_>, side: u32) {
+    let clip = model("embedded");
+    let spec = Spec {
+        canvas: Canvas {
+            width: side,
+            height: side,
+            ..Canvas::default()
+        },
+        ..spec(256)
+    };
+    let mut drawing = Drawing::start(&clip, spec).expect("a drawing");
+    bencher.bench_local(|| drawing.step(&clip));
+}
+
+/// A step of the embedded model by the number of threads of the pool. The bytes are the same for all of them.
+#[divan::bench(args = [1, 2, 4, 8], sample_count = 30, sample_size = 1)]
+fn step_by_threads(bencher: Bencher<'_, '_>, threads: usize) {
+    let clip = model("embedded");
+    let drawing = Drawing::start(&clip, spec(256)).expect("a drawing");
+    // Both may move to a thread of the pool, but not be shared with it.
+    let mut both = (clip, drawing);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.expect("the threads can be started");
+    bencher.bench_local(|| {
+        pool.install(|| {
+            let (clip, drawing) = &mut both;
+            drawing.step(clip)
+        })
+    });
+}
+
+/// A step of several drawings together with the embedded model.
+#[divan::bench(args = [1, 2, 4, 8], sample_count = 30, sample_size = 1)]
+fn step_of_several_drawings(bencher: Bencher<'_, '_>, count: usize) {
+    let clip = model("embedded");
+    let drawings = (0..count as u64).map(|seed| {
+        let spec = Spec { seed, ..spec(256) };
+        Drawing::start(&clip, spec).expect("a drawing")
+    });
+    let mut drawings: Vec<Drawing> = drawings.collect();
+    let renderer = renderer_for(clip.device());
+    bencher.bench_local(|| {
+        let mut together: Vec<&mut Drawing> = drawings.iter_mut().collect();
+        step_together(&clip, &*renderer, &mut together)
+    });
 }
 
 #[divan::bench(args = ["embedded", "embedded bf16", "ViT-B/32", "ViT-B/32 bf16"], sample_count = 30, sample_size = 1)]
