@@ -83,7 +83,7 @@ fn pass(clip: &Clip, views: &Tensor) -> Result<Vec<f32>, ClipError> {
             gradient.map_err(ClipError::while_doing("comparing views with a text"))?,
         ))
     })?;
-    let parts = parts.iter().map(|(_, gradient)| to_host(gradient));
+    let parts = parts.iter().map(|((), gradient)| to_host(gradient));
     let parts = parts.collect::<Result<Vec<_>, _>>();
     Ok(parts
         .map_err(ClipError::while_doing("reading a gradient"))?

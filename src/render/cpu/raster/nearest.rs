@@ -243,7 +243,7 @@ impl Nearest {
 /// masked store, and that of AVX2 takes AMD's processors longer than all of the rest of the loop.
 #[inline(always)]
 fn merge<S: Simd>(simd: S, mask: mask32x16<S>, new: f32x16<S>, old: f32x16<S>) -> f32x16<S> {
-    let [new, old] = [new, old].map(|values| values.bitcast::<u32x16<S>>());
+    let [new, old] = [new, old].map(Bytes::bitcast::<u32x16<S>>);
     let (ones, zero) = (u32x16::splat(simd, u32::MAX), u32x16::splat(simd, 0));
     (old ^ ((old ^ new) & mask.select(ones, zero))).bitcast()
 }
