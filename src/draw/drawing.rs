@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
 
 use super::error::{DrawError, Quantity};
+use super::image_prompt::ImagePrompt;
 use super::losses::Losses;
 use super::objective::{EncodedPrompt, Objective, StrokeOutcome, Term, TermContext, ViewOutcome};
 use super::preset::Preset;
@@ -18,7 +19,10 @@ use crate::optimizer::{Adam, Rates, clamp};
 use crate::render::Scene;
 use crate::render::view::{ViewTransform, random_views};
 use crate::scene::start::strokes_in_style;
-use crate::scene::{StrokeGradient, Strokes};
+use crate::scene::{Rgb, StrokeGradient, Strokes};
+
+/// What an image prompt is called where prompts are listed by their text.
+const PICTURE: &str = "[image_prompt]";
 
 /// The random stream of the views; the initial strokes use stream 0 of the same seed.
 const VIEW_STREAM: u64 = 1;
@@ -125,6 +129,15 @@ impl Drawing {
             .iter()
             .map(|prompt| encode(clip, prompt))
             .collect::<Result<Vec<_>, _>>()?;
+        let pictures = spec
+            .image_prompts
+            .iter()
+            .map(|image| encode_picture(clip, image, spec.canvas.background));
+        let prompts = prompts
+            .into_iter()
+            .map(Ok)
+            .chain(pictures)
+            .collect::<Result<Vec<_>, DrawError>>()?;
         let preset = spec.preset.unwrap_or_else(|| Preset::for_model(clip));
         let context = TermContext {
             clip,
@@ -306,5 +319,24 @@ fn encode(clip: &Clip, prompt: &WeightedPrompt) -> Result<EncodedPrompt, DrawErr
     Ok(EncodedPrompt {
         prompt: prompt.clone(),
         embedding,
+        is_picture: false,
+    })
+}
+
+fn encode_picture(
+    clip: &Clip,
+    image: &ImagePrompt,
+    background: Rgb,
+) -> Result<EncodedPrompt, DrawError> {
+    let embedding = image.embed(clip, background);
+    Ok(EncodedPrompt {
+        prompt: WeightedPrompt {
+            text: PICTURE.to_owned(),
+            weight: image.weight,
+        },
+        embedding: embedding.map_err(|cause| DrawError::ImagePrompt {
+            cause: Arc::new(cause),
+        })?,
+        is_picture: true,
     })
 }

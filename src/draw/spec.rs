@@ -1,5 +1,6 @@
 //! The plan of one drawing.
 
+use super::image_prompt::ImagePrompt;
 use super::objective::ObjectiveSpec;
 use super::preset::Preset;
 use super::prompt::WeightedPrompt;
@@ -9,8 +10,10 @@ use crate::scene::Canvas;
 /// `Spec` has checked them. The defaults are those of the inputs, with the seed 0 and no prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// What to draw, at least one prompt.
+    /// What to draw, at least one prompt unless there are image prompts.
     pub prompts: Vec<WeightedPrompt>,
+    /// Pictures that are prompts.
+    pub image_prompts: Vec<ImagePrompt>,
     /// What to draw on.
     pub canvas: Canvas,
     /// The number of strokes.
@@ -37,6 +40,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             prompts: Vec::new(),
+            image_prompts: Vec::new(),
             canvas: Canvas::default(),
             strokes: 256,
             steps: 600,

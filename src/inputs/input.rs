@@ -3,10 +3,12 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
+use super::file::{File, FileContent};
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
@@ -22,6 +24,9 @@ const RANDOM_SEEDS: u64 = 1 << 31;
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
 
+/// The name of the input with a picture as the prompt.
+const IMAGE_PROMPT: &str = "image_prompt";
+
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";
 
@@ -29,7 +34,12 @@ const TRUNCATE: &str = "truncate";
 /// deserializing checks them again, except for the number of tokens, whose limit depends on the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
+    /// Every input by name, with its default if it was not given; files only where they were given.
     values: Map<String, Value>,
+    /// What was given, if a file has yet to be fetched. What it says can decide about other inputs.
+    unfetched: Option<Map<String, Value>>,
+    /// `values` with a description in the place of each file.
+    described: Map<String, Value>,
     plan: Plan,
 }
 
@@ -101,9 +111,43 @@ impl Input {
         notes
     }
 
-    /// Every input by name, in the table's order, the seed included.
+    /// Every input by name, in the table's order, the seed included; a file only if it was given.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
+    }
+
+    /// [`Self::values`] for responses: in the place of a file is its address without secrets, or a data URL with its length
+    /// and digest instead of its content.
+    pub fn shown_values(&self) -> Map<String, Value> {
+        let mut shown = self.values.clone();
+        for (name, file) in files(&self.values) {
+            shown.insert(name.to_owned(), file.shown().into());
+        }
+        shown
+    }
+
+    /// The addresses of the files that have to be fetched before the drawing begins, with the names of their inputs.
+    pub fn links(&self) -> Vec<(&'static str, Url)> {
+        let links = files(&self.values).filter_map(|(name, file)| match file {
+            File::Link(url) => Some((name, url)),
+            File::Content(_) => None,
+        });
+        links.collect()
+    }
+
+    /// The same inputs with files that were fetched for some of them, checked again.
+    ///
+    /// # Errors
+    /// If a file is not what its input needs, or does not go with the other inputs.
+    pub fn with_files(
+        &self,
+        fetched: impl IntoIterator<Item = (&'static str, FileContent)>,
+    ) -> Result<Self, InputErrors> {
+        let mut values = self.unfetched.as_ref().unwrap_or(&self.values).clone();
+        for (name, file) in fetched {
+            values.insert(name.to_owned(), file.to_data_url().into());
+        }
+        Self::from_values_of_any_length(&values)
     }
 
     /// The prompt as the caller wrote it.
@@ -136,7 +180,7 @@ impl Input {
             frame,
             canvas: &self.plan.spec.canvas,
             prompt: &self.plan.prompt,
-            inputs: &self.values,
+            inputs: &self.described,
             provenance,
         }
     }
@@ -153,7 +197,8 @@ impl Input {
         mut errors: Vec<InputError>,
         token_limit: usize,
     ) -> Result<Self, InputErrors> {
-        let values = with_defaults(raw);
+        let given = with_seed(raw);
+        let values = with_defaults(&given);
         let before = errors.len();
         let inputs = Inputs::read(&values, &mut errors);
         let prompt_is_wrong = errors.iter().any(|error| error.field == PROMPT);
@@ -162,6 +207,11 @@ impl Input {
             .and_then(Value::as_str)
             .unwrap_or_default();
         if !prompt_is_wrong && let Ok(parts) = parse_prompts(prompt) {
+            if parts.is_empty() && !given.contains_key(IMAGE_PROMPT) {
+                let rule = format!("it must not be empty without {IMAGE_PROMPT}");
+                let value = values.get(PROMPT).unwrap_or(&Value::Null);
+                errors.insert(before, broken_rule(PROMPT, value, rule));
+            }
             // The prompt is the first input of the table, and errors are in the order of the table.
             let limit = TokenLimit {
                 tokens: token_limit,
@@ -175,8 +225,12 @@ impl Input {
         inputs
             .check_together()
             .map_err(|error| InputErrors(vec![error]))?;
+        let values = without_fractions(values);
+        let is_unfetched = files(&values).any(|(_, file)| matches!(file, File::Link(_)));
         Ok(Self {
-            values: without_fractions(values),
+            unfetched: is_unfetched.then_some(given),
+            described: described(&values),
+            values,
             plan: inputs.into_plan(),
         })
     }
@@ -184,7 +238,8 @@ impl Input {
 
 impl Serialize for Input {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.values.serialize(serializer)
+        let values = self.unfetched.as_ref().unwrap_or(&self.values);
+        values.serialize(serializer)
     }
 }
 
@@ -206,20 +261,52 @@ fn token_error(
     Some(broken_rule(PROMPT, value, error.to_string()))
 }
 
-fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
-    FIELDS
+/// The values that are given for inputs, with a random seed if there is none.
+fn with_seed(raw: &Map<String, Value>) -> Map<String, Value> {
+    let given = FIELDS.iter().filter_map(|field| {
+        let value = raw.get(field.name).filter(|value| !value.is_null());
+        let random = || match field.kind {
+            Kind::Integer { default: None, .. } => Some(rand::random_range(0..RANDOM_SEEDS).into()),
+            _ => None,
+        };
+        Some((field.name.to_owned(), value.cloned().or_else(random)?))
+    });
+    given.collect()
+}
+
+fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
+    let values = FIELDS.iter().filter_map(|field| {
+        let value = given.get(field.name).cloned();
+        let without_text = field.name == PROMPT && given.contains_key(IMAGE_PROMPT);
+        let value = value.or_else(|| without_text.then(|| "".into()));
+        let value = value.or_else(|| field.kind.default_value());
+        Some((field.name.to_owned(), value?))
+    });
+    values.collect()
+}
+
+/// The files among checked values, with the names of their inputs.
+fn files(values: &Map<String, Value>) -> impl Iterator<Item = (&'static str, File)> {
+    let fields = FIELDS
         .iter()
-        .map(|field| {
-            let given = raw
-                .get(field.name)
-                .filter(|value| !value.is_null())
-                .cloned();
-            let value = given
-                .or_else(|| field.kind.default_value())
-                .unwrap_or_else(|| rand::random_range(0..RANDOM_SEEDS).into());
-            (field.name.to_owned(), value)
-        })
-        .collect()
+        .filter(|field| matches!(field.kind, Kind::File { .. }));
+    fields.filter_map(|field| {
+        let text = values.get(field.name)?.as_str()?;
+        Some((field.name, text.parse().ok()?))
+    })
+}
+
+/// Checked values with a description in the place of each file.
+fn described(values: &Map<String, Value>) -> Map<String, Value> {
+    let mut described = values.clone();
+    for (name, file) in files(values) {
+        let description = match &file {
+            File::Content(content) => content.description(),
+            File::Link(_) => file.shown().into(),
+        };
+        described.insert(name.to_owned(), description);
+    }
+    described
 }
 
 /// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
@@ -291,7 +378,7 @@ mod tests {
             (json!({"num_iterations": true}), "num_iterations: true is"),
             (
                 json!({"prompt": "  "}),
-                "prompt: \"  \" is not allowed; it must be a text of 1 to 4000",
+                "prompt: \"  \" is not allowed; it must not be empty without image_prompt",
             ),
             (
                 json!({"prompt": "a | :2"}),
@@ -439,7 +526,8 @@ mod tests {
             let mut raw = Map::new();
             raw.insert(field.name.to_owned(), field.kind.parse(&text));
             if let Ok(input) = Input::from_values(&raw) {
-                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(&input.values[field.name]).is_empty()));
+                let value = |name| input.values.get(name).unwrap_or(&Value::Null);
+                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(value(field.name)).is_empty()));
             }
         }
 

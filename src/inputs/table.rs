@@ -4,13 +4,15 @@ use serde_json::{Map, Value};
 
 use super::choice::RecipeChoice;
 use super::declaration::{
-    Declaration, boolean, broken_rule, choice, color, integer, number, random_integer, text,
+    Declaration, FileInput, boolean, broken_rule, choice, color, file, integer, number,
+    random_integer, text,
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
-use crate::draw::Spec;
 use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
+use crate::draw::{ImagePrompt, Spec};
+use crate::import::DecodedPicture;
 use crate::output::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 
@@ -126,6 +128,13 @@ inputs! {
     /// Whether a prompt with more tokens than the model reads is cut after the last word that fits; the
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
+
+    /// A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a
+    /// prompt is. Its middle square counts. With it, prompt may be empty, and is by default.
+    image_prompt: FileInput<DecodedPicture> = file(), Prompt;
+
+    /// Weight of the picture in image_prompt, like that of a prompt.
+    image_prompt_weight: f64 = number(1.0, -10.0, 10.0), Prompt;
 }
 
 /// What the inputs ask for.
@@ -176,7 +185,12 @@ impl Inputs {
             recipe,
             output_format,
             truncate,
+            image_prompt,
+            image_prompt_weight,
         } = self;
+        let image_prompt = image_prompt
+            .content()
+            .map(|picture| ImagePrompt::new(picture, image_prompt_weight as f32));
         let spec = Spec {
             prompts: prompt.parts,
             canvas: Canvas {
@@ -201,6 +215,7 @@ impl Inputs {
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
             preset: recipe.preset(),
             truncate,
+            image_prompts: image_prompt.into_iter().collect(),
         };
         Plan {
             prompt: prompt.text,
