@@ -149,8 +149,7 @@ impl Drawing {
                 step: 0,
                 cause: Arc::new(cause),
             })?;
-        let mut strokes = strokes_in_style(&spec.canvas, spec.strokes, spec.seed, &preset.start);
-        clamp(&mut strokes, spec.half_width_limits());
+        let strokes = first_strokes(&spec, &preset);
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
         random.set_stream(VIEW_STREAM);
         Ok(Self {
@@ -198,6 +197,11 @@ impl Drawing {
         )
     }
 
+    /// Whether strokes are moved that a renderer could not move by itself, because others stay as they are.
+    pub(super) fn has_fixed_strokes(&self) -> bool {
+        self.strokes.fixed > 0
+    }
+
     /// The drawing as it is rendered in the next step.
     pub(super) fn scene<'a>(&'a self, views: &'a [ViewTransform]) -> Scene<'a> {
         Scene {
@@ -222,7 +226,12 @@ impl Drawing {
         views: &ViewOutcome,
         from_views: &StrokeGradient,
     ) -> Result<Step, DrawError> {
-        let on_strokes = self.objective.on_strokes(&self.strokes, &self.spec.canvas);
+        let on_strokes = if self.has_fixed_strokes() {
+            let moving = self.strokes.range(0..self.strokes.moving());
+            self.objective.on_strokes(&moving, &self.spec.canvas)
+        } else {
+            self.objective.on_strokes(&self.strokes, &self.spec.canvas)
+        };
         let losses = self.objective.losses(views, &on_strokes.values);
         let step = self.observe(losses)?;
         if !step.is_finished() {
@@ -263,6 +272,7 @@ impl Drawing {
             let term = self.objective.description_of_views();
             return Err(self.not_finite_from_views(Quantity::Gradient, term));
         }
+        // Of the views it is that of all strokes; of the terms on strokes, and from here on, that of those that are moved.
         let mut gradient = on_strokes.gradient;
         gradient.add(from_views);
         let rates = self.rates(self.step);
@@ -305,6 +315,26 @@ impl Drawing {
             in_fp16: self.in_fp16,
         }
     }
+}
+
+/// The strokes that a drawing starts from.
+fn first_strokes(spec: &Spec, preset: &Preset) -> Strokes {
+    let mut strokes = match &spec.start {
+        Some(start) => Strokes::clone(start),
+        None => Strokes::new(),
+    };
+    let missing = spec.strokes.saturating_sub(strokes.len());
+    strokes.extend(&strokes_in_style(
+        &spec.canvas,
+        missing,
+        spec.seed,
+        &preset.start,
+    ));
+    clamp(&mut strokes, spec.half_width_limits());
+    if let Some(fixed) = &spec.fixed {
+        strokes.extend_fixed(fixed);
+    }
+    strokes
 }
 
 fn encode(clip: &Clip, prompt: &WeightedPrompt) -> Result<EncodedPrompt, DrawError> {

@@ -22,6 +22,9 @@ const SVG_SIDE: f32 = 512.0;
 /// as the whole picture.
 const MAX_LAYERS: usize = 256;
 
+/// The largest coordinate of an SVG that is painted, in pixels. resvg takes minutes for much larger shapes.
+const MAX_COORDINATE: f32 = 1.0e4;
+
 /// Why a picture cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -52,6 +55,9 @@ pub enum PictureError {
     /// The SVG has filters, which could take very long to paint.
     #[error("the SVG has filters, which are not painted")]
     Filters,
+    /// A shape of the SVG is too far away or too large.
+    #[error("the SVG has a shape that is much larger than the picture")]
+    HugeShape,
     /// The SVG has too many layers.
     #[error("the SVG has more than {MAX_LAYERS} groups with an opacity, a clip path or a mask")]
     TooManyLayers,
@@ -211,6 +217,9 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     }
     let size = tree.size();
     let scale = SVG_SIDE / size.width().max(size.height());
+    if has_huge_shape(tree.root(), MAX_COORDINATE / scale) {
+        return Err(PictureError::HugeShape);
+    }
     let [width, height] = [size.width(), size.height()]
         .map(|side| ((side * scale).round() as u32).clamp(1, SVG_SIDE as u32));
     let mut pixels = tiny_skia::Pixmap::new(width, height)
@@ -227,6 +236,20 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
         .flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
         .collect();
     Ok(DecodedPicture::from_rgba(width, height, &straight))
+}
+
+/// Whether a shape lies beyond a coordinate, in units of the SVG.
+fn has_huge_shape(group: &usvg::Group, limit: f32) -> bool {
+    group.children().iter().any(|node| {
+        let area = node.abs_stroke_bounding_box();
+        let sides = [area.left(), area.top(), area.right(), area.bottom()];
+        let mut is_huge = !sides.iter().all(|side| side.abs() <= limit);
+        if let usvg::Node::Group(inner) = node {
+            is_huge = is_huge || has_huge_shape(inner, limit);
+        }
+        node.subroots(|root| is_huge = is_huge || has_huge_shape(root, limit));
+        is_huge
+    })
 }
 
 /// How many layers a group needs, up to the first one beyond the limit.

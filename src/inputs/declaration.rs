@@ -11,7 +11,9 @@ use super::field::{Kind, whole_number};
 use super::file::{File, FileContent, FileError, quotable};
 use super::quote::Quote;
 use crate::errors::chain;
-use crate::import::{DecodedPicture, PictureError, decode_picture};
+use crate::import::{
+    DecodedPicture, ImportedStrokes, PictureError, StrokesError, decode_picture, read_strokes,
+};
 use crate::scene::Rgb;
 
 /// A rule that a JSON schema cannot express, as a clause.
@@ -160,6 +162,14 @@ impl<T> FileInput<T> {
             Self::Absent | Self::Link => None,
         }
     }
+
+    /// The file by reference.
+    pub(super) fn as_content(&self) -> Option<&T> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Absent | Self::Link => None,
+        }
+    }
 }
 
 impl FromFile for DecodedPicture {
@@ -168,6 +178,15 @@ impl FromFile for DecodedPicture {
 
     fn from_file(file: &FileContent) -> Result<Self, PictureError> {
         decode_picture(&file.bytes)
+    }
+}
+
+impl FromFile for ImportedStrokes {
+    const CONTENT: &'static str = "an SVG";
+    type Error = StrokesError;
+
+    fn from_file(file: &FileContent) -> Result<Self, StrokesError> {
+        read_strokes(&file.bytes)
     }
 }
 

@@ -233,7 +233,7 @@ mod tests {
         for text in [
             "data:image/svg+xml;base64,PHN2Zy8+",
             "DATA:image/svg+xml;charset=utf-8,%3Csvg/%3E",
-            " data:image/svg+xml;base64,PHN2\nZy8 ",
+            " data:image/svg+xml;base64,PHN2\nZy8+ ",
         ] {
             let content = content(text);
             assert_eq!(content.bytes, b"<svg/>", "{text}");

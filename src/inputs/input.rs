@@ -9,6 +9,7 @@ use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
+use super::inherit::inherit;
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
@@ -104,9 +105,9 @@ impl Input {
     }
 
     /// Lines about prompts that could have been meant in another way, that a model which reads at most `limit` tokens
-    /// reads only in part, or that it may not understand.
+    /// reads only in part, or that it may not understand, and about what was changed or left out of a file with strokes.
     pub fn prompt_notes(&self, limit: usize) -> Vec<String> {
-        let mut notes = self.plan.prompt_notes.clone();
+        let mut notes = self.plan.notes.clone();
         notes.extend(self.token_limit(limit).notes(&self.plan.spec.prompts));
         notes
     }
@@ -168,7 +169,7 @@ impl Input {
     /// An estimated upper bound of the size of one file in bytes.
     pub fn estimated_file_bytes(&self) -> u64 {
         self.plan.output_format.estimate_bytes(&SizeFactors {
-            strokes: self.plan.spec.strokes,
+            strokes: self.plan.spec.all_strokes(),
             canvas: &self.plan.spec.canvas,
             prompt_bytes: self.plan.prompt.len(),
         })
@@ -197,7 +198,9 @@ impl Input {
         mut errors: Vec<InputError>,
         token_limit: usize,
     ) -> Result<Self, InputErrors> {
-        let given = with_seed(raw);
+        let mut given = given(raw);
+        inherit(&mut given);
+        add_seed(&mut given);
         let values = with_defaults(&given);
         let before = errors.len();
         let inputs = Inputs::read(&values, &mut errors);
@@ -261,17 +264,25 @@ fn token_error(
     Some(broken_rule(PROMPT, value, error.to_string()))
 }
 
-/// The values that are given for inputs, with a random seed if there is none.
-fn with_seed(raw: &Map<String, Value>) -> Map<String, Value> {
+/// The values that are given for inputs.
+fn given(raw: &Map<String, Value>) -> Map<String, Value> {
     let given = FIELDS.iter().filter_map(|field| {
         let value = raw.get(field.name).filter(|value| !value.is_null());
-        let random = || match field.kind {
-            Kind::Integer { default: None, .. } => Some(rand::random_range(0..RANDOM_SEEDS).into()),
-            _ => None,
-        };
-        Some((field.name.to_owned(), value.cloned().or_else(random)?))
+        Some((field.name.to_owned(), value?.clone()))
     });
     given.collect()
+}
+
+/// Adds a random number for each input that is random by default.
+fn add_seed(given: &mut Map<String, Value>) {
+    let random = FIELDS
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::Integer { default: None, .. }));
+    for field in random {
+        given
+            .entry(field.name)
+            .or_insert_with(|| rand::random_range(0..RANDOM_SEEDS).into());
+    }
 }
 
 fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
@@ -463,12 +474,19 @@ mod tests {
         assert_eq!(fields, ["what", "prompt", "num_paths"]);
     }
 
+    /// The inputs that always have a value.
+    fn without_files() -> impl Iterator<Item = &'static crate::inputs::Field> {
+        FIELDS
+            .iter()
+            .filter(|field| !matches!(field.kind, Kind::File { .. }))
+    }
+
     #[test]
     fn unknown_names_in_a_request_are_ignored_with_a_note_about_each() {
         let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
         assert_eq!((input.plan.spec.strokes, notes.len()), (5, 1));
-        assert_eq!(input.values.len(), FIELDS.len());
+        assert_eq!(input.values.len(), without_files().count());
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod prompt;
 mod choice;
 mod declaration;
 mod table;
+mod inherit;
 mod unknown;
 mod input;
 

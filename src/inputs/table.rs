@@ -1,5 +1,7 @@
 //! The one table of inputs, and below it the use of each.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::choice::RecipeChoice;
@@ -12,9 +14,9 @@ use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
 use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
 use crate::draw::{ImagePrompt, Spec};
-use crate::import::DecodedPicture;
+use crate::import::{DecodedPicture, ImportedStrokes};
 use crate::output::OutputFormat;
-use crate::scene::{Canvas, Rgb};
+use crate::scene::{Canvas, Rgb, Strokes};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
 /// that reads it. The comment above a row is the description that callers see, and its last word is
@@ -135,6 +137,15 @@ inputs! {
 
     /// Weight of the picture in image_prompt, like that of a prompt.
     image_prompt_weight: f64 = number(1.0, -10.0, 10.0), Prompt;
+
+    /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON.
+    /// A drawing of this program is continued exactly, with its own inputs where others are not given. Without
+    /// num_paths there are as many strokes as in the file; more are added at random.
+    init_svg: FileInput<ImportedStrokes> = file(), Strokes;
+
+    /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw
+    /// around: any SVG.
+    fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
 }
 
 /// What the inputs ask for.
@@ -142,8 +153,9 @@ inputs! {
 pub(super) struct Plan {
     /// The prompt as the caller wrote it.
     pub(super) prompt: String,
-    /// A line for each part of the prompt that could have been meant in another way.
-    pub(super) prompt_notes: Vec<String>,
+    /// A line for each part of the prompt that could have been meant in another way, and for what was changed or left out of a
+    /// file with strokes.
+    pub(super) notes: Vec<String>,
     /// The plan of the drawing.
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
@@ -154,11 +166,19 @@ impl Inputs {
     /// Checks the rules that join several inputs.
     pub(super) fn check_together(&self) -> Result<(), InputError> {
         let (min, max) = (self.min_stroke_width, self.max_stroke_width);
-        if min <= max {
-            return Ok(());
+        if min > max {
+            let rule = format!("it must be at least min_stroke_width, {min}");
+            return Err(broken_rule("max_stroke_width", &shortest_number(max), rule));
         }
-        let rule = format!("it must be at least min_stroke_width, {min}");
-        Err(broken_rule("max_stroke_width", &shortest_number(max), rule))
+        let moving = self
+            .init_svg
+            .as_content()
+            .map_or(0, |file| file.strokes.moving());
+        if self.num_paths < moving {
+            let rule = format!("it must be at least {moving}, the number of strokes in init_svg");
+            return Err(broken_rule("num_paths", &self.num_paths.into(), rule));
+        }
+        Ok(())
     }
 
     /// Puts every input to its use. An input that is not named here, or not used, does not compile.
@@ -187,17 +207,32 @@ impl Inputs {
             truncate,
             image_prompt,
             image_prompt_weight,
+            init_svg,
+            fixed_svg,
         } = self;
+        let canvas = Canvas {
+            width: canvas_width,
+            height: canvas_height,
+            background,
+        };
+        let mut notes = prompt.notes;
+        let files = [init_svg.as_content(), fixed_svg.as_content()];
+        for (name, file) in ["init_svg", "fixed_svg"].into_iter().zip(files) {
+            let lines = file.iter().flat_map(|file| &file.notes);
+            notes.extend(lines.map(|line| format!("{name}: {line}")));
+        }
+        let start = init_svg.content().map(|file| file.on_canvas(&canvas));
+        let fixed = fixed_svg.content().map(|file| file.on_canvas(&canvas));
+        let (start, own_fixed) = start.map(Strokes::divided).unzip();
+        let fixed = fixed.or(own_fixed).filter(|strokes| !strokes.is_empty());
         let image_prompt = image_prompt
             .content()
             .map(|picture| ImagePrompt::new(picture, image_prompt_weight as f32));
         let spec = Spec {
             prompts: prompt.parts,
-            canvas: Canvas {
-                width: canvas_width,
-                height: canvas_height,
-                background,
-            },
+            canvas,
+            start: start.map(Arc::new),
+            fixed: fixed.map(Arc::new),
             strokes: num_paths,
             steps: num_iterations,
             steps_per_frame: display_frequency,
@@ -219,7 +254,7 @@ impl Inputs {
         };
         Plan {
             prompt: prompt.text,
-            prompt_notes: prompt.notes,
+            notes,
             spec,
             output_format,
         }

@@ -323,12 +323,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_becomes_a_data_url_for_an_input_that_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fox.SVG").display().to_string();
+        std::fs::write(&path, "hi!").unwrap();
+        let values = read(None, &[&format!("image_prompt=@{path}")]).unwrap();
+        assert_eq!(values["image_prompt"], "data:image/svg+xml;base64,aGkh");
+    }
+
+    #[test]
     fn the_error_names_the_file_or_assignment_that_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("list"), "[1]").unwrap();
         std::fs::write(path("broken"), "{").unwrap();
-        std::fs::write(path("large"), vec![b' '; (MAX_FILE_BYTES + 1) as usize]).unwrap();
+        std::fs::write(path("large"), vec![b' '; 1 + MAX_FILE_BYTES]).unwrap();
+        let large = format!("prompt=@{}", path("large"));
+        let picture = format!("image_prompt=@{}", path("large"));
         std::fs::write(path("bytes"), [0xff, 0xfe]).unwrap();
         for (json, assignments, expected) in [
             (
@@ -345,7 +356,8 @@ mod tests {
             ),
             (Some(path("list")), vec![], "is not a JSON object"),
             (Some(path("broken")), vec![], "is not JSON"),
-            (Some(path("large")), vec![], "is larger than 1048576 bytes"),
+            (None, vec![large.as_str()], "is larger than 1048576 bytes"),
+            (None, vec![picture.as_str()], "is larger than 10485760 bytes"),
             (Some(path("bytes")), vec![], "cannot be read"),
         ] {
             let error = read(json.as_deref(), &assignments).unwrap_err();
