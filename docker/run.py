@@ -141,5 +141,13 @@ class Runner(BaseRunner):
             ge=-10.0,
             le=10.0,
         ),
+        init_svg: Optional[Path] = Input(
+            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths there are as many strokes as in the file; more are added at random.",
+            default=None,
+        ),
+        fixed_svg: Optional[Path] = Input(
+            description="Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw around: any SVG.",
+            default=None,
+        ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

@@ -9,8 +9,19 @@ pub(crate) fn check(bytes: &[u8]) {
         Ok(imported) => {
             let strokes = imported.on_canvas(&Canvas::default());
             assert!((1..=MAX_STROKES).contains(&strokes.len()) && strokes.fixed <= strokes.len());
-            assert!(strokes.points.iter().flatten().all(|number| number.is_finite()));
-            assert!(strokes.half_widths.iter().all(|width| width.is_finite() && *width > 0.0));
+            assert!(
+                strokes
+                    .points
+                    .iter()
+                    .flatten()
+                    .all(|number| number.is_finite())
+            );
+            assert!(
+                strokes
+                    .half_widths
+                    .iter()
+                    .all(|width| width.is_finite() && *width > 0.0)
+            );
             let mut channels = strokes.colors.iter().flatten();
             assert!(channels.all(|channel| (0.0..=1.0).contains(channel)));
         }

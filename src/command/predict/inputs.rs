@@ -357,7 +357,11 @@ mod tests {
             (Some(path("list")), vec![], "is not a JSON object"),
             (Some(path("broken")), vec![], "is not JSON"),
             (None, vec![large.as_str()], "is larger than 1048576 bytes"),
-            (None, vec![picture.as_str()], "is larger than 10485760 bytes"),
+            (
+                None,
+                vec![picture.as_str()],
+                "is larger than 10485760 bytes",
+            ),
             (Some(path("bytes")), vec![], "cannot be read"),
         ] {
             let error = read(json.as_deref(), &assignments).unwrap_err();
