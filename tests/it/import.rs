@@ -61,10 +61,11 @@ fn a_closed_path_returns_to_its_start_and_long_paths_are_divided() {
     let strokes = &imported.strokes;
     assert_eq!(strokes.len(), 2);
     assert_eq!(strokes.points_of(0).len(), 10);
-    assert_eq!(
-        strokes.points_of(1),
-        [[1.0, 9.0], [1.0, 6.333_333], [1.0, 3.666_667], [1.0, 1.0]]
-    );
+    let last = strokes.points_of(1);
+    for (found, expected) in last.iter().zip([9.0, 6.333, 3.667, 1.0]) {
+        assert_near(*found, [1.0, expected]);
+    }
+    assert_eq!(last.len(), 4);
     assert_eq!(
         imported.notes,
         ["1 paths were divided into strokes of at most three segments"]

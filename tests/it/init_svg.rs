@@ -207,7 +207,7 @@ fn a_picture_as_the_prompt_draws_the_picture_closer() {
     assert_eq!(closer[0].strokes, farther[0].strokes);
     let [first, last] = [&closer[0], &closer[closer.len() - 1]].map(similarity);
     let away = similarity(farther.last().unwrap());
-    assert!(first < last && away < first, "{away} {first} {last}");
+    assert!(first < last && away < last, "{away} {first} {last}");
     let part = closer[0].losses.prompts().next().unwrap();
     assert_eq!(
         (part.prompt.text.as_str(), part.prompt.weight),
