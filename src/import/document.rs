@@ -151,6 +151,8 @@ fn check_rules(document: &Document<'_>) -> Result<(), SvgError> {
 struct Size {
     elements: u64,
     depth: usize,
+    /// Bytes of the data of paths.
+    data: u64,
 }
 
 /// Computes the size of a document in which each element is as often as it is used.
@@ -179,66 +181,82 @@ impl<'a, 'input> Expansion<'a, 'input> {
         match self.known.get(&node.id()) {
             Some(Some(size)) if above + size.depth > MAX_DEPTH => return Err(SvgError::TooDeep),
             Some(Some(size)) => return Ok(*size),
-            Some(None) => {
-                return Ok(Size {
-                    elements: 0,
-                    depth: 0,
-                });
-            }
+            Some(None) => return Ok(Size::NOTHING),
             None => {}
         }
         self.known.insert(node.id(), None);
         let mut size = Size {
             elements: 1,
             depth: 0,
+            data: data_length(node),
         };
         for child in node.children().filter(Node::is_element) {
             size.add(self.size(child, above + 1)?, 1)?;
         }
-        for (target, times) in self.references(node) {
-            size.add(self.size(target, above + 1)?, times)?;
+        let targets = self.references(node);
+        let (markers, others): (Vec<_>, Vec<_>) = targets
+            .into_iter()
+            .partition(|target| target.tag_name().name() == "marker");
+        for target in others {
+            size.add(self.size(target, above + 1)?, 1)?;
+        }
+        for marker in markers {
+            // It is drawn at each point of the paths inside, and a point takes at least two bytes.
+            let times = 1 + size.data / 2;
+            size.add(self.size(marker, above + 1)?, times)?;
         }
         size.depth += 1;
         self.known.insert(node.id(), Some(size));
         Ok(size)
     }
 
-    /// The elements that this one refers to, and how often they are drawn for it.
-    fn references(&self, node: Node<'a, 'input>) -> Vec<(Node<'a, 'input>, u64)> {
-        let mut found = Vec::new();
-        for attribute in node.attributes() {
-            let value = attribute.value();
-            if attribute.name() == "href" {
-                let target = value.trim().strip_prefix('#');
-                found.extend(
-                    target
-                        .and_then(|id| self.by_id.get(id))
-                        .map(|node| (*node, 1)),
-                );
-                continue;
-            }
-            for rest in value.split("url(").skip(1) {
-                let id = rest.split(')').next().unwrap_or_default();
-                let id = id.trim_matches(['\'', '"', ' ']).trim_start_matches('#');
-                // A marker is drawn at each point of a path, and a point takes at least two characters.
-                let times = node.attribute("d").or(node.attribute("points"));
-                let times = times.map_or(1, |data| 1 + data.len() as u64 / 2);
-                let is_marker = |node: &Node<'_, '_>| node.tag_name().name() == "marker";
-                if let Some(target) = self.by_id.get(id) {
-                    found.push((*target, if is_marker(target) { times } else { 1 }));
-                }
-            }
+    /// The elements that this one refers to. Style sheets apply to all elements, so their references are those of the root.
+    fn references(&self, node: Node<'a, 'input>) -> Vec<Node<'a, 'input>> {
+        let attributes = node.attributes();
+        let links = attributes
+            .clone()
+            .filter(|attribute| attribute.name() == "href")
+            .filter_map(|attribute| attribute.value().trim().strip_prefix('#'));
+        let mut texts: Vec<&str> = attributes.map(|attribute| attribute.value()).collect();
+        if node.parent_element().is_none() {
+            let document = node.document().root();
+            let sheets = document
+                .descendants()
+                .filter(|node| node.tag_name().name() == "style");
+            texts.extend(sheets.filter_map(|sheet| sheet.text()));
         }
-        found
+        let ids = texts.into_iter().flat_map(ids_in).chain(links);
+        ids.filter_map(|id| self.by_id.get(id).copied()).collect()
     }
 }
 
+/// The bytes of the data of a path.
+fn data_length(node: Node<'_, '_>) -> u64 {
+    let data = node.attribute("d").or(node.attribute("points"));
+    data.map_or(0, |data| data.len() as u64)
+}
+
+/// The ids in `url(#id)`.
+fn ids_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split("url(").skip(1).map(|rest| {
+        let id = rest.split(')').next().unwrap_or_default();
+        id.trim_matches(['\'', '"', ' ']).trim_start_matches('#')
+    })
+}
+
 impl Size {
+    const NOTHING: Self = Self {
+        elements: 0,
+        depth: 0,
+        data: 0,
+    };
+
     /// Adds an element inside of this one.
     fn add(&mut self, inner: Self, times: u64) -> Result<(), SvgError> {
         self.elements = self
             .elements
             .saturating_add(inner.elements.saturating_mul(times));
+        self.data = self.data.saturating_add(inner.data.saturating_mul(times));
         self.depth = self.depth.max(inner.depth);
         if self.elements > MAX_ELEMENTS {
             return Err(SvgError::TooManyElements);

@@ -88,9 +88,7 @@ fn path_points(data: &str) -> Option<Vec<Point>> {
     let (first, segments) = data.strip_prefix('M')?.split_once('C')?;
     let mut read = |text: &str, count: usize| {
         let before = points.len();
-        let mut numbers = text
-            .split(' ')
-            .map(|text| text.parse().ok().filter(is_near));
+        let mut numbers = text.split(' ').map(|text| text.parse().ok().and_then(near));
         while let Some(x) = numbers.next() {
             points.push([x?, numbers.next()??]);
         }
@@ -104,9 +102,9 @@ fn path_points(data: &str) -> Option<Vec<Point>> {
 }
 
 fn number(node: Node<'_, '_>, name: &str) -> Option<f32> {
-    node.attribute(name)?.parse().ok().filter(is_near)
+    node.attribute(name)?.parse().ok().and_then(near)
 }
 
-fn is_near(number: &f32) -> bool {
-    number.abs() <= MAX_COORDINATE
+fn near(number: f32) -> Option<f32> {
+    (number.abs() <= MAX_COORDINATE).then_some(number)
 }

@@ -232,7 +232,8 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     let straight: Vec<u8> = pixels
         .pixels()
         .iter()
-        .map(|pixel| pixel.demultiply())
+        .copied()
+        .map(tiny_skia::PremultipliedColorU8::demultiply)
         .flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
         .collect();
     Ok(DecodedPicture::from_rgba(width, height, &straight))

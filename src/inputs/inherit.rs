@@ -75,11 +75,7 @@ fn add_widths(given: &mut Map<String, Value>, imported: &ImportedStrokes) {
     if width == 0 || height == 0 {
         return;
     }
-    let canvas = Canvas {
-        width,
-        height,
-        background: Rgb::WHITE,
-    };
+    let canvas = Canvas::new([width, height], Rgb::WHITE);
     let scale = 2.0 * imported.scale_on(&canvas) / canvas.scale();
     let widths = imported.strokes.half_widths.iter();
     let widths = widths.map(|half_width| f64::from(half_width * scale));

@@ -210,29 +210,13 @@ impl Inputs {
             init_svg,
             fixed_svg,
         } = self;
-        let canvas = Canvas {
-            width: canvas_width,
-            height: canvas_height,
-            background,
-        };
-        let mut notes = prompt.notes;
-        let files = [init_svg.as_content(), fixed_svg.as_content()];
-        for (name, file) in ["init_svg", "fixed_svg"].into_iter().zip(files) {
-            let lines = file.iter().flat_map(|file| &file.notes);
-            notes.extend(lines.map(|line| format!("{name}: {line}")));
-        }
-        let start = init_svg.content().map(|file| file.on_canvas(&canvas));
-        let fixed = fixed_svg.content().map(|file| file.on_canvas(&canvas));
-        let (start, own_fixed) = start.map(Strokes::divided).unzip();
-        let fixed = fixed.or(own_fixed).filter(|strokes| !strokes.is_empty());
-        let image_prompt = image_prompt
-            .content()
-            .map(|picture| ImagePrompt::new(picture, image_prompt_weight as f32));
+        let canvas = Canvas::new([canvas_width, canvas_height], background);
+        let strokes = GivenStrokes::new(init_svg, fixed_svg, &canvas);
         let spec = Spec {
             prompts: prompt.parts,
             canvas,
-            start: start.map(Arc::new),
-            fixed: fixed.map(Arc::new),
+            start: strokes.start,
+            fixed: strokes.fixed,
             strokes: num_paths,
             steps: num_iterations,
             steps_per_frame: display_frequency,
@@ -250,15 +234,59 @@ impl Inputs {
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
             preset: recipe.preset(),
             truncate,
-            image_prompts: image_prompt.into_iter().collect(),
+            image_prompts: image_prompts(image_prompt, image_prompt_weight),
         };
         Plan {
             prompt: prompt.text,
-            notes,
+            notes: [prompt.notes, strokes.notes].concat(),
             spec,
             output_format,
         }
     }
+}
+
+/// The strokes in files, on the canvas of a drawing.
+struct GivenStrokes {
+    /// Those that the drawing starts from.
+    start: Option<Arc<Strokes>>,
+    /// Those that stay as they are.
+    fixed: Option<Arc<Strokes>>,
+    /// A line for each thing that was changed or left out.
+    notes: Vec<String>,
+}
+
+impl GivenStrokes {
+    /// Without a file of fixed strokes, they are those of the drawing that is continued.
+    fn new(
+        init_svg: FileInput<ImportedStrokes>,
+        fixed_svg: FileInput<ImportedStrokes>,
+        canvas: &Canvas,
+    ) -> Self {
+        let mut notes = Vec::new();
+        for (name, file) in [("init_svg", &init_svg), ("fixed_svg", &fixed_svg)] {
+            let lines = file.as_content().into_iter().flat_map(|file| &file.notes);
+            notes.extend(lines.map(|line| format!("{name}: {line}")));
+        }
+        let start = init_svg.content().map(|file| file.on_canvas(canvas));
+        let fixed = fixed_svg.content().map(|file| file.on_canvas(canvas));
+        let (start, own_fixed) = start.map(Strokes::divided).unzip();
+        let fixed = fixed
+            .or(own_fixed)
+            .filter(|strokes: &Strokes| !strokes.is_empty());
+        Self {
+            start: start.map(Arc::new),
+            fixed: fixed.map(Arc::new),
+            notes,
+        }
+    }
+}
+
+/// The picture that is a prompt, if there is one.
+fn image_prompts(picture: FileInput<DecodedPicture>, weight: f64) -> Vec<ImagePrompt> {
+    let image = picture
+        .content()
+        .map(|picture| ImagePrompt::new(picture, weight as f32));
+    image.into_iter().collect()
 }
 
 /// The input of that name.

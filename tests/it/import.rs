@@ -165,6 +165,10 @@ fn a_hostile_svg_is_refused_before_it_costs_much() {
         r#"<path d="M0 0{}" stroke="red" marker-mid="url(#m)"/>"#,
         "L1 1".repeat(100_000)
     );
+    let inherited = format!(
+        r#"<style>g{{marker-mid:url(#m)}}</style><g><path d="M0 0{}"/></g>"#,
+        "L1 1".repeat(100_000)
+    );
     let marker = r#"<marker id="m"><path d="M0 0h1"/><path d="M0 0h1"/></marker>"#;
     let chain: String = (1..1000)
         .map(|level| format!(r##"<g id="c{level}"><use href="#c{}"/></g>"##, level - 1))
@@ -182,6 +186,7 @@ fn a_hostile_svg_is_refused_before_it_costs_much() {
             "elements",
         ),
         (svg(size, &format!("{marker}{long_path}")), "elements"),
+        (svg(size, &format!("{marker}{inherited}")), "elements"),
         (svg(size, &chain), "within each other"),
         (
             svg(size, &("<g>".repeat(5000) + &"</g>".repeat(5000))),
