@@ -20,7 +20,6 @@ class Runner(BaseRunner):
         prompt: str = Input(
             description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3. A backslash before a colon or | makes it part of the text.",
             default="Watercolor painting of an underwater submarine.",
-            min_length=1,
             max_length=4000,
         ),
         num_paths: int = Input(
@@ -131,6 +130,24 @@ class Runner(BaseRunner):
         truncate: bool = Input(
             description="Whether a prompt with more tokens than the model reads is cut after the last word that fits; the log says where. If not, such a prompt is an error.",
             default=False,
+        ),
+        image_prompt: Optional[Path] = Input(
+            description="A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a prompt is. Its middle square counts. With it, prompt may be empty, and is by default.",
+            default=None,
+        ),
+        image_prompt_weight: float = Input(
+            description="Weight of the picture in image_prompt, like that of a prompt.",
+            default=1.0,
+            ge=-10.0,
+            le=10.0,
+        ),
+        init_svg: Optional[Path] = Input(
+            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths there are as many strokes as in the file; more are added at random.",
+            default=None,
+        ),
+        fixed_svg: Optional[Path] = Input(
+            description="Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw around: any SVG.",
+            default=None,
         ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

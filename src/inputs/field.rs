@@ -3,6 +3,7 @@
 
 use serde_json::{Number, Value};
 
+use super::file::MAX_FILE_BYTES;
 use super::violation::Violation;
 use crate::scene::Rgb;
 
@@ -56,7 +57,7 @@ impl Group {
 /// The type of an input, its default and its limits, which are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// A text that is not empty.
+    /// A text.
     Text {
         /// Used when the input is absent.
         default: &'static str,
@@ -98,10 +99,15 @@ pub enum Kind {
         /// The words.
         choices: &'static [&'static str],
     },
+    /// A file: a data URL, or an http(s) address that it is fetched from. There is none by default.
+    File {
+        /// What it is, as a noun with its article.
+        content: &'static str,
+    },
 }
 
 impl Kind {
-    /// The default; `None` means a random number.
+    /// The default; `None` means a random number, or no file.
     pub fn default_value(&self) -> Option<Value> {
         match *self {
             Kind::Text { default, .. } | Kind::Color { default } | Kind::Choice { default, .. } => {
@@ -110,18 +116,23 @@ impl Kind {
             Kind::Integer { default, .. } => default.map(Value::from),
             Kind::Number { default, .. } => Some(default.into()),
             Kind::Boolean { default } => Some(default.into()),
+            Kind::File { .. } => None,
         }
     }
 
     /// Which values are allowed, in words that follow "must be".
     pub fn allowed(&self) -> String {
         match *self {
-            Kind::Text { max_length, .. } => format!("a text of 1 to {max_length} characters"),
+            Kind::Text { max_length, .. } => format!("a text of at most {max_length} characters"),
             Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
             Kind::Number { min, max, .. } => format!("a number from {min} to {max}"),
             Kind::Boolean { .. } => "true or false".to_owned(),
             Kind::Color { .. } => "a colour of the form #rrggbb or #rgb".to_owned(),
             Kind::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
+            Kind::File { content } => format!(
+                "{content} of at most {} MiB, as a data URL or an http(s) address",
+                MAX_FILE_BYTES >> 20
+            ),
         }
     }
 
@@ -135,7 +146,9 @@ impl Kind {
             Kind::Integer { .. } => whole().or_else(fraction).map(Value::Number),
             Kind::Number { .. } => fraction().map(Value::Number),
             Kind::Boolean { .. } => trimmed.parse().ok().map(Value::Bool),
-            Kind::Text { .. } | Kind::Color { .. } | Kind::Choice { .. } => None,
+            Kind::Text { .. } | Kind::Color { .. } | Kind::Choice { .. } | Kind::File { .. } => {
+                None
+            }
         };
         value.unwrap_or_else(|| text.into())
     }
@@ -166,6 +179,8 @@ impl Kind {
                 let type_error = check_text(value, |_| None);
                 unknown.into_iter().chain(type_error).collect()
             }
+            Kind::File { .. } if value.is_null() => Vec::new(),
+            Kind::File { .. } => check_text(value, |_| None),
         }
     }
 }
@@ -179,9 +194,6 @@ fn check_text(value: &Value, check: impl FnOnce(&str) -> Option<Violation>) -> V
 }
 
 fn length(text: &str, max_length: usize) -> Option<Violation> {
-    if text.is_empty() {
-        return Some(Violation::TooShort(1));
-    }
     // `nth` stops counting early, however long the text is.
     (text.chars().nth(max_length).is_some()).then_some(Violation::TooLong(max_length))
 }

@@ -3,15 +3,19 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
+use super::file::{File, FileContent};
+use super::inherit::inherit;
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
+use crate::import::MAX_STROKES;
 use crate::output::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
 
@@ -22,6 +26,9 @@ const RANDOM_SEEDS: u64 = 1 << 31;
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
 
+/// The name of the input with a picture as the prompt.
+const IMAGE_PROMPT: &str = "image_prompt";
+
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";
 
@@ -29,7 +36,12 @@ const TRUNCATE: &str = "truncate";
 /// deserializing checks them again, except for the number of tokens, whose limit depends on the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
+    /// Every input by name, with its default if it was not given; files only where they were given.
     values: Map<String, Value>,
+    /// What was given, if a file has yet to be fetched. What it says can decide about other inputs.
+    unfetched: Option<Map<String, Value>>,
+    /// `values` with a description in the place of each file.
+    described: Map<String, Value>,
     plan: Plan,
 }
 
@@ -94,16 +106,50 @@ impl Input {
     }
 
     /// Lines about prompts that could have been meant in another way, that a model which reads at most `limit` tokens
-    /// reads only in part, or that it may not understand.
+    /// reads only in part, or that it may not understand, and about what was changed or left out of a file with strokes.
     pub fn prompt_notes(&self, limit: usize) -> Vec<String> {
-        let mut notes = self.plan.prompt_notes.clone();
+        let mut notes = self.plan.notes.clone();
         notes.extend(self.token_limit(limit).notes(&self.plan.spec.prompts));
         notes
     }
 
-    /// Every input by name, in the table's order, the seed included.
+    /// Every input by name, in the table's order, the seed included; a file only if it was given.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
+    }
+
+    /// [`Self::values`] for responses: in the place of a file is its address without secrets, or a data URL with its length
+    /// and digest instead of its content.
+    pub fn shown_values(&self) -> Map<String, Value> {
+        let mut shown = self.values.clone();
+        for (name, file) in files(&self.values) {
+            shown.insert(name.to_owned(), file.shown().into());
+        }
+        shown
+    }
+
+    /// The addresses of the files that have to be fetched before the drawing begins, with the names of their inputs.
+    pub fn links(&self) -> Vec<(&'static str, Url)> {
+        let links = files(&self.values).filter_map(|(name, file)| match file {
+            File::Link(url) => Some((name, url)),
+            File::Content(_) => None,
+        });
+        links.collect()
+    }
+
+    /// The same inputs with files that were fetched for some of them, checked again.
+    ///
+    /// # Errors
+    /// If a file is not what its input needs, or does not go with the other inputs.
+    pub fn with_files(
+        &self,
+        fetched: impl IntoIterator<Item = (&'static str, FileContent)>,
+    ) -> Result<Self, InputErrors> {
+        let mut values = self.unfetched.as_ref().unwrap_or(&self.values).clone();
+        for (name, file) in fetched {
+            values.insert(name.to_owned(), file.to_data_url().into());
+        }
+        Self::from_values_of_any_length(&values)
     }
 
     /// The prompt as the caller wrote it.
@@ -123,8 +169,11 @@ impl Input {
 
     /// An estimated upper bound of the size of one file in bytes.
     pub fn estimated_file_bytes(&self) -> u64 {
+        // A file that has yet to be fetched may have any number of strokes.
+        let links = self.links().into_iter();
+        let unknown = links.filter(|(name, _)| *name != IMAGE_PROMPT).count();
         self.plan.output_format.estimate_bytes(&SizeFactors {
-            strokes: self.plan.spec.strokes,
+            strokes: self.plan.spec.all_strokes() + unknown * MAX_STROKES,
             canvas: &self.plan.spec.canvas,
             prompt_bytes: self.plan.prompt.len(),
         })
@@ -136,7 +185,7 @@ impl Input {
             frame,
             canvas: &self.plan.spec.canvas,
             prompt: &self.plan.prompt,
-            inputs: &self.values,
+            inputs: &self.described,
             provenance,
         }
     }
@@ -153,7 +202,10 @@ impl Input {
         mut errors: Vec<InputError>,
         token_limit: usize,
     ) -> Result<Self, InputErrors> {
-        let values = with_defaults(raw);
+        let mut given = given(raw);
+        inherit(&mut given);
+        add_seed(&mut given);
+        let values = with_defaults(&given);
         let before = errors.len();
         let inputs = Inputs::read(&values, &mut errors);
         let prompt_is_wrong = errors.iter().any(|error| error.field == PROMPT);
@@ -162,6 +214,11 @@ impl Input {
             .and_then(Value::as_str)
             .unwrap_or_default();
         if !prompt_is_wrong && let Ok(parts) = parse_prompts(prompt) {
+            if parts.is_empty() && !given.contains_key(IMAGE_PROMPT) {
+                let rule = format!("it must not be empty without {IMAGE_PROMPT}");
+                let value = values.get(PROMPT).unwrap_or(&Value::Null);
+                errors.insert(before, broken_rule(PROMPT, value, rule));
+            }
             // The prompt is the first input of the table, and errors are in the order of the table.
             let limit = TokenLimit {
                 tokens: token_limit,
@@ -175,8 +232,12 @@ impl Input {
         inputs
             .check_together()
             .map_err(|error| InputErrors(vec![error]))?;
+        let values = without_fractions(values);
+        let is_unfetched = files(&values).any(|(_, file)| matches!(file, File::Link(_)));
         Ok(Self {
-            values: without_fractions(values),
+            unfetched: is_unfetched.then_some(given),
+            described: described(&values),
+            values,
             plan: inputs.into_plan(),
         })
     }
@@ -184,7 +245,8 @@ impl Input {
 
 impl Serialize for Input {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.values.serialize(serializer)
+        let values = self.unfetched.as_ref().unwrap_or(&self.values);
+        values.serialize(serializer)
     }
 }
 
@@ -206,20 +268,60 @@ fn token_error(
     Some(broken_rule(PROMPT, value, error.to_string()))
 }
 
-fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
-    FIELDS
+/// The values that are given for inputs.
+fn given(raw: &Map<String, Value>) -> Map<String, Value> {
+    let given = FIELDS.iter().filter_map(|field| {
+        let value = raw.get(field.name).filter(|value| !value.is_null());
+        Some((field.name.to_owned(), value?.clone()))
+    });
+    given.collect()
+}
+
+/// Adds a random number for each input that is random by default.
+fn add_seed(given: &mut Map<String, Value>) {
+    let random = FIELDS
         .iter()
-        .map(|field| {
-            let given = raw
-                .get(field.name)
-                .filter(|value| !value.is_null())
-                .cloned();
-            let value = given
-                .or_else(|| field.kind.default_value())
-                .unwrap_or_else(|| rand::random_range(0..RANDOM_SEEDS).into());
-            (field.name.to_owned(), value)
-        })
-        .collect()
+        .filter(|field| matches!(field.kind, Kind::Integer { default: None, .. }));
+    for field in random {
+        given
+            .entry(field.name)
+            .or_insert_with(|| rand::random_range(0..RANDOM_SEEDS).into());
+    }
+}
+
+fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
+    let values = FIELDS.iter().filter_map(|field| {
+        let value = given.get(field.name).cloned();
+        let without_text = field.name == PROMPT && given.contains_key(IMAGE_PROMPT);
+        let value = value.or_else(|| without_text.then(|| "".into()));
+        let value = value.or_else(|| field.kind.default_value());
+        Some((field.name.to_owned(), value?))
+    });
+    values.collect()
+}
+
+/// The files among checked values, with the names of their inputs.
+fn files(values: &Map<String, Value>) -> impl Iterator<Item = (&'static str, File)> {
+    let fields = FIELDS
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::File { .. }));
+    fields.filter_map(|field| {
+        let text = values.get(field.name)?.as_str()?;
+        Some((field.name, text.parse().ok()?))
+    })
+}
+
+/// Checked values with a description in the place of each file.
+fn described(values: &Map<String, Value>) -> Map<String, Value> {
+    let mut described = values.clone();
+    for (name, file) in files(values) {
+        let description = match &file {
+            File::Content(content) => content.description(),
+            File::Link(_) => file.shown().into(),
+        };
+        described.insert(name.to_owned(), description);
+    }
+    described
 }
 
 /// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
@@ -291,7 +393,7 @@ mod tests {
             (json!({"num_iterations": true}), "num_iterations: true is"),
             (
                 json!({"prompt": "  "}),
-                "prompt: \"  \" is not allowed; it must be a text of 1 to 4000",
+                "prompt: \"  \" is not allowed; it must not be empty without image_prompt",
             ),
             (
                 json!({"prompt": "a | :2"}),
@@ -376,12 +478,19 @@ mod tests {
         assert_eq!(fields, ["what", "prompt", "num_paths"]);
     }
 
+    /// The inputs that always have a value.
+    fn without_files() -> impl Iterator<Item = &'static crate::inputs::Field> {
+        FIELDS
+            .iter()
+            .filter(|field| !matches!(field.kind, Kind::File { .. }))
+    }
+
     #[test]
     fn unknown_names_in_a_request_are_ignored_with_a_note_about_each() {
         let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
         assert_eq!((input.plan.spec.strokes, notes.len()), (5, 1));
-        assert_eq!(input.values.len(), FIELDS.len());
+        assert_eq!(input.values.len(), without_files().count());
     }
 
     #[test]
@@ -439,7 +548,8 @@ mod tests {
             let mut raw = Map::new();
             raw.insert(field.name.to_owned(), field.kind.parse(&text));
             if let Ok(input) = Input::from_values(&raw) {
-                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(&input.values[field.name]).is_empty()));
+                let value = |name| input.values.get(name).unwrap_or(&Value::Null);
+                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(value(field.name)).is_empty()));
             }
         }
 

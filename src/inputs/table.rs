@@ -1,18 +1,22 @@
 //! The one table of inputs, and below it the use of each.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::choice::RecipeChoice;
 use super::declaration::{
-    Declaration, boolean, broken_rule, choice, color, integer, number, random_integer, text,
+    Declaration, FileInput, boolean, broken_rule, choice, color, file, integer, number,
+    random_integer, text,
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
-use crate::draw::Spec;
 use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
+use crate::draw::{ImagePrompt, Spec};
+use crate::import::{DecodedPicture, ImportedStrokes};
 use crate::output::OutputFormat;
-use crate::scene::{Canvas, Rgb};
+use crate::scene::{Canvas, Rgb, Strokes};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
 /// that reads it. The comment above a row is the description that callers see, and its last word is
@@ -126,6 +130,22 @@ inputs! {
     /// Whether a prompt with more tokens than the model reads is cut after the last word that fits; the
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
+
+    /// A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a
+    /// prompt is. Its middle square counts. With it, prompt may be empty, and is by default.
+    image_prompt: FileInput<DecodedPicture> = file(), Prompt;
+
+    /// Weight of the picture in image_prompt, like that of a prompt.
+    image_prompt_weight: f64 = number(1.0, -10.0, 10.0), Prompt;
+
+    /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON.
+    /// A drawing of this program is continued exactly, with its own inputs where others are not given. Without
+    /// num_paths there are as many strokes as in the file; more are added at random.
+    init_svg: FileInput<ImportedStrokes> = file(), Strokes;
+
+    /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw
+    /// around: any SVG.
+    fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
 }
 
 /// What the inputs ask for.
@@ -133,8 +153,9 @@ inputs! {
 pub(super) struct Plan {
     /// The prompt as the caller wrote it.
     pub(super) prompt: String,
-    /// A line for each part of the prompt that could have been meant in another way.
-    pub(super) prompt_notes: Vec<String>,
+    /// A line for each part of the prompt that could have been meant in another way, and for what was changed or left out of a
+    /// file with strokes.
+    pub(super) notes: Vec<String>,
     /// The plan of the drawing.
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
@@ -145,11 +166,19 @@ impl Inputs {
     /// Checks the rules that join several inputs.
     pub(super) fn check_together(&self) -> Result<(), InputError> {
         let (min, max) = (self.min_stroke_width, self.max_stroke_width);
-        if min <= max {
-            return Ok(());
+        if min > max {
+            let rule = format!("it must be at least min_stroke_width, {min}");
+            return Err(broken_rule("max_stroke_width", &shortest_number(max), rule));
         }
-        let rule = format!("it must be at least min_stroke_width, {min}");
-        Err(broken_rule("max_stroke_width", &shortest_number(max), rule))
+        let moving = self
+            .init_svg
+            .as_content()
+            .map_or(0, |file| file.strokes.moving());
+        if self.num_paths < moving {
+            let rule = format!("it must be at least {moving}, the number of strokes in init_svg");
+            return Err(broken_rule("num_paths", &self.num_paths.into(), rule));
+        }
+        Ok(())
     }
 
     /// Puts every input to its use. An input that is not named here, or not used, does not compile.
@@ -176,14 +205,18 @@ impl Inputs {
             recipe,
             output_format,
             truncate,
+            image_prompt,
+            image_prompt_weight,
+            init_svg,
+            fixed_svg,
         } = self;
+        let canvas = Canvas::new([canvas_width, canvas_height], background);
+        let strokes = GivenStrokes::new(init_svg, fixed_svg, &canvas);
         let spec = Spec {
             prompts: prompt.parts,
-            canvas: Canvas {
-                width: canvas_width,
-                height: canvas_height,
-                background,
-            },
+            canvas,
+            start: strokes.start,
+            fixed: strokes.fixed,
             strokes: num_paths,
             steps: num_iterations,
             steps_per_frame: display_frequency,
@@ -201,14 +234,59 @@ impl Inputs {
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
             preset: recipe.preset(),
             truncate,
+            image_prompts: image_prompts(image_prompt, image_prompt_weight),
         };
         Plan {
             prompt: prompt.text,
-            prompt_notes: prompt.notes,
+            notes: [prompt.notes, strokes.notes].concat(),
             spec,
             output_format,
         }
     }
+}
+
+/// The strokes in files, on the canvas of a drawing.
+struct GivenStrokes {
+    /// Those that the drawing starts from.
+    start: Option<Arc<Strokes>>,
+    /// Those that stay as they are.
+    fixed: Option<Arc<Strokes>>,
+    /// A line for each thing that was changed or left out.
+    notes: Vec<String>,
+}
+
+impl GivenStrokes {
+    /// Without a file of fixed strokes, they are those of the drawing that is continued.
+    fn new(
+        init_svg: FileInput<ImportedStrokes>,
+        fixed_svg: FileInput<ImportedStrokes>,
+        canvas: &Canvas,
+    ) -> Self {
+        let mut notes = Vec::new();
+        for (name, file) in [("init_svg", &init_svg), ("fixed_svg", &fixed_svg)] {
+            let lines = file.as_content().into_iter().flat_map(|file| &file.notes);
+            notes.extend(lines.map(|line| format!("{name}: {line}")));
+        }
+        let start = init_svg.content().map(|file| file.on_canvas(canvas));
+        let fixed = fixed_svg.content().map(|file| file.on_canvas(canvas));
+        let (start, own_fixed) = start.map(Strokes::divided).unzip();
+        let fixed = fixed
+            .or(own_fixed)
+            .filter(|strokes: &Strokes| !strokes.is_empty());
+        Self {
+            start: start.map(Arc::new),
+            fixed: fixed.map(Arc::new),
+            notes,
+        }
+    }
+}
+
+/// The picture that is a prompt, if there is one.
+fn image_prompts(picture: FileInput<DecodedPicture>, weight: f64) -> Vec<ImagePrompt> {
+    let image = picture
+        .content()
+        .map(|picture| ImagePrompt::new(picture, weight as f32));
+    image.into_iter().collect()
 }
 
 /// The input of that name.

@@ -18,6 +18,15 @@ pub struct Canvas {
 }
 
 impl Canvas {
+    /// A canvas of a width and a height.
+    pub fn new([width, height]: [u32; 2], background: Rgb) -> Self {
+        Self {
+            width,
+            height,
+            background,
+        }
+    }
+
     /// Canvas pixels for one pixel of the 224 x 224 canvas that defaults are written for:
     /// the shorter side over 224.
     pub fn scale(&self) -> f32 {

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use clipdraw::inputs::{FIELDS, Field};
+use clipdraw::inputs::{FIELDS, Field, Kind};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -20,13 +20,23 @@ fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).unwrap()
 }
 
+/// What is used if the input is absent and has no default.
+fn without_default(field: &Field) -> &'static str {
+    match field.kind {
+        Kind::File { .. } => "none",
+        _ => "random",
+    }
+}
+
 fn row(field: &Field) -> String {
     let default = field
         .kind
         .default_value()
-        .map_or("random".to_owned(), |value| match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => value.to_string().trim_end_matches(".0").to_owned(),
+        .map_or(without_default(field).to_owned(), |value| {
+            match value.as_str() {
+                Some(text) => text.to_owned(),
+                None => value.to_string().trim_end_matches(".0").to_owned(),
+            }
         });
     format!(
         "| `{}` | {default} | {} | {} |\n",

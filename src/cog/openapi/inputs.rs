@@ -55,7 +55,7 @@ fn property(field: &Field, order: usize) -> Value {
 fn limits(field: &Field) -> Value {
     match field.kind {
         Kind::Text { max_length, .. } => {
-            json!({"type": "string", "minLength": 1, "maxLength": max_length})
+            json!({"type": "string", "maxLength": max_length})
         }
         Kind::Integer { min, max, .. } => {
             json!({"type": "integer", "minimum": min, "maximum": max})
@@ -65,6 +65,7 @@ fn limits(field: &Field) -> Value {
         }
         Kind::Boolean { .. } => json!({"type": "boolean"}),
         Kind::Color { .. } => json!({"type": "string", "pattern": COLOR_PATTERN}),
+        Kind::File { .. } => json!({"type": "string", "format": "uri"}),
         Kind::Choice { .. } => {
             let component = format!("#/components/schemas/{}", field.name);
             json!({"allOf": [{"$ref": component}]})

@@ -44,7 +44,7 @@ fn wrong(field: &Field) -> Vec<Case> {
         values.push(json!(true));
     }
     values.extend(match field.kind {
-        Kind::Text { .. } => vec![json!(5), json!("")],
+        Kind::Text { .. } | Kind::File { .. } => vec![json!(5)],
         Kind::Integer { min, max, .. } => vec![
             json!("2"),
             json!(2.5),
@@ -84,7 +84,7 @@ fn wrong(field: &Field) -> Vec<Case> {
 /// What is wrong with a value.
 fn kind(field: &Field, value: &Value) -> &'static str {
     match (&field.kind, value) {
-        (Kind::Text { .. } | Kind::Color { .. }, Value::String(text)) if text.is_empty() => "empty",
+        (Kind::Color { .. }, Value::String(text)) if text.is_empty() => "empty",
         (Kind::Color { .. }, Value::String(_)) => "no colour",
         (Kind::Choice { .. }, Value::String(_)) => "none of the choices",
         (Kind::Boolean { .. }, Value::Number(_)) => "a number",

@@ -1,5 +1,6 @@
 /** The drawings of before, kept in the browser (IndexedDB): at most so many, and so many bytes. */
 import { blobOf } from './frames.js';
+import { withoutFiles } from './inputs.js';
 import { thumbnailOf } from './png.js';
 import { signal } from './vendor/signals.js';
 
@@ -107,7 +108,7 @@ export async function keep(drawing) {
   const entry = {
     id: drawing.id,
     created: drawing.created,
-    input: drawing.input.value,
+    input: withoutFiles(drawing.input.value),
     status: drawing.status.value,
     message: drawing.message.value,
     picture: blobOf(last),
