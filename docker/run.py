@@ -132,5 +132,28 @@ class Runner(BaseRunner):
             description="Whether a prompt with more tokens than the model reads is cut after the last word that fits; the log says where. If not, such a prompt is an error.",
             default=False,
         ),
+        region_shape: str = Input(
+            description="Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region.",
+            default="circle",
+            choices=["circle", "ellipse", "rectangle", "frame"],
+        ),
+        region_width: float = Input(
+            description="Width of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas (scales with the canvas).",
+            default=150.0,
+            ge=1.0,
+            le=10000.0,
+        ),
+        region_height: float = Input(
+            description="Height of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas (scales with the canvas).",
+            default=100.0,
+            ge=1.0,
+            le=10000.0,
+        ),
+        region_rotation: float = Input(
+            description="Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.",
+            default=0.0,
+            ge=-360.0,
+            le=360.0,
+        ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

@@ -1,6 +1,7 @@
 //! Inputs that are one of a few words: each word stands for a variant of an enum.
 
 use crate::draw::Preset;
+use crate::draw::objective::{Extent, Region};
 use crate::output::OutputFormat;
 
 /// An enum with a word for each variant.
@@ -61,6 +62,39 @@ choice!(RecipeChoice {
     Auto = "auto",
     Original = "original",
     Compact = "compact",
+});
+
+/// The shape of the region in which stroke points have no penalty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RegionShape {
+    /// A circle, whose radius is the threshold.
+    Circle,
+    /// An ellipse.
+    Ellipse,
+    /// A rectangle.
+    Rectangle,
+    /// Everything except a rounded rectangle.
+    Frame,
+}
+
+impl RegionShape {
+    /// The region of this shape, with its width and height and its rotation in degrees.
+    pub(super) fn region(self, size: [f64; 2], rotation: f64) -> Region {
+        let extent = Extent { size, rotation };
+        match self {
+            Self::Circle => Region::Circle,
+            Self::Ellipse => Region::Ellipse(extent),
+            Self::Rectangle => Region::Rectangle(extent),
+            Self::Frame => Region::Frame(extent),
+        }
+    }
+}
+
+choice!(RegionShape {
+    Circle = "circle",
+    Ellipse = "ellipse",
+    Rectangle = "rectangle",
+    Frame = "frame",
 });
 
 impl Choice for OutputFormat {

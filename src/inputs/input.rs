@@ -241,6 +241,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::draw::objective::{Extent, Region};
     use crate::inputs::MAX_SEED;
     use crate::scene::Canvas;
 
@@ -341,11 +342,46 @@ mod tests {
     }
 
     #[test]
+    fn the_shape_of_the_region_is_a_circle_unless_another_is_chosen() {
+        let region = |raw: Value| {
+            let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+            input.plan.spec.objective.region
+        };
+        assert_eq!(
+            region(json!({"region_width": 7, "region_rotation": 30})),
+            Region::Circle
+        );
+        let expected = Region::Rectangle(Extent {
+            size: [150.0, 60.0],
+            rotation: -30.0,
+        });
+        let raw = json!({"region_shape": "rectangle", "region_height": 60, "region_rotation": -30});
+        assert_eq!(region(raw), expected);
+    }
+
+    #[test]
     fn a_boolean_is_neither_a_text_nor_a_number() {
         for wrong in [json!("true"), json!(1)] {
             let error = errors_of(&json!({"truncate": wrong})).remove(0).to_string();
             let expected = format!("truncate: {wrong} is not allowed; it must be true or false");
             assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_region_is_named_with_what_is_allowed() {
+        for (raw, expected) in [
+            (
+                json!({"region_shape": "square"}),
+                "must be one of circle, ellipse, rectangle, frame",
+            ),
+            (
+                json!({"region_width": 0}),
+                "region_width: 0 is not allowed; it must be a number from 1 to 10000",
+            ),
+        ] {
+            let error = errors_of(&raw).remove(0).to_string();
+            assert!(error.contains(expected), "{raw}: {error}");
         }
     }
 

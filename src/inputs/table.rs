@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::choice::RecipeChoice;
+use super::choice::{RecipeChoice, RegionShape};
 use super::declaration::{
     Declaration, boolean, broken_rule, choice, color, integer, number, random_integer, text,
 };
@@ -126,6 +126,23 @@ inputs! {
     /// Whether a prompt with more tokens than the model reads is cut after the last word that fits; the
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
+
+    /// Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a
+    /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
+    /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
+    /// threshold is the width of a free margin around the region.
+    region_shape: RegionShape = choice(), Center;
+
+    /// Width of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas
+    /// (scales with the canvas).
+    region_width: f64 = number(150.0, 1.0, 10_000.0), Center;
+
+    /// Height of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas
+    /// (scales with the canvas).
+    region_height: f64 = number(100.0, 1.0, 10_000.0), Center;
+
+    /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
+    region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
 }
 
 /// What the inputs ask for.
@@ -176,6 +193,10 @@ impl Inputs {
             recipe,
             output_format,
             truncate,
+            region_shape,
+            region_width,
+            region_height,
+            region_rotation,
         } = self;
         let spec = Spec {
             prompts: prompt.parts,
@@ -197,6 +218,7 @@ impl Inputs {
                     power: distance_from_centre_power,
                     weight: distance_from_centre_weight,
                 },
+                region: region_shape.region([region_width, region_height], region_rotation),
             },
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
             preset: recipe.preset(),

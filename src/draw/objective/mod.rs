@@ -6,9 +6,11 @@
 mod term;
 mod prompt;
 mod contrastive;
+mod region;
 mod center;
 
 pub use center::CenterConstraint;
+pub use region::{Extent, Region};
 pub use term::{EncodedPrompt, StrokePart, Target, Term, TermContext, ViewEmbeddings};
 
 use tch::{Device, Kind, TchError, Tensor};
@@ -29,6 +31,8 @@ pub struct ObjectiveSpec {
     pub clip_weight: f64,
     /// The penalty on distance from the centre.
     pub center: CenterConstraint,
+    /// The region around the centre in which that penalty is zero.
+    pub region: Region,
 }
 
 impl Default for ObjectiveSpec {
@@ -36,6 +40,7 @@ impl Default for ObjectiveSpec {
         Self {
             clip_weight: 1.0,
             center: CenterConstraint::default(),
+            region: Region::default(),
         }
     }
 }
@@ -45,7 +50,7 @@ fn terms(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Vec<Box<dyn 
     Ok(vec![
         Box::new(Prompts::new(context, spec.clip_weight)),
         Box::new(Contrastive::new(context)?),
-        Box::new(Center::new(spec.center)),
+        Box::new(Center::new(spec.center, spec.region)),
     ])
 }
 
