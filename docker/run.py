@@ -108,9 +108,9 @@ class Runner(BaseRunner):
             le=1024,
         ),
         background: str = Input(
-            description="Background colour, #rrggbb or #rgb.",
+            description="Background colour, #rrggbb or #rgb. With none, the SVG has no background and the PNG is transparent; while it is drawn, the paper is white.",
             default="#ffffff",
-            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$",
         ),
         clip_weight: float = Input(
             description="Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging it.",
@@ -154,6 +154,37 @@ class Runner(BaseRunner):
             default=0.0,
             ge=-360.0,
             le=360.0,
+        ),
+        ink: str = Input(
+            description="What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or black (one opaque pen of a fixed width, black unless stroke_color is given).",
+            default="color",
+            choices=["color", "opaque", "black"],
+        ),
+        stroke_color: Optional[str] = Input(
+            description="Colour of all strokes, #rrggbb or #rgb. If absent, strokes have colours of their own.",
+            default=None,
+            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+        ),
+        stroke_width: Optional[float] = Input(
+            description="Width of all strokes, in pixels of a 224-pixel canvas (scales with the canvas). If absent, strokes have widths of their own from min_stroke_width to max_stroke_width; those of the black pen are 3 pixels wide.",
+            default=None,
+            ge=0.1,
+            le=400.0,
+        ),
+        palette: Optional[str] = Input(
+            description="Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
+            default=None,
+            regex="^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})([ ,]+#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))*[ ,]*$",
+        ),
+        max_colors: int = Input(
+            description="Maximum number of colours in the finished drawing, which finds them itself; the background counts as one. 0 means no limit.",
+            default=0,
+            ge=0,
+            le=255,
+        ),
+        clean: bool = Input(
+            description="Whether strokes that do not show, because they are covered or hardly opaque, are left out of the finished drawing. No colour of the picture changes by more than 1/255.",
+            default=False,
         ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

@@ -2,6 +2,7 @@
 
 mod prompt;
 mod preset;
+mod ink;
 mod losses;
 pub mod objective;
 mod spec;
@@ -14,6 +15,7 @@ mod stepper;
 
 pub use drawing::{Drawing, Frame, Progress, Step};
 pub use error::{DrawError, Quantity};
+pub use ink::Ink;
 pub use losses::{Losses, PromptLoss, TermLoss};
 pub use planned_run::Advance;
 pub use preset::Preset;

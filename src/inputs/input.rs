@@ -101,7 +101,7 @@ impl Input {
         notes
     }
 
-    /// Every input by name, in the table's order, the seed included.
+    /// Every input that has a value by name, in the table's order, the seed included.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
     }
@@ -138,6 +138,7 @@ impl Input {
             prompt: &self.plan.prompt,
             inputs: &self.values,
             provenance,
+            is_clean: self.plan.clean && frame.step == self.plan.spec.steps,
         }
     }
 
@@ -207,19 +208,14 @@ fn token_error(
 }
 
 fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
-    FIELDS
-        .iter()
-        .map(|field| {
-            let given = raw
-                .get(field.name)
-                .filter(|value| !value.is_null())
-                .cloned();
-            let value = given
-                .or_else(|| field.kind.default_value())
-                .unwrap_or_else(|| rand::random_range(0..RANDOM_SEEDS).into());
-            (field.name.to_owned(), value)
-        })
-        .collect()
+    let values = FIELDS.iter().filter_map(|field| {
+        let given = raw.get(field.name).filter(|value| !value.is_null());
+        let value = given.cloned().or_else(|| field.kind.default_value());
+        let random = || rand::random_range(0..RANDOM_SEEDS).into();
+        let value = value.or_else(|| field.kind.is_random().then(random));
+        Some((field.name.to_owned(), value?))
+    });
+    values.collect()
 }
 
 /// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
@@ -241,9 +237,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::draw::objective::{Extent, Region};
+    use crate::draw::Ink;
+    use crate::draw::objective::{Extent, PaletteSpec, Region};
     use crate::inputs::MAX_SEED;
-    use crate::scene::Canvas;
+    use crate::scene::{Canvas, Rgb};
 
     fn errors_of(raw: &Value) -> Vec<InputError> {
         Input::from_values(raw.as_object().unwrap()).unwrap_err().0
@@ -385,6 +382,128 @@ mod tests {
         }
     }
 
+    fn spec_of(raw: Value) -> Spec {
+        let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+        input.plan.spec
+    }
+
+    #[test]
+    fn inputs_without_a_value_are_absent_and_fix_nothing() {
+        let input = Input::from_values(&Map::new()).unwrap();
+        for name in ["stroke_color", "stroke_width", "palette"] {
+            assert!(!input.values.contains_key(name), "{name}");
+        }
+        assert_eq!(input.plan.spec.ink, Ink::default());
+        assert_eq!(input.plan.spec.objective.palette, None);
+        assert!(!input.plan.spec.canvas.is_transparent && !input.plan.clean);
+    }
+
+    #[test]
+    fn ink_colour_and_width_fix_what_they_name() {
+        let black = Ink {
+            color: Some(Rgb::BLACK),
+            opacity: Some(1.0),
+            width: Some(3.0),
+        };
+        let red = "#f00".parse().unwrap();
+        for (raw, expected) in [
+            (json!({"ink": "black"}), black),
+            (
+                json!({"ink": "black", "stroke_color": "#f00", "stroke_width": 5}),
+                Ink {
+                    color: Some(red),
+                    width: Some(5.0),
+                    ..black
+                },
+            ),
+            (
+                json!({"ink": "opaque"}),
+                Ink {
+                    opacity: Some(1.0),
+                    ..Ink::default()
+                },
+            ),
+            (
+                json!({"stroke_width": 0.5}),
+                Ink {
+                    width: Some(0.5),
+                    ..Ink::default()
+                },
+            ),
+        ] {
+            assert_eq!(spec_of(raw.clone()).ink, expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_palette_is_given_or_found() {
+        let palette = |raw: Value| spec_of(raw).objective.palette;
+        let given = ["#ff0000", "#0000ff"].map(|color| color.parse().unwrap());
+        let given = Some(PaletteSpec::Given(given.to_vec()));
+        assert_eq!(palette(json!({"palette": "#f00, #00F #ff0000"})), given);
+        assert_eq!(
+            palette(json!({"palette": "#f00,#00f", "max_colors": 3})),
+            given
+        );
+        assert_eq!(
+            palette(json!({"max_colors": 8})),
+            Some(PaletteSpec::Found(7))
+        );
+        let raw = json!({"max_colors": 8, "background": "none"});
+        assert_eq!(palette(raw), Some(PaletteSpec::Found(8)));
+        assert_eq!(palette(json!({"max_colors": 8, "ink": "black"})), None);
+    }
+
+    #[test]
+    fn without_a_background_the_paper_is_white_while_drawing() {
+        let canvas = spec_of(json!({"background": "none"})).canvas;
+        assert_eq!(
+            (canvas.background, canvas.is_transparent),
+            (Rgb::WHITE, true)
+        );
+    }
+
+    #[test]
+    fn wrong_colours_and_combinations_are_explained() {
+        let many: Vec<String> = (100..133).map(|number| format!("#{number}")).collect();
+        for (raw, expected) in [
+            (
+                json!({"palette": "#f00 blue"}),
+                "palette: \"#f00 blue\" is not allowed; it must be 1 to 32 colours of the form #rrggbb or #rgb, separated",
+            ),
+            (
+                json!({"palette": many.join(",")}),
+                "it has 33 colours; at most 32 are allowed",
+            ),
+            (
+                json!({"palette": "#f00,#0f0", "ink": "black"}),
+                "palette: \"#ff0000,#00ff00\" is not allowed; it cannot be combined with ink=black",
+            ),
+            (
+                json!({"palette": "#f00", "stroke_color": "#0f0"}),
+                "it cannot be combined with stroke_color",
+            ),
+            (
+                json!({"palette": "#f00,#0f0", "max_colors": 2}),
+                "max_colors: 2 is not allowed; palette and background have 3 colours",
+            ),
+            (json!({"max_colors": 1}), "it must be at least 2"),
+            (json!({"max_colors": 256}), "a whole number from 0 to 255"),
+            (json!({"stroke_width": 0}), "a number from 0.1 to 400"),
+            (
+                json!({"ink": "blue"}),
+                "must be one of color, opaque, black",
+            ),
+            (
+                json!({"background": "nothing"}),
+                "it must be a colour of the form #rrggbb or #rgb, or none",
+            ),
+        ] {
+            let error = errors_of(&raw).remove(0).to_string();
+            assert!(error.contains(expected), "{raw}: {error}");
+        }
+    }
+
     #[test]
     fn the_limit_of_tokens_is_that_of_the_model() {
         let words = "word ".repeat(30);
@@ -417,7 +536,10 @@ mod tests {
         let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
         assert_eq!((input.plan.spec.strokes, notes.len()), (5, 1));
-        assert_eq!(input.values.len(), FIELDS.len());
+        let absent = FIELDS
+            .iter()
+            .filter(|field| field.kind.default_value().is_none() && !field.kind.is_random());
+        assert_eq!(input.values.len() + absent.count(), FIELDS.len());
     }
 
     #[test]
@@ -475,7 +597,11 @@ mod tests {
             let mut raw = Map::new();
             raw.insert(field.name.to_owned(), field.kind.parse(&text));
             if let Ok(input) = Input::from_values(&raw) {
-                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(&input.values[field.name]).is_empty()));
+                let is_valid = FIELDS.iter().all(|field| {
+                    let value = input.values.get(field.name);
+                    value.is_none_or(|value| field.kind.violations(value).is_empty())
+                });
+                prop_assert!(is_valid);
             }
         }
 

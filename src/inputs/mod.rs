@@ -17,7 +17,7 @@ mod input;
 pub use choice::Choice;
 pub use error::{InputError, InputErrors, Problem};
 pub(crate) use field::shortest_number;
-pub use field::{COLOR_PATTERN, Field, Group, Kind, MAX_SEED};
+pub use field::{COLOR_PATTERN, COLORS_PATTERN, Field, Group, Kind, MAX_SEED, PAPER_PATTERN};
 pub use input::Input;
 pub use quote::Quote;
 pub use table::{FIELDS, find};

@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use super::choice::{RecipeChoice, RegionShape};
+use super::choice::{InkChoice, RecipeChoice, RegionShape};
 use super::declaration::{
-    Declaration, boolean, broken_rule, choice, color, integer, number, random_integer, text,
+    Declaration, boolean, broken_rule, choice, color_or_none, integer, number, optional_color,
+    optional_colors, optional_number, random_integer, text,
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
 use crate::draw::Spec;
-use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
+use crate::draw::objective::{CenterConstraint, ObjectiveSpec, PaletteSpec};
 use crate::output::OutputFormat;
 use crate::scene::{Canvas, Rgb};
 
@@ -108,8 +109,9 @@ inputs! {
     /// Height of the canvas in pixels.
     canvas_height: u32 = integer(224, 64, 1024), Canvas;
 
-    /// Background colour, #rrggbb or #rgb.
-    background: Rgb = color("#ffffff"), Canvas;
+    /// Background colour, #rrggbb or #rgb. With none, the SVG has no background and the PNG is
+    /// transparent; while it is drawn, the paper is white.
+    background: Option<Rgb> = color_or_none("#ffffff"), Canvas;
 
     /// Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging
     /// it.
@@ -143,6 +145,30 @@ inputs! {
 
     /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
     region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
+
+    /// What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or
+    /// black (one opaque pen of a fixed width, black unless stroke_color is given).
+    ink: InkChoice = choice(), Strokes;
+
+    /// Colour of all strokes, #rrggbb or #rgb. If absent, strokes have colours of their own.
+    stroke_color: Option<Rgb> = optional_color(), Strokes;
+
+    /// Width of all strokes, in pixels of a 224-pixel canvas (scales with the canvas). If absent,
+    /// strokes have widths of their own from min_stroke_width to max_stroke_width; those of the black
+    /// pen are 3 pixels wide.
+    stroke_width: Option<f64> = optional_number(0.1, 400.0), Strokes;
+
+    /// Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more
+    /// during the last 70 % of the steps. If absent, strokes may have any colour.
+    palette: Option<Vec<Rgb>> = optional_colors::<32>(), Strokes;
+
+    /// Maximum number of colours in the finished drawing, which finds them itself; the background
+    /// counts as one. 0 means no limit.
+    max_colors: usize = integer(0, 0, 255), Strokes;
+
+    /// Whether strokes that do not show, because they are covered or hardly opaque, are left out of the
+    /// finished drawing. No colour of the picture changes by more than 1/255.
+    clean: bool = boolean(false), Canvas;
 }
 
 /// What the inputs ask for.
@@ -156,22 +182,73 @@ pub(super) struct Plan {
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
     pub(super) output_format: OutputFormat,
+    /// Whether strokes that do not show are left out of the finished drawing.
+    pub(super) clean: bool,
 }
 
 impl Inputs {
     /// Checks the rules that join several inputs.
     pub(super) fn check_together(&self) -> Result<(), InputError> {
         let (min, max) = (self.min_stroke_width, self.max_stroke_width);
-        if min <= max {
-            return Ok(());
+        if min > max {
+            let rule = format!("it must be at least min_stroke_width, {min}");
+            return Err(broken_rule("max_stroke_width", &shortest_number(max), rule));
         }
-        let rule = format!("it must be at least min_stroke_width, {min}");
-        Err(broken_rule("max_stroke_width", &shortest_number(max), rule))
+        self.check_colors()
+    }
+
+    /// Checks the rules about colours.
+    fn check_colors(&self) -> Result<(), InputError> {
+        let background = usize::from(self.background.is_some());
+        let limit = |rule: String| Err(broken_rule("max_colors", &self.max_colors.into(), rule));
+        if self.max_colors == 1 && background == 1 {
+            return limit(
+                "it must be at least 2, because the background is a colour, too".to_owned(),
+            );
+        }
+        let Some(palette) = &self.palette else {
+            return Ok(());
+        };
+        if self.max_colors > 0 && palette.len() + background > self.max_colors {
+            let all = palette.len() + background;
+            return limit(format!(
+                "palette and background have {all} colours; leave it out, because palette limits them"
+            ));
+        }
+        let text = palette
+            .iter()
+            .map(Rgb::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        let other = match (self.stroke_color, self.ink) {
+            (Some(_), _) => "stroke_color",
+            (None, InkChoice::Black) => "ink=black",
+            _ => return Ok(()),
+        };
+        let rule =
+            format!("it cannot be combined with {other}, which gives all strokes one colour");
+        Err(broken_rule("palette", &text.into(), rule))
+    }
+
+    /// The colours that strokes end with.
+    fn palette_spec(&mut self) -> Option<PaletteSpec> {
+        let palette = self.palette.take().map(PaletteSpec::Given);
+        let has_one_color = self.stroke_color.is_some() || self.ink == InkChoice::Black;
+        let background = usize::from(self.background.is_some());
+        palette.or_else(|| {
+            let max = self
+                .max_colors
+                .checked_sub(background)
+                .filter(|max| *max > 0);
+            max.filter(|_| !has_one_color).map(PaletteSpec::Found)
+        })
     }
 
     /// Puts every input to its use. An input that is not named here, or not used, does not compile.
     #[deny(unused_variables)]
-    pub(super) fn into_plan(self) -> Plan {
+    #[expect(clippy::too_many_lines, reason = "there are some lines for each input")]
+    pub(super) fn into_plan(mut self) -> Plan {
+        let palette_spec = self.palette_spec();
         let Inputs {
             prompt,
             num_paths,
@@ -197,13 +274,20 @@ impl Inputs {
             region_width,
             region_height,
             region_rotation,
+            ink,
+            stroke_color,
+            stroke_width,
+            palette: _,
+            max_colors: _,
+            clean,
         } = self;
         let spec = Spec {
             prompts: prompt.parts,
             canvas: Canvas {
                 width: canvas_width,
                 height: canvas_height,
-                background,
+                background: background.unwrap_or(Rgb::WHITE),
+                is_transparent: background.is_none(),
             },
             strokes: num_paths,
             steps: num_iterations,
@@ -218,9 +302,11 @@ impl Inputs {
                     power: distance_from_centre_power,
                     weight: distance_from_centre_weight,
                 },
+                palette: palette_spec,
                 region: region_shape.region([region_width, region_height], region_rotation),
             },
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
+            ink: ink.ink(stroke_color, stroke_width),
             preset: recipe.preset(),
             truncate,
         };
@@ -229,6 +315,7 @@ impl Inputs {
             prompt_notes: prompt.notes,
             spec,
             output_format,
+            clean,
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Canvas {
     pub height: u32,
     /// The colour under the strokes.
     pub background: Rgb,
+    /// Whether the background is missing in files. It still is under the strokes while they are optimized.
+    pub is_transparent: bool,
 }
 
 impl Canvas {
@@ -36,6 +38,7 @@ impl Default for Canvas {
             width: 224,
             height: 224,
             background: Rgb::WHITE,
+            is_transparent: false,
         }
     }
 }

@@ -49,6 +49,19 @@ impl Strokes {
         self.colors.push(color);
     }
 
+    /// Some of the strokes, in the order of `indices`.
+    pub fn select(&self, indices: impl IntoIterator<Item = usize>) -> Self {
+        let mut selected = Self::new();
+        for stroke in indices {
+            selected.push(
+                self.points_of(stroke),
+                self.half_widths[stroke],
+                self.colors[stroke],
+            );
+        }
+        selected
+    }
+
     /// The number of strokes.
     pub fn len(&self) -> usize {
         self.half_widths.len()

@@ -1,7 +1,9 @@
 //! The optimization as a whole, with the embedded model.
 
+use std::sync::Arc;
+
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
-use clipdraw::draw::objective::{CenterConstraint, Extent, Region, Term, ViewEmbeddings};
+use clipdraw::draw::objective::{CenterConstraint, Extent, Mask, Region, Term, ViewEmbeddings};
 use clipdraw::draw::{
     DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
 };
@@ -206,10 +208,13 @@ fn strokes_outside_of_a_region_are_moved_into_it() {
         size: [120.0, 60.0],
         rotation: 25.0,
     };
+    // Only the right half is white.
+    let half = Mask::new(2, &[0.0, 1.0], &Canvas::default()).unwrap();
     for region in [
         Region::Ellipse(extent),
         Region::Rectangle(extent),
         Region::Frame(extent),
+        Region::Mask(Arc::new(half)),
     ] {
         let mut spec = spec(&[("a", 1.0)], 200);
         spec.views = 1;
@@ -219,7 +224,7 @@ fn strokes_outside_of_a_region_are_moved_into_it() {
             weight: 1.0,
             ..spec.objective.center
         };
-        spec.objective.region = region;
+        spec.objective.region = region.clone();
         let frames = draw(&clip, spec.clone());
         let [first, last] = [&frames[0], &frames[frames.len() - 1]];
         let [before, after] = [first, last].map(|frame| term(frame, "centre"));

@@ -29,6 +29,7 @@ mod fuzz_corpus;
 mod http;
 mod image;
 mod kernels;
+mod ink;
 mod layers;
 mod load;
 mod read_only_disk;

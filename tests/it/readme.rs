@@ -21,13 +21,7 @@ fn readme() -> String {
 }
 
 fn row(field: &Field) -> String {
-    let default = field
-        .kind
-        .default_value()
-        .map_or("random".to_owned(), |value| match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => value.to_string().trim_end_matches(".0").to_owned(),
-        });
+    let default = field.kind.default_text(|text| text);
     format!(
         "| `{}` | {default} | {} | {} |\n",
         field.name,

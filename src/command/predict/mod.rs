@@ -188,13 +188,9 @@ fn inputs_help() -> String {
 }
 
 fn input_help(field: &Field) -> String {
-    let default = match field.kind.default_value() {
-        Some(serde_json::Value::String(text)) => format!("default {text:?}"),
-        Some(value) => format!("default {value}"),
-        None => "default random".to_owned(),
-    };
+    let default = field.kind.default_text(|text| format!("{text:?}"));
     format!(
-        "  {}\n      {} {}; {default}.",
+        "  {}\n      {} {}; default {default}.",
         field.name,
         field.description,
         capitalized(&field.kind.allowed())

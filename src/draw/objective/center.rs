@@ -130,9 +130,10 @@ fn add_region_penalty(
         power,
         weight,
     } = *penalty;
+    let origin = region.origin(center);
     let mut value = 0.0;
     for (point, derivative) in strokes.points.iter().zip(&mut gradient.points) {
-        let offset = [0, 1].map(|axis| (f64::from(point[axis]) - center[axis]) / scale);
+        let offset = [0, 1].map(|axis| (f64::from(point[axis]) - origin[axis]) / scale);
         let outside = region.outside(offset);
         if let Some(outside) = outside.filter(|outside| outside.distance > threshold) {
             let excess = outside.distance - threshold;
@@ -244,14 +245,14 @@ mod tests {
     }
 
     /// Compares the gradient for a region with central differences.
-    fn check_region(region: Region, constraint: &CenterConstraint, canvas: &Canvas) {
+    fn check_region(region: &Region, constraint: &CenterConstraint, canvas: &Canvas) {
         let penalty = constraint.penalty(canvas, strokes().len());
         let value = |strokes: &Strokes| {
             let mut gradient = StrokeGradient::zeros_for(strokes);
-            add_region_penalty(&penalty, &region, strokes, &mut gradient)
+            add_region_penalty(&penalty, region, strokes, &mut gradient)
         };
         let mut gradient = StrokeGradient::zeros_for(&strokes());
-        add_region_penalty(&penalty, &region, &strokes(), &mut gradient);
+        add_region_penalty(&penalty, region, &strokes(), &mut gradient);
         for (index, derivative) in gradient.points.as_flattened().iter().enumerate() {
             let difference = |change: f32| {
                 let mut moved = strokes();
@@ -287,7 +288,7 @@ mod tests {
             ..Canvas::default()
         };
         for (threshold, power) in [(0.0, 2.0), (8.0, 1.0), (3.0, 3.5)] {
-            for region in regions {
+            for region in &regions {
                 check_region(region, &constraint(threshold, power), &Canvas::default());
                 check_region(region, &constraint(threshold, power), &tall);
             }

@@ -5,7 +5,7 @@
 pub(in crate::draw::objective) struct Outside {
     /// The distance from the nearest point of the region, greater than 0.
     pub(in crate::draw::objective) distance: f64,
-    /// The gradient of the distance with respect to the position of the point, of length 1.
+    /// The gradient of the distance with respect to the position of the point; of length 1, or about that for a mask.
     pub(in crate::draw::objective) direction: [f64; 2],
 }
 

@@ -34,7 +34,7 @@ fn points() -> impl Iterator<Item = [f64; 2]> {
         .flat_map(move |x| steps.map(|y| [x, y + 0.13 * x.sin()]))
 }
 
-fn distance(region: Region, point: [f64; 2]) -> f64 {
+fn distance(region: &Region, point: [f64; 2]) -> f64 {
     let outside = region.outside(point);
     outside.map_or(0.0, |outside| outside.distance)
 }
@@ -75,7 +75,7 @@ fn the_distance_from_an_ellipse_is_that_of_its_nearest_point() {
             } else {
                 nearest([x, y], |angle| [a * angle.cos(), b * angle.sin()])
             };
-            let found = distance(Region::Ellipse(extent), point);
+            let found = distance(&Region::Ellipse(extent), point);
             assert!(
                 (found - expected).abs() < 1e-3,
                 "{extent:?} {point:?}: {found}, expected {expected}"
@@ -95,7 +95,7 @@ fn the_distances_from_a_rectangle_and_a_frame_are_known() {
         ([10.0, -37.0], 7.0),
         ([-58.0, 30.0], 8.0),
     ] {
-        let found = distance(Region::Rectangle(extent), point);
+        let found = distance(&Region::Rectangle(extent), point);
         assert!((found - expected).abs() < 1e-12, "{point:?}: {found}");
     }
     // The radius of the corners is 15, so the center of one of them is (35, 15).
@@ -108,7 +108,7 @@ fn the_distances_from_a_rectangle_and_a_frame_are_known() {
         ([50.0, 0.0], 0.0),
         ([60.0, 60.0], 0.0),
     ] {
-        let found = distance(Region::Frame(extent), point);
+        let found = distance(&Region::Frame(extent), point);
         assert!((found - expected).abs() < 1e-12, "{point:?}: {found}");
     }
 }
@@ -116,12 +116,12 @@ fn the_distances_from_a_rectangle_and_a_frame_are_known() {
 #[test]
 fn a_rotation_turns_the_region_clockwise() {
     let region = Region::Rectangle(extent([100.0, 20.0], 90.0));
-    assert!((distance(region, [0.0, 55.0]) - 5.0).abs() < 1e-9);
-    assert!((distance(region, [55.0, 0.0]) - 45.0).abs() < 1e-9);
+    assert!((distance(&region, [0.0, 55.0]) - 5.0).abs() < 1e-9);
+    assert!((distance(&region, [55.0, 0.0]) - 45.0).abs() < 1e-9);
     // With y pointing down, the right end of the rectangle is lower after a clockwise rotation.
     let region = Region::Rectangle(extent([100.0, 1.0], 30.0));
-    assert_eq!(distance(region, turned([49.0, 0.0], 30.0)), 0.0);
-    assert!(distance(region, turned([49.0, 0.0], -30.0)) > 20.0);
+    assert_eq!(distance(&region, turned([49.0, 0.0], 30.0)), 0.0);
+    assert!(distance(&region, turned([49.0, 0.0], -30.0)) > 20.0);
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn the_gradient_of_the_distance_matches_central_differences() {
                 continue;
             };
             let [x, y] = point;
-            let ahead = [[x + CHANGE, y], [x, y + CHANGE]].map(|point| distance(region, point));
-            let behind = [[x - CHANGE, y], [x, y - CHANGE]].map(|point| distance(region, point));
+            let ahead = [[x + CHANGE, y], [x, y + CHANGE]].map(|point| distance(&region, point));
+            let behind = [[x - CHANGE, y], [x, y - CHANGE]].map(|point| distance(&region, point));
             for axis in 0..2 {
                 let expected = (ahead[axis] - behind[axis]) / (2.0 * CHANGE);
                 let found = outside.direction[axis];
