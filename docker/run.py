@@ -20,7 +20,6 @@ class Runner(BaseRunner):
         prompt: str = Input(
             description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3. A backslash before a colon or | makes it part of the text.",
             default="Watercolor painting of an underwater submarine.",
-            min_length=1,
             max_length=4000,
         ),
         num_paths: int = Input(
@@ -132,6 +131,16 @@ class Runner(BaseRunner):
             description="Whether a prompt with more tokens than the model reads is cut after the last word that fits; the log says where. If not, such a prompt is an error.",
             default=False,
         ),
+        image_prompt: Optional[Path] = Input(
+            description="A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a prompt is. Its middle square counts. With it, prompt may be empty, and is by default.",
+            default=None,
+        ),
+        image_prompt_weight: float = Input(
+            description="Weight of the picture in image_prompt, like that of a prompt.",
+            default=1.0,
+            ge=-10.0,
+            le=10.0,
+        ),
         region_shape: str = Input(
             description="Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region.",
             default="circle",
@@ -154,6 +163,10 @@ class Runner(BaseRunner):
             default=0.0,
             ge=-360.0,
             le=360.0,
+        ),
+        region_mask: Optional[Path] = Input(
+            description="A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it. It takes the place of region_shape.",
+            default=None,
         ),
         ink: str = Input(
             description="What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or black (one opaque pen of a fixed width, black unless stroke_color is given).",

@@ -25,6 +25,7 @@
 //! - [`mod@draw`]: the plan of a drawing, its objective, and the step that moves several drawings at once.
 //! - [`render`]: strokes to views and back to a gradient; [`render::cpu::raster`] is the rasterizer.
 //! - [`scene`] and [`output`]: strokes as plain data, and the files that they are written to.
+//! - [`import`]: pictures and strokes in files that callers give.
 //! - [`optimizer`]: Adam for the numbers of strokes.
 //! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
 //! - [`check`]: whether a device draws what the processor draws, and how fast.
@@ -50,6 +51,7 @@ pub mod environment;
 pub mod suggest;
 pub mod telemetry;
 pub mod scene;
+pub mod import;
 pub mod optimizer;
 pub mod compute;
 pub mod render;

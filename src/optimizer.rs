@@ -50,9 +50,10 @@ pub fn bias_corrections(updates: i32) -> [f64; 2] {
 }
 
 impl Adam {
-    /// An optimizer that has not seen a gradient yet.
+    /// An optimizer of the strokes that are moved, which has not seen a gradient yet.
     pub fn new(strokes: &Strokes) -> Self {
-        let numbers = 2 * strokes.points.len() + 5 * strokes.len();
+        let moving = strokes.moving();
+        let numbers = 2 * strokes.first_point(moving) + 5 * moving;
         Self {
             means: vec![0.0; numbers],
             squares: vec![0.0; numbers],
@@ -60,25 +61,27 @@ impl Adam {
         }
     }
 
-    /// Moves every number of the strokes against its gradient.
+    /// Moves every number of the strokes that are moved against its gradient.
     pub fn descend(&mut self, strokes: &mut Strokes, gradient: &StrokeGradient, rates: Rates) {
         self.updates += 1;
         let [correction_1, correction_2] = bias_corrections(self.updates);
+        let moving = strokes.moving();
+        let points = strokes.first_point(moving);
         let groups = [
             (
-                strokes.points.as_flattened_mut(),
+                strokes.points[..points].as_flattened_mut(),
                 gradient.points.as_flattened(),
                 [rates.points; 4],
                 false,
             ),
             (
-                &mut strokes.half_widths[..],
+                &mut strokes.half_widths[..moving],
                 &gradient.half_widths[..],
                 [rates.half_widths; 4],
                 false,
             ),
             (
-                strokes.colors.as_flattened_mut(),
+                strokes.colors[..moving].as_flattened_mut(),
                 gradient.colors.as_flattened(),
                 [rates.colors, rates.colors, rates.colors, rates.opacities],
                 rates.colors_by_one_measure,
@@ -108,13 +111,14 @@ impl Adam {
     }
 }
 
-/// Keeps half widths and colours within their limits, as the replaced program does; points are
+/// Keeps half widths and colours of the strokes that are moved within their limits, as the replaced program does; points are
 /// free to leave the canvas. `half_widths` are canvas pixels.
 pub fn clamp(strokes: &mut Strokes, half_widths: [f32; 2]) {
-    for half_width in &mut strokes.half_widths {
+    let moving = strokes.moving();
+    for half_width in &mut strokes.half_widths[..moving] {
         *half_width = half_width.clamp(half_widths[0], half_widths[1]);
     }
-    for channel in strokes.colors.as_flattened_mut() {
+    for channel in strokes.colors[..moving].as_flattened_mut() {
         *channel = channel.clamp(0.0, 1.0);
     }
 }

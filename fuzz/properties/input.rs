@@ -11,13 +11,16 @@ pub(crate) fn check(bytes: &[u8]) {
     match Input::from_values(&raw) {
         Ok(input) => {
             assert!(FIELDS.iter().all(|field| {
+                let value = input.values().get(field.name);
                 field
                     .kind
-                    .violations(&input.values()[field.name])
+                    .violations(value.unwrap_or(&Value::Null))
                     .is_empty()
             }));
             let spec = input.spec();
-            assert!(!spec.prompts.is_empty() && spec.strokes > 0 && spec.steps > 0);
+            let has_prompt =
+                !spec.prompts.is_empty() || input.values().contains_key("image_prompt");
+            assert!(has_prompt && spec.strokes > 0 && spec.steps > 0);
             let again = Input::from_values(input.values());
             assert_eq!(again.as_ref(), Ok(&input), "checked inputs are inputs");
         }

@@ -15,7 +15,8 @@ pub(crate) fn check(bytes: &[u8]) {
         Ok(prompts) => prompts,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    assert!((1..=MAX_PROMPTS).contains(&prompts.len()));
+    let is_blank = text.trim().is_empty();
+    assert!(prompts.len() <= MAX_PROMPTS && prompts.is_empty() == is_blank);
     for prompt in prompts {
         assert!(!prompt.text.is_empty() && prompt.weight.abs() <= MAX_WEIGHT);
         let ids = Tokenizer::shared().encode(&prompt.text);

@@ -21,7 +21,6 @@ pub(super) fn message(violation: Violation, value: &Quote) -> String {
         }
         Violation::BelowMinimum(min) => format!("{value} is less than the minimum of {min}"),
         Violation::AboveMaximum(max) => format!("{value} is greater than the maximum of {max}"),
-        Violation::TooShort(min) => format!("{value} is shorter than {min} {}", characters(min)),
         Violation::TooLong(max) => format!("{value} is longer than {max} {}", characters(max)),
         Violation::NoMatch(pattern) => format!("{value} does not match \"{pattern}\""),
         Violation::NotOfType(name) => format!("{value} is not of type \"{name}\""),

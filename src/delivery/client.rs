@@ -1,4 +1,4 @@
-//! The HTTP client for webhooks and uploads, with its timeouts and the policy.
+//! The HTTP client for webhooks, uploads and downloads, with its timeouts and the policy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,11 +49,12 @@ impl Default for ClientTimeouts {
     }
 }
 
-/// Sends webhooks and files to URLs that a policy allows.
+/// Sends webhooks and files to URLs that a policy allows, and fetches files from them.
 #[derive(Debug)]
 pub struct Client {
     webhooks: reqwest::Client,
     uploads: reqwest::Client,
+    downloads: reqwest::Client,
     policy: Arc<AddressPolicy>,
     timeouts: ClientTimeouts,
 }
@@ -79,6 +80,7 @@ impl Client {
         Ok(Self {
             webhooks: build(repeats_post).map_err(ClientError::Build)?,
             uploads: build(repeats_put).map_err(ClientError::Build)?,
+            downloads: build(repeats_get).map_err(ClientError::Build)?,
             policy,
             timeouts,
         })
@@ -126,6 +128,15 @@ impl Client {
             .timeout(self.timeouts.upload.min(limit))
             .headers(headers.clone())
             .body(bytes);
+        self.send(url, request).await
+    }
+
+    /// Requests a file with `GET`, within `limit` from the start to its last byte.
+    ///
+    /// # Errors
+    /// If there is no response, or the policy refuses the URL.
+    pub(super) async fn get(&self, url: &Url, limit: Duration) -> Result<Response, SendError> {
+        let request = self.downloads.get(url.clone()).timeout(limit);
         self.send(url, request).await
     }
 
@@ -187,6 +198,11 @@ fn repeats_post(status: StatusCode) -> bool {
 /// A `PUT` is repeated unchanged after every redirect except 303.
 fn repeats_put(status: StatusCode) -> bool {
     status != StatusCode::SEE_OTHER
+}
+
+/// A `GET` is repeated unchanged after every redirect.
+fn repeats_get(_: StatusCode) -> bool {
+    true
 }
 
 #[cfg(test)]

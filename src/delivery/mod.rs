@@ -1,4 +1,4 @@
-//! Requests that the server sends: webhooks and uploads, to URLs that callers choose.
+//! Requests that the server sends: webhooks, uploads and downloads, to URLs that callers choose.
 //!
 //! Because callers choose the URLs, every request is checked against an [`AddressPolicy`]: when the
 //! prediction is submitted, so that the caller learns at once that a URL is refused; when its host
@@ -15,9 +15,11 @@ mod test_server;
 mod client;
 mod upload;
 mod file_sink;
+mod download;
 pub mod webhook;
 
 pub use client::{Client, ClientConfig, ClientTimeouts};
+pub use download::{DownloadError, Downloader};
 pub use error::{AddressError, ClientError, PolicyError, SendError};
 pub use file_sink::UploadingFileSink;
 pub use host_pattern::{HostPattern, HostPatternError};

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
 
 use super::error::{DrawError, Quantity};
+use super::image_prompt::ImagePrompt;
 use super::losses::Losses;
 use super::objective::{EncodedPrompt, Objective, StrokeOutcome, Term, TermContext, ViewOutcome};
 use super::preset::Preset;
@@ -18,7 +19,10 @@ use crate::optimizer::{Adam, Rates, clamp};
 use crate::render::Scene;
 use crate::render::view::{ViewTransform, random_views};
 use crate::scene::start::strokes_in_style;
-use crate::scene::{StrokeGradient, Strokes};
+use crate::scene::{Rgb, StrokeGradient, Strokes};
+
+/// What an image prompt is called where prompts are listed by their text.
+const PICTURE: &str = "[image_prompt]";
 
 /// The random stream of the views; the initial strokes use stream 0 of the same seed.
 const VIEW_STREAM: u64 = 1;
@@ -125,6 +129,15 @@ impl Drawing {
             .iter()
             .map(|prompt| encode(clip, prompt))
             .collect::<Result<Vec<_>, _>>()?;
+        let pictures = spec
+            .image_prompts
+            .iter()
+            .map(|image| encode_picture(clip, image, spec.canvas.background));
+        let prompts = prompts
+            .into_iter()
+            .map(Ok)
+            .chain(pictures)
+            .collect::<Result<Vec<_>, DrawError>>()?;
         let preset = spec.preset.unwrap_or_else(|| Preset::for_model(clip));
         let context = TermContext {
             clip,
@@ -136,9 +149,7 @@ impl Drawing {
                 step: 0,
                 cause: Arc::new(cause),
             })?;
-        let mut strokes = strokes_in_style(&spec.canvas, spec.strokes, spec.seed, &preset.start);
-        spec.ink.apply(&mut strokes, &spec.canvas);
-        clamp(&mut strokes, spec.half_width_limits());
+        let strokes = first_strokes(&spec, &preset);
         let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
         random.set_stream(VIEW_STREAM);
         Ok(Self {
@@ -186,6 +197,11 @@ impl Drawing {
         )
     }
 
+    /// Whether strokes are moved that a renderer could not move by itself, because others stay as they are.
+    pub(super) fn has_fixed_strokes(&self) -> bool {
+        self.strokes.fixed > 0
+    }
+
     /// The drawing as it is rendered in the next step.
     pub(super) fn scene<'a>(&'a self, views: &'a [ViewTransform]) -> Scene<'a> {
         Scene {
@@ -210,7 +226,12 @@ impl Drawing {
         views: &ViewOutcome,
         from_views: &StrokeGradient,
     ) -> Result<Step, DrawError> {
-        let on_strokes = self.objective.on_strokes(&self.strokes, &self.spec.canvas);
+        let on_strokes = if self.has_fixed_strokes() {
+            let moving = self.strokes.range(0..self.strokes.moving());
+            self.objective.on_strokes(&moving, &self.spec.canvas)
+        } else {
+            self.objective.on_strokes(&self.strokes, &self.spec.canvas)
+        };
         let losses = self.objective.losses(views, &on_strokes.values);
         let step = self.observe(losses)?;
         if !step.is_finished() {
@@ -252,6 +273,7 @@ impl Drawing {
             let term = self.objective.description_of_views();
             return Err(self.not_finite_from_views(Quantity::Gradient, term));
         }
+        // Of the views it is that of all strokes; of the terms on strokes, and from here on, that of those that are moved.
         let mut gradient = on_strokes.gradient;
         gradient.add(from_views);
         let rates = self.rates(self.step);
@@ -298,6 +320,27 @@ impl Drawing {
     }
 }
 
+/// The strokes that a drawing starts from.
+fn first_strokes(spec: &Spec, preset: &Preset) -> Strokes {
+    let mut strokes = match &spec.start {
+        Some(start) => Strokes::clone(start),
+        None => Strokes::new(),
+    };
+    let missing = spec.strokes.saturating_sub(strokes.len());
+    strokes.extend(&strokes_in_style(
+        &spec.canvas,
+        missing,
+        spec.seed,
+        &preset.start,
+    ));
+    spec.ink.apply(&mut strokes, &spec.canvas);
+    clamp(&mut strokes, spec.half_width_limits());
+    if let Some(fixed) = &spec.fixed {
+        strokes.extend_fixed(fixed);
+    }
+    strokes
+}
+
 fn encode(clip: &Clip, prompt: &WeightedPrompt) -> Result<EncodedPrompt, DrawError> {
     let embedding = clip.embed_text(&prompt.text).and_then(|vector| {
         Vec::try_from(&vector.to_device(Device::Cpu))
@@ -310,5 +353,24 @@ fn encode(clip: &Clip, prompt: &WeightedPrompt) -> Result<EncodedPrompt, DrawErr
     Ok(EncodedPrompt {
         prompt: prompt.clone(),
         embedding,
+        is_picture: false,
+    })
+}
+
+fn encode_picture(
+    clip: &Clip,
+    image: &ImagePrompt,
+    background: Rgb,
+) -> Result<EncodedPrompt, DrawError> {
+    let embedding = image.embed(clip, background);
+    Ok(EncodedPrompt {
+        prompt: WeightedPrompt {
+            text: PICTURE.to_owned(),
+            weight: image.weight,
+        },
+        embedding: embedding.map_err(|cause| DrawError::ImagePrompt {
+            cause: Arc::new(cause),
+        })?,
+        is_picture: true,
     })
 }

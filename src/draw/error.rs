@@ -19,6 +19,13 @@ pub enum DrawError {
         #[source]
         cause: Arc<ClipError>,
     },
+    /// An image prompt cannot be encoded.
+    #[error("the image prompt cannot be used")]
+    ImagePrompt {
+        /// CLIP's error.
+        #[source]
+        cause: Arc<ClipError>,
+    },
     /// CLIP failed on the views, for example because the device is out of memory.
     #[error("CLIP failed in step {step}")]
     Clip {

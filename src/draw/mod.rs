@@ -1,6 +1,7 @@
 //! The optimization: strokes are moved so that the picture matches the prompt according to CLIP.
 
 mod prompt;
+mod image_prompt;
 mod preset;
 mod ink;
 mod losses;
@@ -15,6 +16,7 @@ mod stepper;
 
 pub use drawing::{Drawing, Frame, Progress, Step};
 pub use error::{DrawError, Quantity};
+pub use image_prompt::ImagePrompt;
 pub use ink::Ink;
 pub use losses::{Losses, PromptLoss, TermLoss};
 pub use planned_run::Advance;

@@ -71,8 +71,12 @@ impl Drawing {
         until_frame.min(until_end).clamp(1, MAX_STEPS)
     }
 
-    /// What a renderer needs to know of the terms on strokes; `None` if one of them needs the host in every step.
+    /// What a renderer needs to know of the terms on strokes; `None` if one of them needs the host in every step,
+    /// or if some strokes stay as they are, which renderers do not know.
     pub(super) fn device_terms(&self) -> Option<DeviceTerms> {
+        if self.has_fixed_strokes() {
+            return None;
+        }
         self.objective
             .device_terms(&self.spec.canvas, self.strokes.len())
     }

@@ -1,20 +1,29 @@
 //! The plan of one drawing.
 
+use std::sync::Arc;
+
+use super::image_prompt::ImagePrompt;
 use super::ink::Ink;
 use super::objective::ObjectiveSpec;
 use super::preset::Preset;
 use super::prompt::WeightedPrompt;
-use crate::scene::Canvas;
+use crate::scene::{Canvas, Strokes};
 
 /// Everything that decides how a drawing turns out. All values are valid: the code that creates a
 /// `Spec` has checked them. The defaults are those of the inputs, with the seed 0 and no prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// What to draw, at least one prompt.
+    /// What to draw, at least one prompt unless there are image prompts.
     pub prompts: Vec<WeightedPrompt>,
+    /// Pictures that are prompts.
+    pub image_prompts: Vec<ImagePrompt>,
     /// What to draw on.
     pub canvas: Canvas,
-    /// The number of strokes.
+    /// The strokes at the start, not more than `strokes`; the others, or all without it, are random.
+    pub start: Option<Arc<Strokes>>,
+    /// Strokes on top of the others that stay as they are.
+    pub fixed: Option<Arc<Strokes>>,
+    /// The number of strokes that are moved.
     pub strokes: usize,
     /// The number of updates of the strokes.
     pub steps: usize,
@@ -40,7 +49,10 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             prompts: Vec::new(),
+            image_prompts: Vec::new(),
             canvas: Canvas::default(),
+            start: None,
+            fixed: None,
             strokes: 256,
             steps: 600,
             steps_per_frame: 10,
@@ -62,6 +74,11 @@ impl Spec {
             prompts: vec![WeightedPrompt::new(text)],
             ..Self::default()
         }
+    }
+
+    /// The number of all strokes.
+    pub fn all_strokes(&self) -> usize {
+        self.strokes + self.fixed.as_ref().map_or(0, |fixed| fixed.len())
     }
 
     /// Minimum and maximum half width of a stroke, in canvas pixels.

@@ -86,7 +86,7 @@ impl<C: Borrow<Clip>> Stepper<C> {
     pub fn memory_of(&self, spec: &Spec) -> Option<u64> {
         let side = self.clip().input_size() as usize;
         let renderer = self.renderer.stroke_runs()?;
-        Some(renderer.memory_of(&spec.canvas, spec.strokes, spec.views, side))
+        Some(renderer.memory_of(&spec.canvas, spec.all_strokes(), spec.views, side))
     }
 
     /// Whether steps are captured as CUDA graphs.

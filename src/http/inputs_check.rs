@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use super::error::HttpError;
 use super::output_budget::check_output;
 use super::prediction_request::PredictionRequest;
+use super::read_inputs::read_inputs;
 use super::state::AppState;
 use crate::cog::Detail;
+use crate::inputs::find;
 use crate::inputs::prompt::{count_tokens, parse_prompts};
-use crate::inputs::{Input, find};
 use crate::service::Destination;
 
 /// The name of the input with the prompts.
@@ -45,27 +46,29 @@ pub(super) async fn check(
     request: Request,
 ) -> Result<Json<InputsCheck>, HttpError> {
     let mut request = PredictionRequest::read(request, state.config.limits.body_timeout).await?;
-    let inputs = request.inputs()?;
+    let inputs = Arc::new(request.inputs()?);
     let token_limit = state.service().token_limit();
     Ok(Json(InputsCheck {
         prompts: prompts(inputs.get(PROMPT)),
         token_limit,
-        detail: problems(&state, &inputs, token_limit),
+        detail: problems(&state, &inputs).await?,
     }))
 }
 
-fn problems(state: &AppState, inputs: &Map<String, Value>, token_limit: usize) -> Vec<Detail> {
-    let input = match Input::from_request_within(inputs, token_limit) {
+async fn problems(
+    state: &AppState,
+    inputs: &Arc<Map<String, Value>>,
+) -> Result<Vec<Detail>, HttpError> {
+    let input = match read_inputs(state, inputs).await {
         Ok((input, _)) => input,
-        Err(errors) => return Detail::of_inputs(&errors),
+        Err(HttpError::Invalid(details)) => return Ok(details),
+        Err(error) => return Err(error),
     };
     if !matches!(state.dependencies.destination, Destination::Inline) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    match check_output(&input, state.config.limits.output_bytes) {
-        Err(detail) => vec![detail],
-        Ok(()) => Vec::new(),
-    }
+    let refused = check_output(&input, state.config.limits.output_bytes).err();
+    Ok(refused.into_iter().collect())
 }
 
 fn prompts(value: Option<&Value>) -> Vec<ReadPrompt> {

@@ -31,6 +31,7 @@ mod state;
 mod request_addresses;
 mod stream;
 mod health;
+mod read_inputs;
 mod inputs_check;
 mod discovery;
 mod predictions;

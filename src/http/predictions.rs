@@ -20,12 +20,12 @@ use super::error::HttpError;
 use super::output_budget::check_output;
 use super::prediction_request::{PredictionRequest, check_id};
 use super::preference::{Preference, accepts_events, last_event_id};
+use super::read_inputs::read_inputs;
 use super::request_addresses::RequestAddresses;
 use super::request_log::record_prediction;
 use super::state::AppState;
 use super::stream::{StreamPermit, events, events_from_start};
 use crate::cog::{Detail, Status};
-use crate::inputs::Input;
 use crate::service::{CancelPolicy, Destination, Prediction, Snapshot, Submission, SubmitError};
 
 /// Responses with more bytes of output than this are serialized on a blocking thread.
@@ -183,8 +183,7 @@ async fn start(
     headers: &HeaderMap,
     mut request: PredictionRequest,
 ) -> Result<Response, HttpError> {
-    let token_limit = state.service().token_limit();
-    let (input, notes) = Input::from_request_within(&request.inputs()?, token_limit)?;
+    let (input, notes) = read_inputs(state, &Arc::new(request.inputs()?)).await?;
     let addresses = RequestAddresses::read(&state.dependencies, &request, headers)?;
     if matches!(addresses.destination, Destination::Inline) {
         check_output(&input, state.config.limits.output_bytes)?;

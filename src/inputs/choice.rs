@@ -18,7 +18,8 @@ pub trait Choice: Sized {
 macro_rules! choice {
     ($type:ident { $($variant:ident = $word:literal,)+ }) => {
         impl $type {
-            fn word(self) -> &'static str {
+            /// The word that stands for the variant.
+            pub(super) fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
                 }

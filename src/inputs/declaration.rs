@@ -8,7 +8,12 @@ use serde_json::Value;
 use super::choice::Choice;
 use super::error::{InputError, Problem};
 use super::field::{Kind, NO_COLOR, colors, whole_number};
+use super::file::{File, FileContent, FileError, quotable};
 use super::quote::Quote;
+use crate::errors::chain;
+use crate::import::{
+    DecodedPicture, ImportedStrokes, PictureError, StrokesError, decode_picture, read_strokes,
+};
 use crate::scene::Rgb;
 
 /// A rule that a JSON schema cannot express, as a clause.
@@ -35,12 +40,10 @@ impl<T> Declaration<T> {
                 },
             });
         }
-        let blank = value.as_str().is_some_and(|text| text.trim().is_empty());
-        if blank && matches!(self.kind, Kind::Text { .. }) {
-            let rule = format!("it must be {}, not only spaces", self.kind.allowed());
-            return Err(broken_rule(name, value, rule));
-        }
-        (self.convert)(value).map_err(|BrokenRule(rule)| broken_rule(name, value, rule))
+        (self.convert)(value).map_err(|BrokenRule(rule)| match self.kind {
+            Kind::File { .. } => broken_rule(name, &quotable(value), rule),
+            _ => broken_rule(name, value, rule),
+        })
     }
 }
 
@@ -198,6 +201,88 @@ fn optional<T>(
         return Ok(None);
     }
     converted(convert(value)).map(Some)
+}
+
+/// What a file is read as.
+pub(super) trait FromFile: Sized {
+    /// What it is, as a noun with its article.
+    const CONTENT: &'static str;
+    /// Why a file is not one.
+    type Error: std::error::Error;
+
+    /// Reads a file.
+    fn from_file(file: &FileContent) -> Result<Self, Self::Error>;
+}
+
+/// The value of an input that is a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum FileInput<T> {
+    /// There is none.
+    Absent,
+    /// It has to be fetched before it can be read.
+    Link,
+    /// The file.
+    Content(T),
+}
+
+impl<T> FileInput<T> {
+    /// The file, if there is one that need not be fetched.
+    pub(super) fn content(self) -> Option<T> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Absent | Self::Link => None,
+        }
+    }
+
+    /// The file by reference.
+    pub(super) fn as_content(&self) -> Option<&T> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Absent | Self::Link => None,
+        }
+    }
+}
+
+impl FromFile for DecodedPicture {
+    const CONTENT: &'static str = "a picture (PNG, JPEG, WebP or SVG)";
+    type Error = PictureError;
+
+    fn from_file(file: &FileContent) -> Result<Self, PictureError> {
+        decode_picture(&file.bytes)
+    }
+}
+
+impl FromFile for ImportedStrokes {
+    const CONTENT: &'static str = "an SVG";
+    type Error = StrokesError;
+
+    fn from_file(file: &FileContent) -> Result<Self, StrokesError> {
+        read_strokes(&file.bytes)
+    }
+}
+
+/// A file; there is none by default.
+pub(super) const fn file<T: FromFile>() -> Declaration<FileInput<T>> {
+    Declaration {
+        kind: Kind::File {
+            content: T::CONTENT,
+        },
+        convert: |value| {
+            if value.is_null() {
+                return Ok(FileInput::Absent);
+            }
+            let text = converted(value.as_str())?;
+            match text
+                .parse()
+                .map_err(|error: FileError| BrokenRule(error.to_string()))?
+            {
+                File::Link(_) => Ok(FileInput::Link),
+                File::Content(content) => T::from_file(&content)
+                    .map(FileInput::Content)
+                    .map_err(|error| BrokenRule(chain(&error))),
+            }
+        },
+    }
 }
 
 /// A value that keeps its limits has the type that they belong to; should a limit ever be wrong,

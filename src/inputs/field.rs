@@ -3,6 +3,7 @@
 
 use serde_json::{Number, Value};
 
+use super::file::MAX_FILE_BYTES;
 use super::violation::Violation;
 use crate::scene::Rgb;
 
@@ -66,7 +67,7 @@ impl Group {
 /// The type of an input, its default and its limits, which are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// A text that is not empty.
+    /// A text.
     Text {
         /// Used when the input is absent.
         default: &'static str,
@@ -115,6 +116,11 @@ pub enum Kind {
         /// The words.
         choices: &'static [&'static str],
     },
+    /// A file: a data URL, or an http(s) address that it is fetched from. There is none by default.
+    File {
+        /// What it is, as a noun with its article.
+        content: &'static str,
+    },
 }
 
 impl Kind {
@@ -127,6 +133,7 @@ impl Kind {
             Kind::Integer { default, .. } => default.map(Value::from),
             Kind::Number { default, .. } => default.map(Value::from),
             Kind::Boolean { default } => Some(default.into()),
+            Kind::File { .. } => None,
         }
     }
 
@@ -141,14 +148,14 @@ impl Kind {
             Some(Value::String(text)) => quote(text),
             Some(value) => value.to_string().trim_end_matches(".0").to_owned(),
             None if self.is_random() => "random".to_owned(),
-            None => "absent".to_owned(),
+            None => "none".to_owned(),
         }
     }
 
     /// Which values are allowed, in words that follow "must be".
     pub fn allowed(&self) -> String {
         match *self {
-            Kind::Text { max_length, .. } => format!("a text of 1 to {max_length} characters"),
+            Kind::Text { max_length, .. } => format!("a text of at most {max_length} characters"),
             Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
             Kind::Number { min, max, .. } => format!("a number from {min} to {max}"),
             Kind::Boolean { .. } => "true or false".to_owned(),
@@ -160,6 +167,10 @@ impl Kind {
                 format!("1 to {max} colours of the form #rrggbb or #rgb, separated by commas")
             }
             Kind::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
+            Kind::File { content } => format!(
+                "{content} of at most {} MiB, as a data URL or an http(s) address",
+                MAX_FILE_BYTES >> 20
+            ),
         }
     }
 
@@ -173,9 +184,11 @@ impl Kind {
             Kind::Integer { .. } => whole().or_else(fraction).map(Value::Number),
             Kind::Number { .. } => fraction().map(Value::Number),
             Kind::Boolean { .. } => trimmed.parse().ok().map(Value::Bool),
-            Kind::Text { .. } | Kind::Color { .. } | Kind::Colors { .. } | Kind::Choice { .. } => {
-                None
-            }
+            Kind::Text { .. }
+            | Kind::Color { .. }
+            | Kind::Colors { .. }
+            | Kind::Choice { .. }
+            | Kind::File { .. } => None,
         };
         value.unwrap_or_else(|| text.into())
     }
@@ -218,6 +231,8 @@ impl Kind {
                 let type_error = check_text(value, |_| None);
                 unknown.into_iter().chain(type_error).collect()
             }
+            Kind::File { .. } if value.is_null() => Vec::new(),
+            Kind::File { .. } => check_text(value, |_| None),
         }
     }
 }
@@ -243,9 +258,6 @@ fn check_text(value: &Value, check: impl FnOnce(&str) -> Option<Violation>) -> V
 }
 
 fn length(text: &str, max_length: usize) -> Option<Violation> {
-    if text.is_empty() {
-        return Some(Violation::TooShort(1));
-    }
     // `nth` stops counting early, however long the text is.
     (text.chars().nth(max_length).is_some()).then_some(Violation::TooLong(max_length))
 }

@@ -3,10 +3,13 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
+use super::file::{File, FileContent};
+use super::inherit::inherit;
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
@@ -22,6 +25,9 @@ const RANDOM_SEEDS: u64 = 1 << 31;
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
 
+/// The name of the input with a picture as the prompt.
+const IMAGE_PROMPT: &str = "image_prompt";
+
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";
 
@@ -29,7 +35,12 @@ const TRUNCATE: &str = "truncate";
 /// deserializing checks them again, except for the number of tokens, whose limit depends on the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
+    /// Every input by name, with its default if it was not given; files only where they were given.
     values: Map<String, Value>,
+    /// What was given, if a file has yet to be fetched. What it says can decide about other inputs.
+    unfetched: Option<Map<String, Value>>,
+    /// `values` with a description in the place of each file.
+    described: Map<String, Value>,
     plan: Plan,
 }
 
@@ -94,9 +105,9 @@ impl Input {
     }
 
     /// Lines about prompts that could have been meant in another way, that a model which reads at most `limit` tokens
-    /// reads only in part, or that it may not understand.
+    /// reads only in part, or that it may not understand, and about what was changed or left out of a file with strokes.
     pub fn prompt_notes(&self, limit: usize) -> Vec<String> {
-        let mut notes = self.plan.prompt_notes.clone();
+        let mut notes = self.plan.notes.clone();
         notes.extend(self.token_limit(limit).notes(&self.plan.spec.prompts));
         notes
     }
@@ -104,6 +115,40 @@ impl Input {
     /// Every input that has a value by name, in the table's order, the seed included.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
+    }
+
+    /// [`Self::values`] for responses: in the place of a file is its address without secrets, or a data URL with its length
+    /// and digest instead of its content.
+    pub fn shown_values(&self) -> Map<String, Value> {
+        let mut shown = self.values.clone();
+        for (name, file) in files(&self.values) {
+            shown.insert(name.to_owned(), file.shown().into());
+        }
+        shown
+    }
+
+    /// The addresses of the files that have to be fetched before the drawing begins, with the names of their inputs.
+    pub fn links(&self) -> Vec<(&'static str, Url)> {
+        let links = files(&self.values).filter_map(|(name, file)| match file {
+            File::Link(url) => Some((name, url)),
+            File::Content(_) => None,
+        });
+        links.collect()
+    }
+
+    /// The same inputs with files that were fetched for some of them, checked again.
+    ///
+    /// # Errors
+    /// If a file is not what its input needs, or does not go with the other inputs.
+    pub fn with_files(
+        &self,
+        fetched: impl IntoIterator<Item = (&'static str, FileContent)>,
+    ) -> Result<Self, InputErrors> {
+        let mut values = self.unfetched.as_ref().unwrap_or(&self.values).clone();
+        for (name, file) in fetched {
+            values.insert(name.to_owned(), file.to_data_url().into());
+        }
+        Self::from_values_of_any_length(&values)
     }
 
     /// The prompt as the caller wrote it.
@@ -124,7 +169,7 @@ impl Input {
     /// An estimated upper bound of the size of one file in bytes.
     pub fn estimated_file_bytes(&self) -> u64 {
         self.plan.output_format.estimate_bytes(&SizeFactors {
-            strokes: self.plan.spec.strokes,
+            strokes: self.plan.spec.all_strokes(),
             canvas: &self.plan.spec.canvas,
             prompt_bytes: self.plan.prompt.len(),
         })
@@ -136,7 +181,7 @@ impl Input {
             frame,
             canvas: &self.plan.spec.canvas,
             prompt: &self.plan.prompt,
-            inputs: &self.values,
+            inputs: &self.described,
             provenance,
             is_clean: self.plan.clean && frame.step == self.plan.spec.steps,
         }
@@ -154,7 +199,10 @@ impl Input {
         mut errors: Vec<InputError>,
         token_limit: usize,
     ) -> Result<Self, InputErrors> {
-        let values = with_defaults(raw);
+        let mut given = given(raw);
+        inherit(&mut given);
+        add_seed(&mut given);
+        let values = with_defaults(&given);
         let before = errors.len();
         let inputs = Inputs::read(&values, &mut errors);
         let prompt_is_wrong = errors.iter().any(|error| error.field == PROMPT);
@@ -163,6 +211,11 @@ impl Input {
             .and_then(Value::as_str)
             .unwrap_or_default();
         if !prompt_is_wrong && let Ok(parts) = parse_prompts(prompt) {
+            if parts.is_empty() && !given.contains_key(IMAGE_PROMPT) {
+                let rule = format!("it must not be empty without {IMAGE_PROMPT}");
+                let value = values.get(PROMPT).unwrap_or(&Value::Null);
+                errors.insert(before, broken_rule(PROMPT, value, rule));
+            }
             // The prompt is the first input of the table, and errors are in the order of the table.
             let limit = TokenLimit {
                 tokens: token_limit,
@@ -176,8 +229,12 @@ impl Input {
         inputs
             .check_together()
             .map_err(|error| InputErrors(vec![error]))?;
+        let values = without_fractions(values);
+        let is_unfetched = files(&values).any(|(_, file)| matches!(file, File::Link(_)));
         Ok(Self {
-            values: without_fractions(values),
+            unfetched: is_unfetched.then_some(given),
+            described: described(&values),
+            values,
             plan: inputs.into_plan(),
         })
     }
@@ -185,7 +242,8 @@ impl Input {
 
 impl Serialize for Input {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.values.serialize(serializer)
+        let values = self.unfetched.as_ref().unwrap_or(&self.values);
+        values.serialize(serializer)
     }
 }
 
@@ -207,15 +265,60 @@ fn token_error(
     Some(broken_rule(PROMPT, value, error.to_string()))
 }
 
-fn with_defaults(raw: &Map<String, Value>) -> Map<String, Value> {
+/// The values that are given for inputs.
+fn given(raw: &Map<String, Value>) -> Map<String, Value> {
+    let given = FIELDS.iter().filter_map(|field| {
+        let value = raw.get(field.name).filter(|value| !value.is_null());
+        Some((field.name.to_owned(), value?.clone()))
+    });
+    given.collect()
+}
+
+/// Adds a random number for each input that is random by default.
+fn add_seed(given: &mut Map<String, Value>) {
+    let random = FIELDS
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::Integer { default: None, .. }));
+    for field in random {
+        given
+            .entry(field.name)
+            .or_insert_with(|| rand::random_range(0..RANDOM_SEEDS).into());
+    }
+}
+
+fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
     let values = FIELDS.iter().filter_map(|field| {
-        let given = raw.get(field.name).filter(|value| !value.is_null());
-        let value = given.cloned().or_else(|| field.kind.default_value());
-        let random = || rand::random_range(0..RANDOM_SEEDS).into();
-        let value = value.or_else(|| field.kind.is_random().then(random));
+        let value = given.get(field.name).cloned();
+        let without_text = field.name == PROMPT && given.contains_key(IMAGE_PROMPT);
+        let value = value.or_else(|| without_text.then(|| "".into()));
+        let value = value.or_else(|| field.kind.default_value());
         Some((field.name.to_owned(), value?))
     });
     values.collect()
+}
+
+/// The files among checked values, with the names of their inputs.
+fn files(values: &Map<String, Value>) -> impl Iterator<Item = (&'static str, File)> {
+    let fields = FIELDS
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::File { .. }));
+    fields.filter_map(|field| {
+        let text = values.get(field.name)?.as_str()?;
+        Some((field.name, text.parse().ok()?))
+    })
+}
+
+/// Checked values with a description in the place of each file.
+fn described(values: &Map<String, Value>) -> Map<String, Value> {
+    let mut described = values.clone();
+    for (name, file) in files(values) {
+        let description = match &file {
+            File::Content(content) => content.description(),
+            File::Link(_) => file.shown().into(),
+        };
+        described.insert(name.to_owned(), description);
+    }
+    described
 }
 
 /// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
@@ -289,7 +392,7 @@ mod tests {
             (json!({"num_iterations": true}), "num_iterations: true is"),
             (
                 json!({"prompt": "  "}),
-                "prompt: \"  \" is not allowed; it must be a text of 1 to 4000",
+                "prompt: \"  \" is not allowed; it must not be empty without image_prompt",
             ),
             (
                 json!({"prompt": "a | :2"}),
@@ -379,6 +482,46 @@ mod tests {
         ] {
             let error = errors_of(&raw).remove(0).to_string();
             assert!(error.contains(expected), "{raw}: {error}");
+        }
+    }
+
+    /// A data URL with a picture.
+    fn svg_url(svg: &str) -> String {
+        let encoded = url::form_urlencoded::byte_serialize(svg.as_bytes()).collect::<String>();
+        format!("data:image/svg+xml,{}", encoded.replace('+', "%20"))
+    }
+
+    #[test]
+    fn a_white_area_becomes_the_region_and_a_picture_without_one_is_refused() {
+        let picture = |color: &str| {
+            svg_url(&format!(
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="4" height="8" fill="{color}"/></svg>"#
+            ))
+        };
+        let Region::Mask(_) = spec_of(json!({"region_mask": picture("white")}))
+            .objective
+            .region
+        else {
+            panic!("there is a mask");
+        };
+        let address = json!({"region_mask": "https://a.test/mask.png"});
+        assert_eq!(spec_of(address).objective.region, Region::Circle);
+        for (raw, expected) in [
+            (
+                json!({"region_mask": picture("navy")}),
+                "it has no white area in which strokes may be",
+            ),
+            (
+                json!({"region_mask": picture("white"), "region_shape": "frame"}),
+                "region_shape: \"frame\" is not allowed; it cannot be combined with region_mask",
+            ),
+            (
+                json!({"region_mask": "data:,hello"}),
+                "it is not a PNG, JPEG",
+            ),
+        ] {
+            let error = errors_of(&raw).remove(0).to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 
@@ -529,6 +672,13 @@ mod tests {
         let errors = errors_of(&json!({"num_paths": 0, "prompt": "", "what": 1}));
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["what", "prompt", "num_paths"]);
+    }
+
+    /// The inputs that always have a value.
+    fn without_files() -> impl Iterator<Item = &'static crate::inputs::Field> {
+        FIELDS
+            .iter()
+            .filter(|field| !matches!(field.kind, Kind::File { .. }))
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! The one table of inputs, and below it the use of each.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::choice::{InkChoice, RecipeChoice, RegionShape};
 use super::declaration::{
-    Declaration, boolean, broken_rule, choice, color_or_none, integer, number, optional_color,
-    optional_colors, optional_number, random_integer, text,
+    Declaration, FileInput, boolean, broken_rule, choice, color_or_none, file, integer, number,
+    optional_color, optional_colors, optional_number, random_integer, text,
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
+use super::mask::MaskPicture;
 use super::prompt::Prompt;
-use crate::draw::Spec;
-use crate::draw::objective::{CenterConstraint, ObjectiveSpec, PaletteSpec};
+use crate::draw::objective::{CenterConstraint, ObjectiveSpec, PaletteSpec, Region};
+use crate::draw::{ImagePrompt, Spec};
+use crate::import::{DecodedPicture, ImportedStrokes};
 use crate::output::OutputFormat;
-use crate::scene::{Canvas, Rgb};
+use crate::scene::{Canvas, Rgb, Strokes};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
 /// that reads it. The comment above a row is the description that callers see, and its last word is
@@ -129,6 +133,22 @@ inputs! {
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
 
+    /// A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a
+    /// prompt is. Its middle square counts. With it, prompt may be empty, and is by default.
+    image_prompt: FileInput<DecodedPicture> = file(), Prompt;
+
+    /// Weight of the picture in image_prompt, like that of a prompt.
+    image_prompt_weight: f64 = number(1.0, -10.0, 10.0), Prompt;
+
+    /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON.
+    /// A drawing of this program is continued exactly, with its own inputs where others are not given. Without
+    /// num_paths there are as many strokes as in the file; more are added at random.
+    init_svg: FileInput<ImportedStrokes> = file(), Strokes;
+
+    /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw
+    /// around: any SVG.
+    fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
+
     /// Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a
     /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
     /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
@@ -145,6 +165,12 @@ inputs! {
 
     /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
     region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
+
+    /// A painted region: stroke points are not penalised where this picture, stretched over the canvas,
+    /// is white. Elsewhere the penalty grows with the distance from the white area;
+    /// distance_from_centre_threshold is the width of a free margin around it. It takes the place of
+    /// region_shape.
+    region_mask: FileInput<MaskPicture> = file(), Center;
 
     /// What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or
     /// black (one opaque pen of a fixed width, black unless stroke_color is given).
@@ -176,8 +202,9 @@ inputs! {
 pub(super) struct Plan {
     /// The prompt as the caller wrote it.
     pub(super) prompt: String,
-    /// A line for each part of the prompt that could have been meant in another way.
-    pub(super) prompt_notes: Vec<String>,
+    /// A line for each part of the prompt that could have been meant in another way, and for what was changed or left out of a
+    /// file with strokes.
+    pub(super) notes: Vec<String>,
     /// The plan of the drawing.
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
@@ -193,6 +220,19 @@ impl Inputs {
         if min > max {
             let rule = format!("it must be at least min_stroke_width, {min}");
             return Err(broken_rule("max_stroke_width", &shortest_number(max), rule));
+        }
+        let moving = self
+            .init_svg
+            .as_content()
+            .map_or(0, |file| file.strokes.moving());
+        if self.num_paths < moving {
+            let rule = format!("it must be at least {moving}, the number of strokes in init_svg");
+            return Err(broken_rule("num_paths", &self.num_paths.into(), rule));
+        }
+        if self.region_shape != RegionShape::Circle && self.region_mask != FileInput::Absent {
+            let rule = "it cannot be combined with region_mask, which is a shape of its own";
+            let word = self.region_shape.word().into();
+            return Err(broken_rule("region_shape", &word, rule.to_owned()));
         }
         self.check_colors()
     }
@@ -270,10 +310,15 @@ impl Inputs {
             recipe,
             output_format,
             truncate,
+            image_prompt,
+            image_prompt_weight,
+            init_svg,
+            fixed_svg,
             region_shape,
             region_width,
             region_height,
             region_rotation,
+            region_mask,
             ink,
             stroke_color,
             stroke_width,
@@ -281,14 +326,33 @@ impl Inputs {
             max_colors: _,
             clean,
         } = self;
+        let canvas = Canvas {
+            width: canvas_width,
+            height: canvas_height,
+            background: background.unwrap_or(Rgb::WHITE),
+            is_transparent: background.is_none(),
+        };
+        let mut notes = prompt.notes;
+        let files = [init_svg.as_content(), fixed_svg.as_content()];
+        for (name, file) in ["init_svg", "fixed_svg"].into_iter().zip(files) {
+            let lines = file.iter().flat_map(|file| &file.notes);
+            notes.extend(lines.map(|line| format!("{name}: {line}")));
+        }
+        let start = init_svg.content().map(|file| file.on_canvas(&canvas));
+        let fixed = fixed_svg.content().map(|file| file.on_canvas(&canvas));
+        let (start, own_fixed) = start.map(Strokes::divided).unzip();
+        let fixed = fixed.or(own_fixed).filter(|strokes| !strokes.is_empty());
+        let mask = region_mask
+            .content()
+            .map(|picture| picture.on_canvas(&canvas));
+        let image_prompt = image_prompt
+            .content()
+            .map(|picture| ImagePrompt::new(picture, image_prompt_weight as f32));
         let spec = Spec {
             prompts: prompt.parts,
-            canvas: Canvas {
-                width: canvas_width,
-                height: canvas_height,
-                background: background.unwrap_or(Rgb::WHITE),
-                is_transparent: background.is_none(),
-            },
+            canvas,
+            start: start.map(Arc::new),
+            fixed: fixed.map(Arc::new),
             strokes: num_paths,
             steps: num_iterations,
             steps_per_frame: display_frequency,
@@ -303,16 +367,20 @@ impl Inputs {
                     weight: distance_from_centre_weight,
                 },
                 palette: palette_spec,
-                region: region_shape.region([region_width, region_height], region_rotation),
+                region: mask.map_or_else(
+                    || region_shape.region([region_width, region_height], region_rotation),
+                    |mask| Region::Mask(Arc::new(mask)),
+                ),
             },
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
             ink: ink.ink(stroke_color, stroke_width),
             preset: recipe.preset(),
             truncate,
+            image_prompts: image_prompt.into_iter().collect(),
         };
         Plan {
             prompt: prompt.text,
-            prompt_notes: prompt.notes,
+            notes,
             spec,
             output_format,
             clean,

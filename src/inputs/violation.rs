@@ -10,8 +10,6 @@ pub enum Violation {
     BelowMinimum(f64),
     /// `maximum`: it is greater than this.
     AboveMaximum(f64),
-    /// `minLength`: it has fewer characters than this.
-    TooShort(usize),
     /// `maxLength`: it has more characters than this.
     TooLong(usize),
     /// `pattern`: it does not match this regular expression.

@@ -74,7 +74,7 @@ impl Document<'_> {
         }
         let is_visible = visible(all, self.canvas, TOLERANCE);
         let kept = (0..all.len()).filter(|stroke| is_visible[*stroke]);
-        Cow::Owned(all.select(kept))
+        Cow::Owned(all.select(&kept.collect::<Vec<_>>()))
     }
 
     fn metadata(&self) -> Metadata {

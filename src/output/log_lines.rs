@@ -9,7 +9,9 @@ pub fn opening_line(spec: &Spec, provenance: &Provenance) -> String {
         let text = on_one_line(&prompt.text);
         format!("`{text}` (weight {})", prompt.weight)
     });
-    let prompts: Vec<String> = prompts.collect();
+    let pictures = spec.image_prompts.iter();
+    let pictures = pictures.map(|image| format!("a picture (weight {})", image.weight));
+    let prompts: Vec<String> = prompts.chain(pictures).collect();
     format!(
         "drawing {} with {} strokes, seed {}, CLIP {} on {} in {}",
         prompts.join(", "),

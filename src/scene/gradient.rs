@@ -24,7 +24,8 @@ impl StrokeGradient {
         }
     }
 
-    /// Adds another gradient of the same strokes, number by number.
+    /// Adds another gradient, number by number: that of the same strokes, or of more strokes after them, whose numbers are
+    /// ignored.
     pub fn add(&mut self, other: &Self) {
         let sums = self.values_mut();
         for (sum, value) in sums.zip(other.values()) {

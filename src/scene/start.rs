@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Canvas, Point, Strokes};
 
-/// The number of segments of a stroke is uniform from 1 to this.
-const MAX_SEGMENTS: usize = 3;
+/// The maximum number of segments of a stroke. That of a random stroke is uniform from 1 to this.
+pub const MAX_SEGMENTS: usize = 3;
 
 /// What random strokes look like.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

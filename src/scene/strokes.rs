@@ -22,6 +22,8 @@ pub struct Strokes {
     pub half_widths: Vec<f32>,
     /// The colour of each stroke.
     pub colors: Vec<Rgba>,
+    /// How many of the last strokes stay as they are while the others are moved.
+    pub fixed: usize,
 }
 
 impl Strokes {
@@ -49,16 +51,64 @@ impl Strokes {
         self.colors.push(color);
     }
 
-    /// Some of the strokes, in the order of `indices`.
-    pub fn select(&self, indices: impl IntoIterator<Item = usize>) -> Self {
-        let mut selected = Self::new();
-        for stroke in indices {
-            selected.push(
+    /// Adds strokes on top of the others.
+    pub fn extend(&mut self, others: &Self) {
+        for stroke in 0..others.len() {
+            self.push(
+                others.points_of(stroke),
+                others.half_widths[stroke],
+                others.colors[stroke],
+            );
+        }
+    }
+
+    /// Adds strokes on top of the others that stay as they are. Strokes that are moved cannot be added after them.
+    pub fn extend_fixed(&mut self, others: &Self) {
+        self.extend(others);
+        self.fixed += others.len();
+    }
+
+    /// The index in `points` of the first control point of a stroke, or after the last one.
+    pub fn first_point(&self, stroke: usize) -> usize {
+        let first = self.first_points.get(stroke).copied();
+        first.unwrap_or(self.points.len())
+    }
+
+    /// The number of strokes that are moved.
+    pub fn moving(&self) -> usize {
+        self.len() - self.fixed
+    }
+
+    /// The strokes that are moved, and those that stay as they are.
+    #[must_use]
+    pub fn divided(self) -> (Self, Self) {
+        let (moving, all) = (self.moving(), self.len());
+        (self.range(0..moving), self.range(moving..all))
+    }
+
+    /// Some strokes, as strokes that are moved.
+    #[must_use]
+    pub fn range(&self, strokes: std::ops::Range<usize>) -> Self {
+        let mut some = Self::new();
+        for stroke in strokes {
+            some.push(
                 self.points_of(stroke),
                 self.half_widths[stroke],
                 self.colors[stroke],
             );
         }
+        some
+    }
+
+    /// Some of the strokes; those that stay as they are still do. `indices` grow.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let mut selected = Self::new();
+        for stroke in indices {
+            selected.extend(&self.range(*stroke..*stroke + 1));
+        }
+        let moving = self.moving();
+        selected.fixed = indices.iter().filter(|stroke| **stroke >= moving).count();
         selected
     }
 

@@ -8,6 +8,7 @@ use super::file_sink::FileError;
 use super::outcome::Outcome;
 use crate::draw::DrawError;
 use crate::errors::chain;
+use crate::inputs::InputErrors;
 use crate::output::EncodeError;
 
 /// Why an engine cannot be loaded, or no longer works. The cause comes from the engine.
@@ -40,6 +41,24 @@ pub enum WorkerFault {
     NotLoaded,
 }
 
+/// Why a file that an input refers to cannot be used. The messages begin as those of Cog.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// It could not be fetched.
+    #[error("Input validation error: {name}: the file at {host} cannot be fetched: {cause}")]
+    Unavailable {
+        /// The input.
+        name: &'static str,
+        /// Where the file is.
+        host: String,
+        #[source]
+        cause: FileError,
+    },
+    /// It is not what the input needs.
+    #[error("Input validation error: {0}")]
+    Refused(#[source] InputErrors),
+}
+
 /// Why a prediction failed. Its text is the message that the caller gets.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -56,6 +75,12 @@ pub(super) enum Failure {
         #[source]
         cause: EncodeError,
     },
+    /// A file that an input refers to could not be fetched or used.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The code that reads such a file panicked.
+    #[error("Input validation error: a file could not be read")]
+    FetchPanicked(#[source] JoinError),
     /// The code that writes frames panicked.
     #[error("Prediction failed: step {step} cannot be written: {cause}")]
     EncodingPanicked {

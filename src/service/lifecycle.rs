@@ -9,6 +9,7 @@ use tracing::{Instrument, error, info, info_span};
 use uuid::Uuid;
 
 use super::file_sink::FileSink;
+use super::file_source::{FileSource, NoFileSource};
 use super::job::{CancelPolicy, Destination, Job};
 use super::limits::Limits;
 use super::measure;
@@ -66,15 +67,18 @@ pub struct Backends {
     pub store: Arc<dyn Store>,
     /// Stores the files.
     pub files: Arc<dyn FileSink>,
+    /// Fetches the files that inputs refer to by their address.
+    pub sources: Arc<dyn FileSource>,
 }
 
 impl Backends {
-    /// A queue and a store within this process.
+    /// A queue and a store within this process, which fetch no files.
     pub fn in_memory(limits: Limits, files: Arc<dyn FileSink>) -> Self {
         Self {
             queue: Arc::new(InMemoryQueue::new(limits.capacity())),
             store: Arc::new(InMemoryStore::new(limits)),
             files,
+            sources: Arc::new(NoFileSource),
         }
     }
 }

@@ -7,9 +7,9 @@
 //!                  +--> Store: a Prediction, which clients watch   FileSink (files)   +-> events
 //! ```
 //!
-//! The backends that another deployment would replace are traits: [`Queue`], [`Store`], [`FileSink`]
-//! and [`Engine`]. Nothing here depends on HTTP, uploads or webhooks; those watch a [`Prediction`]
-//! or implement [`FileSink`].
+//! The backends that another deployment would replace are traits: [`Queue`], [`Store`], [`FileSink`],
+//! [`FileSource`] and [`Engine`]. Nothing here depends on HTTP, uploads or webhooks; those watch a [`Prediction`]
+//! or implement [`FileSink`] and [`FileSource`].
 
 mod measure;
 mod limits;
@@ -19,6 +19,7 @@ mod snapshot;
 mod job;
 mod prediction;
 mod file_sink;
+mod file_source;
 mod fault;
 mod gpu;
 mod engine;
@@ -28,6 +29,7 @@ mod readiness;
 mod shutdown;
 mod message;
 mod lifecycle;
+mod fetching;
 mod publisher;
 mod session;
 mod stepping;
@@ -37,6 +39,7 @@ pub use engine::{ClipEngine, Engine};
 pub use event::{Event, Truncated};
 pub use fault::{EngineError, WorkerFault};
 pub use file_sink::{FileError, FileSink, OutputFile};
+pub use file_source::{FileSource, NoFileSource};
 pub use job::{CancelPolicy, Destination, Job};
 pub use lifecycle::{Backends, Service, Submission, SubmitError};
 pub use limits::Limits;

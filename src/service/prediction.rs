@@ -75,7 +75,7 @@ impl Prediction {
     pub fn accepted(job: &Job, replay: usize) -> Self {
         Self {
             id: job.id.as_str().into(),
-            input: Arc::new(job.input.values().clone()),
+            input: Arc::new(job.input.shown_values()),
             created_at: job.created_at,
             cancel_policy: job.cancel_policy,
             state: Mutex::new(PredictionState {

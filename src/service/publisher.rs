@@ -22,6 +22,7 @@ use super::outcome::Outcome;
 use super::prediction::Prediction;
 use super::queue::Lease;
 use crate::draw::Frame;
+use crate::inputs::Input;
 use crate::output::{Provenance, opening_line, step_line};
 
 /// Pixels of a PNG for one of the canvas.
@@ -51,6 +52,7 @@ async fn run(
     let publisher = Publisher {
         service: Arc::clone(&service),
         prediction: Arc::clone(&prediction),
+        input: Arc::new(lease.job.input.clone()),
         job: lease.job.clone(),
     };
     // This is a separate task, so that the prediction ends even if it panics.
@@ -66,6 +68,8 @@ struct Publisher {
     service: Arc<Service>,
     prediction: Arc<Prediction>,
     job: Job,
+    /// The inputs, shared because files may be among them.
+    input: Arc<Input>,
 }
 
 impl Publisher {
@@ -180,7 +184,7 @@ impl Publisher {
     /// The file of a frame. Large files take long to encode, so this runs on a blocking thread.
     async fn encode(&self, frame: Frame, provenance: Arc<Provenance>) -> Result<Vec<u8>, Failure> {
         let step = frame.step;
-        let input = self.job.input.clone();
+        let input = Arc::clone(&self.input);
         let encoding = tokio::task::spawn_blocking(move || {
             let document = input.document(&frame, &provenance);
             document.encode(input.output_format(), PNG_SCALE)

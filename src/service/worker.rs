@@ -12,10 +12,10 @@ use tracing::{error, info};
 
 use super::engine::Engine;
 use super::fault::{EngineError, WorkerFault};
+use super::fetching::{Fetching, Leased};
 use super::lifecycle::Service;
 use super::message::WorkerMessage;
 use super::outcome::Outcome;
-use super::prediction::Prediction;
 use super::publisher;
 use super::queue::Lease;
 use super::session::{Assignment, Session};
@@ -49,6 +49,7 @@ pub fn start<E: Engine + 'static>(
     let worker = Worker {
         service,
         runtime: Handle::current(),
+        fetching: Fetching::new(),
         load,
     };
     thread::Builder::new()
@@ -60,6 +61,7 @@ struct Worker<E> {
     service: Arc<Service>,
     /// Runs the publishers, and the queue and the store while the thread waits for them.
     runtime: Handle,
+    fetching: Fetching,
     load: Load<E>,
 }
 
@@ -151,23 +153,58 @@ impl<E: Engine> Worker<E> {
     fn next(&self, wait: Wait) -> Option<Assignment> {
         let backends = &self.service.backends;
         loop {
-            let lease = match wait {
-                Wait::UntilClosed => self.runtime.block_on(backends.queue.lease()),
-                Wait::No => self.runtime.block_on(backends.queue.try_lease()),
+            if let Some(leased) = self.fetching.try_next() {
+                return Some(self.assign(leased));
+            }
+            let leased = match wait {
+                Wait::UntilClosed => self.runtime.block_on(self.lease_or_fetched()),
+                Wait::No => match self.runtime.block_on(backends.queue.try_lease()) {
+                    Some(lease) => Next::Lease(lease),
+                    None => Next::Nothing,
+                },
             };
-            let lease = lease?;
+            let lease = match leased {
+                Next::Lease(lease) => lease,
+                Next::Fetched(leased) => return Some(self.assign(leased)),
+                Next::Nothing => return None,
+                Next::Ended => continue,
+            };
             let stored = self
                 .runtime
                 .block_on(backends.store.unfinished(&lease.job.id));
-            if let Some(prediction) = stored {
-                return Some(self.assign(prediction, lease));
+            let Some(prediction) = stored else {
+                // It has ended already, for example through an earlier attempt that was believed lost.
+                self.runtime.block_on(backends.queue.complete(lease));
+                continue;
+            };
+            let leased = Leased { prediction, lease };
+            if leased.lease.job.input.links().is_empty() {
+                return Some(self.assign(leased));
             }
-            // It has ended already, for example through an earlier attempt that was believed lost.
-            self.runtime.block_on(backends.queue.complete(lease));
+            self.fetching.start(&self.service, &self.runtime, leased);
         }
     }
 
-    fn assign(&self, prediction: Arc<Prediction>, lease: Lease) -> Assignment {
+    /// Waits for a job or a prediction whose files were fetched.
+    async fn lease_or_fetched(&self) -> Next {
+        let lease = tokio::select! {
+            biased;
+            fetched = self.fetching.next() => return fetched.map_or(Next::Ended, Next::Fetched),
+            lease = self.service.backends.queue.lease() => lease,
+        };
+        match lease {
+            Some(lease) => Next::Lease(lease),
+            // The queue is closed, and the last predictions may still wait for their files.
+            None if self.fetching.is_empty() => Next::Nothing,
+            None => self
+                .fetching
+                .next()
+                .await
+                .map_or(Next::Ended, Next::Fetched),
+        }
+    }
+
+    fn assign(&self, Leased { prediction, lease }: Leased) -> Assignment {
         let spec = lease.job.input.spec().clone();
         Assignment {
             publisher: publisher::spawn(
@@ -265,6 +302,18 @@ fn begin<E: Engine>(
         }
     }
     Ok(None)
+}
+
+/// What a worker that wants a prediction gets.
+enum Next {
+    /// A job.
+    Lease(Lease),
+    /// A prediction whose files were fetched.
+    Fetched(Leased),
+    /// A prediction ended, because its files could not be fetched or it was cancelled.
+    Ended,
+    /// There is none.
+    Nothing,
 }
 
 /// What to do when no prediction waits.

@@ -4,6 +4,8 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
 
+#[path = "../../fuzz/properties/import.rs"]
+mod import;
 #[path = "../../fuzz/properties/input.rs"]
 mod input;
 #[path = "../../fuzz/properties/pickle.rs"]
@@ -25,7 +27,8 @@ mod weights;
 type Property = fn(&[u8]);
 
 /// Every fuzz target with its property.
-const TARGETS: [(&str, Property); 7] = [
+const TARGETS: [(&str, Property); 8] = [
+    ("import", import::check),
     ("input", input::check),
     ("pickle", pickle::check),
     ("prompt", prompt::check),

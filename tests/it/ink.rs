@@ -143,7 +143,8 @@ fn layered(canvas: &Canvas, seed: u64) -> Strokes {
 }
 
 fn select(strokes: &Strokes, is_visible: &[bool]) -> Strokes {
-    strokes.select((0..strokes.len()).filter(|stroke| is_visible[*stroke]))
+    let kept = (0..strokes.len()).filter(|stroke| is_visible[*stroke]);
+    strokes.select(&kept.collect::<Vec<_>>())
 }
 
 #[test]

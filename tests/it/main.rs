@@ -25,6 +25,7 @@ mod drawing_response;
 mod routes;
 mod draw;
 mod failures;
+mod file_inputs;
 mod fuzz_corpus;
 mod http;
 mod image;

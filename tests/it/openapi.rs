@@ -81,7 +81,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 /// The input of the real document that is of the same kind, and the limits that it lacks.
 fn model(field: &Field) -> (&'static str, &'static [&'static str]) {
     match field.kind {
-        Kind::Text { .. } => ("negative_prompt", &["minLength", "maxLength"]),
+        Kind::Text { .. } => ("negative_prompt", &["maxLength"]),
         Kind::Integer { default: None, .. } => ("seed", &["minimum", "maximum"]),
         Kind::Integer { .. } => ("num_outputs", &[]),
         Kind::Number { default: None, .. } => ("guidance_scale", &["nullable"]),
@@ -92,6 +92,7 @@ fn model(field: &Field) -> (&'static str, &'static [&'static str]) {
         }
         Kind::Color { .. } => ("negative_prompt", &["pattern"]),
         Kind::Choice { .. } => ("scheduler", &[]),
+        Kind::File { .. } => ("image", &[]),
     }
 }
 
@@ -293,7 +294,7 @@ const ANSWERS: &str = r##"[
     [{"seed": 123456789012345678901234567890}, {"seed": ["1.2345678901234568e+29 is greater than the maximum of 9007199254740991"]}],
     [{"min_stroke_width": 0.05}, {"min_stroke_width": ["0.05 is less than the minimum of 0.1"]}],
     [{"centre_x": "x"}, {"centre_x": ["\"x\" is not of type \"number\""]}],
-    [{"prompt": ""}, {"prompt": ["\"\" is shorter than 1 character"]}],
+    [{"image_prompt": 5}, {"image_prompt": ["5 is not of type \"string\""]}],
     [{"prompt": 5}, {"prompt": ["5 is not of type \"string\""]}],
     [{"background": "x\"y\\z\u0000"}, {"background": ["\"x\\\"y\\\\z\\u0000\" does not match \"^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$\""]}],
     [{"background": "#fff\n"}, {"background": ["\"#fff\\n\" does not match \"^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$\""]}],

@@ -55,7 +55,7 @@ fn property(field: &Field, order: usize) -> Value {
 fn limits(field: &Field) -> Value {
     match field.kind {
         Kind::Text { max_length, .. } => {
-            json!({"type": "string", "minLength": 1, "maxLength": max_length})
+            json!({"type": "string", "maxLength": max_length})
         }
         Kind::Integer { min, max, .. } => {
             json!({"type": "integer", "minimum": min, "maximum": max})
@@ -67,6 +67,7 @@ fn limits(field: &Field) -> Value {
         Kind::Color { or_none: true, .. } => json!({"type": "string", "pattern": PAPER_PATTERN}),
         Kind::Color { .. } => json!({"type": "string", "pattern": COLOR_PATTERN}),
         Kind::Colors { .. } => json!({"type": "string", "pattern": COLORS_PATTERN}),
+        Kind::File { .. } => json!({"type": "string", "format": "uri"}),
         Kind::Choice { .. } => {
             let component = format!("#/components/schemas/{}", field.name);
             json!({"allOf": [{"$ref": component}]})

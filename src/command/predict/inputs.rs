@@ -1,14 +1,18 @@
 //! Reads inputs from `-i name=value` and `--json`.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::inputs;
+use crate::inputs::{self, FileContent, Kind, MAX_FILE_BYTES};
 
-/// The maximum size of a file with one input or all of them, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The maximum size of a file with the text of one input, in bytes.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
+
+/// The maximum size of a file with all inputs, in bytes. Files may be among them, as data URLs.
+const MAX_JSON_BYTES: u64 = 1 << 26;
 
 /// Why inputs cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +33,12 @@ pub(super) enum ReadError {
         cause: std::io::Error,
     },
     /// A file is too large.
-    #[error("{file}: is larger than {MAX_FILE_BYTES} bytes, the maximum for inputs")]
+    #[error("{file}: is larger than {limit} bytes, the maximum for inputs")]
     TooLarge {
         /// The file's path, or "standard input".
         file: String,
+        /// The maximum size in bytes.
+        limit: u64,
     },
     /// The file is not a JSON document.
     #[error("{file}: is not JSON")]
@@ -90,16 +96,19 @@ fn read_assignment(assignment: &str) -> Result<(String, Value), ReadError> {
         .split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| ReadError::NotAnAssignment(assignment.to_owned()))?;
+    // An unknown name is reported later, when all inputs are checked.
+    let kind = inputs::find(name).map(|field| field.kind);
     let text = match text.strip_prefix('@') {
+        Some(path) if matches!(kind, Some(Kind::File { .. })) => {
+            InputFile::Path(path.into()).read_data_url()?
+        }
         Some(path) => InputFile::Path(path.into())
-            .read_text()?
+            .read_text(MAX_TEXT_BYTES)?
             .trim_end()
             .to_owned(),
         None => text.to_owned(),
     };
-    // An unknown name is reported later, when all inputs are checked.
-    let value =
-        inputs::find(name).map_or_else(|| text.as_str().into(), |field| field.kind.parse(&text));
+    let value = kind.map_or_else(|| text.as_str().into(), |kind| kind.parse(&text));
     Ok((name.to_owned(), value))
 }
 
@@ -108,7 +117,7 @@ fn read_json(path: &str) -> Result<Map<String, Value>, ReadError> {
         "-" | "@-" => InputFile::StandardInput,
         path => InputFile::Path(path.strip_prefix('@').unwrap_or(path).into()),
     };
-    match serde_json::from_str(&file.read_text()?) {
+    match serde_json::from_str(&file.read_text(MAX_JSON_BYTES)?) {
         Ok(Value::Object(values)) => inputs_of(values, &file),
         Ok(_) => Err(ReadError::NotAnObject { file: file.name() }),
         Err(cause) => Err(ReadError::NotJson {
@@ -159,18 +168,62 @@ impl InputFile {
         })
     }
 
-    fn read_text(&self) -> Result<String, ReadError> {
+    /// The file as a data URL.
+    fn read_data_url(&self) -> Result<String, ReadError> {
+        let limit = MAX_FILE_BYTES as u64;
+        let mut bytes = Vec::new();
+        self.open()
+            .and_then(|reader| reader.take(limit + 1).read_to_end(&mut bytes))
+            .map_err(|cause| self.unreadable(cause))?;
+        self.check_length(bytes.len(), limit)?;
+        let file = FileContent {
+            media_type: self.media_type().to_owned(),
+            bytes,
+            source: None,
+        };
+        Ok(file.to_data_url())
+    }
+
+    /// The media type that belongs to the file's extension.
+    fn media_type(&self) -> &'static str {
+        let extension = match self {
+            Self::StandardInput => None,
+            Self::Path(path) => path.extension().and_then(OsStr::to_str),
+        };
+        match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("svg" | "svgz") => "image/svg+xml",
+            Some("png") => "image/png",
+            Some("jpg" | "jpeg") => "image/jpeg",
+            Some("webp") => "image/webp",
+            Some("json") => "application/json",
+            _ => "application/octet-stream",
+        }
+    }
+
+    fn unreadable(&self, cause: std::io::Error) -> ReadError {
+        ReadError::Unreadable {
+            file: self.name(),
+            cause,
+        }
+    }
+
+    fn check_length(&self, length: usize, limit: u64) -> Result<(), ReadError> {
+        if length as u64 <= limit {
+            return Ok(());
+        }
+        Err(ReadError::TooLarge {
+            file: self.name(),
+            limit,
+        })
+    }
+
+    fn read_text(&self, limit: u64) -> Result<String, ReadError> {
         let mut text = String::new();
         let length = self
             .open()
-            .and_then(|reader| reader.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-            .map_err(|cause| ReadError::Unreadable {
-                file: self.name(),
-                cause,
-            })?;
-        if length as u64 > MAX_FILE_BYTES {
-            return Err(ReadError::TooLarge { file: self.name() });
-        }
+            .and_then(|reader| reader.take(limit + 1).read_to_string(&mut text))
+            .map_err(|cause| self.unreadable(cause))?;
+        self.check_length(length, limit)?;
         if text.starts_with(BYTE_ORDER_MARK) {
             text.remove(0);
         }
@@ -270,12 +323,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_becomes_a_data_url_for_an_input_that_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fox.SVG").display().to_string();
+        std::fs::write(&path, "hi!").unwrap();
+        let values = read(None, &[&format!("image_prompt=@{path}")]).unwrap();
+        assert_eq!(values["image_prompt"], "data:image/svg+xml;base64,aGkh");
+    }
+
+    #[test]
     fn the_error_names_the_file_or_assignment_that_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("list"), "[1]").unwrap();
         std::fs::write(path("broken"), "{").unwrap();
-        std::fs::write(path("large"), vec![b' '; (MAX_FILE_BYTES + 1) as usize]).unwrap();
+        std::fs::write(path("large"), vec![b' '; 1 + MAX_FILE_BYTES]).unwrap();
+        let large = format!("prompt=@{}", path("large"));
+        let picture = format!("image_prompt=@{}", path("large"));
         std::fs::write(path("bytes"), [0xff, 0xfe]).unwrap();
         for (json, assignments, expected) in [
             (
@@ -292,7 +356,12 @@ mod tests {
             ),
             (Some(path("list")), vec![], "is not a JSON object"),
             (Some(path("broken")), vec![], "is not JSON"),
-            (Some(path("large")), vec![], "is larger than 1048576 bytes"),
+            (None, vec![large.as_str()], "is larger than 1048576 bytes"),
+            (
+                None,
+                vec![picture.as_str()],
+                "is larger than 10485760 bytes",
+            ),
             (Some(path("bytes")), vec![], "cannot be read"),
         ] {
             let error = read(json.as_deref(), &assignments).unwrap_err();

@@ -6,6 +6,7 @@ mod files;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -18,6 +19,7 @@ use self::progress::ProgressReporter;
 use super::model::{ComputeArguments, LoadedModel};
 use super::signals::{self, SigtermPolicy, StopSignal};
 use crate::clip::Clip;
+use crate::delivery::{Client, ClientConfig, Downloader};
 use crate::draw::{Drawing, Frame, Step, Stepper};
 use crate::inputs::{FIELDS, Field, Input};
 use crate::output::{Provenance, loss_line, opening_line};
@@ -59,7 +61,7 @@ pub(super) struct PredictArguments {
 pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let values = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
-    let input = Input::from_values_of_any_length(&values)?;
+    let input = with_links(Input::from_values_of_any_length(&values)?)?;
     let spec = input.spec();
     let file = DrawingFile::new(arguments.output.as_deref(), input.output_format())?;
     file.format
@@ -105,6 +107,27 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     report.finish();
     report.print(&run.summary(&frame, started, steps_per_second));
     Ok(stopped?.map_or(ExitCode::SUCCESS, |signal| signal.exit_status().into()))
+}
+
+/// The inputs with the files that they refer to by their address.
+fn with_links(input: Input) -> anyhow::Result<Input> {
+    let links = input.links();
+    if links.is_empty() {
+        return Ok(input);
+    }
+    let downloader = Downloader::new(Arc::new(Client::new(ClientConfig::default())?));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut files = Vec::new();
+    for (name, url) in links {
+        let downloaded = runtime.block_on(downloader.download(&url));
+        files.push((
+            name,
+            downloaded.with_context(|| format!("{name}: {url} cannot be fetched"))?,
+        ));
+    }
+    Ok(input.with_files(files)?)
 }
 
 /// The parameters of one drawing, and where it is written.

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 use super::arguments::ServeArguments;
 use super::{background, settings};
 use crate::command::signals::{self, StopSignal};
-use crate::delivery::UploadingFileSink;
 use crate::delivery::webhook::WebhookSender;
+use crate::delivery::{Downloader, UploadingFileSink};
 use crate::http;
 use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
 use crate::telemetry::metric;
@@ -83,7 +83,11 @@ impl Server {
         let destination = settings::destination(&arguments.delivery, &client)?;
         let limits = settings::service_limits(&arguments.predictions);
         let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
-        let service = Service::new(limits, Backends::in_memory(limits, files));
+        let backends = Backends {
+            sources: Arc::new(Downloader::new(Arc::clone(&client))),
+            ..Backends::in_memory(limits, files)
+        };
+        let service = Service::new(limits, backends);
         let webhooks = Arc::new(settings::webhook_sender(&arguments.delivery, &client)?);
         let stop = CancellationToken::new();
         let dependencies = http::Dependencies {

@@ -175,7 +175,12 @@ impl Contrastive {
     /// # Errors
     /// When libtorch fails.
     pub(super) fn new(context: &TermContext<'_>) -> Result<Self, ClipError> {
-        let weight = context.preset.contrast_weight;
+        // A picture is closer to all pictures than to any caption, so its cosine cannot be compared with those of captions.
+        let weight = if context.prompts.iter().any(|prompt| prompt.is_picture) {
+            0.0
+        } else {
+            context.preset.contrast_weight
+        };
         let embeddings = context.prompts.iter().map(|prompt| &prompt.embedding[..]);
         let negatives = if weight == 0.0 {
             None

@@ -54,7 +54,7 @@ impl Palette {
 
     /// The gradient with respect to the colours of strokes, without opacity.
     fn gradient(&self, strokes: &Strokes) -> Vec<Color> {
-        let count = strokes.len() as f32;
+        let count = strokes.moving() as f32;
         colors_of(strokes)
             .map(|color| self.offset(color).map(|part| part / count))
             .collect()
@@ -76,8 +76,9 @@ impl Palette {
     }
 }
 
+/// The colours of the strokes that are moved.
 fn colors_of(strokes: &Strokes) -> impl Iterator<Item = Color> {
-    let colors = strokes.colors.iter();
+    let colors = strokes.colors[..strokes.moving()].iter();
     colors.map(|[red, green, blue, _]| [*red, *green, *blue])
 }
 
@@ -104,7 +105,7 @@ impl Term for Palette {
             let near = self.colors[nearest(&self.colors, color)];
             square_distance(near, color)
         });
-        0.5 * distances.sum::<f64>() / strokes.len().max(1) as f64
+        0.5 * distances.sum::<f64>() / strokes.moving().max(1) as f64
     }
 
     fn after_update(&mut self, strokes: &mut Strokes, done: f64) {
@@ -118,14 +119,15 @@ impl Term for Palette {
         }
         if is_last {
             // The same, without rounding.
-            for [red, green, blue, _] in &mut strokes.colors {
+            let moving = strokes.moving();
+            for [red, green, blue, _] in &mut strokes.colors[..moving] {
                 let color = [*red, *green, *blue];
                 [*red, *green, *blue] = self.colors[nearest(&self.colors, color)];
             }
             return;
         }
         // The gradient is a mean over strokes, and each of them takes a whole step.
-        let rate = pull * strokes.len() as f32;
+        let rate = pull * strokes.moving() as f32;
         let gradient = self.gradient(strokes);
         for (color, slope) in strokes.colors.iter_mut().zip(gradient) {
             for (channel, slope) in color.iter_mut().zip(slope) {

@@ -111,7 +111,10 @@ impl Target {
     pub(super) fn new(clip: &Clip, prompts: &[EncodedPrompt], clip_weight: f64) -> Self {
         let width = clip.embedding_width() as usize;
         let mut direction = vec![0.0; width];
-        for EncodedPrompt { prompt, embedding } in prompts {
+        for EncodedPrompt {
+            prompt, embedding, ..
+        } in prompts
+        {
             let weight = -prompt.weight * clip_weight as f32;
             for (sum, value) in direction.iter_mut().zip(embedding) {
                 *sum += weight * value;
@@ -147,6 +150,8 @@ pub struct EncodedPrompt {
     pub prompt: WeightedPrompt,
     /// Its unit vector, `[E]`.
     pub embedding: Vec<f32>,
+    /// Whether it is the embedding of a picture and not of a text.
+    pub is_picture: bool,
 }
 
 /// What terms are created from.

@@ -18,7 +18,7 @@ pub use self::tokens::{TokenLimit, count_tokens};
 pub struct Prompt {
     /// The whole text.
     pub text: String,
-    /// What it consists of, 1 to [`MAX_PROMPTS`] prompts.
+    /// What it consists of, at most [`MAX_PROMPTS`] prompts; none if the text is empty or only spaces.
     pub parts: Vec<WeightedPrompt>,
     /// A line for each part that could have been meant in another way.
     pub notes: Vec<String>,
@@ -28,6 +28,13 @@ impl FromStr for Prompt {
     type Err = PromptError;
 
     fn from_str(text: &str) -> Result<Self, PromptError> {
+        if text.trim().is_empty() {
+            return Ok(Self {
+                text: text.to_owned(),
+                parts: Vec::new(),
+                notes: Vec::new(),
+            });
+        }
         let readings = syntax::read(text)?;
         Ok(Self {
             text: text.to_owned(),
@@ -45,7 +52,7 @@ impl FromStr for Prompt {
 /// `:` and a backslash are plain characters.
 ///
 /// # Errors
-/// When a part is empty, a weight is not within ±10, or there are more than 16 parts.
+/// When a part of several is empty, a weight is not within ±10, or there are more than 16 parts.
 pub fn parse_prompts(text: &str) -> Result<Vec<WeightedPrompt>, PromptError> {
     Ok(text.parse::<Prompt>()?.parts)
 }

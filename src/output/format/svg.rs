@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::ops::Range;
 
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
 
 use super::descriptor::{Format, Metadata, SizeFactors};
+use crate::import::FIXED_GROUP;
 use crate::scene::{Canvas, Point, Rgb, Strokes};
 
 /// The bytes of one stroke, with a margin. Measured: 170. It has one to three segments of three
@@ -75,13 +77,11 @@ fn write_document(
                     .with_attribute(("fill", background.as_str()))
                     .write_empty()?;
             }
-            xml.create_element("g")
-                .with_attribute(("fill", "none"))
-                .with_attribute(("stroke-linecap", "round"))
-                .with_attribute(("stroke-linejoin", "round"))
-                .write_inner_content(|xml| {
-                    (0..strokes.len()).try_for_each(|stroke| write_path(xml, strokes, stroke))
-                })?;
+            let moving = strokes.moving();
+            write_group(xml, strokes, 0..moving, None)?;
+            if strokes.fixed > 0 {
+                write_group(xml, strokes, moving..strokes.len(), Some(FIXED_GROUP))?;
+            }
             Ok(())
         })?;
     Ok(())
@@ -90,6 +90,22 @@ fn write_document(
 fn write_text(xml: &mut Writer<&mut Vec<u8>>, name: &str, text: &str) -> io::Result<()> {
     xml.create_element(name)
         .write_text_content(BytesText::new(&replace_illegal_characters(text)))?;
+    Ok(())
+}
+
+/// Writes some strokes: those that are moved, or those that stay as they are, which are marked.
+fn write_group(
+    xml: &mut Writer<&mut Vec<u8>>,
+    strokes: &Strokes,
+    mut range: Range<usize>,
+    id: Option<&str>,
+) -> io::Result<()> {
+    xml.create_element("g")
+        .with_attributes(id.map(|id| ("id", id)))
+        .with_attribute(("fill", "none"))
+        .with_attribute(("stroke-linecap", "round"))
+        .with_attribute(("stroke-linejoin", "round"))
+        .write_inner_content(|xml| range.try_for_each(|stroke| write_path(xml, strokes, stroke)))?;
     Ok(())
 }
 

@@ -21,7 +21,8 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// queue then.
     async fn push(&self, job: Job) -> Result<(), PushError>;
 
-    /// Takes the next job, and waits until there is one; `None` once the queue is closed and empty.
+    /// Takes the next job, and waits until there is one; `None` once the queue is closed and empty. If the future is
+    /// dropped before it is ready, no job was taken.
     async fn lease(&self) -> Option<Lease>;
 
     /// Takes the next job if there is one.

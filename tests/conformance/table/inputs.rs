@@ -44,7 +44,7 @@ fn wrong(field: &Field) -> Vec<Case> {
         values.push(json!(true));
     }
     values.extend(match field.kind {
-        Kind::Text { .. } => vec![json!(5), json!("")],
+        Kind::Text { .. } | Kind::File { .. } => vec![json!(5)],
         Kind::Integer { min, max, .. } => vec![
             json!("2"),
             json!(2.5),
@@ -86,9 +86,7 @@ fn wrong(field: &Field) -> Vec<Case> {
 /// What is wrong with a value.
 fn kind(field: &Field, value: &Value) -> &'static str {
     match (&field.kind, value) {
-        (Kind::Text { .. } | Kind::Color { .. } | Kind::Colors { .. }, Value::String(text))
-            if text.is_empty() =>
-        {
+        (Kind::Color { .. } | Kind::Colors { .. }, Value::String(text)) if text.is_empty() => {
             "empty"
         }
         (Kind::Color { .. } | Kind::Colors { .. }, Value::String(_)) => "no colour",

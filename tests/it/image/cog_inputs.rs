@@ -43,9 +43,7 @@ fn read() -> Value {
 /// The parameter that Cog has to see for a field.
 fn parameter(field: &Field) -> Value {
     let (annotation, limits) = match field.kind {
-        Kind::Text { max_length, .. } => {
-            ("str", json!({"min_length": 1, "max_length": max_length}))
-        }
+        Kind::Text { max_length, .. } => ("str", json!({"max_length": max_length})),
         Kind::Integer { default, min, max } => {
             let annotation = if default.is_some() {
                 "int"
@@ -67,6 +65,7 @@ fn parameter(field: &Field) -> Value {
         Kind::Color { .. } => ("Optional[str]", json!({"regex": COLOR_PATTERN})),
         Kind::Colors { .. } => ("Optional[str]", json!({"regex": COLORS_PATTERN})),
         Kind::Choice { choices, .. } => ("str", json!({"choices": choices})),
+        Kind::File { .. } => ("Optional[Path]", json!({})),
     };
     let mut arguments = Map::new();
     arguments.insert("description".to_owned(), field.description.into());

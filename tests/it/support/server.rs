@@ -7,7 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use clipdraw::cog::HealthStatus;
 use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
-use clipdraw::delivery::{self, AddressPolicy, Client, ClientTimeouts, UploadingFileSink};
+use clipdraw::delivery::{
+    self, AddressPolicy, Client, ClientTimeouts, Downloader, UploadingFileSink,
+};
 use clipdraw::http::{self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
 use clipdraw::service::{Backends, Destination, Service, worker};
 use clipdraw::telemetry::metric;
@@ -138,7 +140,11 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         .unwrap(),
     );
     let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
-    let service = Service::new(service_limits, Backends::in_memory(service_limits, files));
+    let backends = Backends {
+        sources: Arc::new(Downloader::new(Arc::clone(&client))),
+        ..Backends::in_memory(service_limits, files)
+    };
+    let service = Service::new(service_limits, backends);
     let webhooks = Arc::new(WebhookSender::new(Arc::clone(&client), choices.webhooks));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();

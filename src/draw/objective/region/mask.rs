@@ -11,6 +11,9 @@ const NODES_PER_UNIT: f64 = 2.0;
 /// of the nearest place on the grid plus the distance from there.
 const MARGIN: f64 = 32.0;
 
+/// Strokes may be where a mask is at least this bright.
+const FREE: f32 = 0.5;
+
 /// A region that is painted on a canvas: the distance of every place from it.
 ///
 /// The distances are exact between the nodes of a grid with two nodes for one pixel of a 224 pixel canvas, and bilinear
@@ -52,17 +55,37 @@ impl Mask {
             let rows = pixels_of(row, cells[1], sizes[1]);
             for column in 0..cells[0] {
                 let mean = sums.mean(pixels_of(column, cells[0], sizes[0]), rows.clone());
-                is_free[(row + margin) * columns + column + margin] = mean >= 0.5;
+                is_free[(row + margin) * columns + column + margin] = mean >= f64::from(FREE);
             }
         }
         if !is_free.contains(&true) {
-            return Err(MaskError::NothingFree);
+            // The white area is smaller than a cell.
+            Self::check(brightness)?;
+            for (index, _) in brightness
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| **value >= FREE)
+            {
+                let place = [index % width, index / width];
+                let [column, row] =
+                    [0, 1].map(|axis| place[axis] * cells[axis] / sizes[axis] + margin);
+                is_free[row * columns + column] = true;
+            }
         }
         let mut distances = Grid::distances(columns, &is_free);
         for distance in &mut distances.values {
             *distance /= NODES_PER_UNIT as f32;
         }
         Ok(Self { distances })
+    }
+
+    /// Checks that there is a pixel in which strokes may be.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn check(brightness: &[f32]) -> Result<(), MaskError> {
+        let has_free = brightness.iter().any(|value| *value >= FREE);
+        has_free.then_some(()).ok_or(MaskError::NothingFree)
     }
 
     /// How far a point is outside of the region; `position` is relative to the top left corner of the canvas.
@@ -227,6 +250,15 @@ mod tests {
         let outside = mask.outside([600.0, 100.0]).unwrap();
         assert!((outside.distance - 72.0).abs() <= 0.5, "{outside:?}");
         assert_eq!(mask.outside([700.0, 100.0]), None);
+    }
+
+    #[test]
+    fn a_white_pixel_that_is_smaller_than_a_cell_is_free() {
+        let mut pixels = vec![0.0; 2000 * 2000];
+        pixels[500 * 2000 + 1500] = 1.0;
+        let mask = Mask::new(2000, &pixels, &Canvas::default()).unwrap();
+        let outside = mask.outside([168.0, 20.0]).unwrap();
+        assert!((outside.distance - 36.0).abs() < 0.6, "{outside:?}");
     }
 
     #[test]

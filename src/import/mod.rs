@@ -1,0 +1,18 @@
+//! Files that callers give: pictures as pixels, and strokes.
+//!
+//! Such a file may be made to do harm, so everything that it can cost is limited: bytes, also after decompression, pixels,
+//! elements, and nesting. Nothing here opens a file or a connection.
+
+mod bounded;
+mod document;
+mod picture;
+mod own;
+mod starting_paths;
+mod shapes;
+mod strokes;
+
+pub use document::{MAX_SVG_BYTES, SvgError};
+pub(crate) use own::FIXED_GROUP;
+pub use picture::{DecodedPicture, MAX_PICTURE_PIXELS, PictureError, decode_picture};
+pub use starting_paths::StartingPathsError;
+pub use strokes::{ImportedStrokes, MAX_STROKES, StrokesError, read_strokes};

@@ -1,0 +1,268 @@
+//! Pictures as pixels: PNG, JPEG, WebP, and SVG.
+
+use std::fmt;
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use resvg::{tiny_skia, usvg};
+
+use super::document::{self, SvgError};
+use crate::scene::{Picture, Rgb};
+
+/// The maximum number of pixels of a picture.
+pub const MAX_PICTURE_PIXELS: u64 = 1 << 24;
+
+/// The maximum memory of a decoder, in bytes.
+const MAX_DECODER_BYTES: u64 = 1 << 28;
+
+/// The longer side of an SVG that is painted, in pixels.
+const SVG_SIDE: f32 = 512.0;
+
+/// The maximum number of layers of an SVG that is painted: groups with an opacity, a mask and so on. Each costs as much
+/// as the whole picture.
+const MAX_LAYERS: usize = 256;
+
+/// The largest coordinate of an SVG that is painted, in pixels. resvg takes minutes for much larger shapes.
+const MAX_COORDINATE: f32 = 1.0e4;
+
+/// Why a picture cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// It is none of the formats.
+    #[error("it is not a PNG, JPEG, WebP or SVG")]
+    UnknownFormat,
+    /// It has too many pixels.
+    #[error("the picture has {width} x {height} pixels; at most {MAX_PICTURE_PIXELS} are allowed")]
+    TooManyPixels {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
+    /// It is damaged, or needs too much memory.
+    #[error("the {format} cannot be decoded: {cause}")]
+    Damaged {
+        /// The format.
+        format: &'static str,
+        /// What the decoder says.
+        #[source]
+        cause: image::ImageError,
+    },
+    /// The SVG cannot be used.
+    #[error(transparent)]
+    Svg(#[from] SvgError),
+    /// The SVG has filters, which could take very long to paint.
+    #[error("the SVG has filters, which are not painted")]
+    Filters,
+    /// A shape of the SVG is too far away or too large.
+    #[error("the SVG has a shape that is much larger than the picture")]
+    HugeShape,
+    /// The SVG has too many layers.
+    #[error("the SVG has more than {MAX_LAYERS} groups with an opacity, a clip path or a mask")]
+    TooManyLayers,
+}
+
+/// Pixels `[C, H, W]`, `C` being 3, or 4 with opacity: planes in the order red, green, blue, opacity, rows from the top, values
+/// 0 to 255 in sRGB, straight (not premultiplied).
+#[derive(Clone, PartialEq, Eq)]
+pub struct DecodedPicture {
+    /// The width in pixels, at least 1.
+    pub width: usize,
+    /// The height in pixels, at least 1.
+    pub height: usize,
+    /// The number of planes, 3 or 4.
+    pub channels: usize,
+    /// All values, plane by plane.
+    pub values: Vec<u8>,
+}
+
+impl fmt::Debug for DecodedPicture {
+    /// Shows no pixels.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DecodedPicture")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DecodedPicture {
+    /// From pixels of four bytes: red, green, blue and opacity.
+    fn from_rgba(width: u32, height: u32, pixels: &[u8]) -> Self {
+        let is_opaque = pixels.chunks_exact(4).all(|pixel| pixel[3] == u8::MAX);
+        let channels = if is_opaque { 3 } else { 4 };
+        let values = (0..channels)
+            .flat_map(|channel| pixels.iter().skip(channel).step_by(4).copied())
+            .collect();
+        Self {
+            width: width as usize,
+            height: height as usize,
+            channels,
+            values,
+        }
+    }
+
+    /// The value of a channel in column `x` of row `y`.
+    pub fn value(&self, channel: usize, x: usize, y: usize) -> u8 {
+        self.values[(channel * self.height + y) * self.width + x]
+    }
+
+    /// The picture at a fraction of its size, `1 / n`, for the largest whole number n that leaves its shorter side at least
+    /// `side` pixels. Each pixel is the mean of `n * n` pixels; those that are left over at the right and at the bottom are
+    /// dropped.
+    #[must_use]
+    pub fn reduced(self, side: usize) -> Self {
+        let factor = self.width.min(self.height) / side.max(1);
+        if factor < 2 {
+            return self;
+        }
+        let (width, height) = (self.width / factor, self.height / factor);
+        let count = factor * factor;
+        let mean = |channel: usize, x: usize, y: usize| {
+            let rows = (0..factor).map(|row| {
+                let start = (channel * self.height + y * factor + row) * self.width + x * factor;
+                let values = self.values[start..start + factor].iter();
+                values.map(|value| usize::from(*value)).sum::<usize>()
+            });
+            ((rows.sum::<usize>() + count / 2) / count) as u8
+        };
+        let places = (0..self.channels)
+            .flat_map(|channel| (0..height).map(move |y| (channel, y)))
+            .flat_map(|(channel, y)| (0..width).map(move |x| (channel, x, y)));
+        Self {
+            width,
+            height,
+            channels: self.channels,
+            values: places.map(|(channel, x, y)| mean(channel, x, y)).collect(),
+        }
+    }
+
+    /// The picture on a background, `[3, H, W]` with values 0 to 1.
+    pub fn on_background(&self, background: Rgb) -> Picture {
+        let plane = self.width * self.height;
+        let mut values = Vec::with_capacity(3 * plane);
+        for (channel, below) in background.channels().into_iter().enumerate() {
+            let colors = &self.values[channel * plane..(channel + 1) * plane];
+            if self.channels == 3 {
+                values.extend(colors.iter().map(|value| f32::from(*value) / 255.0));
+                continue;
+            }
+            let opacities = &self.values[3 * plane..];
+            values.extend(colors.iter().zip(opacities).map(|(color, opacity)| {
+                let opacity = f32::from(*opacity) / 255.0;
+                f32::from(*color) / 255.0 * opacity + below * (1.0 - opacity)
+            }));
+        }
+        Picture::new(self.width, self.height, values)
+    }
+}
+
+/// Decodes a PNG, JPEG or WebP, turned as its metadata says, or paints an SVG so that its longer side has 512 pixels. Of an
+/// animation it is the first picture.
+///
+/// # Errors
+/// When the bytes are no such picture, it is damaged, or it would need too much memory or time.
+pub fn decode_picture(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
+    let Ok(format) = image::guess_format(bytes) else {
+        return paint_svg(bytes);
+    };
+    let name = match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::WebP => "WebP",
+        _ => return Err(PictureError::UnknownFormat),
+    };
+    let damaged = |cause| PictureError::Damaged {
+        format: name,
+        cause,
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PICTURE_PIXELS {
+        return Err(PictureError::TooManyPixels { width, height });
+    }
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    decoded.apply_orientation(orientation);
+    let pixels = decoded.into_rgba8();
+    Ok(DecodedPicture::from_rgba(
+        pixels.width(),
+        pixels.height(),
+        pixels.as_raw(),
+    ))
+}
+
+fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
+    let text = document::text_of(bytes).map_err(|error| match error {
+        // Bytes that are no text are no SVG that somebody could have meant.
+        SvgError::Encoding(_) => PictureError::UnknownFormat,
+        other => other.into(),
+    })?;
+    if !text.contains("<svg") && !text.contains(":svg") {
+        return Err(PictureError::UnknownFormat);
+    }
+    let tree = document::build(&document::parse(&text)?)?;
+    if !tree.filters().is_empty() {
+        return Err(PictureError::Filters);
+    }
+    if layers(tree.root()) > MAX_LAYERS {
+        return Err(PictureError::TooManyLayers);
+    }
+    let size = tree.size();
+    let scale = SVG_SIDE / size.width().max(size.height());
+    if has_huge_shape(tree.root(), MAX_COORDINATE / scale) {
+        return Err(PictureError::HugeShape);
+    }
+    let [width, height] = [size.width(), size.height()]
+        .map(|side| ((side * scale).round() as u32).clamp(1, SVG_SIDE as u32));
+    let mut pixels = tiny_skia::Pixmap::new(width, height)
+        .ok_or(PictureError::TooManyPixels { width, height })?;
+    let transform = tiny_skia::Transform::from_scale(
+        width as f32 / size.width(),
+        height as f32 / size.height(),
+    );
+    resvg::render(&tree, transform, &mut pixels.as_mut());
+    let straight: Vec<u8> = pixels
+        .pixels()
+        .iter()
+        .map(|pixel| pixel.demultiply())
+        .flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
+        .collect();
+    Ok(DecodedPicture::from_rgba(width, height, &straight))
+}
+
+/// Whether a shape lies beyond a coordinate, in units of the SVG.
+fn has_huge_shape(group: &usvg::Group, limit: f32) -> bool {
+    group.children().iter().any(|node| {
+        let area = node.abs_stroke_bounding_box();
+        let sides = [area.left(), area.top(), area.right(), area.bottom()];
+        let mut is_huge = !sides.iter().all(|side| side.abs() <= limit);
+        if let usvg::Node::Group(inner) = node {
+            is_huge = is_huge || has_huge_shape(inner, limit);
+        }
+        node.subroots(|root| is_huge = is_huge || has_huge_shape(root, limit));
+        is_huge
+    })
+}
+
+/// How many layers a group needs, up to the first one beyond the limit.
+fn layers(group: &usvg::Group) -> usize {
+    let mut count = usize::from(group.should_isolate());
+    for node in group.children() {
+        if count > MAX_LAYERS {
+            break;
+        }
+        if let usvg::Node::Group(inner) = node {
+            count += layers(inner);
+        }
+        node.subroots(|root| count += 1 + layers(root));
+    }
+    count
+}

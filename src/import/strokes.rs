@@ -1,0 +1,140 @@
+//! Files with strokes: SVG, and the JSON of clipdraw-interactive.
+
+use serde_json::{Map, Value};
+
+use super::document::{self, SvgError};
+use super::starting_paths::{self, StartingPathsError};
+use super::{own, shapes};
+use crate::scene::{Canvas, Strokes};
+
+/// The maximum number of strokes in a file.
+pub const MAX_STROKES: usize = 2048;
+
+/// The strokes in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedStrokes {
+    /// In painter's order, in units of `size`; at least one.
+    pub strokes: Strokes,
+    /// The width and height of what they are drawn on.
+    pub size: [f32; 2],
+    /// The inputs of the drawing by name, if the file is one of this program. They are not checked.
+    pub recipe: Map<String, Value>,
+    /// What became something else or was left out, in lines.
+    pub notes: Vec<String>,
+}
+
+/// Why strokes cannot be read from a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StrokesError {
+    /// It is not a text.
+    #[error("it is neither an SVG nor a list of starting paths")]
+    UnknownFormat,
+    /// The SVG cannot be used.
+    #[error(transparent)]
+    Svg(#[from] SvgError),
+    /// The JSON cannot be used.
+    #[error(transparent)]
+    StartingPaths(#[from] StartingPathsError),
+    /// There are no strokes.
+    #[error("it has no strokes")]
+    NoStrokes,
+    /// There are too many strokes.
+    #[error("it has {count} strokes; at most {MAX_STROKES} are allowed")]
+    TooManyStrokes {
+        /// How many there are.
+        count: usize,
+    },
+}
+
+/// Reads the strokes in a file: an SVG, or the `starting_paths` of clipdraw-interactive. An SVG of this program is read
+/// exactly as it is written.
+///
+/// # Errors
+/// When it is no such file, has no strokes or too many, or would need too much memory or time.
+pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
+    let text = document::text_of(bytes).map_err(|error| match error {
+        // Bytes that are no text are no file that somebody could have meant.
+        SvgError::Encoding(_) => StrokesError::UnknownFormat,
+        other => other.into(),
+    })?;
+    if text.trim_start().starts_with('[') {
+        let (size, strokes) = starting_paths::read(&text)?;
+        let count = strokes.len();
+        return imported(strokes, count, size);
+    }
+    let document = document::parse(&text)?;
+    let recipe = own::recipe(&document);
+    if recipe.is_some()
+        && let Some((size, strokes)) = own::read(&document)
+    {
+        let count = strokes.len();
+        return Ok(ImportedStrokes {
+            recipe: recipe.unwrap_or_default(),
+            ..imported(strokes, count, size)?
+        });
+    }
+    let tree = document::build(&document)?;
+    let mut found = shapes::read(&tree, MAX_STROKES);
+    let count = |name: &str| {
+        let elements = document.descendants();
+        elements
+            .filter(|node| node.tag_name().name() == name)
+            .count()
+    };
+    // They are already gone from the shapes.
+    found.changes.texts = count("text");
+    found.changes.images = count("image");
+    let size = [tree.size().width(), tree.size().height()];
+    Ok(ImportedStrokes {
+        recipe: recipe.unwrap_or_default(),
+        notes: found.changes.notes(),
+        ..imported(found.strokes, found.count, size)?
+    })
+}
+
+fn imported(
+    strokes: Strokes,
+    count: usize,
+    size: [f32; 2],
+) -> Result<ImportedStrokes, StrokesError> {
+    if count == 0 {
+        return Err(StrokesError::NoStrokes);
+    }
+    if count > MAX_STROKES {
+        return Err(StrokesError::TooManyStrokes { count });
+    }
+    Ok(ImportedStrokes {
+        strokes,
+        size,
+        recipe: Map::new(),
+        notes: Vec::new(),
+    })
+}
+
+impl ImportedStrokes {
+    /// Canvas pixels for one unit of the file, so that all of it fits on the canvas.
+    pub fn scale_on(&self, canvas: &Canvas) -> f32 {
+        let [width, height] = self.size;
+        (canvas.width as f32 / width).min(canvas.height as f32 / height)
+    }
+
+    /// The strokes on a canvas: as large as possible, and in the middle.
+    pub fn on_canvas(&self, canvas: &Canvas) -> Strokes {
+        let scale = self.scale_on(canvas);
+        let sides = [canvas.width as f32, canvas.height as f32];
+        let mut strokes = self.strokes.clone();
+        // The same size is kept exactly, whatever the rounding of the arithmetic below.
+        if sides == self.size {
+            return strokes;
+        }
+        let offset = [0, 1].map(|axis| 0.5 * (sides[axis] - scale * self.size[axis]));
+        for point in &mut strokes.points {
+            *point = [0, 1].map(|axis| scale * point[axis] + offset[axis]);
+        }
+        for half_width in &mut strokes.half_widths {
+            *half_width *= scale;
+        }
+        strokes
+    }
+}
