@@ -141,6 +141,14 @@ class Runner(BaseRunner):
             ge=-10.0,
             le=10.0,
         ),
+        init_svg: Optional[Path] = Input(
+            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths there are as many strokes as in the file; more are added at random.",
+            default=None,
+        ),
+        fixed_svg: Optional[Path] = Input(
+            description="Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw around: any SVG.",
+            default=None,
+        ),
         region_shape: str = Input(
             description="Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region.",
             default="circle",

@@ -16,7 +16,7 @@ pub(crate) const FIXED_GROUP: &str = "fixed";
 
 /// The inputs in the metadata of an SVG that this program wrote, perhaps changed by another program since; `None` for other
 /// files.
-pub(super) fn recipe(document: &Document<'_>) -> Option<Map<String, Value>> {
+pub(super) fn inputs(document: &Document<'_>) -> Option<Map<String, Value>> {
     let metadata = document
         .root_element()
         .children()
@@ -48,6 +48,10 @@ pub(super) fn read(document: &Document<'_>) -> Option<([f32; 2], Strokes)> {
             "title" | "metadata" | "rect" => {}
             "g" => {
                 let is_fixed = group.attribute("id") == Some(FIXED_GROUP);
+                // Those that stay as they are come last.
+                if !is_fixed && strokes.fixed > 0 {
+                    return None;
+                }
                 for path in group.children().filter(Node::is_element) {
                     read_path(path, &mut strokes)?;
                     strokes.fixed += usize::from(is_fixed);

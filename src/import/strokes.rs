@@ -18,7 +18,7 @@ pub struct ImportedStrokes {
     /// The width and height of what they are drawn on.
     pub size: [f32; 2],
     /// The inputs of the drawing by name, if the file is one of this program. They are not checked.
-    pub recipe: Map<String, Value>,
+    pub inputs: Map<String, Value>,
     /// What became something else or was left out, in lines.
     pub notes: Vec<String>,
 }
@@ -64,13 +64,13 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
         return imported(strokes, count, size);
     }
     let document = document::parse(&text)?;
-    let recipe = own::recipe(&document);
-    if recipe.is_some()
+    let inputs = own::inputs(&document);
+    if inputs.is_some()
         && let Some((size, strokes)) = own::read(&document)
     {
         let count = strokes.len();
         return Ok(ImportedStrokes {
-            recipe: recipe.unwrap_or_default(),
+            inputs: inputs.unwrap_or_default(),
             ..imported(strokes, count, size)?
         });
     }
@@ -87,7 +87,7 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
     found.changes.images = count("image");
     let size = [tree.size().width(), tree.size().height()];
     Ok(ImportedStrokes {
-        recipe: recipe.unwrap_or_default(),
+        inputs: inputs.unwrap_or_default(),
         notes: found.changes.notes(),
         ..imported(found.strokes, found.count, size)?
     })
@@ -107,7 +107,7 @@ fn imported(
     Ok(ImportedStrokes {
         strokes,
         size,
-        recipe: Map::new(),
+        inputs: Map::new(),
         notes: Vec::new(),
     })
 }

@@ -1,4 +1,4 @@
-//! What the file in `init_svg` says about inputs that are not given: the recipe of a drawing of this program, and for other
+//! What the file in `init_svg` says about inputs that are not given: the inputs of a drawing of this program, and for other
 //! files the shape of the canvas and the widths of strokes.
 
 use serde_json::{Map, Value, json};
@@ -40,13 +40,13 @@ pub(super) fn inherit(given: &mut Map<String, Value>) {
         }
     };
     let moving = imported.strokes.moving();
-    for (name, value) in &imported.recipe {
+    for (name, value) in &imported.inputs {
         if name != NUM_PATHS {
             add(name, value.clone());
         }
     }
     add(NUM_PATHS, moving.into());
-    if imported.recipe.is_empty() {
+    if imported.inputs.is_empty() {
         add_shape(given, &imported);
         add_widths(given, &imported);
     }

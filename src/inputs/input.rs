@@ -15,6 +15,7 @@ use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
+use crate::import::MAX_STROKES;
 use crate::output::SizeFactors;
 use crate::output::{Document, OutputFormat, Provenance};
 
@@ -168,8 +169,11 @@ impl Input {
 
     /// An estimated upper bound of the size of one file in bytes.
     pub fn estimated_file_bytes(&self) -> u64 {
+        // A file that has yet to be fetched may have any number of strokes.
+        let links = self.links().into_iter();
+        let unknown = links.filter(|(name, _)| *name != IMAGE_PROMPT).count();
         self.plan.output_format.estimate_bytes(&SizeFactors {
-            strokes: self.plan.spec.all_strokes(),
+            strokes: self.plan.spec.all_strokes() + unknown * MAX_STROKES,
             canvas: &self.plan.spec.canvas,
             prompt_bytes: self.plan.prompt.len(),
         })

@@ -29,6 +29,8 @@ mod file_inputs;
 mod fuzz_corpus;
 mod http;
 mod image;
+mod import;
+mod init_svg;
 mod kernels;
 mod ink;
 mod layers;

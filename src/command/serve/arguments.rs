@@ -132,14 +132,14 @@ pub(super) struct DeliveryArguments {
     /// Bearer token to send with webhooks.
     #[arg(long, env = environment::WEBHOOK_AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) webhook_auth_token: Option<SecretString>,
-    /// User-Agent of webhooks and uploads. Default: clipdraw and the version.
+    /// User-Agent of webhooks, uploads and downloads. Default: clipdraw and the version.
     #[arg(long, env = environment::USER_AGENT, value_name = "TEXT")]
     pub(super) user_agent: Option<String>,
-    /// Host that webhooks and uploads may be sent to: hooks.example.com, *.example.com or an IP address,
+    /// Host of webhooks, uploads and downloads of inputs: hooks.example.com, *.example.com or an IP address,
     /// with an optional :port. Can be given several times. Default: every host.
     #[arg(long, value_name = "HOST")]
     pub(super) allow_target: Vec<HostPattern>,
-    /// Refuse webhooks and uploads to this machine and private networks, also by redirect or DNS.
+    /// Refuse webhooks, uploads and downloads to and from this machine and private networks, also by redirect or DNS.
     #[arg(long)]
     pub(super) refuse_private_addresses: bool,
 }

@@ -1,5 +1,7 @@
 //! Runs of steps in which strokes stay on the device, against steps that return to the host after each.
 
+use std::sync::Arc;
+
 use clipdraw::clip::{Clip, ClipConfig};
 use clipdraw::compute::graph::GraphMode;
 use clipdraw::draw::objective::{CenterConstraint, Extent, PaletteSpec, Region, Term};
@@ -8,6 +10,7 @@ use clipdraw::draw::{
 };
 use clipdraw::render::cpu::CpuRenderer;
 use clipdraw::render::cuda::{KernelRenderer, Room};
+use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Canvas, StrokeGradient, Strokes};
 use proptest::prelude::*;
 use tch::{Device, Kind};
@@ -209,6 +212,25 @@ fn a_drawing_with_a_palette_or_a_region_returns_to_the_host_in_every_step() {
         let last = [found[0].steps.last(), expected.last()].map(|step| step.unwrap().frame());
         assert_eq!(last[0], last[1]);
     }
+}
+
+#[test]
+fn a_drawing_with_strokes_that_stay_is_moved_on_the_host() {
+    let clip = tiny(ClipConfig::tiny_transformer());
+    let fixed = random_strokes(&Canvas::default(), 5, 9);
+    let spec = Spec {
+        fixed: Some(Arc::new(fixed.clone())),
+        ..spec("a", 5)
+    };
+    let found = draw_in_runs(&clip, Room::default(), std::slice::from_ref(&spec));
+    assert_eq!(found[0].runs, [1; 6]);
+    assert_eq!(found[0].steps, draw_step_by_step(&clip, &spec));
+    let frames = found[0].frames();
+    let (first, last) = (&frames[0].strokes, &frames[frames.len() - 1].strokes);
+    assert_eq!((last.len(), last.moving()), (29, 24));
+    assert_eq!(last.range(24..29), fixed.range(0..5));
+    let moved = |stroke: usize| first.points_of(stroke) != last.points_of(stroke);
+    assert!((0..24).all(moved));
 }
 
 #[test]

@@ -7,6 +7,7 @@ import { html } from './html.js';
 import { fieldOf, replaceAll, rollSeed, seedIsLocked, set } from './inputs.js';
 import { DrawingImage } from './picture.js';
 import { CircleOverlay, circleIsShown } from './region.js';
+import { dataUrl } from './schema.js';
 
 /** @typedef {import('./drawing.js').Drawing} Drawing */
 
@@ -87,7 +88,7 @@ async function continueFrom(drawing) {
   const file = frame && blobOf(frame);
   if (file) {
     adopt(drawing, true);
-    set({ init_svg: await file.text() });
+    set({ init_svg: await dataUrl(file) });
     document.getElementById('prompt')?.focus();
   }
 }

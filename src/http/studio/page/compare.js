@@ -2,6 +2,7 @@
 import { blobOf } from './frames.js';
 import { html } from './html.js';
 import { FileImage } from './picture.js';
+import { shownValue } from './schema.js';
 import { signal } from './vendor/signals.js';
 
 /** @typedef {{id: string, input: Record<string, any>, picture: Blob | null}} Item */
@@ -41,8 +42,8 @@ function Differences({ a, b }) {
       ${different.map(
         name => html`<tr key=${name}>
           <th scope="row">${name}</th>
-          <td><bdi>${String(a.input[name] ?? '–')}</bdi></td>
-          <td><bdi>${String(b.input[name] ?? '–')}</bdi></td>
+          <td><bdi>${shownValue(a.input[name] ?? '–')}</bdi></td>
+          <td><bdi>${shownValue(b.input[name] ?? '–')}</bdi></td>
         </tr>`,
       )}
     </tbody>

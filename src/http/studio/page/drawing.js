@@ -4,6 +4,7 @@ import { follow } from './events.js';
 import { Frames, readFile } from './frames.js';
 import { LossTable } from './losses.js';
 import { withRest } from './pace.js';
+import { withContents } from './schema.js';
 import { batch, computed, signal } from './vendor/signals.js';
 
 /** @typedef {'sending' | 'starting' | 'processing' | 'succeeded' | 'canceled' | 'failed'} Status */
@@ -65,7 +66,7 @@ export class Drawing {
   async start() {
     try {
       const state = await this.send();
-      this.input.value = state.input ?? this.input.value;
+      this.input.value = withContents(state.input ?? this.input.value, this.input.value);
       this.status.value = state.status;
     } catch (error) {
       this.end(
@@ -211,7 +212,7 @@ export class Drawing {
   /** Takes over a state of the server. @param {any} state */
   adopt(state) {
     if (state.input && typeof state.input === 'object') {
-      this.input.value = state.input;
+      this.input.value = withContents(state.input, this.input.value);
     }
     if (Array.isArray(state.output) && this.arrived === 0) {
       state.output.forEach((/** @type {unknown} */ file, /** @type {number} */ index) => {

@@ -1,5 +1,6 @@
 /** The drawings of before, kept in the browser (IndexedDB): at most so many, and so many bytes. */
 import { blobOf } from './frames.js';
+import { withoutFiles } from './inputs.js';
 import { signal } from './vendor/signals.js';
 
 /** @typedef {import('./drawing.js').Drawing} Drawing */
@@ -105,7 +106,7 @@ export async function keep(drawing) {
   const entry = {
     id: drawing.id,
     created: drawing.created,
-    input: drawing.input.value,
+    input: withoutFiles(drawing.input.value),
     status: drawing.status.value,
     message: drawing.message.value,
     picture: blobOf(last),

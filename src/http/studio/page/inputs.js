@@ -85,6 +85,14 @@ export function replaceAll(all) {
   });
 }
 
+/** Inputs without the files in them, which are too large for links and for the history. @param {Record<string, any>} input */
+export const withoutFiles = input =>
+  Object.fromEntries(
+    Object.entries(input).filter(
+      ([name, value]) => fieldOf(name)?.kind !== 'file' || !String(value).startsWith('data:'),
+    ),
+  );
+
 /** @param {string[]} names */
 export const reset = names => set(Object.fromEntries(names.map(name => [name, undefined])));
 

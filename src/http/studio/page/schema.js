@@ -6,8 +6,8 @@
  * @property {string} label
  * @property {string} help
  * @property {string} group
- * @property {'text' | 'number' | 'integer' | 'boolean' | 'color' | 'choice'} kind
- * @property {string | number | boolean | null} initial the default; null means that the server chooses
+ * @property {'text' | 'number' | 'integer' | 'boolean' | 'color' | 'choice' | 'file'} kind
+ * @property {string | number | boolean | null} initial the default; null means that the server chooses, or no file
  * @property {number} [min]
  * @property {number} [max]
  * @property {number} [maxLength]
@@ -36,6 +36,10 @@ const LABELS = /** @type {Record<string, string>} */ ({
   recipe: 'Recipe',
   output_format: 'File format',
   truncate: 'Cut a prompt that is too long',
+  image_prompt: 'Picture as the prompt',
+  image_prompt_weight: 'Weight of the picture',
+  init_svg: 'Start from',
+  fixed_svg: 'Strokes that stay',
 });
 
 /**
@@ -49,6 +53,9 @@ function kindOf(property, choices) {
   }
   if (['integer', 'number', 'boolean'].includes(property.type)) {
     return property.type;
+  }
+  if (property.format === 'uri') {
+    return 'file';
   }
   return typeof property.pattern === 'string' && property.pattern.startsWith('^#')
     ? 'color'
@@ -96,5 +103,41 @@ export function readValue(field, raw) {
   if (field.kind === 'boolean') {
     return ['true', 'false'].includes(String(raw)) ? String(raw) === 'true' : undefined;
   }
+  // The server answers with the description of a file in the place of its content.
+  if (field.kind === 'file' && String(raw).startsWith('data:') && String(raw).endsWith(',')) {
+    return undefined;
+  }
   return typeof raw === 'string' || typeof raw === 'number' ? String(raw) : undefined;
+}
+
+/** A file as a data URL. @param {Blob} file @returns {Promise<string>} */
+export const dataUrl = file =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+
+/**
+ * The inputs that a server shows, with the contents of the files that it was sent: it shows only their descriptions.
+ * @param {Record<string, any>} shown
+ * @param {Record<string, any>} sent
+ */
+export function withContents(shown, sent) {
+  const contents = Object.entries(sent).filter(([, value]) => /^data:[^,]*,./s.test(String(value)));
+  return { ...shown, ...Object.fromEntries(contents) };
+}
+
+/** A value as it is shown to a person: a file by its type and its size. @param {unknown} value */
+export function shownValue(value) {
+  const text = String(value);
+  if (!text.startsWith('data:')) {
+    return text;
+  }
+  const [head, content] = text.split(',', 2);
+  const type = head.slice('data:'.length).split(';')[0] || 'file';
+  return content
+    ? `${type}, ${Math.ceil((content.length * 3) / 4 / 1024)} KB`
+    : head.slice('data:'.length);
 }

@@ -2,12 +2,13 @@
 import { html } from './html.js';
 import { groups, inputValue, isChanged, problems, reset, set } from './inputs.js';
 import { circleIsShown, hasCircle } from './region.js';
+import { dataUrl, shownValue } from './schema.js';
 import { useSignal } from './vendor/signals.js';
 
 /** @typedef {import('./schema.js').Field} Field */
 
 /** Inputs that have a place of their own. */
-const ELSEWHERE = ['prompt', 'seed', 'init_svg'];
+const ELSEWHERE = ['prompt', 'seed'];
 /** The group with the circle. */
 const CENTRE = 'Centre';
 
@@ -50,6 +51,20 @@ function Control({ field, describedBy }) {
   if (kind === 'text') {
     return html`<textarea ...${common} rows="2" dir="auto" value=${value} onInput=${onInput}></textarea>`;
   }
+  if (kind === 'file') {
+    return html`<span class="file">
+      <input
+        ...${common}
+        type="file"
+        value=${value === '' ? '' : undefined}
+        onChange=${async (/** @type {Event} */ event) => {
+          const [file] = /** @type {HTMLInputElement} */ (event.currentTarget).files ?? [];
+          set({ [name]: file && (await dataUrl(file)) });
+        }}
+      />
+      ${value !== '' && html`<span class="quiet">${shownValue(value)}</span>`}
+    </span>`;
+  }
   return html`<input
     ...${common}
     type="number"
@@ -77,8 +92,8 @@ function Setting({ field }) {
         html`<button
           type="button"
           class="icon"
-          aria-label=${`${label}: back to ${initial}`}
-          title=${`Back to ${initial}`}
+          aria-label=${`${label}: back to ${initial ?? 'none'}`}
+          title=${`Back to ${initial ?? 'none'}`}
           onClick=${() => reset([name])}
         >
           ↺

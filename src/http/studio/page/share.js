@@ -1,10 +1,10 @@
 /** Links that carry all inputs. What is after the `#` stays in the browser: no server and no log gets it. */
-import { completeInput, fieldOf, replaceAll, seedIsLocked } from './inputs.js';
+import { completeInput, fieldOf, replaceAll, seedIsLocked, withoutFiles } from './inputs.js';
 
 /** @param {Record<string, unknown>} input */
 export function linkTo(input) {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(input)) {
+  for (const [name, value] of Object.entries(withoutFiles(input))) {
     if (fieldOf(name) && value !== null) {
       parameters.set(name, String(value));
     }
