@@ -107,9 +107,9 @@ class Runner(BaseRunner):
             le=1024,
         ),
         background: str = Input(
-            description="Background colour, #rrggbb or #rgb.",
+            description="Background colour, #rrggbb or #rgb. With none, the SVG has no background and the PNG is transparent; while it is drawn, the paper is white.",
             default="#ffffff",
-            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$",
         ),
         clip_weight: float = Input(
             description="Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging it.",
@@ -148,6 +148,64 @@ class Runner(BaseRunner):
         fixed_svg: Optional[Path] = Input(
             description="Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw around: any SVG.",
             default=None,
+        ),
+        region_shape: str = Input(
+            description="Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region.",
+            default="circle",
+            choices=["circle", "ellipse", "rectangle", "frame"],
+        ),
+        region_width: float = Input(
+            description="Width of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas (scales with the canvas).",
+            default=150.0,
+            ge=1.0,
+            le=10000.0,
+        ),
+        region_height: float = Input(
+            description="Height of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas (scales with the canvas).",
+            default=100.0,
+            ge=1.0,
+            le=10000.0,
+        ),
+        region_rotation: float = Input(
+            description="Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.",
+            default=0.0,
+            ge=-360.0,
+            le=360.0,
+        ),
+        region_mask: Optional[Path] = Input(
+            description="A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it. It takes the place of region_shape.",
+            default=None,
+        ),
+        ink: str = Input(
+            description="What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or black (one opaque pen of a fixed width, black unless stroke_color is given).",
+            default="color",
+            choices=["color", "opaque", "black"],
+        ),
+        stroke_color: Optional[str] = Input(
+            description="Colour of all strokes, #rrggbb or #rgb. If absent, strokes have colours of their own.",
+            default=None,
+            regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+        ),
+        stroke_width: Optional[float] = Input(
+            description="Width of all strokes, in pixels of a 224-pixel canvas (scales with the canvas). If absent, strokes have widths of their own from min_stroke_width to max_stroke_width; those of the black pen are 3 pixels wide.",
+            default=None,
+            ge=0.1,
+            le=400.0,
+        ),
+        palette: Optional[str] = Input(
+            description="Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
+            default=None,
+            regex="^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})([ ,]+#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))*[ ,]*$",
+        ),
+        max_colors: int = Input(
+            description="Maximum number of colours in the finished drawing, which finds them itself; the background counts as one. 0 means no limit.",
+            default=0,
+            ge=0,
+            le=255,
+        ),
+        clean: bool = Input(
+            description="Whether strokes that do not show, because they are covered or hardly opaque, are left out of the finished drawing. No colour of the picture changes by more than 1/255.",
+            default=False,
         ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

@@ -25,15 +25,17 @@ pub struct Adam {
     pub updates: i32,
 }
 
-/// Learning rates of one step.
+/// Learning rates of one step. Numbers with a rate of 0 are fixed: they keep their values exactly, whatever their gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
     /// Of control points, in canvas pixels.
     pub points: f32,
     /// Of half widths, in canvas pixels.
     pub half_widths: f32,
-    /// Of colours.
+    /// Of red, green and blue.
     pub colors: f32,
+    /// Of opacities.
+    pub opacities: f32,
     /// Whether all colours share one second moment: the mean of their squared gradients.
     pub colors_by_one_measure: bool,
 }
@@ -69,24 +71,24 @@ impl Adam {
             (
                 strokes.points[..points].as_flattened_mut(),
                 gradient.points.as_flattened(),
-                rates.points,
+                [rates.points; 4],
                 false,
             ),
             (
                 &mut strokes.half_widths[..moving],
                 &gradient.half_widths[..],
-                rates.half_widths,
+                [rates.half_widths; 4],
                 false,
             ),
             (
                 strokes.colors[..moving].as_flattened_mut(),
                 gradient.colors.as_flattened(),
-                rates.colors,
+                [rates.colors, rates.colors, rates.colors, rates.opacities],
                 rates.colors_by_one_measure,
             ),
         ];
         let mut start = 0;
-        for (values, slopes, rate, one_measure) in groups {
+        for (values, slopes, rates, one_measure) in groups {
             let group = start..start + values.len();
             start = group.end;
             let (means, squares) = (&mut self.means[group.clone()], &mut self.squares[group]);
@@ -98,8 +100,10 @@ impl Adam {
             }
             let common =
                 one_measure.then(|| squares.iter().sum::<f64>() / squares.len().max(1) as f64);
-            let step = f64::from(rate) / correction_1;
-            for ((value, mean), square) in values.iter_mut().zip(means).zip(squares) {
+            let steps = rates.map(|rate| f64::from(rate) / correction_1);
+            let steps = steps.into_iter().cycle();
+            let numbers = values.iter_mut().zip(means).zip(squares);
+            for (((value, mean), square), step) in numbers.zip(steps) {
                 let square = common.unwrap_or(*square);
                 *value -= (step * *mean / (square.sqrt() / correction_2 + EPSILON)) as f32;
             }
@@ -134,6 +138,7 @@ mod tests {
             points: 1.0,
             half_widths: 0.1,
             colors: 0.01,
+            opacities: 0.01,
             colors_by_one_measure: false,
         };
         for (slope, expected) in [1.0, -2.0, 0.5, 0.0].into_iter().zip(expected) {
@@ -165,6 +170,7 @@ mod tests {
             points: 1.0,
             half_widths: 0.1,
             colors: 0.01,
+            opacities: 0.01,
             colors_by_one_measure: true,
         };
         Adam::new(&strokes).descend(&mut strokes, &gradient, rates);
@@ -175,6 +181,35 @@ mod tests {
                 (found - expected).abs() < 1e-5,
                 "{found}, expected {expected}"
             );
+        }
+    }
+
+    #[test]
+    fn numbers_with_a_rate_of_zero_keep_their_values_exactly() {
+        let mut strokes = Strokes::new();
+        strokes.push(&[[0.1; 2]; 4], 1.7, [0.3, 0.4, 0.5, 0.9]);
+        let before = strokes.clone();
+        let mut gradient = StrokeGradient::zeros_for(&strokes);
+        gradient.points[1] = [1.0, -2.0];
+        gradient.half_widths[0] = 1e30;
+        gradient.colors[0] = [1.0, -1.0, 2.0, 1e30];
+        for colors_by_one_measure in [false, true] {
+            let mut moved = before.clone();
+            let mut optimizer = Adam::new(&moved);
+            let rates = Rates {
+                points: 1.0,
+                half_widths: 0.0,
+                colors: 0.01,
+                opacities: 0.0,
+                colors_by_one_measure,
+            };
+            for _ in 0..3 {
+                optimizer.descend(&mut moved, &gradient, rates);
+            }
+            assert_eq!(moved.half_widths, before.half_widths);
+            assert_eq!(moved.colors[0][3], before.colors[0][3]);
+            assert_ne!(moved.points, before.points);
+            assert!(colors_by_one_measure || moved.colors[0][0] < before.colors[0][0]);
         }
     }
 }

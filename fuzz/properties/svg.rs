@@ -32,6 +32,7 @@ pub(crate) fn check(bytes: &[u8]) {
             green: numbers.byte(),
             blue: numbers.byte(),
         },
+        is_transparent: false,
     };
     let strokes = numbers.strokes();
     let prompt = String::from_utf8_lossy(numbers.0);
@@ -48,6 +49,7 @@ fn check_document(prompt: &str, canvas: &Canvas, strokes: Strokes) {
         prompt,
         inputs: &inputs,
         provenance: &provenance(),
+        is_clean: false,
     };
     let svg = document.to_svg();
     let parsed = roxmltree::Document::parse(&svg).expect("the document is well-formed");

@@ -95,6 +95,7 @@ fn colored(width: u32, height: u32) -> Canvas {
             green: 240,
             blue: 90,
         },
+        ..Canvas::default()
     }
 }
 

@@ -255,9 +255,10 @@ impl Drawing {
         }))
     }
 
-    /// The learning rates of a step.
+    /// The learning rates of a step; 0 for what is fixed.
     pub(super) fn rates(&self, step: usize) -> Rates {
-        self.preset.rates(step, self.spec.steps, &self.spec.canvas)
+        let rates = self.preset.rates(step, self.spec.steps, &self.spec.canvas);
+        self.spec.ink.rates(rates)
     }
 
     fn descend(
@@ -277,8 +278,10 @@ impl Drawing {
         gradient.add(from_views);
         let rates = self.rates(self.step);
         self.adam.descend(&mut self.strokes, &gradient, rates);
-        clamp(&mut self.strokes, self.spec.half_width_limits());
         self.step += 1;
+        let done = self.step as f64 / self.spec.steps as f64;
+        self.objective.after_update(&mut self.strokes, done);
+        clamp(&mut self.strokes, self.spec.half_width_limits());
         Ok(())
     }
 
@@ -330,6 +333,7 @@ fn first_strokes(spec: &Spec, preset: &Preset) -> Strokes {
         spec.seed,
         &preset.start,
     ));
+    spec.ink.apply(&mut strokes, &spec.canvas);
     clamp(&mut strokes, spec.half_width_limits());
     if let Some(fixed) = &spec.fixed {
         strokes.extend_fixed(fixed);

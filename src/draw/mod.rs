@@ -3,6 +3,7 @@
 mod prompt;
 mod image_prompt;
 mod preset;
+mod ink;
 mod losses;
 pub mod objective;
 mod spec;
@@ -16,6 +17,7 @@ mod stepper;
 pub use drawing::{Drawing, Frame, Progress, Step};
 pub use error::{DrawError, Quantity};
 pub use image_prompt::ImagePrompt;
+pub use ink::Ink;
 pub use losses::{Losses, PromptLoss, TermLoss};
 pub use planned_run::Advance;
 pub use preset::Preset;

@@ -69,6 +69,7 @@ impl Preset {
             points: point_rate * canvas.scale(),
             half_widths: self.width_rate * canvas.scale(),
             colors: self.color_rate,
+            opacities: self.color_rate,
             colors_by_one_measure: self.colors_by_one_measure,
         }
     }

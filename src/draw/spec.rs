@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::image_prompt::ImagePrompt;
+use super::ink::Ink;
 use super::objective::ObjectiveSpec;
 use super::preset::Preset;
 use super::prompt::WeightedPrompt;
@@ -36,6 +37,8 @@ pub struct Spec {
     pub objective: ObjectiveSpec,
     /// Minimum and maximum full width of a stroke, in pixels of a 224 pixel canvas.
     pub stroke_widths: [f32; 2],
+    /// What of the strokes is fixed. A fixed width may be outside of the limits.
+    pub ink: Ink,
     /// How strokes start and move; `None` means the preset that suits the model.
     pub preset: Option<Preset>,
     /// Whether prompts are cut after the last word that the model reads. If not, a prompt with more tokens is an error.
@@ -57,6 +60,7 @@ impl Default for Spec {
             seed: 0,
             objective: ObjectiveSpec::default(),
             stroke_widths: [2.0, 100.0],
+            ink: Ink::default(),
             preset: None,
             truncate: false,
         }
@@ -79,7 +83,11 @@ impl Spec {
 
     /// Minimum and maximum half width of a stroke, in canvas pixels.
     pub(super) fn half_width_limits(&self) -> [f32; 2] {
-        self.stroke_widths
-            .map(|width| 0.5 * width * self.canvas.scale())
+        match self.ink.half_width(&self.canvas) {
+            Some(half_width) => [half_width; 2],
+            None => self
+                .stroke_widths
+                .map(|width| 0.5 * width * self.canvas.scale()),
+        }
     }
 }

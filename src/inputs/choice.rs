@@ -1,7 +1,9 @@
 //! Inputs that are one of a few words: each word stands for a variant of an enum.
 
-use crate::draw::Preset;
+use crate::draw::objective::{Extent, Region};
+use crate::draw::{Ink, Preset};
 use crate::output::OutputFormat;
+use crate::scene::Rgb;
 
 /// An enum with a word for each variant.
 pub trait Choice: Sized {
@@ -16,7 +18,8 @@ pub trait Choice: Sized {
 macro_rules! choice {
     ($type:ident { $($variant:ident = $word:literal,)+ }) => {
         impl $type {
-            fn word(self) -> &'static str {
+            /// The word that stands for the variant.
+            pub(super) fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
                 }
@@ -61,6 +64,84 @@ choice!(RecipeChoice {
     Auto = "auto",
     Original = "original",
     Compact = "compact",
+});
+
+/// The shape of the region in which stroke points have no penalty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RegionShape {
+    /// A circle, whose radius is the threshold.
+    Circle,
+    /// An ellipse.
+    Ellipse,
+    /// A rectangle.
+    Rectangle,
+    /// Everything except a rounded rectangle.
+    Frame,
+}
+
+impl RegionShape {
+    /// The region of this shape, with its width and height and its rotation in degrees.
+    pub(super) fn region(self, size: [f64; 2], rotation: f64) -> Region {
+        let extent = Extent { size, rotation };
+        match self {
+            Self::Circle => Region::Circle,
+            Self::Ellipse => Region::Ellipse(extent),
+            Self::Rectangle => Region::Rectangle(extent),
+            Self::Frame => Region::Frame(extent),
+        }
+    }
+}
+
+choice!(RegionShape {
+    Circle = "circle",
+    Ellipse = "ellipse",
+    Rectangle = "rectangle",
+    Frame = "frame",
+});
+
+/// What strokes are drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InkChoice {
+    /// Any colour and any opacity.
+    Color,
+    /// Any colour, opaque.
+    Opaque,
+    /// One black pen of a fixed width.
+    Black,
+}
+
+/// The width of the black pen in pixels of a 224-pixel canvas: the default of CLIPasso, whose `--width` of 1.5 is diffvg's
+/// half width.
+const PEN_WIDTH: f32 = 3.0;
+
+impl InkChoice {
+    /// The ink, with what the caller fixes besides.
+    pub(super) fn ink(self, color: Option<Rgb>, width: Option<f64>) -> Ink {
+        let width = width.map(|width| width as f32);
+        match self {
+            Self::Color => Ink {
+                color,
+                opacity: None,
+                width,
+            },
+            Self::Opaque => Ink {
+                color,
+                opacity: Some(1.0),
+                width,
+            },
+            Self::Black => Ink {
+                color: Some(color.unwrap_or(Rgb::BLACK)),
+                opacity: Some(1.0),
+                width: Some(width.unwrap_or(PEN_WIDTH)),
+            },
+        }
+    }
+}
+
+choice!(InkChoice {
+    Color = "color",
+    Opaque = "opaque",
+    Black = "black",
 });
 
 impl Choice for OutputFormat {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::choice::Choice;
 use super::error::{InputError, Problem};
-use super::field::{Kind, whole_number};
+use super::field::{Kind, NO_COLOR, colors, whole_number};
 use super::file::{File, FileContent, FileError, quotable};
 use super::quote::Quote;
 use crate::errors::chain;
@@ -100,8 +100,25 @@ const fn whole<T: TryFrom<i64>>(default: Option<i64>, min: i64, max: i64) -> Dec
 pub(super) const fn number(default: f64, min: f64, max: f64) -> Declaration<f64> {
     assert!(min <= default && default <= max);
     Declaration {
-        kind: Kind::Number { default, min, max },
+        kind: Kind::Number {
+            default: Some(default),
+            min,
+            max,
+        },
         convert: |value| converted(value.as_f64()),
+    }
+}
+
+/// A finite number, or none.
+pub(super) const fn optional_number(min: f64, max: f64) -> Declaration<Option<f64>> {
+    assert!(min <= max);
+    Declaration {
+        kind: Kind::Number {
+            default: None,
+            min,
+            max,
+        },
+        convert: |value| optional(value, Value::as_f64),
     }
 }
 
@@ -113,11 +130,54 @@ pub(super) const fn boolean(default: bool) -> Declaration<bool> {
     }
 }
 
-/// A colour.
-pub(super) const fn color(default: &'static str) -> Declaration<Rgb> {
+/// A colour, or the word for none.
+pub(super) const fn color_or_none(default: &'static str) -> Declaration<Option<Rgb>> {
     Declaration {
-        kind: Kind::Color { default },
-        convert: |value| converted(value.as_str().and_then(|text| text.parse().ok())),
+        kind: Kind::Color {
+            default: Some(default),
+            or_none: true,
+        },
+        convert: |value| match value.as_str() {
+            Some(NO_COLOR) => Ok(None),
+            text => converted(text.and_then(|text| text.parse().ok())).map(Some),
+        },
+    }
+}
+
+/// A colour, or none.
+pub(super) const fn optional_color() -> Declaration<Option<Rgb>> {
+    Declaration {
+        kind: Kind::Color {
+            default: None,
+            or_none: false,
+        },
+        convert: |value| optional(value, |value| value.as_str()?.parse().ok()),
+    }
+}
+
+/// At most `MAX` colours, or none. A colour that is repeated counts once.
+pub(super) const fn optional_colors<const MAX: usize>() -> Declaration<Option<Vec<Rgb>>> {
+    Declaration {
+        kind: Kind::Colors { max: MAX },
+        convert: |value| {
+            let found = optional(value, |value| colors(value.as_str()?))?;
+            let Some(all) = found else {
+                return Ok(None);
+            };
+            let mut distinct = Vec::new();
+            for color in &all {
+                if !distinct.contains(color) {
+                    distinct.push(*color);
+                }
+            }
+            if distinct.len() > MAX {
+                let count = distinct.len();
+                return Err(BrokenRule(format!(
+                    "it has {count} colours; at most {MAX} are allowed"
+                )));
+            }
+            Ok(Some(distinct))
+        },
     }
 }
 
@@ -130,6 +190,17 @@ pub(super) const fn choice<T: Choice>() -> Declaration<T> {
         },
         convert: |value| converted(value.as_str().and_then(T::from_word)),
     }
+}
+
+/// `None` for `null`.
+fn optional<T>(
+    value: &Value,
+    convert: impl FnOnce(&Value) -> Option<T>,
+) -> Result<Option<T>, BrokenRule> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    converted(convert(value)).map(Some)
 }
 
 /// What a file is read as.

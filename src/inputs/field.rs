@@ -13,6 +13,16 @@ pub const MAX_SEED: i64 = 9_007_199_254_740_991;
 /// The regular expression, in the dialect of JSON Schema, of the texts that are a colour.
 pub const COLOR_PATTERN: &str = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$";
 
+/// The same for texts that are a colour or `none`.
+pub const PAPER_PATTERN: &str = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$";
+
+/// The same for one or more colours with commas or spaces between them. JSON Schema has no words for their maximum number.
+pub const COLORS_PATTERN: &str =
+    "^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})([ ,]+#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))*[ ,]*$";
+
+/// The word for a background that is left out.
+pub(super) const NO_COLOR: &str = "none";
+
 /// One input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Field {
@@ -75,8 +85,8 @@ pub enum Kind {
     },
     /// A finite number.
     Number {
-        /// Used when the input is absent.
-        default: f64,
+        /// Used when the input is absent; `None` means that it has no value then.
+        default: Option<f64>,
         /// The minimum.
         min: f64,
         /// The maximum.
@@ -89,8 +99,15 @@ pub enum Kind {
     },
     /// A colour, `#rrggbb` or `#rgb`.
     Color {
-        /// Used when the input is absent.
-        default: &'static str,
+        /// Used when the input is absent; `None` means that it has no value then.
+        default: Option<&'static str>,
+        /// Whether the word `none` is allowed, too.
+        or_none: bool,
+    },
+    /// Several colours. By default the input has no value.
+    Colors {
+        /// The maximum number.
+        max: usize,
     },
     /// One of a few words.
     Choice {
@@ -107,16 +124,31 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The default; `None` means a random number, or no file.
+    /// The default; `None` means a random number ([`Self::is_random`]) or no value.
     pub fn default_value(&self) -> Option<Value> {
         match *self {
-            Kind::Text { default, .. } | Kind::Color { default } | Kind::Choice { default, .. } => {
-                Some(default.into())
-            }
+            Kind::Text { default, .. } | Kind::Choice { default, .. } => Some(default.into()),
+            Kind::Color { default, .. } => default.map(Value::from),
+            Kind::Colors { .. } => None,
             Kind::Integer { default, .. } => default.map(Value::from),
-            Kind::Number { default, .. } => Some(default.into()),
+            Kind::Number { default, .. } => default.map(Value::from),
             Kind::Boolean { default } => Some(default.into()),
             Kind::File { .. } => None,
+        }
+    }
+
+    /// Whether an input of this kind has a random value when it is absent.
+    pub fn is_random(&self) -> bool {
+        matches!(self, Kind::Integer { default: None, .. })
+    }
+
+    /// The default in words; a text is passed through `quote`.
+    pub fn default_text(&self, quote: impl FnOnce(String) -> String) -> String {
+        match self.default_value() {
+            Some(Value::String(text)) => quote(text),
+            Some(value) => value.to_string().trim_end_matches(".0").to_owned(),
+            None if self.is_random() => "random".to_owned(),
+            None => "none".to_owned(),
         }
     }
 
@@ -127,7 +159,13 @@ impl Kind {
             Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
             Kind::Number { min, max, .. } => format!("a number from {min} to {max}"),
             Kind::Boolean { .. } => "true or false".to_owned(),
-            Kind::Color { .. } => "a colour of the form #rrggbb or #rgb".to_owned(),
+            Kind::Color { or_none, .. } => {
+                let none = if or_none { ", or none" } else { "" };
+                format!("a colour of the form #rrggbb or #rgb{none}")
+            }
+            Kind::Colors { max } => {
+                format!("1 to {max} colours of the form #rrggbb or #rgb, separated by commas")
+            }
             Kind::Choice { choices, .. } => format!("one of {}", choices.join(", ")),
             Kind::File { content } => format!(
                 "{content} of at most {} MiB, as a data URL or an http(s) address",
@@ -146,9 +184,11 @@ impl Kind {
             Kind::Integer { .. } => whole().or_else(fraction).map(Value::Number),
             Kind::Number { .. } => fraction().map(Value::Number),
             Kind::Boolean { .. } => trimmed.parse().ok().map(Value::Bool),
-            Kind::Text { .. } | Kind::Color { .. } | Kind::Choice { .. } | Kind::File { .. } => {
-                None
-            }
+            Kind::Text { .. }
+            | Kind::Color { .. }
+            | Kind::Colors { .. }
+            | Kind::Choice { .. }
+            | Kind::File { .. } => None,
         };
         value.unwrap_or_else(|| text.into())
     }
@@ -157,6 +197,9 @@ impl Kind {
     /// `4.0`.
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
         match *self {
+            _ if value.is_null() && self.default_value().is_none() && !self.is_random() => {
+                Vec::new()
+            }
             Kind::Text { max_length, .. } => check_text(value, |text| length(text, max_length)),
             Kind::Integer { min, max, .. } => {
                 let mut found = range(value, min as f64, max as f64);
@@ -169,9 +212,18 @@ impl Kind {
             Kind::Number { .. } => vec![Violation::NotOfType("number")],
             Kind::Boolean { .. } if value.is_boolean() => Vec::new(),
             Kind::Boolean { .. } => vec![Violation::NotOfType("boolean")],
-            Kind::Color { .. } => check_text(value, |text| {
-                let wrong = text.parse::<Rgb>().is_err();
-                wrong.then_some(Violation::NoMatch(COLOR_PATTERN))
+            Kind::Color { or_none, .. } => check_text(value, |text| {
+                let wrong = text.parse::<Rgb>().is_err() && !(or_none && text == NO_COLOR);
+                let pattern = if or_none {
+                    PAPER_PATTERN
+                } else {
+                    COLOR_PATTERN
+                };
+                wrong.then_some(Violation::NoMatch(pattern))
+            }),
+            Kind::Colors { .. } => check_text(value, |text| {
+                let wrong = colors(text).is_none();
+                wrong.then_some(Violation::NoMatch(COLORS_PATTERN))
             }),
             Kind::Choice { choices, .. } => {
                 let known = value.as_str().is_some_and(|text| choices.contains(&text));
@@ -183,6 +235,18 @@ impl Kind {
             Kind::File { .. } => check_text(value, |_| None),
         }
     }
+}
+
+/// The colours in a text of [`COLORS_PATTERN`].
+pub(super) fn colors(text: &str) -> Option<Vec<Rgb>> {
+    let parts: Vec<&str> = text
+        .split([' ', ','])
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.is_empty() || text.trim_start_matches(' ').starts_with(',') {
+        return None;
+    }
+    parts.into_iter().map(|part| part.parse().ok()).collect()
 }
 
 fn check_text(value: &Value, check: impl FnOnce(&str) -> Option<Violation>) -> Vec<Violation> {

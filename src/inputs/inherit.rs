@@ -88,7 +88,12 @@ fn add_widths(given: &mut Map<String, Value>, imported: &ImportedStrokes) {
         (most * 100.0).ceil() / 100.0,
     ];
     for (index, name) in WIDTHS.into_iter().enumerate() {
-        let Some(Kind::Number { default, min, max }) = find(name).map(|field| field.kind) else {
+        let Some(Kind::Number {
+            default: Some(default),
+            min,
+            max,
+        }) = find(name).map(|field| field.kind)
+        else {
             continue;
         };
         let needed = needed[index].clamp(min, max);

@@ -113,7 +113,7 @@ impl Input {
         notes
     }
 
-    /// Every input by name, in the table's order, the seed included; a file only if it was given.
+    /// Every input that has a value by name, in the table's order, the seed included.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
     }
@@ -187,6 +187,7 @@ impl Input {
             prompt: &self.plan.prompt,
             inputs: &self.described,
             provenance,
+            is_clean: self.plan.clean && frame.step == self.plan.spec.steps,
         }
     }
 
@@ -343,8 +344,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::draw::Ink;
+    use crate::draw::objective::{Extent, PaletteSpec, Region};
     use crate::inputs::MAX_SEED;
-    use crate::scene::Canvas;
+    use crate::scene::{Canvas, Rgb};
 
     fn errors_of(raw: &Value) -> Vec<InputError> {
         Input::from_values(raw.as_object().unwrap()).unwrap_err().0
@@ -443,11 +446,208 @@ mod tests {
     }
 
     #[test]
+    fn the_shape_of_the_region_is_a_circle_unless_another_is_chosen() {
+        let region = |raw: Value| {
+            let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+            input.plan.spec.objective.region
+        };
+        assert_eq!(
+            region(json!({"region_width": 7, "region_rotation": 30})),
+            Region::Circle
+        );
+        let expected = Region::Rectangle(Extent {
+            size: [150.0, 60.0],
+            rotation: -30.0,
+        });
+        let raw = json!({"region_shape": "rectangle", "region_height": 60, "region_rotation": -30});
+        assert_eq!(region(raw), expected);
+    }
+
+    #[test]
     fn a_boolean_is_neither_a_text_nor_a_number() {
         for wrong in [json!("true"), json!(1)] {
             let error = errors_of(&json!({"truncate": wrong})).remove(0).to_string();
             let expected = format!("truncate: {wrong} is not allowed; it must be true or false");
             assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_region_is_named_with_what_is_allowed() {
+        for (raw, expected) in [
+            (
+                json!({"region_shape": "square"}),
+                "must be one of circle, ellipse, rectangle, frame",
+            ),
+            (
+                json!({"region_width": 0}),
+                "region_width: 0 is not allowed; it must be a number from 1 to 10000",
+            ),
+        ] {
+            let error = errors_of(&raw).remove(0).to_string();
+            assert!(error.contains(expected), "{raw}: {error}");
+        }
+    }
+
+    /// A data URL with a picture.
+    fn svg_url(svg: &str) -> String {
+        let encoded = url::form_urlencoded::byte_serialize(svg.as_bytes()).collect::<String>();
+        format!("data:image/svg+xml,{}", encoded.replace('+', "%20"))
+    }
+
+    #[test]
+    fn a_white_area_becomes_the_region_and_a_picture_without_one_is_refused() {
+        let picture = |color: &str| {
+            svg_url(&format!(
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="4" height="8" fill="{color}"/></svg>"#
+            ))
+        };
+        let Region::Mask(_) = spec_of(json!({"region_mask": picture("white")}))
+            .objective
+            .region
+        else {
+            panic!("there is a mask");
+        };
+        let address = json!({"region_mask": "https://a.test/mask.png"});
+        assert_eq!(spec_of(address).objective.region, Region::Circle);
+        for (raw, expected) in [
+            (
+                json!({"region_mask": picture("navy")}),
+                "it has no white area in which strokes may be",
+            ),
+            (
+                json!({"region_mask": picture("white"), "region_shape": "frame"}),
+                "region_shape: \"frame\" is not allowed; it cannot be combined with region_mask",
+            ),
+            (
+                json!({"region_mask": "data:,hello"}),
+                "it is not a PNG, JPEG",
+            ),
+        ] {
+            let error = errors_of(&raw).remove(0).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    fn spec_of(raw: Value) -> Spec {
+        let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+        input.plan.spec
+    }
+
+    #[test]
+    fn inputs_without_a_value_are_absent_and_fix_nothing() {
+        let input = Input::from_values(&Map::new()).unwrap();
+        for name in ["stroke_color", "stroke_width", "palette"] {
+            assert!(!input.values.contains_key(name), "{name}");
+        }
+        assert_eq!(input.plan.spec.ink, Ink::default());
+        assert_eq!(input.plan.spec.objective.palette, None);
+        assert!(!input.plan.spec.canvas.is_transparent && !input.plan.clean);
+    }
+
+    #[test]
+    fn ink_colour_and_width_fix_what_they_name() {
+        let black = Ink {
+            color: Some(Rgb::BLACK),
+            opacity: Some(1.0),
+            width: Some(3.0),
+        };
+        let red = "#f00".parse().unwrap();
+        for (raw, expected) in [
+            (json!({"ink": "black"}), black),
+            (
+                json!({"ink": "black", "stroke_color": "#f00", "stroke_width": 5}),
+                Ink {
+                    color: Some(red),
+                    width: Some(5.0),
+                    ..black
+                },
+            ),
+            (
+                json!({"ink": "opaque"}),
+                Ink {
+                    opacity: Some(1.0),
+                    ..Ink::default()
+                },
+            ),
+            (
+                json!({"stroke_width": 0.5}),
+                Ink {
+                    width: Some(0.5),
+                    ..Ink::default()
+                },
+            ),
+        ] {
+            assert_eq!(spec_of(raw.clone()).ink, expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_palette_is_given_or_found() {
+        let palette = |raw: Value| spec_of(raw).objective.palette;
+        let given = ["#ff0000", "#0000ff"].map(|color| color.parse().unwrap());
+        let given = Some(PaletteSpec::Given(given.to_vec()));
+        assert_eq!(palette(json!({"palette": "#f00, #00F #ff0000"})), given);
+        assert_eq!(
+            palette(json!({"palette": "#f00,#00f", "max_colors": 3})),
+            given
+        );
+        assert_eq!(
+            palette(json!({"max_colors": 8})),
+            Some(PaletteSpec::Found(7))
+        );
+        let raw = json!({"max_colors": 8, "background": "none"});
+        assert_eq!(palette(raw), Some(PaletteSpec::Found(8)));
+        assert_eq!(palette(json!({"max_colors": 8, "ink": "black"})), None);
+    }
+
+    #[test]
+    fn without_a_background_the_paper_is_white_while_drawing() {
+        let canvas = spec_of(json!({"background": "none"})).canvas;
+        assert_eq!(
+            (canvas.background, canvas.is_transparent),
+            (Rgb::WHITE, true)
+        );
+    }
+
+    #[test]
+    fn wrong_colours_and_combinations_are_explained() {
+        let many: Vec<String> = (100..133).map(|number| format!("#{number}")).collect();
+        for (raw, expected) in [
+            (
+                json!({"palette": "#f00 blue"}),
+                "palette: \"#f00 blue\" is not allowed; it must be 1 to 32 colours of the form #rrggbb or #rgb, separated",
+            ),
+            (
+                json!({"palette": many.join(",")}),
+                "it has 33 colours; at most 32 are allowed",
+            ),
+            (
+                json!({"palette": "#f00,#0f0", "ink": "black"}),
+                "palette: \"#ff0000,#00ff00\" is not allowed; it cannot be combined with ink=black",
+            ),
+            (
+                json!({"palette": "#f00", "stroke_color": "#0f0"}),
+                "it cannot be combined with stroke_color",
+            ),
+            (
+                json!({"palette": "#f00,#0f0", "max_colors": 2}),
+                "max_colors: 2 is not allowed; palette and background have 3 colours",
+            ),
+            (json!({"max_colors": 1}), "it must be at least 2"),
+            (json!({"max_colors": 256}), "a whole number from 0 to 255"),
+            (json!({"stroke_width": 0}), "a number from 0.1 to 400"),
+            (
+                json!({"ink": "blue"}),
+                "must be one of color, opaque, black",
+            ),
+            (
+                json!({"background": "nothing"}),
+                "it must be a colour of the form #rrggbb or #rgb, or none",
+            ),
+        ] {
+            let error = errors_of(&raw).remove(0).to_string();
+            assert!(error.contains(expected), "{raw}: {error}");
         }
     }
 
@@ -490,7 +690,10 @@ mod tests {
         let raw = json!({"num_path": 3, "num_paths": 5});
         let (input, notes) = Input::from_request(raw.as_object().unwrap()).unwrap();
         assert_eq!((input.plan.spec.strokes, notes.len()), (5, 1));
-        assert_eq!(input.values.len(), without_files().count());
+        let absent = FIELDS
+            .iter()
+            .filter(|field| field.kind.default_value().is_none() && !field.kind.is_random());
+        assert_eq!(input.values.len() + absent.count(), FIELDS.len());
     }
 
     #[test]
@@ -548,8 +751,11 @@ mod tests {
             let mut raw = Map::new();
             raw.insert(field.name.to_owned(), field.kind.parse(&text));
             if let Ok(input) = Input::from_values(&raw) {
-                let value = |name| input.values.get(name).unwrap_or(&Value::Null);
-                prop_assert!(FIELDS.iter().all(|field| field.kind.violations(value(field.name)).is_empty()));
+                let is_valid = FIELDS.iter().all(|field| {
+                    let value = input.values.get(field.name);
+                    value.is_none_or(|value| field.kind.violations(value).is_empty())
+                });
+                prop_assert!(is_valid);
             }
         }
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::choice::RecipeChoice;
+use super::choice::{InkChoice, RecipeChoice, RegionShape};
 use super::declaration::{
-    Declaration, FileInput, boolean, broken_rule, choice, color, file, integer, number,
-    random_integer, text,
+    Declaration, FileInput, boolean, broken_rule, choice, color_or_none, file, integer, number,
+    optional_color, optional_colors, optional_number, random_integer, text,
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
+use super::mask::MaskPicture;
 use super::prompt::Prompt;
-use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
+use crate::draw::objective::{CenterConstraint, ObjectiveSpec, PaletteSpec, Region};
 use crate::draw::{ImagePrompt, Spec};
 use crate::import::{DecodedPicture, ImportedStrokes};
 use crate::output::OutputFormat;
@@ -112,8 +113,9 @@ inputs! {
     /// Height of the canvas in pixels.
     canvas_height: u32 = integer(224, 64, 1024), Canvas;
 
-    /// Background colour, #rrggbb or #rgb.
-    background: Rgb = color("#ffffff"), Canvas;
+    /// Background colour, #rrggbb or #rgb. With none, the SVG has no background and the PNG is
+    /// transparent; while it is drawn, the paper is white.
+    background: Option<Rgb> = color_or_none("#ffffff"), Canvas;
 
     /// Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging
     /// it.
@@ -146,6 +148,53 @@ inputs! {
     /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw
     /// around: any SVG.
     fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
+
+    /// Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a
+    /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
+    /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
+    /// threshold is the width of a free margin around the region.
+    region_shape: RegionShape = choice(), Center;
+
+    /// Width of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas
+    /// (scales with the canvas).
+    region_width: f64 = number(150.0, 1.0, 10_000.0), Center;
+
+    /// Height of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas
+    /// (scales with the canvas).
+    region_height: f64 = number(100.0, 1.0, 10_000.0), Center;
+
+    /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
+    region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
+
+    /// A painted region: stroke points are not penalised where this picture, stretched over the canvas,
+    /// is white. Elsewhere the penalty grows with the distance from the white area;
+    /// distance_from_centre_threshold is the width of a free margin around it. It takes the place of
+    /// region_shape.
+    region_mask: FileInput<MaskPicture> = file(), Center;
+
+    /// What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or
+    /// black (one opaque pen of a fixed width, black unless stroke_color is given).
+    ink: InkChoice = choice(), Strokes;
+
+    /// Colour of all strokes, #rrggbb or #rgb. If absent, strokes have colours of their own.
+    stroke_color: Option<Rgb> = optional_color(), Strokes;
+
+    /// Width of all strokes, in pixels of a 224-pixel canvas (scales with the canvas). If absent,
+    /// strokes have widths of their own from min_stroke_width to max_stroke_width; those of the black
+    /// pen are 3 pixels wide.
+    stroke_width: Option<f64> = optional_number(0.1, 400.0), Strokes;
+
+    /// Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more
+    /// during the last 70 % of the steps. If absent, strokes may have any colour.
+    palette: Option<Vec<Rgb>> = optional_colors::<32>(), Strokes;
+
+    /// Maximum number of colours in the finished drawing, which finds them itself; the background
+    /// counts as one. 0 means no limit.
+    max_colors: usize = integer(0, 0, 255), Strokes;
+
+    /// Whether strokes that do not show, because they are covered or hardly opaque, are left out of the
+    /// finished drawing. No colour of the picture changes by more than 1/255.
+    clean: bool = boolean(false), Canvas;
 }
 
 /// What the inputs ask for.
@@ -160,6 +209,8 @@ pub(super) struct Plan {
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
     pub(super) output_format: OutputFormat,
+    /// Whether strokes that do not show are left out of the finished drawing.
+    pub(super) clean: bool,
 }
 
 impl Inputs {
@@ -178,12 +229,66 @@ impl Inputs {
             let rule = format!("it must be at least {moving}, the number of strokes in init_svg");
             return Err(broken_rule("num_paths", &self.num_paths.into(), rule));
         }
-        Ok(())
+        if self.region_shape != RegionShape::Circle && self.region_mask != FileInput::Absent {
+            let rule = "it cannot be combined with region_mask, which is a shape of its own";
+            let word = self.region_shape.word().into();
+            return Err(broken_rule("region_shape", &word, rule.to_owned()));
+        }
+        self.check_colors()
+    }
+
+    /// Checks the rules about colours.
+    fn check_colors(&self) -> Result<(), InputError> {
+        let background = usize::from(self.background.is_some());
+        let limit = |rule: String| Err(broken_rule("max_colors", &self.max_colors.into(), rule));
+        if self.max_colors == 1 && background == 1 {
+            return limit(
+                "it must be at least 2, because the background is a colour, too".to_owned(),
+            );
+        }
+        let Some(palette) = &self.palette else {
+            return Ok(());
+        };
+        if self.max_colors > 0 && palette.len() + background > self.max_colors {
+            let all = palette.len() + background;
+            return limit(format!(
+                "palette and background have {all} colours; leave it out, because palette limits them"
+            ));
+        }
+        let text = palette
+            .iter()
+            .map(Rgb::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        let other = match (self.stroke_color, self.ink) {
+            (Some(_), _) => "stroke_color",
+            (None, InkChoice::Black) => "ink=black",
+            _ => return Ok(()),
+        };
+        let rule =
+            format!("it cannot be combined with {other}, which gives all strokes one colour");
+        Err(broken_rule("palette", &text.into(), rule))
+    }
+
+    /// The colours that strokes end with.
+    fn palette_spec(&mut self) -> Option<PaletteSpec> {
+        let palette = self.palette.take().map(PaletteSpec::Given);
+        let has_one_color = self.stroke_color.is_some() || self.ink == InkChoice::Black;
+        let background = usize::from(self.background.is_some());
+        palette.or_else(|| {
+            let max = self
+                .max_colors
+                .checked_sub(background)
+                .filter(|max| *max > 0);
+            max.filter(|_| !has_one_color).map(PaletteSpec::Found)
+        })
     }
 
     /// Puts every input to its use. An input that is not named here, or not used, does not compile.
     #[deny(unused_variables)]
-    pub(super) fn into_plan(self) -> Plan {
+    #[expect(clippy::too_many_lines, reason = "there are some lines for each input")]
+    pub(super) fn into_plan(mut self) -> Plan {
+        let palette_spec = self.palette_spec();
         let Inputs {
             prompt,
             num_paths,
@@ -209,9 +314,29 @@ impl Inputs {
             image_prompt_weight,
             init_svg,
             fixed_svg,
+            region_shape,
+            region_width,
+            region_height,
+            region_rotation,
+            region_mask,
+            ink,
+            stroke_color,
+            stroke_width,
+            palette: _,
+            max_colors: _,
+            clean,
         } = self;
-        let canvas = Canvas::new([canvas_width, canvas_height], background);
+        let canvas = Canvas {
+            is_transparent: background.is_none(),
+            ..Canvas::new(
+                [canvas_width, canvas_height],
+                background.unwrap_or(Rgb::WHITE),
+            )
+        };
         let strokes = GivenStrokes::new(init_svg, fixed_svg, &canvas);
+        let mask = region_mask
+            .content()
+            .map(|picture| picture.on_canvas(&canvas));
         let spec = Spec {
             prompts: prompt.parts,
             canvas,
@@ -230,8 +355,14 @@ impl Inputs {
                     power: distance_from_centre_power,
                     weight: distance_from_centre_weight,
                 },
+                palette: palette_spec,
+                region: mask.map_or_else(
+                    || region_shape.region([region_width, region_height], region_rotation),
+                    |mask| Region::Mask(Arc::new(mask)),
+                ),
             },
             stroke_widths: [min_stroke_width as f32, max_stroke_width as f32],
+            ink: ink.ink(stroke_color, stroke_width),
             preset: recipe.preset(),
             truncate,
             image_prompts: image_prompts(image_prompt, image_prompt_weight),
@@ -241,6 +372,7 @@ impl Inputs {
             notes: [prompt.notes, strokes.notes].concat(),
             spec,
             output_format,
+            clean,
         }
     }
 }

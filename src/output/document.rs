@@ -1,10 +1,13 @@
 //! A frame as the file that the caller gets.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
 use crate::draw::Frame;
-use crate::scene::Canvas;
+use crate::render::cpu::raster::visible;
+use crate::scene::{Canvas, Strokes};
 
 /// What determines a drawing besides the inputs: everything that can change its strokes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +39,17 @@ pub struct Document<'a> {
     pub inputs: &'a Map<String, Value>,
     /// What made it.
     pub provenance: &'a Provenance,
+    /// Whether strokes that do not show are left out.
+    pub is_clean: bool,
 }
+
+/// How much a value of the picture (0 to 1) may change when strokes are left out: one step of 8 bits.
+const TOLERANCE: f32 = 1.0 / 255.0;
 
 impl Document<'_> {
     /// An SVG whose metadata says how it can be drawn again.
     pub fn to_svg(&self) -> String {
-        write_svg(&self.frame.strokes, self.canvas, &self.metadata())
+        write_svg(&self.strokes(), self.canvas, &self.metadata())
     }
 
     /// The file in a format; `scale` is pixels of the file for one of the canvas, for formats that
@@ -51,11 +59,22 @@ impl Document<'_> {
     /// When the file would have too many pixels, or none.
     pub fn encode(&self, format: OutputFormat, scale: f32) -> Result<Vec<u8>, EncodeError> {
         let contents = Contents {
-            strokes: &self.frame.strokes,
+            strokes: &self.strokes(),
             canvas: self.canvas,
             metadata: &self.metadata(),
         };
         format.encode(&contents, scale)
+    }
+
+    /// The strokes that the file has.
+    fn strokes(&self) -> Cow<'_, Strokes> {
+        let all = &self.frame.strokes;
+        if !self.is_clean {
+            return Cow::Borrowed(all);
+        }
+        let is_visible = visible(all, self.canvas, TOLERANCE);
+        let kept = (0..all.len()).filter(|stroke| is_visible[*stroke]);
+        Cow::Owned(all.select(&kept.collect::<Vec<_>>()))
     }
 
     fn metadata(&self) -> Metadata {

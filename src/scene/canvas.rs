@@ -15,15 +15,18 @@ pub struct Canvas {
     pub height: u32,
     /// The colour under the strokes.
     pub background: Rgb,
+    /// Whether the background is missing in files. It still is under the strokes while they are optimized.
+    pub is_transparent: bool,
 }
 
 impl Canvas {
-    /// A canvas of a width and a height.
+    /// A canvas of a width and a height, whose background is part of files.
     pub fn new([width, height]: [u32; 2], background: Rgb) -> Self {
         Self {
             width,
             height,
             background,
+            is_transparent: false,
         }
     }
 
@@ -45,6 +48,7 @@ impl Default for Canvas {
             width: 224,
             height: 224,
             background: Rgb::WHITE,
+            is_transparent: false,
         }
     }
 }

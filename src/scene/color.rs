@@ -27,6 +27,13 @@ impl Rgb {
         blue: 255,
     };
 
+    /// Black.
+    pub const BLACK: Self = Self {
+        red: 0,
+        green: 0,
+        blue: 0,
+    };
+
     /// The three channels as numbers from 0 to 1, without gamma, as the rasterizer blends them.
     pub fn channels(self) -> [f32; 3] {
         [self.red, self.green, self.blue].map(|channel| f32::from(channel) / 255.0)

@@ -100,6 +100,18 @@ impl Strokes {
         some
     }
 
+    /// Some of the strokes; those that stay as they are still do. `indices` grow.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let mut selected = Self::new();
+        for stroke in indices {
+            selected.extend(&self.range(*stroke..*stroke + 1));
+        }
+        let moving = self.moving();
+        selected.fixed = indices.iter().filter(|stroke| **stroke >= moving).count();
+        selected
+    }
+
     /// The number of strokes.
     pub fn len(&self) -> usize {
         self.half_widths.len()

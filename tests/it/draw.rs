@@ -1,7 +1,9 @@
 //! The optimization as a whole, with the embedded model.
 
+use std::sync::Arc;
+
 use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
-use clipdraw::draw::objective::{CenterConstraint, Term, ViewEmbeddings};
+use clipdraw::draw::objective::{CenterConstraint, Extent, Mask, Region, Term, ViewEmbeddings};
 use clipdraw::draw::{
     DrawError, Drawing, Frame, Losses, Spec, Step, WeightedPrompt, step_together,
 };
@@ -197,6 +199,41 @@ fn without_clip_the_drawing_contracts_into_the_circle_and_stays_there() {
         deepest > 50.0,
         "points that were outside stop near the edge, not at {deepest}"
     );
+}
+
+#[test]
+fn strokes_outside_of_a_region_are_moved_into_it() {
+    let clip = tiny();
+    let extent = Extent {
+        size: [120.0, 60.0],
+        rotation: 25.0,
+    };
+    // Only the right half is white.
+    let half = Mask::new(2, &[0.0, 1.0], &Canvas::default()).unwrap();
+    for region in [
+        Region::Ellipse(extent),
+        Region::Rectangle(extent),
+        Region::Frame(extent),
+        Region::Mask(Arc::new(half)),
+    ] {
+        let mut spec = spec(&[("a", 1.0)], 200);
+        spec.views = 1;
+        spec.objective.clip_weight = 0.0;
+        spec.objective.center = CenterConstraint {
+            threshold: 0.0,
+            weight: 1.0,
+            ..spec.objective.center
+        };
+        spec.objective.region = region.clone();
+        let frames = draw(&clip, spec.clone());
+        let [first, last] = [&frames[0], &frames[frames.len() - 1]];
+        let [before, after] = [first, last].map(|frame| term(frame, "centre"));
+        assert!(
+            before > 10.0 && after < 0.001 * before,
+            "{region:?}: {before} {after}"
+        );
+        assert_eq!(draw(&clip, spec).pop().as_ref(), Some(last), "{region:?}");
+    }
 }
 
 #[test]

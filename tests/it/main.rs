@@ -32,6 +32,7 @@ mod image;
 mod import;
 mod init_svg;
 mod kernels;
+mod ink;
 mod layers;
 mod load;
 mod read_only_disk;

@@ -20,24 +20,8 @@ fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).unwrap()
 }
 
-/// What is used if the input is absent and has no default.
-fn without_default(field: &Field) -> &'static str {
-    match field.kind {
-        Kind::File { .. } => "none",
-        _ => "random",
-    }
-}
-
 fn row(field: &Field) -> String {
-    let default = field
-        .kind
-        .default_value()
-        .map_or(without_default(field).to_owned(), |value| {
-            match value.as_str() {
-                Some(text) => text.to_owned(),
-                None => value.to_string().trim_end_matches(".0").to_owned(),
-            }
-        });
+    let default = field.kind.default_text(|text| text);
     format!(
         "| `{}` | {default} | {} | {} |\n",
         field.name,

@@ -17,6 +17,7 @@ pub fn canvas(background: Rgb) -> Canvas {
         width: SIDE as u32,
         height: SIDE as u32,
         background,
+        ..Canvas::default()
     }
 }
 

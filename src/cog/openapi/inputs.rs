@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::inputs::{COLOR_PATTERN, shortest_number};
+use crate::inputs::{COLOR_PATTERN, COLORS_PATTERN, PAPER_PATTERN, shortest_number};
 use crate::inputs::{FIELDS, Field, Kind};
 
 /// The component `Input`.
@@ -64,7 +64,9 @@ fn limits(field: &Field) -> Value {
             json!({"type": "number", "minimum": shortest_number(min), "maximum": shortest_number(max)})
         }
         Kind::Boolean { .. } => json!({"type": "boolean"}),
+        Kind::Color { or_none: true, .. } => json!({"type": "string", "pattern": PAPER_PATTERN}),
         Kind::Color { .. } => json!({"type": "string", "pattern": COLOR_PATTERN}),
+        Kind::Colors { .. } => json!({"type": "string", "pattern": COLORS_PATTERN}),
         Kind::File { .. } => json!({"type": "string", "format": "uri"}),
         Kind::Choice { .. } => {
             let component = format!("#/components/schemas/{}", field.name);

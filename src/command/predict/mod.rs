@@ -21,7 +21,7 @@ use super::signals::{self, SigtermPolicy, StopSignal};
 use crate::clip::Clip;
 use crate::delivery::{Client, ClientConfig, Downloader};
 use crate::draw::{Drawing, Frame, Step, Stepper};
-use crate::inputs::{FIELDS, Field, Input, Kind};
+use crate::inputs::{FIELDS, Field, Input};
 use crate::output::{Provenance, loss_line, opening_line};
 
 /// `clipdraw predict`.
@@ -211,14 +211,9 @@ fn inputs_help() -> String {
 }
 
 fn input_help(field: &Field) -> String {
-    let default = match field.kind.default_value() {
-        Some(serde_json::Value::String(text)) => format!("default {text:?}"),
-        Some(value) => format!("default {value}"),
-        None if matches!(field.kind, Kind::File { .. }) => "default none".to_owned(),
-        None => "default random".to_owned(),
-    };
+    let default = field.kind.default_text(|text| format!("{text:?}"));
     format!(
-        "  {}\n      {} {}; {default}.",
+        "  {}\n      {} {}; default {default}.",
         field.name,
         field.description,
         capitalized(&field.kind.allowed())

@@ -1,16 +1,17 @@
 //! The centre constraint: a penalty that grows with the distance of stroke points from a centre and
-//! is zero inside a radius (evilstreak/clipdraw, `predict.py`).
+//! is zero inside a radius (evilstreak/clipdraw, `predict.py`), or from a region around the centre.
 
+use super::region::Region;
 use super::term::{StrokePart, Term};
 use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
-/// The penalty on stroke points that are far from a centre.
+/// The penalty on stroke points that are far from a centre, or outside of a [`Region`] around it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CenterConstraint {
     /// The centre as fractions of the canvas width and height.
     pub position: [f64; 2],
-    /// The radius without penalty, in pixels of a 224 pixel canvas.
+    /// The distance from the region without penalty, in pixels of a 224 pixel canvas; for a circle, its radius.
     pub threshold: f64,
     /// The exponent of the distance beyond the threshold, at least 1.
     pub power: f64,
@@ -34,11 +35,12 @@ impl Default for CenterConstraint {
 #[derive(Debug, Clone)]
 pub(super) struct Center {
     constraint: CenterConstraint,
+    region: Region,
 }
 
 impl Center {
-    pub(super) fn new(constraint: CenterConstraint) -> Self {
-        Self { constraint }
+    pub(super) fn new(constraint: CenterConstraint, region: Region) -> Self {
+        Self { constraint, region }
     }
 }
 
@@ -52,15 +54,19 @@ impl Term for Center {
     }
 
     fn on_strokes(&self, strokes: &Strokes, canvas: &Canvas, gradient: &mut StrokeGradient) -> f64 {
-        add_penalty(
-            &self.constraint.penalty(canvas, strokes.len()),
-            strokes,
-            gradient,
-        )
+        let penalty = self.constraint.penalty(canvas, strokes.len());
+        match &self.region {
+            Region::Circle => add_penalty(&penalty, strokes, gradient),
+            region => add_region_penalty(&penalty, region, strokes, gradient),
+        }
     }
 
     fn stroke_part(&self, canvas: &Canvas, strokes: usize) -> StrokePart {
-        StrokePart::Penalty(self.constraint.penalty(canvas, strokes))
+        match self.region {
+            Region::Circle => StrokePart::Penalty(self.constraint.penalty(canvas, strokes)),
+            _ if self.constraint.weight == 0.0 => StrokePart::Independent,
+            _ => StrokePart::Host,
+        }
     }
 }
 
@@ -110,9 +116,41 @@ fn add_penalty(penalty: &CenterPenalty, strokes: &Strokes, gradient: &mut Stroke
     value
 }
 
+/// As [`add_penalty`], with the distances from a region around the center.
+fn add_region_penalty(
+    penalty: &CenterPenalty,
+    region: &Region,
+    strokes: &Strokes,
+    gradient: &mut StrokeGradient,
+) -> f64 {
+    let CenterPenalty {
+        center,
+        scale,
+        threshold,
+        power,
+        weight,
+    } = *penalty;
+    let origin = region.origin(center);
+    let mut value = 0.0;
+    for (point, derivative) in strokes.points.iter().zip(&mut gradient.points) {
+        let offset = [0, 1].map(|axis| (f64::from(point[axis]) - origin[axis]) / scale);
+        let outside = region.outside(offset);
+        if let Some(outside) = outside.filter(|outside| outside.distance > threshold) {
+            let excess = outside.distance - threshold;
+            value += weight * excess.powf(power);
+            let rate = weight * power * excess.powf(power - 1.0);
+            for (sum, part) in derivative.iter_mut().zip(outside.direction) {
+                *sum += (rate * part / scale) as f32;
+            }
+        }
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draw::objective::region::Extent;
 
     fn constraint(threshold: f64, power: f64) -> CenterConstraint {
         CenterConstraint {
@@ -204,6 +242,84 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Compares the gradient for a region with central differences.
+    fn check_region(region: &Region, constraint: &CenterConstraint, canvas: &Canvas) {
+        let penalty = constraint.penalty(canvas, strokes().len());
+        let value = |strokes: &Strokes| {
+            let mut gradient = StrokeGradient::zeros_for(strokes);
+            add_region_penalty(&penalty, region, strokes, &mut gradient)
+        };
+        let mut gradient = StrokeGradient::zeros_for(&strokes());
+        add_region_penalty(&penalty, region, &strokes(), &mut gradient);
+        for (index, derivative) in gradient.points.as_flattened().iter().enumerate() {
+            let difference = |change: f32| {
+                let mut moved = strokes();
+                moved.points.as_flattened_mut()[index] += change;
+                value(&moved)
+            };
+            let expected = (difference(0.01) - difference(-0.01)) / 0.02;
+            // In the middle of a frame two sides are equally near, so there is no derivative.
+            let is_kink =
+                matches!(region, Region::Frame(_)) && strokes().points[index / 2] == [112.0, 112.0];
+            let error = (f64::from(*derivative) - expected).abs();
+            assert!(
+                is_kink || error <= 5e-3 * expected.abs().max(0.05),
+                "{region:?} {index}: {derivative}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_gradient_for_every_region_matches_central_differences() {
+        let extent = Extent {
+            size: [90.0, 50.0],
+            rotation: 20.0,
+        };
+        let regions = [
+            Region::Ellipse(extent),
+            Region::Rectangle(extent),
+            Region::Frame(extent),
+        ];
+        let tall = Canvas {
+            width: 300,
+            height: 512,
+            ..Canvas::default()
+        };
+        for (threshold, power) in [(0.0, 2.0), (8.0, 1.0), (3.0, 3.5)] {
+            for region in &regions {
+                check_region(region, &constraint(threshold, power), &Canvas::default());
+                check_region(region, &constraint(threshold, power), &tall);
+            }
+        }
+    }
+
+    #[test]
+    fn a_circle_from_the_distance_to_its_center_has_the_same_penalty() {
+        let penalty = constraint(40.0, 2.0).penalty(&Canvas::default(), strokes().len());
+        let mut gradients = [(); 2].map(|()| StrokeGradient::zeros_for(&strokes()));
+        let expected = add_penalty(&penalty, &strokes(), &mut gradients[0]);
+        let found = add_region_penalty(&penalty, &Region::Circle, &strokes(), &mut gradients[1]);
+        assert!((found - expected).abs() < 1e-9 * expected);
+    }
+
+    #[test]
+    fn only_the_circle_stays_on_a_device() {
+        let extent = Extent {
+            size: [90.0, 50.0],
+            rotation: 0.0,
+        };
+        let part = |region, weight| {
+            let constraint = CenterConstraint {
+                weight,
+                ..CenterConstraint::default()
+            };
+            Center::new(constraint, region).stroke_part(&Canvas::default(), 2)
+        };
+        assert!(matches!(part(Region::Circle, 0.5), StrokePart::Penalty(_)));
+        assert_eq!(part(Region::Ellipse(extent), 0.5), StrokePart::Host);
+        assert_eq!(part(Region::Frame(extent), 0.0), StrokePart::Independent);
     }
 
     #[test]

@@ -6,15 +6,21 @@
 mod term;
 mod prompt;
 mod contrastive;
+mod region;
 mod center;
+mod clusters;
+mod palette;
 
 pub use center::CenterConstraint;
+pub use palette::PaletteSpec;
+pub use region::{Extent, Mask, MaskError, Region};
 pub use term::{EncodedPrompt, StrokePart, Target, Term, TermContext, ViewEmbeddings};
 
 use tch::{Device, Kind, TchError, Tensor};
 
 use self::center::Center;
 use self::contrastive::Contrastive;
+use self::palette::Palette;
 use self::prompt::Prompts;
 use super::losses::{Losses, TermLoss};
 use crate::clip::ClipError;
@@ -22,13 +28,17 @@ use crate::render::CenterPenalty;
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
 /// The settings of all terms that a request can choose.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ObjectiveSpec {
     /// The weight of the terms on views, which depend on CLIP; with 0, only the terms on strokes
     /// act.
     pub clip_weight: f64,
     /// The penalty on distance from the centre.
     pub center: CenterConstraint,
+    /// The region around the centre in which that penalty is zero.
+    pub region: Region,
+    /// The colours that strokes end with; `None` lets them have any.
+    pub palette: Option<PaletteSpec>,
 }
 
 impl Default for ObjectiveSpec {
@@ -36,17 +46,23 @@ impl Default for ObjectiveSpec {
         Self {
             clip_weight: 1.0,
             center: CenterConstraint::default(),
+            region: Region::default(),
+            palette: None,
         }
     }
 }
 
 /// All terms, in the order in which they are reported.
 fn terms(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Vec<Box<dyn Term>>, ClipError> {
-    Ok(vec![
+    let mut terms: Vec<Box<dyn Term>> = vec![
         Box::new(Prompts::new(context, spec.clip_weight)),
         Box::new(Contrastive::new(context)?),
-        Box::new(Center::new(spec.center)),
-    ])
+        Box::new(Center::new(spec.center, spec.region.clone())),
+    ];
+    if let Some(palette) = &spec.palette {
+        terms.push(Box::new(Palette::new(palette)));
+    }
+    Ok(terms)
 }
 
 /// The objective of one drawing.
@@ -170,6 +186,13 @@ impl Objective {
             }
         }
         outcome
+    }
+
+    /// Lets terms move strokes after an update; `done` is the part of all updates that are done with it, up to 1.
+    pub(super) fn after_update(&mut self, strokes: &mut Strokes, done: f64) {
+        for term in &mut self.terms {
+            term.after_update(strokes, done);
+        }
     }
 
     /// What a renderer that keeps the strokes of a drawing on its device needs to move them; `None` if a term can only be

@@ -48,6 +48,10 @@ pub trait Term: fmt::Debug + Send {
         StrokePart::Host
     }
 
+    /// Moves strokes by a step of the term's own, after that of the optimizer. `done` is the part of all updates that are done
+    /// with this one, up to 1. A term that does so is [`StrokePart::Host`].
+    fn after_update(&mut self, _strokes: &mut Strokes, _done: f64) {}
+
     /// How the value is divided among prompts, from the unit vectors of all views, `[N, E]`; empty for a
     /// term that does not belong to prompts.
     fn prompts(&self, _embeddings: &[f32]) -> Vec<PromptLoss> {

@@ -45,8 +45,8 @@ const PLACES: usize = 2;
 /// The smallest step of a coordinate as it is written.
 const SMALLEST_STEP: f32 = 0.01;
 
-/// Writes the strokes over the canvas as an SVG document with one rectangle and one path per
-/// stroke, in painter's order, with round caps and joins.
+/// Writes the strokes over the canvas as an SVG document with one rectangle, unless the
+/// canvas is transparent, and one path per stroke, in painter's order, with round caps and joins.
 pub fn write_svg(strokes: &Strokes, canvas: &Canvas, metadata: &Metadata) -> String {
     let mut document = Vec::new();
     write_document(&mut document, strokes, canvas, metadata).expect("memory can be written to");
@@ -71,10 +71,12 @@ fn write_document(
         .write_inner_content(|xml| {
             write_text(xml, "title", &metadata.title)?;
             write_text(xml, "metadata", &metadata.provenance)?;
-            xml.create_element("rect")
-                .with_attributes(sides)
-                .with_attribute(("fill", background.as_str()))
-                .write_empty()?;
+            if !canvas.is_transparent {
+                xml.create_element("rect")
+                    .with_attributes(sides)
+                    .with_attribute(("fill", background.as_str()))
+                    .write_empty()?;
+            }
             let moving = strokes.moving();
             write_group(xml, strokes, 0..moving, None)?;
             if strokes.fixed > 0 {

@@ -100,7 +100,7 @@ pub struct Sizes {
     pub tile_stroke: usize,
     /// `SceneUpdate`: 6 doubles, 2 floats and 2 integers.
     pub scene_update: usize,
-    /// `StepRates`: 2 doubles, 3 floats and an integer.
+    /// `StepRates`: 2 doubles and 4 floats.
     pub step_rates: usize,
     /// [`Batch`].
     pub batch: usize,
@@ -113,6 +113,6 @@ pub const SIZES: Sizes = Sizes {
     chord: 16 * 4,
     tile_stroke: 2 * 4,
     scene_update: 6 * 8 + 2 * 4 + 2 * 4,
-    step_rates: 2 * 8 + 3 * 4 + 4,
+    step_rates: 2 * 8 + 4 * 4,
     batch: size_of::<Batch>(),
 };

@@ -242,10 +242,14 @@ fn step_row(
         for correction in bias_corrections(updates) {
             rates.push_double(correction);
         }
-        for rate in [own.rates.points, own.rates.half_widths, own.rates.colors] {
+        for rate in [
+            own.rates.points,
+            own.rates.half_widths,
+            own.rates.colors,
+            own.rates.opacities,
+        ] {
             rates.push_float(rate);
         }
-        rates.push_int(0)?;
         debug_assert_eq!(rates.0.len() - start, SIZES.step_rates);
         views.push_views(&own.views, scene.canvas, side)?;
     }

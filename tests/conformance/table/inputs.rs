@@ -61,7 +61,9 @@ fn wrong(field: &Field) -> Vec<Case> {
             ]
         }
         Kind::Boolean { .. } => vec![json!(1), json!("true")],
-        Kind::Color { .. } => vec![json!(5), json!("red"), json!("#12345"), json!("")],
+        Kind::Color { .. } | Kind::Colors { .. } => {
+            vec![json!(5), json!("red"), json!("#12345"), json!("")]
+        }
         Kind::Choice { .. } => vec![json!(5), json!("jpeg"), json!("SVG")],
     });
     let long = match field.kind {
@@ -84,8 +86,10 @@ fn wrong(field: &Field) -> Vec<Case> {
 /// What is wrong with a value.
 fn kind(field: &Field, value: &Value) -> &'static str {
     match (&field.kind, value) {
-        (Kind::Color { .. }, Value::String(text)) if text.is_empty() => "empty",
-        (Kind::Color { .. }, Value::String(_)) => "no colour",
+        (Kind::Color { .. } | Kind::Colors { .. }, Value::String(text)) if text.is_empty() => {
+            "empty"
+        }
+        (Kind::Color { .. } | Kind::Colors { .. }, Value::String(_)) => "no colour",
         (Kind::Choice { .. }, Value::String(_)) => "none of the choices",
         (Kind::Boolean { .. }, Value::Number(_)) => "a number",
         (Kind::Integer { min, .. }, Value::Number(number)) if number.as_i64() == Some(min - 1) => {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use clipdraw::inputs::COLOR_PATTERN;
+use clipdraw::inputs::{COLOR_PATTERN, COLORS_PATTERN, PAPER_PATTERN};
 use clipdraw::inputs::{FIELDS, Field, Kind};
 use serde_json::{Map, Value, json};
 
@@ -52,9 +52,18 @@ fn parameter(field: &Field) -> Value {
             };
             (annotation, json!({"ge": min, "le": max}))
         }
-        Kind::Number { min, max, .. } => ("float", json!({"ge": min, "le": max})),
+        Kind::Number { default, min, max } => {
+            let annotation = if default.is_some() {
+                "float"
+            } else {
+                "Optional[float]"
+            };
+            (annotation, json!({"ge": min, "le": max}))
+        }
         Kind::Boolean { .. } => ("bool", json!({})),
-        Kind::Color { .. } => ("str", json!({"regex": COLOR_PATTERN})),
+        Kind::Color { or_none: true, .. } => ("str", json!({"regex": PAPER_PATTERN})),
+        Kind::Color { .. } => ("Optional[str]", json!({"regex": COLOR_PATTERN})),
+        Kind::Colors { .. } => ("Optional[str]", json!({"regex": COLORS_PATTERN})),
         Kind::Choice { choices, .. } => ("str", json!({"choices": choices})),
         Kind::File { .. } => ("Optional[Path]", json!({})),
     };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clipdraw::clip::{Clip, ClipConfig};
 use clipdraw::compute::graph::GraphMode;
-use clipdraw::draw::objective::{CenterConstraint, Term};
+use clipdraw::draw::objective::{CenterConstraint, Extent, PaletteSpec, Region, Term};
 use clipdraw::draw::{
-    DrawError, Drawing, Frame, Preset, Spec, Step, Stepper, WeightedPrompt, step_together,
+    DrawError, Drawing, Frame, Ink, Preset, Spec, Step, Stepper, WeightedPrompt, step_together,
 };
 use clipdraw::render::cpu::CpuRenderer;
 use clipdraw::render::cuda::{KernelRenderer, Room};
@@ -148,6 +148,69 @@ fn a_run_moves_strokes_as_steps_on_the_host_do() {
                 assert!(difference <= limit, "{found:?}, expected {expected:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_fixed_stays_in_a_run_and_the_rest_moves_as_on_the_host() {
+    let clip = tiny(ClipConfig::tiny_transformer());
+    let color = "#204060".parse().unwrap();
+    let fixed = |color, opacity, width| Ink {
+        color,
+        opacity,
+        width,
+    };
+    for (preset, ink) in [
+        (Preset::ORIGINAL, fixed(None, Some(1.0), None)),
+        (Preset::COMPACT, fixed(None, Some(1.0), None)),
+        (Preset::COMPACT, fixed(Some(color), None, Some(5.0))),
+        (Preset::ORIGINAL, fixed(Some(color), Some(1.0), Some(0.5))),
+    ] {
+        let mut spec = spec("a", 11);
+        spec.preset = Some(preset);
+        spec.ink = ink;
+        let found = draw_in_runs(&clip, Room::default(), std::slice::from_ref(&spec));
+        let expected = draw_step_by_step(&clip, &spec);
+        assert_eq!(found[0].runs, [4, 4, 3, 1]);
+        let expected = expected.iter().filter_map(Step::frame);
+        for (found, expected) in found[0].frames().into_iter().zip(expected) {
+            let difference = largest_difference(found, expected);
+            assert!(difference <= 1e-4, "step {}: {difference}", found.step);
+            let half_width = ink.width.map(|width| 0.5 * width * spec.canvas.scale());
+            for (stroke, [red, green, blue, opacity]) in found.strokes.colors.iter().enumerate() {
+                assert!(ink.opacity.is_none_or(|fixed| fixed == *opacity));
+                assert!(
+                    ink.color
+                        .is_none_or(|color| color.channels() == [*red, *green, *blue])
+                );
+                let own = found.strokes.half_widths[stroke];
+                assert!(half_width.is_none_or(|half_width| half_width == own));
+            }
+        }
+        let frames = found[0].frames();
+        let [first, last] = [frames[0], frames[frames.len() - 1]].map(|frame| &frame.strokes);
+        assert_ne!(first.points, last.points);
+        assert_eq!(first.half_widths == last.half_widths, ink.width.is_some());
+    }
+}
+
+#[test]
+fn a_drawing_with_a_palette_or_a_region_returns_to_the_host_in_every_step() {
+    let clip = tiny(ClipConfig::tiny_transformer());
+    let mut with_palette = spec("a", 5);
+    let color = "#204060".parse().unwrap();
+    with_palette.objective.palette = Some(PaletteSpec::Given(vec![color]));
+    let mut with_region = spec("a", 5);
+    with_region.objective.region = Region::Ellipse(Extent {
+        size: [90.0, 50.0],
+        rotation: 10.0,
+    });
+    for spec in [with_palette, with_region] {
+        let found = draw_in_runs(&clip, Room::default(), std::slice::from_ref(&spec));
+        assert_eq!(found[0].runs, [1; 6]);
+        let expected = draw_step_by_step(&clip, &spec);
+        let last = [found[0].steps.last(), expected.last()].map(|step| step.unwrap().frame());
+        assert_eq!(last[0], last[1]);
     }
 }
 

@@ -50,6 +50,7 @@ fn canvas(width: u32, height: u32) -> Canvas {
             green: 240,
             blue: 90,
         },
+        ..Canvas::default()
     }
 }
 

@@ -8,6 +8,7 @@ const SMALL: Canvas = Canvas {
     width: 37,
     height: 21,
     background: clipdraw::scene::Rgb::WHITE,
+    is_transparent: false,
 };
 
 /// Runs both passes and checks that every number is finite.

@@ -149,6 +149,7 @@ pub(crate) fn hard() -> Vec<Scene> {
             } else {
                 Rgb::WHITE
             },
+            is_transparent: false,
         };
         Scene {
             name,

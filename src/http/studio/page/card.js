@@ -6,7 +6,7 @@ import { blobOf } from './frames.js';
 import { html } from './html.js';
 import { fieldOf, replaceAll, rollSeed, seedIsLocked, set } from './inputs.js';
 import { DrawingImage } from './picture.js';
-import { CircleOverlay, circleIsShown } from './region.js';
+import { CircleOverlay, circleIsShown, hasCircle } from './region.js';
 import { dataUrl } from './schema.js';
 
 /** @typedef {import('./drawing.js').Drawing} Drawing */
@@ -56,7 +56,7 @@ export function Card({ drawing }) {
   return html`<article class=${isChosen ? 'card chosen' : 'card'} aria-label=${`Drawing: ${prompt}`}>
     <div class="paper" style=${{ aspectRatio: `${Number(width) || 1} / ${Number(height) || 1}` }}>
       <${DrawingImage} drawing=${drawing} label=${`Drawing of ${prompt}, step ${drawing.shown.value?.step ?? 0}`} />
-      ${isChosen && circleIsShown.value && html`<${CircleOverlay} />`}
+      ${isChosen && circleIsShown.value && hasCircle() && html`<${CircleOverlay} />`}
     </div>
     <h3><bdi>${prompt}</bdi></h3>
     <progress max=${drawing.steps || 1} value=${drawing.step.value} aria-label="Steps drawn"></progress>

@@ -1,6 +1,6 @@
 /** The centre circle over the canvas: a field that shows the penalty, and handles to move it. */
 import { html } from './html.js';
-import { fieldOf, numberOf, set } from './inputs.js';
+import { fieldOf, inputValue, numberOf, set } from './inputs.js';
 import { useEffect, useRef } from './vendor/hooks.js';
 import { signal } from './vendor/signals.js';
 
@@ -32,9 +32,13 @@ function circle() {
   };
 }
 
-/** Whether the server has the inputs of the circle. */
+/** Whether the server has the inputs of the circle, and no other region is chosen. */
 export const hasCircle = () =>
-  Boolean(fieldOf('centre_x') && fieldOf('centre_y') && fieldOf('distance_from_centre_threshold'));
+  Boolean(
+    fieldOf('centre_x') && fieldOf('centre_y') && fieldOf('distance_from_centre_threshold'),
+  ) &&
+  ['', 'circle'].includes(String(inputValue('region_shape'))) &&
+  inputValue('region_mask') === '';
 
 /** @param {number} number @param {number} digits */
 const rounded = (number, digits) => Number(number.toFixed(digits));

@@ -11,6 +11,7 @@
  * @property {number} [min]
  * @property {number} [max]
  * @property {number} [maxLength]
+ * @property {boolean} [allowsNone] whether a colour may be the word none
  * @property {string[]} [choices]
  */
 
@@ -40,6 +41,17 @@ const LABELS = /** @type {Record<string, string>} */ ({
   image_prompt_weight: 'Weight of the picture',
   init_svg: 'Start from',
   fixed_svg: 'Strokes that stay',
+  region_shape: 'Region',
+  region_width: 'Width of the region',
+  region_height: 'Height of the region',
+  region_rotation: 'Rotation of the region',
+  region_mask: 'Painted region',
+  ink: 'Ink',
+  stroke_color: 'Colour of all strokes',
+  stroke_width: 'Width of all strokes',
+  palette: 'Palette',
+  max_colors: 'Maximum number of colours',
+  clean: 'Leave out hidden strokes',
 });
 
 /**
@@ -57,7 +69,8 @@ function kindOf(property, choices) {
   if (property.format === 'uri') {
     return 'file';
   }
-  return typeof property.pattern === 'string' && property.pattern.startsWith('^#')
+  // A colour field of a browser always has a value, so one that is absent by default is a text.
+  return typeof property.default === 'string' && String(property.pattern).startsWith('^#')
     ? 'color'
     : 'text';
 }
@@ -84,6 +97,7 @@ export function readFields(document) {
       min: property.minimum,
       max: property.maximum,
       maxLength: property.maxLength,
+      allowsNone: String(property.pattern).endsWith('|^none$'),
       choices,
     };
   });

@@ -46,7 +46,19 @@ function Control({ field, describedBy }) {
     />`;
   }
   if (kind === 'color') {
-    return html`<input ...${common} type="color" value=${longColor(String(value))} onInput=${onInput} />`;
+    const isNone = value === 'none';
+    return html`<input ...${common} type="color" disabled=${isNone} value=${longColor(String(value))} onInput=${onInput} />
+      ${
+        field.allowsNone &&
+        html`<label class="check">
+          <input
+            type="checkbox"
+            checked=${isNone}
+            onChange=${() => set({ [name]: isNone ? undefined : 'none' })}
+          />
+          None
+        </label>`
+      }`;
   }
   if (kind === 'text') {
     return html`<textarea ...${common} rows="2" dir="auto" value=${value} onInput=${onInput}></textarea>`;

@@ -6,7 +6,8 @@
 //! pieces, `binner` and `tile_bins` find the tiles that each stroke touches and the few chords that
 //! matter there, `nearest` finds for every sample of a pixel the nearest point of the centre
 //! line, `edge` and `coverage` turn that distance into the covered part of the pixel. `forward`
-//! composites the strokes over one another, `backward` takes a gradient back to them.
+//! composites the strokes over one another, `backward` takes a gradient back to them, and `visible` finds those that can be
+//! seen.
 //!
 //! A module may use only the modules listed above it.
 
@@ -19,6 +20,7 @@ mod binner;
 mod tile_bins;
 mod forward;
 mod backward;
+mod visible;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +57,13 @@ pub fn paint(strokes: &Strokes, canvas: &Canvas) -> Painting {
         bins,
         picture,
     }
+}
+
+/// For each stroke whether it is needed to show the picture of [`paint`]: without all the others, no value of the picture
+/// changes by more than `tolerance`. A stroke is not needed if it is covered, outside of the canvas, or hardly opaque.
+pub fn visible(strokes: &Strokes, canvas: &Canvas, tolerance: f32) -> Vec<bool> {
+    let bins = TileBins::new(strokes, canvas);
+    visible::visible(&bins, strokes, canvas, tolerance)
 }
 
 impl Painting {

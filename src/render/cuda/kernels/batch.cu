@@ -100,8 +100,7 @@ struct SceneUpdate {
 // The learning rates of a scene in one step.
 struct StepRates {
     double corrections[2]; // of the moments (`optimizer.rs`)
-    float points, half_widths, colors;
-    int unused;
+    float points, half_widths, colors, opacities; // 0: fixed
 };
 
 // What every kernel gets. An array of tile strokes has room for `max_tile_strokes` of each scene.

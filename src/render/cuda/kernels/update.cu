@@ -83,6 +83,7 @@ KERNEL update_strokes(const Batch batch) {
         if (parameter < HALF_WIDTH && parameter >= 2 * batch.point_counts[scene.first_stroke + stroke]) continue;
         const float rate = parameter < HALF_WIDTH    ? rates.points
                            : parameter == HALF_WIDTH ? rates.half_widths
+                           : parameter == COLOR + 3  ? rates.opacities
                                                      : rates.colors;
         const bool is_color = parameter >= COLOR;
         const double square = is_color && update.colors_by_one_measure ? sums[0] / (4.0 * scene.strokes)

@@ -1,0 +1,16 @@
+//! The shapes of the region in which stroke points have no penalty, and the distance of a point from each.
+//!
+//! Lengths are in pixels of a 224 pixel canvas. The distance from a shape
+//! is exact up to the rounding of floats, that from a mask exact at the nodes of a grid.
+
+mod offset;
+mod ellipse;
+mod rectangle;
+mod distance_field;
+mod mask;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use self::mask::{Mask, MaskError};
+pub use self::shape::{Extent, Region};
