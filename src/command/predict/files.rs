@@ -150,7 +150,10 @@ fn check_writable(path: &Path) -> std::io::Result<()> {
 }
 
 /// Writes a temporary file first and then renames it, so that no reader ever sees half a drawing.
-fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// If the system cannot write it.
+pub(in crate::command) fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if !is_regular(path) {
         return std::fs::write(path, bytes);
     }

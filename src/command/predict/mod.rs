@@ -12,6 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::sync::oneshot;
 
+pub(super) use self::files::write_file;
 use self::files::{DrawingFile, FrameFolder};
 use self::inputs::read_inputs;
 use self::progress::ProgressReporter;
