@@ -121,8 +121,23 @@ pub(super) fn clip(points: &[[f64; 2]], placement: &Placement) -> Vec<Polyline> 
         }
         leaves = to != pair[1];
     }
-    // A dot is a pen that is put down and moved by nothing.
-    parts.into_iter().map(Polyline).collect()
+    let middle = (placement.min[0] + placement.max[0]) / 2.0;
+    let parts = parts.into_iter().map(Polyline);
+    parts.map(|part| with_length(part, middle)).collect()
+}
+
+/// A dot becomes a short line toward the middle: programs for plotters leave out lines without a length.
+fn with_length(line: Polyline, middle: f64) -> Polyline {
+    if line.length() >= TOLERANCE {
+        return line;
+    }
+    let [x, y] = line.start();
+    let end = if x < middle {
+        x + TOLERANCE
+    } else {
+        x - TOLERANCE
+    };
+    Polyline(vec![[x, y], [end, y]])
 }
 
 /// The part of a straight segment that is on the canvas (Liang and Barsky 1984).
@@ -142,7 +157,8 @@ fn clip_segment([from, to]: [[f64; 2]; 2], placement: &Placement) -> Option<[[f6
         enter = enter.max(first.min(last));
         leave = leave.min(first.max(last));
     }
-    if enter > leave {
+    // A segment that only touches the edge from outside has no part on the canvas.
+    if enter >= leave {
         return None;
     }
     let start = if enter == 0.0 {
@@ -214,5 +230,8 @@ mod tests {
         assert_eq!(parts[1].0, [[8.0, 10.0], [8.0, 5.0], [8.0, 6.0]]);
         assert_eq!(parts.len(), 2);
         assert!(clip(&[[20.0, 1.0], [20.0, 2.0]], &UNIT).is_empty());
+        assert!(clip(&[[0.0, -1.0], [-1.0, 0.0]], &UNIT).is_empty());
+        let dot = clip(&[[9.0, 1.0], [9.0, 1.0]], &UNIT);
+        assert_eq!(dot[0].0, [[9.0, 1.0], [8.98, 1.0]]);
     }
 }
