@@ -132,5 +132,15 @@ class Runner(BaseRunner):
             description="Whether a prompt with more tokens than the model reads is cut after the last word that fits; the log says where. If not, such a prompt is an error.",
             default=False,
         ),
+        animation: str = Input(
+            description="File format of an animation of the drawing, which comes before the finished drawing in the output. With svg, it moves without a script.",
+            default="none",
+            choices=["none", "svg", "gif", "webp"],
+        ),
+        animation_style: str = Input(
+            description="What the animation shows: timelapse is all frames, strokes is the finished drawing stroke by stroke.",
+            default="timelapse",
+            choices=["timelapse", "strokes"],
+        ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

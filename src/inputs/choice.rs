@@ -1,7 +1,7 @@
 //! Inputs that are one of a few words: each word stands for a variant of an enum.
 
 use crate::draw::Preset;
-use crate::output::OutputFormat;
+use crate::output::{AnimationFormat, AnimationStyle, OutputFormat};
 
 /// An enum with a word for each variant.
 pub trait Choice: Sized {
@@ -61,6 +61,43 @@ choice!(RecipeChoice {
     Auto = "auto",
     Original = "original",
     Compact = "compact",
+});
+
+/// The file format of the animation, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnimationChoice {
+    /// No animation.
+    None,
+    /// SVG.
+    Svg,
+    /// GIF.
+    Gif,
+    /// WebP.
+    Webp,
+}
+
+impl AnimationChoice {
+    /// The format; `None` for no animation.
+    pub(super) fn format(self) -> Option<AnimationFormat> {
+        match self {
+            Self::None => None,
+            Self::Svg => Some(AnimationFormat::Svg),
+            Self::Gif => Some(AnimationFormat::Gif),
+            Self::Webp => Some(AnimationFormat::Webp),
+        }
+    }
+}
+
+choice!(AnimationChoice {
+    None = "none",
+    Svg = "svg",
+    Gif = "gif",
+    Webp = "webp",
+});
+
+choice!(AnimationStyle {
+    Timelapse = "timelapse",
+    Strokes = "strokes",
 });
 
 impl Choice for OutputFormat {

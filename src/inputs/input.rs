@@ -12,8 +12,10 @@ use super::table::{FIELDS, Inputs, Plan};
 use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
-use crate::output::SizeFactors;
-use crate::output::{Document, OutputFormat, Provenance};
+use crate::output::{
+    AnimationFormat, AnimationOptions, AnimationSize, AnimationStyle, Document, OutputFormat,
+    Provenance, SizeFactors,
+};
 
 /// Seeds that the program chooses are below this, so that every client can send them back (the
 /// `cog` command reads whole numbers as 32-bit ones).
@@ -119,6 +121,38 @@ impl Input {
     /// The file format of the frames and of the drawing.
     pub fn output_format(&self) -> OutputFormat {
         self.plan.output_format
+    }
+
+    /// The file format of the animation, if there is one.
+    pub fn animation_format(&self) -> Option<AnimationFormat> {
+        self.plan.animation
+    }
+
+    /// What an animation shows.
+    pub fn animation_style(&self) -> AnimationStyle {
+        self.plan.animation_style
+    }
+
+    /// What the size of an animation depends on.
+    pub fn animation_size(&self) -> AnimationSize {
+        let spec = &self.plan.spec;
+        AnimationSize {
+            canvas: spec.canvas,
+            strokes: spec.strokes,
+            frames: spec.steps.div_ceil(spec.steps_per_frame) + 1,
+        }
+    }
+
+    /// An estimated upper bound of the size of the animation in bytes, 0 without one.
+    pub fn estimated_animation_bytes(&self) -> u64 {
+        self.plan.animation.map_or(0, |format| {
+            let options = AnimationOptions {
+                format,
+                style: self.plan.animation_style,
+                scale: 1.0,
+            };
+            options.estimate_bytes(&self.animation_size(), self.plan.prompt.len())
+        })
     }
 
     /// An estimated upper bound of the size of one file in bytes.

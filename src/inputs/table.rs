@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::choice::RecipeChoice;
+use super::choice::{AnimationChoice, RecipeChoice};
 use super::declaration::{
     Declaration, boolean, broken_rule, choice, color, integer, number, random_integer, text,
 };
@@ -11,7 +11,7 @@ use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::prompt::Prompt;
 use crate::draw::Spec;
 use crate::draw::objective::{CenterConstraint, ObjectiveSpec};
-use crate::output::OutputFormat;
+use crate::output::{AnimationFormat, AnimationStyle, OutputFormat};
 use crate::scene::{Canvas, Rgb};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
@@ -126,6 +126,13 @@ inputs! {
     /// Whether a prompt with more tokens than the model reads is cut after the last word that fits; the
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
+
+    /// File format of an animation of the drawing, which comes before the finished drawing in the output. With svg, it
+    /// moves without a script.
+    animation: AnimationChoice = choice(), Canvas;
+
+    /// What the animation shows: timelapse is all frames, strokes is the finished drawing stroke by stroke.
+    animation_style: AnimationStyle = choice(), Canvas;
 }
 
 /// What the inputs ask for.
@@ -139,6 +146,10 @@ pub(super) struct Plan {
     pub(super) spec: Spec,
     /// The file format of the frames and of the drawing.
     pub(super) output_format: OutputFormat,
+    /// The file format of the animation, if there is one.
+    pub(super) animation: Option<AnimationFormat>,
+    /// What an animation shows.
+    pub(super) animation_style: AnimationStyle,
 }
 
 impl Inputs {
@@ -176,6 +187,8 @@ impl Inputs {
             recipe,
             output_format,
             truncate,
+            animation,
+            animation_style,
         } = self;
         let spec = Spec {
             prompts: prompt.parts,
@@ -207,6 +220,8 @@ impl Inputs {
             prompt_notes: prompt.notes,
             spec,
             output_format,
+            animation: animation.format(),
+            animation_style,
         }
     }
 }

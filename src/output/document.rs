@@ -58,7 +58,7 @@ impl Document<'_> {
         format.encode(&contents, scale)
     }
 
-    fn metadata(&self) -> Metadata {
+    pub(super) fn metadata(&self) -> Metadata {
         let provenance = self.provenance;
         let tensors = provenance.tensors.as_ref();
         let activation = provenance.activation.as_ref();

@@ -28,6 +28,7 @@ mod readiness;
 mod shutdown;
 mod message;
 mod lifecycle;
+mod recording;
 mod publisher;
 mod session;
 mod stepping;

@@ -36,6 +36,8 @@ const LABELS = /** @type {Record<string, string>} */ ({
   recipe: 'Recipe',
   output_format: 'File format',
   truncate: 'Cut a prompt that is too long',
+  animation: 'Animation',
+  animation_style: 'What the animation shows',
 });
 
 /**
