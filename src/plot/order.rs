@@ -107,31 +107,33 @@ impl Grid {
 
     /// The end that is nearest to a position, if there is one.
     fn nearest(&self, position: [f64; 2], ends: &[[f64; 2]]) -> Option<usize> {
-        let [column, row] = self.cell_of(position);
+        let center = self.cell_of(position);
         let mut best: Option<(f64, usize)> = None;
         for ring in 0..self.sides[0].max(self.sides[1]) {
-            let rows = row.saturating_sub(ring)..=(row + ring).min(self.sides[1] - 1);
-            for other_row in rows {
-                let edge_row = other_row.abs_diff(row) == ring;
-                let step = if edge_row || ring == 0 { 1 } else { 2 * ring };
-                let columns =
-                    (column as isize - ring as isize..=(column + ring) as isize).step_by(step);
-                let inside = |column: &isize| (0..self.sides[0] as isize).contains(column);
-                for other_column in columns.filter(inside) {
-                    for end in &self.cells[self.index([other_column as usize, other_row])] {
-                        let found = (distance(position, ends[*end]), *end);
-                        if best.is_none_or(|best| found < best) {
-                            best = Some(found);
-                        }
-                    }
-                }
-            }
+            let found = self.ring(center, ring).flat_map(|index| &self.cells[index]);
+            let found = found.map(|end| (distance(position, ends[*end]), *end));
+            best = found
+                .chain(best)
+                .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             // Everything in the next rings is at least this far away.
             if best.is_some_and(|(found, _)| found <= ring as f64 * self.cell) {
                 break;
             }
         }
         best.map(|(_, end)| end)
+    }
+
+    /// The indices of the cells that are `ring` columns or rows away from a cell, and not more.
+    fn ring(&self, [column, row]: [usize; 2], ring: usize) -> impl Iterator<Item = usize> {
+        let rows = row.saturating_sub(ring)..=(row + ring).min(self.sides[1] - 1);
+        rows.flat_map(move |other_row| {
+            let is_edge = other_row.abs_diff(row) == ring || ring == 0;
+            let step = if is_edge { 1 } else { 2 * ring };
+            let columns = column as isize - ring as isize..=(column + ring) as isize;
+            let columns = columns.step_by(step);
+            let inside = columns.filter(|column| (0..self.sides[0] as isize).contains(column));
+            inside.map(move |column| self.index([column as usize, other_row]))
+        })
     }
 }
 

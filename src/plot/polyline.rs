@@ -121,7 +121,7 @@ pub(super) fn clip(points: &[[f64; 2]], placement: &Placement) -> Vec<Polyline> 
         }
         leaves = to != pair[1];
     }
-    let middle = (placement.min[0] + placement.max[0]) / 2.0;
+    let middle = f64::midpoint(placement.min[0], placement.max[0]);
     let parts = parts.into_iter().map(Polyline);
     parts.map(|part| with_length(part, middle)).collect()
 }

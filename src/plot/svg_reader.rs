@@ -216,8 +216,8 @@ impl Reader {
     fn color(&mut self, paint: &Paint) -> Rgb {
         let color = match paint {
             Paint::Color(color) => return rgb(*color),
-            Paint::LinearGradient(gradient) => gradient.stops().first().map(|stop| stop.color()),
-            Paint::RadialGradient(gradient) => gradient.stops().first().map(|stop| stop.color()),
+            Paint::LinearGradient(gradient) => gradient.stops().first().map(usvg::Stop::color),
+            Paint::RadialGradient(gradient) => gradient.stops().first().map(usvg::Stop::color),
             Paint::Pattern(_) => None,
         };
         self.seen.gradients = true;

@@ -229,7 +229,6 @@ fn predict(arguments: &[&str], folder: &Path) -> (bool, String) {
             "-i",
             "seed=3",
         ])
-        .args(["-i", "display_frequency=2"])
         .args(arguments)
         .current_dir(folder)
         .env_remove("CLIPDRAW_WEIGHTS")
@@ -284,20 +283,21 @@ fn frames_are_numbered_and_those_of_another_drawing_stay_without_permission() {
         names.sort();
         names
     };
-    let arguments = ["-o", "a.png", "--frames", "all"];
-    assert!(predict(&arguments, folder.path()).0);
-    assert_eq!(
-        names(),
-        ["frame-00000.png", "frame-00001.png", "frame-00002.png"]
-    );
-    let (success, errors) = predict(&arguments, folder.path());
-    assert!(
-        !success && errors.contains("--overwrite deletes them"),
-        "{errors}"
-    );
-    let again = ["-i", "display_frequency=4", "--overwrite"];
-    assert!(predict(&[&arguments[..], &again].concat(), folder.path()).0);
-    assert_eq!(names(), ["frame-00000.png", "frame-00001.png"]);
+    let draw = |frequency: &'static str, more: &[&'static str]| {
+        let arguments = ["-o", "a.png", "--frames", "all", "-i", frequency];
+        predict(&[&arguments[..], more].concat(), folder.path())
+    };
+    let (success, errors) = draw("display_frequency=2", &[]);
+    assert!(success, "{errors}");
+    let three = ["frame-00000.png", "frame-00001.png", "frame-00002.png"];
+    assert_eq!(names(), three);
+    let (success, errors) = draw("display_frequency=4", &[]);
+    assert!(!success, "{errors}");
+    assert!(errors.contains("--overwrite deletes them"), "{errors}");
+    assert_eq!(names(), three);
+    let (success, errors) = draw("display_frequency=4", &["--overwrite"]);
+    assert!(success, "{errors}");
+    assert_eq!(names(), three[..2]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

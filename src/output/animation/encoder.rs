@@ -1,5 +1,6 @@
 //! An animation while its frames come.
 
+use std::fmt;
 use std::io::{Seek, Write};
 
 use super::gif::GifWriter;
@@ -17,6 +18,18 @@ pub struct AnimationEncoder<W: Write + Seek> {
     stride: usize,
     frames: usize,
     file: AnimationFile<W>,
+}
+
+impl<W: Write + Seek> fmt::Debug for AnimationEncoder<W> {
+    /// Shows what is small; the frames are not.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AnimationEncoder")
+            .field("style", &self.style)
+            .field("stride", &self.stride)
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
 }
 
 enum AnimationFile<W: Write + Seek> {

@@ -7,7 +7,7 @@ use crate::plot::error::PlotError;
 /// A file format for plotters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlotFormat {
-    /// SVG with the layers of Inkscape, which AxiDraw's software reads.
+    /// SVG with the layers of Inkscape, which the software of `AxiDraw` reads.
     Svg,
     /// G-code in millimetres.
     Gcode,

@@ -9,7 +9,7 @@ use crate::plot::plan::{Layer, Plot};
 use crate::plot::polyline::Polyline;
 
 /// Writes a plot as an SVG with one layer a pen. A layer is named by the number and the name of its pen (`1-black`), as
-/// AxiDraw's software expects it to plot layers one by one.
+/// the software of `AxiDraw` expects it to plot layers one by one.
 pub fn write_plot_svg(plot: &Plot) -> String {
     let mut document = Vec::new();
     write_document(&mut document, plot).expect("memory can be written to");
