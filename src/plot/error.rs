@@ -11,6 +11,9 @@ pub(super) const MAX_DEPTH: usize = 200;
 /// The maximum number of points of all polylines together.
 pub(super) const MAX_POINTS: usize = 4_000_000;
 
+/// The maximum number of pens.
+pub(super) const MAX_PENS: usize = 32;
+
 /// Why a drawing cannot be prepared for a plotter.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,8 +35,7 @@ pub enum PlotError {
     Empty,
     /// A text that is not a paper size.
     #[error(
-        "`{0}` is not a paper size; allowed are {names}, and WIDTHxHEIGHT in millimetres from 10 to 5000, such as 200x300",
-        names = super::page::PAPER_NAMES.join(", ")
+        "`{0}` is not a paper size; allowed are a2 to a6, letter, legal, tabloid, executive, and WIDTHxHEIGHT in millimetres from 10 to 5000, such as 200x300"
     )]
     Paper(String),
     /// The margins leave no room for a drawing.
@@ -48,14 +50,13 @@ pub enum PlotError {
         /// The height of the paper in millimetres.
         height: f64,
     },
-    /// A text that is not a list of pens.
+    /// A text that is not a pen.
     #[error(
-        "`{0}` is not a pen; a pen is one of {names}, a colour of the form #rrggbb, or NAME=#rrggbb, where a name has letters, digits, - and _",
-        names = super::pen::color_names()
+        "`{0}` is not a pen; a pen is black, white, gray, red, green, blue, yellow, orange, brown, purple, pink, cyan, a colour of the form #rrggbb, or NAME=#rrggbb, where a name has letters, digits, - and _"
     )]
     Pen(String),
     /// More pens than plotters have.
-    #[error("there are {0} pens; 1 to {max} are allowed", max = super::pen::MAX_PENS)]
+    #[error("there are {0} pens; 1 to {MAX_PENS} are allowed")]
     PenCount(usize),
     /// A text that is not the name of a plot format.
     #[error("`{0}` is not a format for plotters; allowed are svg, gcode, hpgl")]

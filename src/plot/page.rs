@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::error::PlotError;
 
 /// The names of [`SIZES`].
-pub(super) const PAPER_NAMES: [&str; 9] = [
+const PAPER_NAMES: [&str; 9] = [
     "a2",
     "a3",
     "a4",

@@ -2,11 +2,8 @@
 
 use std::str::FromStr;
 
-use super::error::PlotError;
+use super::error::{MAX_PENS, PlotError};
 use crate::scene::Rgb;
-
-/// The maximum number of pens.
-pub(super) const MAX_PENS: usize = 32;
 
 /// Colours that pens are named by (CSS Color Module Level 4, named colours).
 const COLORS: [(&str, [u8; 3]); 12] = [
@@ -23,11 +20,6 @@ const COLORS: [(&str, [u8; 3]); 12] = [
     ("pink", [255, 192, 203]),
     ("cyan", [0, 255, 255]),
 ];
-
-/// The names of colours, for messages.
-pub(super) fn color_names() -> String {
-    COLORS.map(|(name, _)| name).join(", ")
-}
 
 /// A pen of a plotter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +128,12 @@ mod tests {
         assert_eq!(shown, ["black #000000", "c02020 #c02020", "sky #80c0ff"]);
         for wrong in ["", "black,", "ink", "a b=#000", "=#000", "x=#00"] {
             assert!(wrong.parse::<Pens>().is_err(), "{wrong}");
+        }
+        for (name, _) in COLORS {
+            assert!(
+                PlotError::Pen(String::new()).to_string().contains(name),
+                "{name}"
+            );
         }
         let many = vec!["black"; MAX_PENS + 1].join(",");
         assert!(matches!(many.parse::<Pens>(), Err(PlotError::PenCount(33))));
