@@ -180,14 +180,7 @@ fn two_opt(lines: &mut [Polyline]) {
             for last in first..ends.len().min(first + WINDOW) {
                 trials += 1;
                 if saving(&ends, before, first..=last) > 1e-9 {
-                    ends[first..=last].reverse();
-                    ends[first..=last]
-                        .iter_mut()
-                        .for_each(|pair| pair.reverse());
-                    order[first..=last].reverse();
-                    order[first..=last]
-                        .iter_mut()
-                        .for_each(|place| place.1 = !place.1);
+                    turn_around(&mut ends[first..=last], &mut order[first..=last]);
                     improved = true;
                 }
             }
@@ -203,6 +196,18 @@ fn two_opt(lines: &mut [Polyline]) {
     }
     for (place, line) in lines.iter_mut().zip(sorted) {
         *place = line;
+    }
+}
+
+/// Turns around a part of the order: its sequence, and each polyline in it.
+fn turn_around(ends: &mut [[[f64; 2]; 2]], order: &mut [(usize, bool)]) {
+    ends.reverse();
+    order.reverse();
+    for pair in ends {
+        pair.reverse();
+    }
+    for (_, reversed) in order {
+        *reversed = !*reversed;
     }
 }
 

@@ -297,11 +297,12 @@ mod tests {
         assert!(matches!(read(&deep), Err(PlotError::TooDeep)));
         let many = svg(&"<g/>".repeat(MAX_NODES as usize));
         assert!(matches!(read(&many), Err(PlotError::Xml(_))));
-        let mut uses = r#"<g id="a0"><path d="M0 0L1 1" stroke="red"/></g>"#.to_owned();
-        for level in 1..30 {
+        let first = r#"<g id="a0"><path d="M0 0L1 1" stroke="red"/></g>"#;
+        let levels = (1..30).map(|level| {
             let below = format!(r##"<use xlink:href="#a{}"/>"##, level - 1);
-            uses += &format!(r#"<g id="a{level}">{}</g>"#, below.repeat(10));
-        }
+            format!(r#"<g id="a{level}">{}</g>"#, below.repeat(10))
+        });
+        let uses = first.to_owned() + &levels.collect::<Vec<_>>().concat();
         assert!(matches!(read(&svg(&uses)), Err(PlotError::Svg(_))));
         assert!(matches!(read("<html/>"), Err(PlotError::Svg(_))));
         assert!(matches!(read("no xml"), Err(PlotError::Xml(_))));

@@ -41,10 +41,14 @@ impl Area {
         let [mut left, mut right] = [usize::MAX, 0];
         let [mut top, mut bottom] = [usize::MAX, 0];
         for (row, (new, old)) in rows.filter(|(_, (new, old))| new != old) {
-            let columns = new.chunks_exact(PIXEL).zip(old.chunks_exact(PIXEL));
+            let columns = new
+                .as_chunks::<PIXEL>()
+                .0
+                .iter()
+                .zip(old.as_chunks::<PIXEL>().0);
             let mut differing = columns.enumerate().filter(|(_, (new, old))| new != old);
             if let Some((first, _)) = differing.next() {
-                let last = differing.last().map_or(first, |(last, _)| last);
+                let last = differing.next_back().map_or(first, |(last, _)| last);
                 left = left.min(first);
                 right = right.max(last);
             }
@@ -75,7 +79,7 @@ impl Area {
         for row in self.top..self.top + self.height {
             let start = row * stride + self.left * PIXEL;
             let row = &pixels.data()[start..start + self.width * PIXEL];
-            for pixel in row.chunks_exact(PIXEL) {
+            for pixel in row.as_chunks::<PIXEL>().0 {
                 rgb.extend_from_slice(&pixel[..3]);
             }
         }
