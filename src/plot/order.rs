@@ -131,7 +131,7 @@ impl Grid {
             let step = if is_edge { 1 } else { 2 * ring };
             let columns = column as isize - ring as isize..=(column + ring) as isize;
             let columns = columns.step_by(step);
-            let inside = columns.filter(|column| (0..self.sides[0] as isize).contains(column));
+            let inside = columns.filter(move |column| (0..self.sides[0] as isize).contains(column));
             inside.map(move |column| self.index([column as usize, other_row]))
         })
     }
