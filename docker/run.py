@@ -207,5 +207,15 @@ class Runner(BaseRunner):
             description="Whether strokes that do not show, because they are covered or hardly opaque, are left out of the finished drawing. No colour of the picture changes by more than 1/255.",
             default=False,
         ),
+        animation: str = Input(
+            description="File format of an animation of the drawing, which comes before the finished drawing in the output. With svg, it moves without a script.",
+            default="none",
+            choices=["none", "svg", "gif", "webp"],
+        ),
+        animation_style: str = Input(
+            description="What the animation shows: timelapse is all frames, strokes is the finished drawing stroke by stroke.",
+            default="timelapse",
+            choices=["timelapse", "strokes"],
+        ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

@@ -26,6 +26,7 @@
 //! - [`render`]: strokes to views and back to a gradient; [`render::cpu::raster`] is the rasterizer.
 //! - [`scene`] and [`output`]: strokes as plain data, and the files that they are written to.
 //! - [`import`]: pictures and strokes in files that callers give.
+//! - [`mod@plot`]: an SVG as polylines for a pen plotter.
 //! - [`optimizer`]: Adam for the numbers of strokes.
 //! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
 //! - [`check`]: whether a device draws what the processor draws, and how fast.
@@ -58,6 +59,7 @@ pub mod render;
 pub mod clip;
 pub mod draw;
 pub mod output;
+pub mod plot;
 pub mod inputs;
 pub mod cog;
 pub mod model_store;

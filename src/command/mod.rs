@@ -4,6 +4,7 @@ mod signals;
 mod measured_precision;
 mod model;
 mod predict;
+mod plot;
 mod check;
 mod serve;
 mod studio;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::check::CheckArguments;
+use self::plot::PlotArguments;
 use self::predict::PredictArguments;
 use self::schema::SchemaArguments;
 use self::serve::ServeArguments;
@@ -42,6 +44,8 @@ pub struct Arguments {
 enum Command {
     /// Draw a prompt.
     Predict(PredictArguments),
+    /// Prepare a drawing for a pen plotter: SVG in layers, G-code or HPGL.
+    Plot(Box<PlotArguments>),
     /// Serve drawings over HTTP, with the API of Cog.
     Serve(Box<ServeArguments>),
     /// Open a page in the browser on which drawings are made and watched, served by this machine.
@@ -62,6 +66,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         _ if arguments.version => version::run(),
         Some(Command::Predict(arguments)) => predict::run(arguments),
+        Some(Command::Plot(arguments)) => plot::run(arguments),
         Some(Command::Serve(arguments)) => serve::run(arguments),
         Some(Command::Studio(arguments)) => studio::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),

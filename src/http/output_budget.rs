@@ -12,7 +12,7 @@ pub(super) fn check_output(input: &Input, limit: u64) -> Result<(), Detail> {
     let (steps, interval) = (spec.steps as u64, spec.steps_per_frame as u64);
     let size = base64_length(input.estimated_file_bytes());
     if frames(steps, interval).saturating_mul(size) <= limit {
-        return Ok(());
+        return check_animation(input, limit - frames(steps, interval) * size);
     }
     let enough = (interval..=steps).find(|interval| frames(steps, *interval) * size <= limit);
     let advice = match enough {
@@ -26,6 +26,20 @@ pub(super) fn check_output(input: &Input, limit: u64) -> Result<(), Detail> {
         format!(
             "{} frames of about {size} bytes exceed the {limit} bytes that this server keeps for a prediction; {advice}, or output_file_prefix to upload the files",
             frames(steps, interval)
+        ),
+    ))
+}
+
+/// Checks that the animation, if there is one, has at most `room` bytes as a data URL.
+fn check_animation(input: &Input, room: u64) -> Result<(), Detail> {
+    let size = base64_length(input.estimated_animation_bytes());
+    if size <= room {
+        return Ok(());
+    }
+    Err(Detail::input(
+        "animation",
+        format!(
+            "an animation of about {size} bytes exceeds the {room} bytes that this server keeps for a prediction besides its frames; use more steps between frames, a smaller canvas or fewer strokes, or output_file_prefix to upload the files"
         ),
     ))
 }
@@ -66,5 +80,19 @@ mod tests {
             impossible.msg
         );
         assert!(check_output(&input(&values(600)), u64::MAX).is_ok());
+    }
+
+    #[test]
+    fn an_animation_that_does_not_fit_is_refused() {
+        let values = json!({"num_paths": 256, "animation": "webp"});
+        let animated = input(&values);
+        assert!(check_output(&animated, u64::MAX).is_ok());
+        let frames = 61 * base64_length(animated.estimated_file_bytes());
+        let refused = check_output(&animated, frames).unwrap_err();
+        assert!(
+            refused.msg.contains("an animation of about"),
+            "{}",
+            refused.msg
+        );
     }
 }

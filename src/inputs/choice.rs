@@ -2,7 +2,7 @@
 
 use crate::draw::objective::{Extent, Region};
 use crate::draw::{Ink, Preset};
-use crate::output::OutputFormat;
+use crate::output::{AnimationFormat, AnimationStyle, OutputFormat};
 use crate::scene::Rgb;
 
 /// An enum with a word for each variant.
@@ -142,6 +142,43 @@ choice!(InkChoice {
     Color = "color",
     Opaque = "opaque",
     Black = "black",
+});
+
+/// The file format of the animation, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnimationChoice {
+    /// No animation.
+    None,
+    /// SVG.
+    Svg,
+    /// GIF.
+    Gif,
+    /// WebP.
+    Webp,
+}
+
+impl AnimationChoice {
+    /// The format; `None` for no animation.
+    pub(super) fn format(self) -> Option<AnimationFormat> {
+        match self {
+            Self::None => None,
+            Self::Svg => Some(AnimationFormat::Svg),
+            Self::Gif => Some(AnimationFormat::Gif),
+            Self::Webp => Some(AnimationFormat::Webp),
+        }
+    }
+}
+
+choice!(AnimationChoice {
+    None = "none",
+    Svg = "svg",
+    Gif = "gif",
+    Webp = "webp",
+});
+
+choice!(AnimationStyle {
+    Timelapse = "timelapse",
+    Strokes = "strokes",
 });
 
 impl Choice for OutputFormat {

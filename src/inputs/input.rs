@@ -16,8 +16,10 @@ use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
 use crate::import::MAX_STROKES;
-use crate::output::SizeFactors;
-use crate::output::{Document, OutputFormat, Provenance};
+use crate::output::{
+    AnimationFormat, AnimationOptions, AnimationSize, AnimationStyle, Document, OutputFormat,
+    Provenance, SizeFactors,
+};
 
 /// Seeds that the program chooses are below this, so that every client can send them back (the
 /// `cog` command reads whole numbers as 32-bit ones).
@@ -167,13 +169,48 @@ impl Input {
         self.plan.output_format
     }
 
+    /// The file format of the animation, if there is one.
+    pub fn animation_format(&self) -> Option<AnimationFormat> {
+        self.plan.animation
+    }
+
+    /// What an animation shows.
+    pub fn animation_style(&self) -> AnimationStyle {
+        self.plan.animation_style
+    }
+
+    /// What the size of an animation depends on.
+    pub fn animation_size(&self) -> AnimationSize {
+        let spec = &self.plan.spec;
+        AnimationSize {
+            canvas: spec.canvas,
+            strokes: spec.all_strokes() + self.unknown_strokes(),
+            frames: spec.steps.div_ceil(spec.steps_per_frame) + 1,
+        }
+    }
+
+    /// An estimated upper bound of the size of the animation in bytes, 0 without one.
+    pub fn estimated_animation_bytes(&self) -> u64 {
+        self.plan.animation.map_or(0, |format| {
+            let options = AnimationOptions {
+                format,
+                style: self.plan.animation_style,
+                scale: 1.0,
+            };
+            options.estimate_bytes(&self.animation_size(), self.plan.prompt.len())
+        })
+    }
+
+    /// The maximum number of strokes in files that have yet to be fetched.
+    fn unknown_strokes(&self) -> usize {
+        let links = self.links().into_iter();
+        links.filter(|(name, _)| *name != IMAGE_PROMPT).count() * MAX_STROKES
+    }
+
     /// An estimated upper bound of the size of one file in bytes.
     pub fn estimated_file_bytes(&self) -> u64 {
-        // A file that has yet to be fetched may have any number of strokes.
-        let links = self.links().into_iter();
-        let unknown = links.filter(|(name, _)| *name != IMAGE_PROMPT).count();
         self.plan.output_format.estimate_bytes(&SizeFactors {
-            strokes: self.plan.spec.all_strokes() + unknown * MAX_STROKES,
+            strokes: self.plan.spec.all_strokes() + self.unknown_strokes(),
             canvas: &self.plan.spec.canvas,
             prompt_bytes: self.plan.prompt.len(),
         })
@@ -676,13 +713,6 @@ mod tests {
         let errors = errors_of(&json!({"num_paths": 0, "prompt": "", "what": 1}));
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["what", "prompt", "num_paths"]);
-    }
-
-    /// The inputs that always have a value.
-    fn without_files() -> impl Iterator<Item = &'static crate::inputs::Field> {
-        FIELDS
-            .iter()
-            .filter(|field| !matches!(field.kind, Kind::File { .. }))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::choice::{InkChoice, RecipeChoice, RegionShape};
+use super::choice::{AnimationChoice, InkChoice, RecipeChoice, RegionShape};
 use super::declaration::{
     Declaration, FileInput, boolean, broken_rule, choice, color_or_none, file, integer, number,
     optional_color, optional_colors, optional_number, random_integer, text,
@@ -16,7 +16,7 @@ use super::prompt::Prompt;
 use crate::draw::objective::{CenterConstraint, ObjectiveSpec, PaletteSpec, Region};
 use crate::draw::{ImagePrompt, Spec};
 use crate::import::{DecodedPicture, ImportedStrokes};
-use crate::output::OutputFormat;
+use crate::output::{AnimationFormat, AnimationStyle, OutputFormat};
 use crate::scene::{Canvas, Rgb, Strokes};
 
 /// Makes three things of each row: an entry of [`FIELDS`], a member of [`Inputs`], and the code
@@ -195,6 +195,13 @@ inputs! {
     /// Whether strokes that do not show, because they are covered or hardly opaque, are left out of the
     /// finished drawing. No colour of the picture changes by more than 1/255.
     clean: bool = boolean(false), Canvas;
+
+    /// File format of an animation of the drawing, which comes before the finished drawing in the output. With svg, it
+    /// moves without a script.
+    animation: AnimationChoice = choice(), Canvas;
+
+    /// What the animation shows: timelapse is all frames, strokes is the finished drawing stroke by stroke.
+    animation_style: AnimationStyle = choice(), Canvas;
 }
 
 /// What the inputs ask for.
@@ -211,6 +218,10 @@ pub(super) struct Plan {
     pub(super) output_format: OutputFormat,
     /// Whether strokes that do not show are left out of the finished drawing.
     pub(super) clean: bool,
+    /// The file format of the animation, if there is one.
+    pub(super) animation: Option<AnimationFormat>,
+    /// What an animation shows.
+    pub(super) animation_style: AnimationStyle,
 }
 
 impl Inputs {
@@ -325,6 +336,8 @@ impl Inputs {
             palette: _,
             max_colors: _,
             clean,
+            animation,
+            animation_style,
         } = self;
         let canvas = Canvas {
             is_transparent: background.is_none(),
@@ -373,6 +386,8 @@ impl Inputs {
             spec,
             output_format,
             clean,
+            animation: animation.format(),
+            animation_style,
         }
     }
 }

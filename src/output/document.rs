@@ -77,7 +77,7 @@ impl Document<'_> {
         Cow::Owned(all.select(&kept.collect::<Vec<_>>()))
     }
 
-    fn metadata(&self) -> Metadata {
+    pub(super) fn metadata(&self) -> Metadata {
         let provenance = self.provenance;
         let tensors = provenance.tensors.as_ref();
         let activation = provenance.activation.as_ref();

@@ -2,9 +2,13 @@
 
 mod format;
 mod document;
+mod animation;
 mod log_lines;
 pub(crate) mod finished;
 
+pub use animation::{
+    AnimationEncoder, AnimationFormat, AnimationOptions, AnimationSize, AnimationStyle,
+};
 pub use document::{Document, Provenance};
 pub use format::{
     Contents, EncodeError, MAX_PNG_SIDE, Metadata, OutputFormat, OutputFormatError, SizeFactors,

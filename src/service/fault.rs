@@ -88,6 +88,12 @@ pub(super) enum Failure {
         #[source]
         cause: JoinError,
     },
+    /// The animation could not be made.
+    #[error("Prediction failed: the animation cannot be made: {0}")]
+    Animation(#[source] EncodeError),
+    /// The code that makes the animation panicked.
+    #[error("Prediction failed: the animation cannot be made: {0}")]
+    AnimationPanicked(#[source] JoinError),
     /// A file could not be stored.
     #[error(transparent)]
     File(#[from] FileError),

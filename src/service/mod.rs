@@ -30,6 +30,7 @@ mod shutdown;
 mod message;
 mod lifecycle;
 mod fetching;
+mod recording;
 mod publisher;
 mod session;
 mod stepping;

@@ -21,6 +21,7 @@ use super::message::WorkerMessage;
 use super::outcome::Outcome;
 use super::prediction::Prediction;
 use super::queue::Lease;
+use super::recording::Recording;
 use crate::draw::Frame;
 use crate::inputs::Input;
 use crate::output::{Provenance, opening_line, step_line};
@@ -74,6 +75,7 @@ struct Publisher {
 
 impl Publisher {
     async fn publish(self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Outcome {
+        let mut recording = Recording::new(&self.job.input);
         let mut provenance = None;
         loop {
             let message = tokio::select! {
@@ -93,10 +95,11 @@ impl Publisher {
                     permit,
                 }) => {
                     let Some(by) = &provenance else { continue };
+                    let frame = Arc::new(frame);
                     let delivered = tokio::select! {
                         () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled,
                         () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
-                        delivered = self.deliver(frame, steps_per_second, by) => delivered,
+                        delivered = self.deliver(&frame, steps_per_second, by, &mut recording) => delivered,
                     };
                     drop(permit);
                     if let Err(failure) = delivered {
@@ -148,23 +151,21 @@ impl Publisher {
     /// Encodes the frame as a file, stores it, and publishes it.
     async fn deliver(
         &self,
-        frame: Frame,
+        frame: &Arc<Frame>,
         steps_per_second: f64,
         provenance: &Arc<Provenance>,
+        recording: &mut Recording,
     ) -> Result<(), Failure> {
         let step = frame.step;
         let steps = self.job.input.spec().steps;
         let losses = frame.losses.clone();
-        let bytes = self.encode(frame, Arc::clone(provenance)).await?;
+        self.record(recording, frame, provenance).await?;
+        let bytes = self
+            .encode(Arc::clone(frame), Arc::clone(provenance))
+            .await?;
         let format = self.job.input.output_format();
-        let file = OutputFile {
-            prediction_id: self.job.id.clone(),
-            name: format!("drawing-{step:05}.{}", format.extension()),
-            media_type: format.media_type(),
-            bytes,
-        };
-        let sink = &self.service.backends.files;
-        let url = sink.put(&self.job.destination, file).await?;
+        let name = format!("drawing-{step:05}.{}", format.extension());
+        let url = self.store(name, format.media_type(), bytes).await?;
         let line = step_line(step, steps, steps_per_second, &losses);
         info!(target: "clipdraw::prediction", "{line}");
         let events = vec![
@@ -181,8 +182,48 @@ impl Publisher {
         Ok(())
     }
 
+    /// Adds a frame to the animation. After the last frame, stores and publishes the animation.
+    async fn record(
+        &self,
+        recording: &mut Recording,
+        frame: &Arc<Frame>,
+        provenance: &Arc<Provenance>,
+    ) -> Result<(), Failure> {
+        let input = &self.job.input;
+        let Some(animation) = recording.add(frame, input, provenance).await? else {
+            return Ok(());
+        };
+        let name = format!("animation.{}", animation.format.extension());
+        let media_type = animation.format.media_type();
+        let file = self.store(name, media_type, animation.bytes).await?;
+        let index = self.prediction.files();
+        self.append(vec![Event::Output { index, file }]).await;
+        Ok(())
+    }
+
+    /// Stores a file and returns its URL.
+    async fn store(
+        &self,
+        name: String,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<Arc<str>, Failure> {
+        let file = OutputFile {
+            prediction_id: self.job.id.clone(),
+            name,
+            media_type,
+            bytes,
+        };
+        let sink = &self.service.backends.files;
+        Ok(sink.put(&self.job.destination, file).await?)
+    }
+
     /// The file of a frame. Large files take long to encode, so this runs on a blocking thread.
-    async fn encode(&self, frame: Frame, provenance: Arc<Provenance>) -> Result<Vec<u8>, Failure> {
+    async fn encode(
+        &self,
+        frame: Arc<Frame>,
+        provenance: Arc<Provenance>,
+    ) -> Result<Vec<u8>, Failure> {
         let step = frame.step;
         let input = Arc::clone(&self.input);
         let encoding = tokio::task::spawn_blocking(move || {

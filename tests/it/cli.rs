@@ -134,7 +134,7 @@ fn the_extension_selects_png_and_frames_are_kept() {
     frames.sort();
     assert_eq!(
         frames,
-        ["frame-00000.png", "frame-00002.png", "frame-00004.png"]
+        ["frame-00000.png", "frame-00001.png", "frame-00002.png"]
     );
 }
 
@@ -221,8 +221,8 @@ fn the_error_names_the_wrong_input_and_nothing_is_written() {
             "--output /proc/a.svg cannot be written",
         ),
         (
-            vec!["-o", "a.gif"],
-            "`gif` is not an output format; allowed are svg, png",
+            vec!["-o", "a.bmp"],
+            "`bmp` is not an output format; allowed are svg, png",
         ),
         (
             vec!["-o", "no/such/folder/a.svg"],

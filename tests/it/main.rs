@@ -5,6 +5,7 @@
     reason = "a test that panics has failed as it should"
 )]
 
+mod animation;
 mod browser;
 mod certificates;
 mod check;
@@ -38,6 +39,7 @@ mod load;
 mod read_only_disk;
 mod openapi;
 mod docs_in_browser;
+mod plot;
 mod raster;
 mod readme;
 mod rejections;

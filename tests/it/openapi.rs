@@ -52,6 +52,8 @@ fn the_rest_of_the_document_is_what_cogs_generator_writes() {
     let strip = |mut document: Value| {
         for name in [
             "Input",
+            "animation",
+            "animation_style",
             "ink",
             "output_format",
             "recipe",

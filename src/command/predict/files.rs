@@ -1,5 +1,6 @@
 //! The files that a drawing and its frames are written to.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ impl DrawingFile {
             .parse()
             .with_context(|| format!("--output {}", path.display()))?;
         // It is better to fail now than after minutes of drawing.
-        check_folder(path)?;
+        check_folder(path).context("--output")?;
         check_writable(path)
             .with_context(|| format!("--output {} cannot be written", path.display()))?;
         Ok(Self {
@@ -72,65 +73,105 @@ impl DrawingFile {
     }
 }
 
-/// The folder of the intermediate frames.
+/// The folder of the frames.
 #[derive(Debug)]
 pub(super) struct FrameFolder {
     folder: PathBuf,
-    digits: usize,
+    /// How many frames it has.
+    frames: Cell<usize>,
 }
 
-/// The minimum number of digits of the step in a frame's name. All names of a drawing have the same
-/// number of digits, so that they sort.
-const STEP_DIGITS: usize = 5;
+/// The number of digits of a frame's number. A drawing has at most 10,001 frames, so all names sort.
+const DIGITS: usize = 5;
 
 impl FrameFolder {
-    /// Creates the folder for the frames of a drawing of `steps` steps.
+    /// Creates the folder. Frames of another drawing in it are an error, or are deleted with `overwrite`.
     ///
     /// # Errors
-    /// If it cannot be created.
-    pub(super) fn new(folder: &Path, steps: usize) -> anyhow::Result<Self> {
+    /// If it cannot be created or read, or has frames that may not be deleted.
+    pub(super) fn new(folder: &Path, overwrite: bool) -> anyhow::Result<Self> {
+        let name = folder.display();
         std::fs::create_dir_all(folder)
-            .with_context(|| format!("--frames {} cannot be created", folder.display()))?;
+            .with_context(|| format!("--frames {name} cannot be created"))?;
+        let earlier = earlier_frames(folder).with_context(|| format!("--frames {name}"))?;
+        if !overwrite && let Some(frame) = earlier.first() {
+            bail!(
+                "--frames {name} has frames of another drawing, such as {}; --overwrite deletes them",
+                frame.display()
+            );
+        }
+        for frame in earlier {
+            std::fs::remove_file(&frame)
+                .with_context(|| format!("{} cannot be deleted", frame.display()))?;
+        }
         Ok(Self {
             folder: folder.to_owned(),
-            digits: steps.to_string().len().max(STEP_DIGITS),
+            frames: Cell::new(0),
         })
     }
 
-    /// Writes the frame of a step as `frame-00010.svg`.
+    /// Writes the next frame as `frame-00000.svg`, `frame-00001.svg` and so on.
     ///
     /// # Errors
     /// If the system cannot write it.
-    pub(super) fn write(
-        &self,
-        step: usize,
-        format: OutputFormat,
-        bytes: &[u8],
-    ) -> anyhow::Result<()> {
-        let name = format!("frame-{step:0digits$}.{format}", digits = self.digits);
+    pub(super) fn write(&self, format: OutputFormat, bytes: &[u8]) -> anyhow::Result<()> {
+        let number = self.frames.replace(self.frames.get() + 1);
+        let name = format!("frame-{number:0DIGITS$}.{format}");
         let path = self.folder.join(name);
         write_file(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
     }
 }
 
+/// The files in a folder whose names are those of frames, in the order of their names.
+fn earlier_frames(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut frames = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .file_name()
+            .and_then(OsStr::to_str)
+            .is_some_and(is_frame)
+        {
+            frames.push(path);
+        }
+    }
+    frames.sort();
+    Ok(frames)
+}
+
+fn is_frame(name: &str) -> bool {
+    let number = name
+        .strip_prefix("frame-")
+        .and_then(|rest| rest.split_once('.'));
+    number.is_some_and(|(number, extension)| {
+        number.len() >= DIGITS
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && OutputFormat::EXTENSIONS.contains(&extension)
+    })
+}
+
 /// Whether a path is a regular file or does not exist. Anything else, such as a device or a link, is
 /// written to directly.
-fn is_regular(path: &Path) -> bool {
+pub(super) fn is_regular(path: &Path) -> bool {
     std::fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_file())
 }
 
 /// The temporary file that is renamed to `path` once it is complete.
-fn temporary_beside(path: &Path) -> PathBuf {
+pub(super) fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".clipdraw-{}.part", std::process::id()))
 }
 
-fn check_folder(path: &Path) -> anyhow::Result<()> {
+/// Checks that the folder of a file exists.
+///
+/// # Errors
+/// If it does not.
+pub(super) fn check_folder(path: &Path) -> anyhow::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!(
-            "--output {}: there is no folder {}",
+            "{}: there is no folder {}",
             path.display(),
             folder.display()
         );
@@ -138,7 +179,11 @@ fn check_folder(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_writable(path: &Path) -> std::io::Result<()> {
+/// Checks that a file can be written.
+///
+/// # Errors
+/// If it cannot.
+pub(super) fn check_writable(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
@@ -150,7 +195,10 @@ fn check_writable(path: &Path) -> std::io::Result<()> {
 }
 
 /// Writes a temporary file first and then renames it, so that no reader ever sees half a drawing.
-fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// If the system cannot write it.
+pub(in crate::command) fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if !is_regular(path) {
         return std::fs::write(path, bytes);
     }
@@ -184,7 +232,7 @@ mod tests {
             "standard output"
         );
         for (path, expected) in [
-            ("a.gif", "`gif` is not an output format"),
+            ("a.bmp", "`bmp` is not an output format"),
             ("a", "`` is not"),
             ("/no/such/a.svg", "there is no folder /no/such"),
         ] {
@@ -194,11 +242,33 @@ mod tests {
     }
 
     #[test]
-    fn frames_sort_by_name_and_no_temporary_file_is_left() {
+    fn frames_of_another_drawing_are_deleted_only_with_permission() {
         let folder = tempfile::tempdir().unwrap();
-        let frames = FrameFolder::new(&folder.path().join("a/b"), 600).unwrap();
-        for step in [0, 10, 600] {
-            frames.write(step, OutputFormat::Svg, b"<svg/>").unwrap();
+        for name in [
+            "frame-00003.svg",
+            "frame-000010.png",
+            "frame-1.svg",
+            "notes.txt",
+        ] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let error = FrameFolder::new(folder.path(), false)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--overwrite deletes them"), "{error}");
+        FrameFolder::new(folder.path(), true).unwrap();
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["frame-1.svg", "notes.txt"]);
+    }
+
+    #[test]
+    fn frames_are_numbered_without_gaps_and_no_temporary_file_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let frames = FrameFolder::new(&folder.path().join("a/b"), false).unwrap();
+        for _ in 0..3 {
+            frames.write(OutputFormat::Svg, b"<svg/>").unwrap();
         }
         let mut names: Vec<_> = std::fs::read_dir(folder.path().join("a/b"))
             .unwrap()
@@ -207,7 +277,7 @@ mod tests {
         names.sort();
         assert_eq!(
             names,
-            ["frame-00000.svg", "frame-00010.svg", "frame-00600.svg"]
+            ["frame-00000.svg", "frame-00001.svg", "frame-00002.svg"]
         );
     }
 }

@@ -3,6 +3,8 @@
 mod inputs;
 mod progress;
 mod files;
+mod animation_file;
+mod outputs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,8 +15,10 @@ use anyhow::Context;
 use clap::Args;
 use tokio::sync::oneshot;
 
-use self::files::{DrawingFile, FrameFolder};
+use self::files::FrameFolder;
+pub(super) use self::files::write_file;
 use self::inputs::read_inputs;
+use self::outputs::{OutputArguments, Outputs};
 use self::progress::ProgressReporter;
 use super::model::{ComputeArguments, LoadedModel};
 use super::signals::{self, SigtermPolicy, StopSignal};
@@ -36,13 +40,22 @@ pub(super) struct PredictArguments {
     #[arg(long, value_name = "FILE|-")]
     json: Option<String>,
     /// Where to write the drawing; the extension .svg or .png selects the format, - means standard output.
-    /// Default: drawing.svg, or drawing.png with `output_format=png`.
+    /// With .gif or .webp, an animation is written instead. Default: drawing.svg, or drawing.png with
+    /// `output_format=png`.
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Folder for the intermediate frames.
+    /// Where to write an animation in addition to the drawing; the extension .svg, .gif or .webp selects the format.
+    /// The input animation_style says what it shows. Default with the input animation: the name of the drawing with
+    /// "-animation" at its end.
+    #[arg(long, value_name = "FILE")]
+    animation: Option<PathBuf>,
+    /// Folder for all frames, frame-00000.svg and so on.
     #[arg(long, value_name = "DIR")]
     frames: Option<PathBuf>,
-    /// PNG pixels per canvas pixel.
+    /// Delete the frames of another drawing in the folder of --frames; nothing else in it is deleted.
+    #[arg(long, requires = "frames")]
+    overwrite: bool,
+    /// Pixels per canvas pixel, for PNG, GIF and WebP.
     #[arg(long, default_value_t = 1.0, value_name = "SCALE")]
     png_scale: f32,
     /// Print only errors.
@@ -50,6 +63,17 @@ pub(super) struct PredictArguments {
     quiet: bool,
     #[command(flatten)]
     compute: ComputeArguments,
+}
+
+impl PredictArguments {
+    fn outputs(&self, input: &Input) -> anyhow::Result<Outputs> {
+        let arguments = OutputArguments {
+            output: self.output.as_deref(),
+            animation: self.animation.as_deref(),
+            scale: self.png_scale,
+        };
+        Outputs::new(&arguments, input)
+    }
 }
 
 /// Draws, and reports on standard error. The exit status is 0, or 130 after Ctrl-C and 143 after
@@ -63,10 +87,7 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let values = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
     let input = with_links(Input::from_values_of_any_length(&values)?)?;
     let spec = input.spec();
-    let file = DrawingFile::new(arguments.output.as_deref(), input.output_format())?;
-    file.format
-        .check_size(&spec.canvas, arguments.png_scale)
-        .context("--png-scale")?;
+    let outputs = arguments.outputs(&input)?;
     arguments.compute.set_threads()?;
     let LoadedModel {
         clip,
@@ -78,7 +99,7 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let frames = arguments
         .frames
         .as_deref()
-        .map(|folder| FrameFolder::new(folder, spec.steps))
+        .map(|folder| FrameFolder::new(folder, arguments.overwrite))
         .transpose()?;
     // Until here a signal ends the program at once, because there is no drawing to write.
     let mut signal = signals::watch(SigtermPolicy::Stop)?;
@@ -90,11 +111,11 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         report.print(&format!("warning: {warning}"));
     }
-    let run = Run {
+    let mut run = Run {
         input: &input,
         provenance: &provenance,
         png_scale: arguments.png_scale,
-        file: &file,
+        outputs,
         frames: frames.as_ref(),
         report: &report,
     };
@@ -102,7 +123,7 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let mut drawing = Drawing::start(stepper.clip(), spec.clone())?;
     let stopped = run.draw(&stepper, &mut drawing, &mut signal);
     let frame = drawing.frame();
-    file.write(&run.encode(&frame)?)?;
+    run.outputs.finish(&input.document(&frame, &provenance))?;
     let steps_per_second = report.steps_per_second(frame.step);
     report.finish();
     report.print(&run.summary(&frame, started, steps_per_second));
@@ -135,7 +156,7 @@ struct Run<'a> {
     input: &'a Input,
     provenance: &'a Provenance,
     png_scale: f32,
-    file: &'a DrawingFile,
+    outputs: Outputs,
     frames: Option<&'a FrameFolder>,
     report: &'a ProgressReporter,
 }
@@ -143,7 +164,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Runs steps until the drawing is finished or a signal arrives. Returns the signal.
     fn draw(
-        &self,
+        &mut self,
         stepper: &Stepper<Clip>,
         drawing: &mut Drawing,
         signal: &mut oneshot::Receiver<StopSignal>,
@@ -152,8 +173,12 @@ impl Run<'_> {
             for advance in stepper.advance(&mut [drawing]) {
                 for step in &advance.steps {
                     self.report.show(step);
-                    step.frame()
-                        .map_or(Ok(()), |frame| self.write_frame(frame))?;
+                    if let Some(frame) = step.frame() {
+                        self.write_frame(frame)?;
+                    }
+                    if let (Some(frame), false) = (step.frame(), step.is_finished()) {
+                        self.outputs.add(frame)?;
+                    }
                 }
                 if advance.into_result()?.last().is_some_and(Step::is_finished) {
                     return Ok(None);
@@ -166,14 +191,12 @@ impl Run<'_> {
     }
 
     fn write_frame(&self, frame: &Frame) -> anyhow::Result<()> {
-        self.frames.map_or(Ok(()), |folder| {
-            folder.write(frame.step, self.file.format, &self.encode(frame)?)
-        })
-    }
-
-    fn encode(&self, frame: &Frame) -> anyhow::Result<Vec<u8>> {
+        let Some(folder) = self.frames else {
+            return Ok(());
+        };
+        let format = self.outputs.frame_format(self.input);
         let document = self.input.document(frame, self.provenance);
-        Ok(document.encode(self.file.format, self.png_scale)?)
+        folder.write(format, &document.encode(format, self.png_scale)?)
     }
 
     fn summary(&self, frame: &Frame, started: Instant, steps_per_second: f64) -> String {
@@ -186,7 +209,7 @@ impl Run<'_> {
         let memory = peak_memory().map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000));
         format!(
             "{}{state}: {} of {} steps in {:.1} s ({steps_per_second:.1} steps/s{}), seed {}, {}",
-            self.file.name(),
+            self.outputs.names(),
             frame.step,
             spec.steps,
             started.elapsed().as_secs_f64(),

@@ -22,6 +22,12 @@ pub enum EncodeError {
         /// The requested number of rows.
         height: f32,
     },
+    /// A frame of an animation could not be compressed.
+    #[error("a frame of the animation cannot be encoded: {0}")]
+    AnimationEncoder(String),
+    /// An animation could not be written.
+    #[error("the animation cannot be written")]
+    AnimationFile(#[source] std::io::Error),
     /// The PNG encoder failed.
     #[error("the PNG cannot be encoded: {0}")]
     PngEncoder(String),

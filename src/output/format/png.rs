@@ -62,22 +62,41 @@ pub fn png_size([width, height]: [f32; 2], scale: f32) -> Result<[u32; 2], Encod
 /// # Errors
 /// When the text is not an SVG, or a side of the picture would not be 1 to [`MAX_PNG_SIDE`] pixels.
 pub fn svg_to_png(svg: &str, scale: f32) -> Result<Vec<u8>, EncodeError> {
-    let tree =
-        usvg::Tree::from_str(svg, &usvg::Options::default()).map_err(EncodeError::UnreadableSvg)?;
+    let tree = read(svg)?;
     let [width, height] = png_size([tree.size().width(), tree.size().height()], scale)?;
     let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or(EncodeError::PngSize {
         width: width as f32,
         height: height as f32,
     })?;
-    // Sides are rounded to whole pixels, and the drawing has to cover all of them.
-    let transform = tiny_skia::Transform::from_scale(
-        width as f32 / tree.size().width(),
-        height as f32 / tree.size().height(),
-    );
-    resvg::render(&tree, transform, &mut pixels.as_mut());
+    paint(&tree, &mut pixels);
     pixels
         .encode_png()
         .map_err(|cause| EncodeError::PngEncoder(cause.to_string()))
+}
+
+/// Paints an SVG document over a picture, as large as the picture is.
+///
+/// # Errors
+/// When the text is not an SVG.
+pub(in crate::output) fn paint_over(
+    svg: &str,
+    pixels: &mut tiny_skia::Pixmap,
+) -> Result<(), EncodeError> {
+    paint(&read(svg)?, pixels);
+    Ok(())
+}
+
+fn read(svg: &str) -> Result<usvg::Tree, EncodeError> {
+    usvg::Tree::from_str(svg, &usvg::Options::default()).map_err(EncodeError::UnreadableSvg)
+}
+
+fn paint(tree: &usvg::Tree, pixels: &mut tiny_skia::Pixmap) {
+    // Sides are rounded to whole pixels, and the drawing has to cover all of them.
+    let transform = tiny_skia::Transform::from_scale(
+        pixels.width() as f32 / tree.size().width(),
+        pixels.height() as f32 / tree.size().height(),
+    );
+    resvg::render(tree, transform, &mut pixels.as_mut());
 }
 
 #[cfg(test)]

@@ -59,6 +59,37 @@ fn write_document(
     canvas: &Canvas,
     metadata: &Metadata,
 ) -> io::Result<()> {
+    write_canvas(document, canvas, Some(metadata), &mut |xml| {
+        let moving = strokes.moving();
+        write_group(xml, None, &mut |xml| write_paths(xml, strokes, 0..moving))?;
+        if strokes.fixed > 0 {
+            write_group(xml, Some(FIXED_GROUP), &mut |xml| {
+                write_paths(xml, strokes, moving..strokes.len())
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a document whose strokes `write_strokes` writes. Without metadata, it has no paper either.
+pub(in crate::output) fn write_with_strokes(
+    document: &mut Vec<u8>,
+    canvas: &Canvas,
+    metadata: Option<&Metadata>,
+    write_strokes: &mut dyn FnMut(&mut Writer<&mut Vec<u8>>) -> io::Result<()>,
+) -> io::Result<()> {
+    write_canvas(document, canvas, metadata, &mut |xml| {
+        write_group(xml, None, write_strokes)
+    })
+}
+
+/// Writes a document whose contents after the paper `write_groups` writes.
+fn write_canvas(
+    document: &mut Vec<u8>,
+    canvas: &Canvas,
+    metadata: Option<&Metadata>,
+    write_groups: &mut dyn FnMut(&mut Writer<&mut Vec<u8>>) -> io::Result<()>,
+) -> io::Result<()> {
     let [width, height] = [canvas.width, canvas.height].map(|side| side.to_string());
     let background = canvas.background.to_string();
     let view_box = format!("0 0 {width} {height}");
@@ -69,22 +100,33 @@ fn write_document(
         .with_attributes(sides)
         .with_attribute(("viewBox", view_box.as_str()))
         .write_inner_content(|xml| {
-            write_text(xml, "title", &metadata.title)?;
-            write_text(xml, "metadata", &metadata.provenance)?;
-            if !canvas.is_transparent {
-                xml.create_element("rect")
-                    .with_attributes(sides)
-                    .with_attribute(("fill", background.as_str()))
-                    .write_empty()?;
+            if let Some(metadata) = metadata {
+                write_text(xml, "title", &metadata.title)?;
+                write_text(xml, "metadata", &metadata.provenance)?;
+                if !canvas.is_transparent {
+                    xml.create_element("rect")
+                        .with_attributes(sides)
+                        .with_attribute(("fill", background.as_str()))
+                        .write_empty()?;
+                }
             }
-            let moving = strokes.moving();
-            write_group(xml, strokes, 0..moving, None)?;
-            if strokes.fixed > 0 {
-                write_group(xml, strokes, moving..strokes.len(), Some(FIXED_GROUP))?;
-            }
-            Ok(())
+            write_groups(xml)
         })?;
     Ok(())
+}
+
+/// Writes some of the strokes as a document without paper and metadata, to be painted over others.
+pub(in crate::output) fn write_strokes_only(
+    strokes: &Strokes,
+    canvas: &Canvas,
+    range: Range<usize>,
+) -> String {
+    let mut document = Vec::new();
+    write_with_strokes(&mut document, canvas, None, &mut |xml| {
+        write_paths(xml, strokes, range.clone())
+    })
+    .expect("memory can be written to");
+    String::from_utf8(document).expect("all parts are UTF-8")
 }
 
 fn write_text(xml: &mut Writer<&mut Vec<u8>>, name: &str, text: &str) -> io::Result<()> {
@@ -93,35 +135,69 @@ fn write_text(xml: &mut Writer<&mut Vec<u8>>, name: &str, text: &str) -> io::Res
     Ok(())
 }
 
-/// Writes some strokes: those that are moved, or those that stay as they are, which are marked.
+/// Writes a group of strokes.
 fn write_group(
     xml: &mut Writer<&mut Vec<u8>>,
-    strokes: &Strokes,
-    mut range: Range<usize>,
     id: Option<&str>,
+    write_strokes: &mut dyn FnMut(&mut Writer<&mut Vec<u8>>) -> io::Result<()>,
 ) -> io::Result<()> {
     xml.create_element("g")
         .with_attributes(id.map(|id| ("id", id)))
         .with_attribute(("fill", "none"))
         .with_attribute(("stroke-linecap", "round"))
         .with_attribute(("stroke-linejoin", "round"))
-        .write_inner_content(|xml| range.try_for_each(|stroke| write_path(xml, strokes, stroke)))?;
+        .write_inner_content(write_strokes)?;
     Ok(())
 }
 
+fn write_paths(
+    xml: &mut Writer<&mut Vec<u8>>,
+    strokes: &Strokes,
+    mut range: Range<usize>,
+) -> io::Result<()> {
+    range.try_for_each(|stroke| write_path(xml, strokes, stroke))
+}
+
 fn write_path(xml: &mut Writer<&mut Vec<u8>>, strokes: &Strokes, stroke: usize) -> io::Result<()> {
-    let [red, green, blue, opacity] = strokes.colors[stroke];
-    let width = 2.0 * strokes.half_widths[stroke];
+    let attributes = PathAttributes::new(strokes, stroke);
     xml.create_element("path")
-        .with_attribute(("d", path_data(strokes.points_of(stroke)).as_str()))
-        .with_attribute((
-            "stroke",
-            Rgb::nearest([red, green, blue]).to_string().as_str(),
-        ))
-        .with_attribute(("stroke-opacity", format!("{opacity:.4}").as_str()))
-        .with_attribute(("stroke-width", format!("{width:.PLACES$}").as_str()))
+        .with_attributes(attributes.pairs())
         .write_empty()?;
     Ok(())
+}
+
+/// The attributes of a path that shows a stroke.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::output) struct PathAttributes([String; 4]);
+
+impl PathAttributes {
+    /// Their names, in the order in which they are written.
+    pub(in crate::output) const NAMES: [&str; 4] =
+        ["d", "stroke", "stroke-opacity", "stroke-width"];
+
+    /// The attributes of a stroke.
+    pub(in crate::output) fn new(strokes: &Strokes, stroke: usize) -> Self {
+        let [red, green, blue, opacity] = strokes.colors[stroke];
+        let width = 2.0 * strokes.half_widths[stroke];
+        Self([
+            path_data(strokes.points_of(stroke)),
+            Rgb::nearest([red, green, blue]).to_string(),
+            format!("{opacity:.4}"),
+            format!("{width:.PLACES$}"),
+        ])
+    }
+
+    /// The value of each name.
+    pub(in crate::output) fn values(&self) -> &[String; 4] {
+        &self.0
+    }
+
+    /// Names with their values.
+    pub(in crate::output) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        Self::NAMES
+            .into_iter()
+            .zip(self.0.iter().map(String::as_str))
+    }
 }
 
 fn path_data(points: &[Point]) -> String {

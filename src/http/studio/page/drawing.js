@@ -135,10 +135,19 @@ export class Drawing {
   async catchUp() {
     const state = await getPrediction(this.id);
     const files = Array.isArray(state.output) ? state.output : [];
-    files.forEach((/** @type {unknown} */ file, /** @type {number} */ index) => {
-      this.addFile(index, file, index * (Number(state.input?.display_frequency) || 1));
-    });
+    this.addFiles(state, files);
     this.adopt(state);
+  }
+
+  /** Adds the files of a whole state, without the animation. @param {any} state @param {unknown[]} files */
+  addFiles(state, files) {
+    const animation =
+      isAnimated(state.input) && state.status === 'succeeded' ? files.length - 2 : -1;
+    files.forEach((file, index) => {
+      if (index !== animation) {
+        this.addFile(index, file, index * (Number(state.input?.display_frequency) || 1));
+      }
+    });
   }
 
   /**
@@ -153,7 +162,10 @@ export class Drawing {
     } else if (name === 'metric') {
       this.onMetric(data?.name, data?.value);
     } else if (name === 'output') {
-      this.addFile(Number(data?.index), data?.chunk, this.next.step ?? 0);
+      // The metrics of a frame come before it. The animation has none.
+      if (this.next.step !== undefined || !isAnimated(this.input.value)) {
+        this.addFile(Number(data?.index), data?.chunk, this.next.step ?? 0);
+      }
       this.next = {};
     } else if (name === 'completed') {
       this.adopt(data ?? {});
@@ -215,9 +227,7 @@ export class Drawing {
       this.input.value = withContents(state.input, this.input.value);
     }
     if (Array.isArray(state.output) && this.arrived === 0) {
-      state.output.forEach((/** @type {unknown} */ file, /** @type {number} */ index) => {
-        this.addFile(index, file, index * (Number(state.input?.display_frequency) || 1));
-      });
+      this.addFiles(state, state.output);
     }
     if (FINAL.includes(state.status)) {
       this.end(state.status, typeof state.error === 'string' ? state.error : '');
@@ -241,6 +251,9 @@ export class Drawing {
     this.onEnd(this);
   }
 }
+
+/** Whether the output has an animation besides the frames. @param {any} input */
+const isAnimated = input => (input?.animation ?? 'none') !== 'none';
 
 /** The seconds that a drawing still takes; null if that is not known. @param {Drawing} drawing */
 export function secondsLeft(drawing) {

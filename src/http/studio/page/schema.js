@@ -52,6 +52,8 @@ const LABELS = /** @type {Record<string, string>} */ ({
   palette: 'Palette',
   max_colors: 'Maximum number of colours',
   clean: 'Leave out hidden strokes',
+  animation: 'Animation',
+  animation_style: 'What the animation shows',
 });
 
 /**
