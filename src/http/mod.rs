@@ -34,6 +34,7 @@ mod health;
 mod inputs_check;
 mod discovery;
 mod predictions;
+mod list;
 mod trainings;
 mod router;
 mod listen;

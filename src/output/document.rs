@@ -1,5 +1,6 @@
 //! A frame as the file that the caller gets.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
@@ -7,7 +8,7 @@ use crate::draw::Frame;
 use crate::scene::Canvas;
 
 /// What determines a drawing besides the inputs: everything that can change its strokes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provenance {
     /// The CLIP model's name.
     pub model: String,
