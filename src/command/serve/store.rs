@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use signal_hook::consts::SIGXFSZ;
 use tracing::{info, warn};
 
 use super::arguments::StoreArguments;
@@ -27,6 +28,9 @@ const ADVICE: &str =
 /// If the named file cannot be used, or the default one was written by a later version.
 pub(super) fn open(arguments: &StoreArguments, limits: Limits) -> anyhow::Result<Arc<dyn Store>> {
     let named = arguments.store.as_deref();
+    if named != Some(Path::new(NONE)) {
+        survive_size_limit();
+    }
     let opened = match named.filter(|name| !name.as_os_str().is_empty()) {
         Some(name) if name == Path::new(NONE) => return Ok(in_memory(limits)),
         Some(file) => SqliteStore::open(file, limits).context(ADVICE)?,
@@ -54,6 +58,13 @@ fn open_default(limits: Limits) -> anyhow::Result<Option<SqliteStore>> {
             );
             Ok(None)
         }
+    }
+}
+
+/// Lets a write beyond the limit on the size of files (`ulimit -f`) fail as on a full disk, instead of ending the program.
+fn survive_size_limit() {
+    if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
+        warn!(%error, "a limit on the size of files would end the program");
     }
 }
 
