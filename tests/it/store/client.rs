@@ -106,7 +106,7 @@ impl Events {
             return;
         }
         let mut unread = Vec::new();
-        let mut chunk = [0; 1 << 16];
+        let mut chunk = vec![0; 1 << 16];
         while let Ok(length) = response.read(&mut chunk) {
             unread.extend_from_slice(&chunk[..length]);
             while let Some(end) = unread.windows(2).position(|pair| pair == b"\n\n") {

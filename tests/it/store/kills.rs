@@ -62,6 +62,10 @@ impl Receiver {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the seed of a test that failed is given for one run"
+)]
 fn seed() -> u64 {
     let chosen = std::env::var_os(SEED).and_then(|seed| seed.into_string().ok()?.parse().ok());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -139,6 +143,10 @@ fn follow(
 }
 
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "the seed repeats the test, and the figures show what it did"
+)]
 fn nothing_that_was_accepted_is_lost_when_the_program_is_killed() {
     let seed = seed();
     println!("{SEED}={seed}");

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_url_of_a_file_is_read_as_it_was_written() {
         let svg = STANDARD.encode("<svg>".repeat(1000));
-        let noise: Vec<u8> = (0..999_u32).map(|n| (n * n * 31 >> 3) as u8).collect();
+        let noise: Vec<u8> = (0..999_u32).map(|n| ((n * n * 31) >> 3) as u8).collect();
         for file in [
             String::new(),
             "https://example.com/a.svg".to_owned(),

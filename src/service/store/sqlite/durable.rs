@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::codec::{self, StoredEvent};
 use super::lock::StoreLock;
 use super::open::{OpenError, OpenFile, open};
-use super::operation::{Identity, Operation, nanoseconds, oldest_kept};
+use super::operation::{Change, End, Identity, NewRow, Operation, nanoseconds, oldest_kept};
 use super::read::{self, Extent, ReadError, Stored};
 use super::writer::{WriteError, Writer};
 use crate::errors::chain;
@@ -152,14 +152,14 @@ impl Store for SqliteStore {
         }
         let text = serde_json::to_string(job)
             .map_err(|error| InsertError::Unavailable(StoreError::new(error)))?;
-        let insert = Operation::Insert {
+        let receiver = accepted.receiver.as_ref();
+        let insert = Operation {
             identity: Identity::new(&job.id, job.created_at),
-            job: text,
-            draw_again: accepted.restart_policy == RestartPolicy::DrawAgain,
-            receiver: accepted
-                .receiver
-                .as_ref()
-                .map(|receiver| receiver.as_str().to_owned()),
+            change: Change::Insert(NewRow {
+                job: text,
+                draw_again: accepted.restart_policy == RestartPolicy::DrawAgain,
+                receiver: receiver.map(|receiver| receiver.as_str().to_owned()),
+            }),
         };
         let written = self.try_write(insert).await;
         written.map_err(InsertError::Unavailable)?;
@@ -220,11 +220,11 @@ impl Store for SqliteStore {
         let (events, stored) = encode(events).await;
         let _numbering = self.numbering(prediction).await;
         // From here on nothing waits: what gets a number is sent, even if this future is dropped.
-        self.writer.send(Operation::Events {
-            identity: Identity::of(prediction),
+        let change = Change::Events {
             first: prediction.next_event(),
             events: stored,
-        });
+        };
+        self.writer.send(Operation::on(prediction, change));
         prediction.apply(events);
     }
 
@@ -234,15 +234,16 @@ impl Store for SqliteStore {
             let _numbering = self.numbering(prediction).await;
             prediction.seal();
         }
-        let end = Operation::End {
-            identity: Identity::of(prediction),
+        let end = Change::End {
             first: prediction.next_event(),
             events: events.iter().map(codec::encode).collect(),
-            status: completion.outcome.status(),
-            completed_at: nanoseconds(completion.completed_at),
-            output_bytes: prediction.output_bytes(),
+            end: End {
+                status: completion.outcome.status(),
+                completed_at: nanoseconds(completion.completed_at),
+                output_bytes: prediction.output_bytes(),
+            },
         };
-        if let Err(error) = self.writer.write(end).await {
+        if let Err(error) = self.writer.write(Operation::on(prediction, end)).await {
             warn!(%error, id = prediction.id(), "the end of a prediction is not recorded");
         }
         self.unfinished.lock().remove(prediction.id());
@@ -267,12 +268,10 @@ impl Store for SqliteStore {
     async fn begin(&self, prediction: &Arc<Prediction>, by: &Provenance) -> Result<(), StoreError> {
         let provenance = serde_json::to_string(&(env!("CARGO_PKG_VERSION"), by));
         let provenance = provenance.map_err(StoreError::new)?;
-        let before = self
-            .try_write(Operation::Begin {
-                identity: Identity::of(prediction),
-                provenance: provenance.clone(),
-            })
-            .await?;
+        let begin = Change::Begin {
+            provenance: provenance.clone(),
+        };
+        let before = self.try_write(Operation::on(prediction, begin)).await?;
         if let Some(entry) = self.unfinished.lock().get_mut(prediction.id()) {
             entry.is_begun = true;
         }
@@ -290,14 +289,13 @@ impl Store for SqliteStore {
     async fn add_note(&self, prediction: &Arc<Prediction>, line: &str) {
         let numbering = self.numbering(prediction).await;
         let is_event = numbering.is_some() && prediction.takes_events();
-        let note = Operation::Note {
-            identity: Identity::of(prediction),
+        let note = Change::Note {
             number: is_event.then(|| prediction.next_event()),
             event: codec::note(line),
         };
         // A client that has seen the number must find what follows it after a restart too, so the note is on the disk
         // before it is visible.
-        match self.writer.write(note).await {
+        match self.writer.write(Operation::on(prediction, note)).await {
             Ok(_) => prediction.add_note(line),
             Err(error) => warn!(%error, line, "a note is not recorded"),
         }
@@ -305,24 +303,24 @@ impl Store for SqliteStore {
 
     async fn draw_again(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
         if prediction.restart_policy() == RestartPolicy::Cancel {
-            let identity = Identity::of(prediction);
-            self.try_write(Operation::DrawAgain(identity)).await?;
+            self.try_write(Operation::on(prediction, Change::DrawAgain))
+                .await?;
             prediction.set_drawn_again();
         }
         Ok(())
     }
 
     async fn record_cancel(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
-        let identity = Identity::of(prediction);
-        self.try_write(Operation::Cancel(identity)).await?;
+        self.try_write(Operation::on(prediction, Change::Cancel))
+            .await?;
         Ok(())
     }
 
     async fn suspend(&self, prediction: &Arc<Prediction>) {
         let is_begun = self.entry(prediction).is_some_and(|entry| entry.is_begun);
         if is_begun {
-            let identity = Identity::of(prediction);
-            let written = self.try_write(Operation::TakeBack(identity)).await;
+            let take_back = Operation::on(prediction, Change::TakeBack);
+            let written = self.try_write(take_back).await;
             if let Err(error) = written {
                 warn!(
                     error = chain(&error),
@@ -334,8 +332,10 @@ impl Store for SqliteStore {
     }
 
     async fn record_delivery(&self, id: &str, created_at: Timestamp) {
-        let identity = Identity::new(id, created_at);
-        self.writer.send(Operation::Delivered(identity));
+        self.writer.send(Operation {
+            identity: Identity::new(id, created_at),
+            change: Change::Delivered,
+        });
     }
 
     async fn close(&self) {

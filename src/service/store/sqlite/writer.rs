@@ -361,7 +361,7 @@ impl WriterThread {
 
     fn lack_of_room(&self) -> Option<String> {
         let disk = statvfs(&self.path).ok()?;
-        let free = u64::from(disk.blocks_available()) * u64::from(disk.fragment_size());
+        let free = disk.blocks_available() as u64 * disk.fragment_size() as u64;
         (free < MIN_FREE_BYTES).then(|| format!("only {free} bytes are free on its disk"))
     }
 
