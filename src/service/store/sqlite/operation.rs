@@ -192,7 +192,9 @@ fn begin(
         .query_row(params![identity.id, identity.created_at], |row| row.get(0))
         .optional()?
         .flatten();
-    to.prepare_cached("UPDATE prediction SET attempts = attempts + 1, status = ?3, provenance = ?4 WHERE id = ?1 AND created_at = ?2",
+    to.prepare_cached(
+        "UPDATE prediction SET attempts = attempts + 1, status = ?3, provenance = ?4
+         WHERE id = ?1 AND created_at = ?2",
     )?
     .execute(params![
         identity.id,
@@ -209,7 +211,8 @@ fn note(
     number: Option<u64>,
     event: &StoredEvent,
 ) -> rusqlite::Result<()> {
-    to.prepare_cached("INSERT OR IGNORE INTO event(prediction, number, kind, data)
+    to.prepare_cached(
+        "INSERT OR IGNORE INTO event(prediction, number, kind, data)
          SELECT key, coalesce(?3, (SELECT max(number) + 1 FROM event WHERE prediction = key), 1), ?4, ?5
          FROM prediction WHERE id = ?1 AND created_at = ?2",
     )?

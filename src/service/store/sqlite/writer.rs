@@ -332,7 +332,14 @@ impl WriterThread {
             }
         }
         if self.write_fault.is_none() {
-            *self.fault.lock() = self.lack_of_room();
+            let lack = self.lack_of_room();
+            let mut fault = self.fault.lock();
+            if let Some(lack) = &lack
+                && fault.is_none()
+            {
+                warn!(lack, store = %self.path.display(), "nothing is accepted for lack of room");
+            }
+            *fault = lack;
         }
     }
 
