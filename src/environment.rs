@@ -43,6 +43,9 @@ pub const USER_AGENT: &str = "COG_USER_AGENT";
 /// The bearer token that requests must carry; the flag `--auth-token` takes precedence.
 pub const AUTH_TOKEN: &str = "CLIPDRAW_AUTH_TOKEN";
 
+/// The file that keeps predictions, or `none`; the flag `--store` takes precedence.
+pub const STORE: &str = "CLIPDRAW_STORE";
+
 /// The format of log lines; the flag `--log-format` takes precedence.
 pub const LOG_FORMAT: &str = "LOG_FORMAT";
 
@@ -81,6 +84,9 @@ const HUB_HOME: &str = "HF_HOME";
 /// The folder for data of the user's programs (XDG Base Directory Specification).
 const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 
+/// The folder for the state of the user's programs (XDG Base Directory Specification).
+const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+
 /// The folder for what the user's programs can make again (XDG Base Directory Specification).
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 
@@ -115,6 +121,25 @@ pub fn user_data_folder() -> Option<PathBuf> {
     chosen
         .filter(|folder| folder.is_absolute())
         .or_else(|| Some(env::home_dir()?.join(platform_data_folder())))
+}
+
+/// The folder for the state of the user's programs; `None` if the user has no home folder.
+///
+/// `XDG_STATE_HOME` applies on every platform, if it is absolute as its specification requires.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the environment"
+)]
+pub fn user_state_folder() -> Option<PathBuf> {
+    let platform_folder = if cfg!(target_os = "macos") {
+        "Library/Application Support"
+    } else {
+        ".local/state"
+    };
+    let chosen = env::var_os(XDG_STATE_HOME).map(PathBuf::from);
+    chosen
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(env::home_dir()?.join(platform_folder)))
 }
 
 /// The URL of Hugging Face's hub, if it is not the public one.

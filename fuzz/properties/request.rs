@@ -206,7 +206,7 @@ impl Server {
             let path = format!("/predictions/{id}/cancel");
             let canceled = self.send("POST", &path, b"").await;
             assert_eq!(canceled.status, StatusCode::OK);
-            if let Some(prediction) = self.service.find(id).await {
+            if let Some(prediction) = self.service.find(id).await.ok().flatten() {
                 prediction.finished().await;
             }
         }
@@ -300,6 +300,14 @@ impl Queue for NeverLeased {
 
     async fn complete(&self, lease: Lease) {
         self.0.complete(lease).await;
+    }
+
+    async fn restore(&self, job: Job, attempts: u32) {
+        self.0.restore(job, attempts).await;
+    }
+
+    async fn release(&self, lease: Lease) {
+        self.0.release(lease).await;
     }
 
     async fn depth(&self) -> Depth {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::cog::{Detail, Status};
+use crate::errors::chain;
 use crate::inputs::InputErrors;
 use crate::output::OutputFormat;
 use crate::service::Prediction;
@@ -34,6 +35,22 @@ pub(super) enum HttpError {
     /// The server accepts no more predictions.
     #[error("The server is shutting down.")]
     Closed,
+    /// The store cannot be written.
+    #[error(
+        "The server cannot accept predictions at the moment: its store cannot be written ({reason})."
+    )]
+    StoreFault {
+        /// Why, for the caller.
+        reason: String,
+    },
+    /// The store could not read or write what the request needs.
+    #[error("The server's store is not available at the moment.")]
+    StoreUnavailable,
+    /// The server stops while the client waits, and continues with the prediction after its next start.
+    #[error(
+        "The server is shutting down. It continues with the prediction {0} after its next start."
+    )]
+    Suspended(Arc<str>),
     /// All slots are taken and the queue is full.
     #[error("At capacity - all prediction slots busy")]
     AtCapacity,
@@ -122,14 +139,23 @@ impl HttpError {
         Self::Internal
     }
 
+    /// Logs why the store failed, which the caller does not get to see.
+    pub(super) fn unavailable(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(cause = chain(cause), "the store failed");
+        Self::StoreUnavailable
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Body(rejection) => rejection.status(),
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotReady | Self::Closed | Self::TooManyConnections => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotReady
+            | Self::Closed
+            | Self::TooManyConnections
+            | Self::StoreFault { .. }
+            | Self::StoreUnavailable
+            | Self::Suspended(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::AtCapacity
             | Self::AlreadyRunning(_)
             | Self::Unfinished { .. }
@@ -142,6 +168,17 @@ impl HttpError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignHost(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::DrawingFailed { .. } | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The number of seconds after which the client may try again.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        match self {
+            Self::TooManyConnections => Some(HeaderValue::from_static("1")),
+            Self::StoreFault { .. } | Self::StoreUnavailable => {
+                Some(HeaderValue::from_static("10"))
+            }
+            _ => None,
         }
     }
 
@@ -161,6 +198,8 @@ impl HttpError {
             Self::NotReady
             | Self::Closed
             | Self::TooManyConnections
+            | Self::StoreFault { .. }
+            | Self::StoreUnavailable
             | Self::AtCapacity
             | Self::AlreadyRunning(_) => {
                 json!({ "error": self.to_string(), "status": "failed" })
@@ -200,8 +239,7 @@ impl IntoResponse for HttpError {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, bearer);
         }
-        if let Self::TooManyConnections = self {
-            let seconds = HeaderValue::from_static("1");
+        if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response

@@ -42,11 +42,14 @@ pub(super) async fn ready(State(state): State<Arc<AppState>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({
+    let mut body = json!({
         "ready": ready,
         "status": health.status,
         "running": health.running,
         "waiting": health.waiting,
     });
+    if let Some(fault) = &health.fault {
+        body["reason"] = fault.as_str().into();
+    }
     (status, Json(body)).into_response()
 }

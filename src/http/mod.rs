@@ -35,6 +35,7 @@ mod read_inputs;
 mod inputs_check;
 mod discovery;
 mod predictions;
+mod list;
 mod trainings;
 mod router;
 mod listen;

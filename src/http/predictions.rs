@@ -8,11 +8,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use url::form_urlencoded;
+use tracing::Instrument;
 
 use super::accept::Form;
 use super::drawing;
@@ -25,8 +26,11 @@ use super::request_addresses::RequestAddresses;
 use super::request_log::record_prediction;
 use super::state::AppState;
 use super::stream::{StreamPermit, events, events_from_start};
-use crate::cog::{Detail, Status};
-use crate::service::{CancelPolicy, Destination, Prediction, Snapshot, Submission, SubmitError};
+use crate::cog::Detail;
+use crate::delivery::webhook::Webhook;
+use crate::service::{
+    CancelPolicy, Destination, Prediction, RestartPolicy, Snapshot, Submission, SubmitError,
+};
 
 /// Responses with more bytes of output than this are serialized on a blocking thread.
 const MAX_INLINE_BYTES: usize = 1 << 20;
@@ -86,6 +90,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let found = state.service().find(&id).await;
+    let found = found.map_err(|error| HttpError::unavailable(&error))?;
     let prediction = found.ok_or(HttpError::NotFound)?;
     record_prediction(prediction.id());
     if accepts_events(&headers) {
@@ -93,47 +98,6 @@ pub(super) async fn show(
         return Ok(events(&state, prediction, last_event_id(&headers), permit));
     }
     respond(prediction.snapshot(), Form::of(&headers)?).await
-}
-
-/// `GET /predictions`: the predictions that are known, newest first, without their output files. With
-/// `?status=starting,processing` only those with one of these statuses.
-pub(super) async fn list(
-    State(state): State<Arc<AppState>>,
-    uri: Uri,
-) -> Result<Json<Value>, HttpError> {
-    let wanted = wanted_statuses(&uri)?;
-    let results: Vec<Snapshot> = state
-        .service()
-        .recent()
-        .await
-        .iter()
-        .filter(|prediction| wanted.contains(&prediction.status()))
-        .map(|prediction| Snapshot {
-            output: Vec::new(),
-            ..prediction.snapshot()
-        })
-        .collect();
-    Ok(Json(json!({ "results": results })))
-}
-
-/// The statuses in the parameter `status` of a query, separated by commas; without it, all.
-fn wanted_statuses(uri: &Uri) -> Result<Vec<Status>, Detail> {
-    let query = uri.query().unwrap_or_default().as_bytes();
-    let value = form_urlencoded::parse(query).find(|(name, _)| name == "status");
-    let Some((_, text)) = value else {
-        return Ok(Status::ALL.to_vec());
-    };
-    let read = |name: &str| {
-        let mut all = Status::ALL.into_iter();
-        all.find(|status| status.as_str() == name).ok_or_else(|| {
-            let names = Status::ALL.map(Status::as_str).join(", ");
-            Detail::query(
-                "status",
-                format!("must be some of {names}, separated by commas"),
-            )
-        })
-    };
-    text.split(',').map(read).collect()
 }
 
 /// `POST /predictions/{id}/cancel`.
@@ -144,7 +108,8 @@ pub(super) async fn cancel(
     let unfinished = state.service().unfinished(&id).await;
     let prediction = unfinished.ok_or(HttpError::NothingToCancel)?;
     record_prediction(prediction.id());
-    prediction.cancel();
+    let recorded = state.service().cancel(&prediction).await;
+    recorded.map_err(|error| HttpError::unavailable(&error))?;
     Ok(Json(json!({})))
 }
 
@@ -202,13 +167,18 @@ async fn start(
             Reply::Stream(_) => CancelPolicy::WithoutSubscribers,
             Reply::Wait(_) | Reply::Accepted => CancelPolicy::OnRequest,
         },
+        restart_policy: match reply {
+            Reply::Wait(_) | Reply::Stream(_) if addresses.webhook.is_none() => {
+                RestartPolicy::Cancel
+            }
+            _ => RestartPolicy::DrawAgain,
+        },
+        receiver: addresses.webhook.as_ref().map(Webhook::to_receiver),
     };
-    let prediction = state.service().submit(submission).await?;
+    let is_awaited = !matches!(reply, Reply::Accepted);
+    let accepted = accept(state, submission, addresses.webhook, is_awaited);
+    let prediction = accepted.await?;
     record_prediction(prediction.id());
-    if let Some(webhook) = addresses.webhook {
-        let sender = &state.dependencies.webhooks;
-        sender.spawn(Arc::clone(&prediction), webhook);
-    }
     match reply {
         Reply::Stream(permit) => Ok(events_from_start(state, prediction, permit)),
         Reply::Accepted => {
@@ -217,6 +187,35 @@ async fn start(
         }
         Reply::Wait(form) => wait(&prediction, form).await,
     }
+}
+
+/// Submits a prediction and starts its webhooks. This continues if the client disconnects in between, because a store may
+/// have recorded the prediction already; it is cancelled then if that client waits for its end (`is_awaited`).
+async fn accept(
+    state: &Arc<AppState>,
+    submission: Submission,
+    webhook: Option<Webhook>,
+    is_awaited: bool,
+) -> Result<Arc<Prediction>, HttpError> {
+    let state = Arc::clone(state);
+    let (reply, accepted) = oneshot::channel();
+    let accepting = async move {
+        let submitted = state.service().submit(submission).await;
+        if let Ok(prediction) = &submitted
+            && let Some(webhook) = webhook
+        {
+            let sender = &state.dependencies.webhooks;
+            sender.spawn(Arc::clone(prediction), webhook);
+        }
+        if let Err(Ok(prediction)) = reply.send(submitted)
+            && is_awaited
+        {
+            prediction.cancel();
+        }
+    };
+    tokio::spawn(accepting.in_current_span());
+    let submitted = accepted.await;
+    Ok(submitted.map_err(|error| HttpError::internal(&error))??)
 }
 
 /// Answers a repeated PUT with the prediction that is already running, or with its drawing when that is
@@ -236,6 +235,8 @@ async fn join(
     {
         return drawing::respond(running.finished().await, choice).await;
     }
+    let recorded = state.service().draw_again(&running).await;
+    recorded.map_err(|error| HttpError::unavailable(&error))?;
     body(StatusCode::ACCEPTED, running.snapshot()).await
 }
 
@@ -243,7 +244,11 @@ async fn join(
 /// prediction.
 async fn wait(prediction: &Arc<Prediction>, form: Form) -> Result<Response, HttpError> {
     let _guard = CancelOnDrop(prediction);
-    respond(prediction.finished().await, form).await
+    tokio::select! {
+        biased;
+        finished = prediction.finished() => respond(finished, form).await,
+        () = prediction.suspended() => Err(HttpError::Suspended(prediction.id().into())),
+    }
 }
 
 /// Answers with a prediction in the form that the client asks for.
@@ -286,7 +291,8 @@ impl From<SubmitError> for HttpError {
             SubmitError::AtCapacity => Self::AtCapacity,
             SubmitError::AlreadyRunning(running) => Self::AlreadyRunning(running),
             SubmitError::Closed => Self::Closed,
-            SubmitError::Unavailable(_) => Self::internal(&error),
+            SubmitError::StoreFault(reason) => Self::StoreFault { reason },
+            SubmitError::Unavailable(_) => Self::unavailable(&error),
         }
     }
 }

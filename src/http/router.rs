@@ -18,7 +18,7 @@ use super::error::HttpError;
 use super::same_origin::{AllowedPages, refuse_foreign_pages};
 use super::state::{AppState, Dependencies, ServerConfig};
 use super::{
-    auth, discovery, docs, health, inputs_check, predictions, request_log, studio, trainings,
+    auth, discovery, docs, health, inputs_check, list, predictions, request_log, studio, trainings,
 };
 use crate::errors::panic_message;
 
@@ -59,10 +59,7 @@ fn routes() -> Router<Arc<AppState>> {
         .route("/openapi.json", get(discovery::openapi_document))
         .route("/metrics", get(metrics))
         .route("/shutdown", post(shutdown))
-        .route(
-            "/predictions",
-            get(predictions::list).post(predictions::create),
-        )
+        .route("/predictions", get(list::list).post(predictions::create))
         .route(
             "/predictions/{id}",
             get(predictions::show).put(predictions::create_once),

@@ -153,7 +153,7 @@ impl EventStream {
     /// The next chunk of the response, and the stream after it.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let chunk = match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::At(number) => self.wait_for(number).await,
+            Phase::At(number) => self.wait_for(number).await?,
             Phase::Completing(event) => self.complete(event),
             Phase::Failed(message, skipped) => error_event(message, skipped),
             Phase::Ended => return None,
@@ -161,18 +161,20 @@ impl EventStream {
         Some((Ok(chunk), self))
     }
 
-    async fn wait_for(&mut self, number: u64) -> Bytes {
+    /// The next event; `None` if this process leaves the prediction to the next one. The client reconnects then.
+    async fn wait_for(&mut self, number: u64) -> Option<Bytes> {
         loop {
             // A change from here on ends the wait below.
             self.changes.borrow_and_update();
             match self.prediction.event(number) {
-                Ok(Some(event)) => return self.write(number, &event),
+                Ok(Some(event)) => return Some(self.write(number, &event)),
+                Ok(None) if self.prediction.is_suspended() => return None,
                 Ok(None) => {}
-                Err(truncated) => return error_event(LAGGED, truncated.skipped),
+                Err(truncated) => return Some(error_event(LAGGED, truncated.skipped)),
             }
             if timeout(KEEP_ALIVE, self.changes.changed()).await.is_err() {
                 self.phase = Phase::At(number);
-                return KEEP_ALIVE_COMMENT;
+                return Some(KEEP_ALIVE_COMMENT);
             }
         }
     }

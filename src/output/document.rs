@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
@@ -10,7 +11,7 @@ use crate::render::cpu::raster::visible;
 use crate::scene::{Canvas, Strokes};
 
 /// What determines a drawing besides the inputs: everything that can change its strokes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provenance {
     /// The CLIP model's name.
     pub model: String,

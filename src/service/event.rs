@@ -1,5 +1,6 @@
 //! The events of a prediction, in order, and their replay for late subscribers.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ pub enum Event {
     /// A metric got a new value.
     Metric {
         /// Its name.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// Its value, which replaces the previous one.
         value: Value,
     },
@@ -97,6 +98,11 @@ impl History {
         }
         self.kept.push_back(event);
         self.next += 1;
+    }
+
+    /// The number of the next event.
+    pub(super) fn next(&self) -> u64 {
+        self.next
     }
 
     fn oldest(&self) -> u64 {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 use uuid::Uuid;
 
+use super::accepted::{Accepted, Receiver, RestartPolicy};
 use super::file_sink::FileSink;
 use super::file_source::{FileSource, NoFileSource};
 use super::job::{CancelPolicy, Destination, Job};
@@ -18,7 +19,7 @@ use super::prediction::Prediction;
 use super::queue::{InMemoryQueue, Lease, PushError, Queue};
 use super::readiness::{Health, Readiness};
 use super::shutdown::Shutdown;
-use super::store::{InMemoryStore, InsertError, Store};
+use super::store::{InMemoryStore, InsertError, ListQuery, Page, Store, StoreError};
 use crate::cog::HealthStatus;
 use crate::inputs::Input;
 
@@ -35,6 +36,10 @@ pub struct Submission {
     pub destination: Destination,
     /// What cancels the prediction.
     pub cancel_policy: CancelPolicy,
+    /// What happens to it if the server ends before it has ended.
+    pub restart_policy: RestartPolicy,
+    /// The receiver of its webhooks, which a durable store keeps. The service itself sends nothing to it.
+    pub receiver: Option<Receiver>,
 }
 
 /// Why a prediction is not accepted.
@@ -53,6 +58,9 @@ pub enum SubmitError {
     /// The service is shutting down.
     #[error("the service is shutting down")]
     Closed,
+    /// The store cannot write; the text says why.
+    #[error("the store cannot write: {0}")]
+    StoreFault(String),
     /// The queue or the store failed.
     #[error("the prediction cannot be recorded")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
@@ -120,6 +128,8 @@ impl Service {
         self: &Arc<Self>,
         submission: Submission,
     ) -> Result<Arc<Prediction>, SubmitError> {
+        let receiver = submission.receiver;
+        let restart_policy = submission.restart_policy;
         let job = Job {
             id: submission
                 .id
@@ -130,25 +140,37 @@ impl Service {
             cancel_policy: submission.cancel_policy,
             created_at: Timestamp::now(),
         };
+        let accepted = Accepted {
+            job,
+            restart_policy,
+            receiver,
+        };
         let _admission = self.admission.lock().await;
-        self.admit(&job.id).await?;
-        let prediction = self.backends.store.insert(&job).await?;
-        if let Err(cause) = self.backends.queue.push(job).await {
+        self.admit(&accepted.job.id).await?;
+        let prediction = self.backends.store.insert(&accepted).await?;
+        if let Err(cause) = self.backends.queue.push(accepted.job).await {
             // Only a queue that is shared with other processes can be full or closed after the
             // check above.
             self.end(&prediction, Outcome::Canceled, None).await;
             return Err(cause.into());
         }
+        self.watch_while_waiting(&prediction);
+        Ok(prediction)
+    }
+
+    pub(super) fn watch_while_waiting(self: &Arc<Self>, prediction: &Arc<Prediction>) {
         let service = Arc::clone(self);
-        let waiting = service.cancel_while_waiting(Arc::clone(&prediction));
+        let waiting = service.cancel_while_waiting(Arc::clone(prediction));
         let span = info_span!("prediction", prediction_id = prediction.id());
         self.shutdown.tasks().spawn(waiting.instrument(span));
-        Ok(prediction)
     }
 
     async fn admit(&self, id: &str) -> Result<(), SubmitError> {
         if let Some(unfinished) = self.unfinished(id).await {
             return Err(SubmitError::AlreadyRunning(unfinished));
+        }
+        if let Some(fault) = self.backends.store.fault() {
+            return Err(SubmitError::StoreFault(fault));
         }
         match self.status().await {
             HealthStatus::Ready => Ok(()),
@@ -183,15 +205,25 @@ impl Service {
         outcome: Outcome,
         lease: Option<Lease>,
     ) {
+        if prediction.is_suspended() && outcome == Outcome::Canceled {
+            info!("prediction left to the next start of the server");
+            self.backends.store.suspend(prediction).await;
+            if let Some(lease) = lease {
+                self.backends.queue.complete(lease).await;
+            }
+            return;
+        }
         match &outcome {
             Outcome::Failed(message) => error!(message, "prediction failed"),
             outcome => info!(status = outcome.status().as_str(), "prediction ended"),
         }
         let completion = prediction.completion(outcome);
-        self.backends
-            .store
-            .record_end(prediction, &completion)
-            .await;
+        tokio::select! {
+            biased;
+            () = self.backends.store.record_end(prediction, &completion) => {}
+            // The store cannot write. The next process finds the prediction unfinished.
+            () = self.shutdown.cancel_now_requested() => warn!("the end could not be recorded"),
+        }
         if let Some(lease) = lease {
             self.backends.queue.complete(lease).await;
         }
@@ -208,13 +240,37 @@ impl Service {
     }
 
     /// The prediction with this id, finished or not.
-    pub async fn find(&self, id: &str) -> Option<Arc<Prediction>> {
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn find(&self, id: &str) -> Result<Option<Arc<Prediction>>, StoreError> {
         self.backends.store.find(id).await
     }
 
-    /// All predictions that are known, the newest first.
-    pub async fn recent(&self) -> Vec<Arc<Prediction>> {
-        self.backends.store.recent().await
+    /// Predictions that are known, the newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.backends.store.list(query).await
+    }
+
+    /// Requests the cancellation of a prediction for its caller. The request outlives the process if the store does.
+    ///
+    /// # Errors
+    /// When the store cannot record the request; the prediction is cancelled in this process then.
+    pub async fn cancel(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
+        let recorded = self.backends.store.record_cancel(prediction).await;
+        prediction.cancel();
+        recorded
+    }
+
+    /// Lets a prediction be drawn again after a restart, because another caller is told that it is accepted.
+    ///
+    /// # Errors
+    /// When the store cannot record it.
+    pub async fn draw_again(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
+        self.backends.store.draw_again(prediction).await
     }
 
     /// The status of the server, without the logs that [`Service::health`] copies.
@@ -230,6 +286,12 @@ impl Service {
     pub async fn health(&self) -> Health {
         let depth = self.backends.queue.depth().await;
         let mut health = self.readiness.health(depth, self.limits.capacity());
+        if let Some(fault) = self.backends.store.fault()
+            && matches!(health.status, HealthStatus::Ready | HealthStatus::Busy)
+        {
+            health.status = HealthStatus::Unhealthy;
+            health.fault = Some(format!("the store cannot write: {fault}"));
+        }
         if self.shutdown.is_closed() {
             health.status = HealthStatus::Defunct;
         }
@@ -250,8 +312,21 @@ impl Service {
 
     /// Asks for the cancellation of every prediction.
     pub async fn cancel_all(&self) {
-        for prediction in self.recent().await {
+        for prediction in self.backends.store.all_unfinished().await {
             prediction.cancel();
+        }
+    }
+
+    /// Leaves every prediction that a restart would draw again to the next process, and asks for the cancellation of the
+    /// others.
+    pub async fn suspend_all(&self) {
+        let is_durable = self.backends.store.is_durable();
+        for prediction in self.backends.store.all_unfinished().await {
+            if is_durable && prediction.restart_policy() == RestartPolicy::DrawAgain {
+                prediction.suspend();
+            } else {
+                prediction.cancel();
+            }
         }
     }
 
@@ -270,7 +345,7 @@ impl From<InsertError> for SubmitError {
     fn from(error: InsertError) -> Self {
         match error {
             InsertError::Unfinished(prediction) => Self::AlreadyRunning(prediction),
-            InsertError::Unavailable(cause) => Self::Unavailable(cause),
+            InsertError::Unavailable(cause) => Self::Unavailable(cause.into()),
         }
     }
 }

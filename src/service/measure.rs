@@ -1,5 +1,7 @@
 //! The numbers of the service for Prometheus.
 
+use std::time::Duration;
+
 use metrics::{counter, gauge, histogram};
 
 use crate::cog::Status;
@@ -17,6 +19,20 @@ pub(super) fn finished(status: Status, seconds: f64) {
 
 pub(super) fn steps(count: usize) {
     counter!(metric::STEPS).increment(count as u64);
+}
+
+pub(super) fn store_commit(operations: usize, time: Duration) {
+    counter!(metric::STORE_COMMITS).increment(1);
+    counter!(metric::STORE_OPERATIONS).increment(operations as u64);
+    histogram!(metric::STORE_COMMIT_DURATION).record(time);
+}
+
+pub(super) fn store_failure() {
+    counter!(metric::STORE_FAILURES).increment(1);
+}
+
+pub(super) fn store_bytes(bytes: i64) {
+    gauge!(metric::STORE_BYTES).set(bytes as f64);
 }
 
 pub(super) fn fault() {

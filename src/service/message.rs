@@ -23,6 +23,8 @@ pub(super) enum WorkerMessage {
         /// dropped.
         permit: OwnedSemaphorePermit,
     },
+    /// The worker does not draw it now, because the store cannot record that it is begun.
+    Released,
     /// The worker is done with it.
     Ended(Outcome),
 }

@@ -17,6 +17,7 @@ mod outcome;
 mod event;
 mod snapshot;
 mod job;
+mod accepted;
 mod prediction;
 mod file_sink;
 mod file_source;
@@ -29,6 +30,7 @@ mod readiness;
 mod shutdown;
 mod message;
 mod lifecycle;
+mod recovery;
 mod fetching;
 mod recording;
 mod publisher;
@@ -36,6 +38,7 @@ mod session;
 mod stepping;
 pub mod worker;
 
+pub use accepted::{Accepted, Receiver, RestartPolicy};
 pub use engine::{ClipEngine, Engine};
 pub use event::{Event, Truncated};
 pub use fault::{EngineError, WorkerFault};
@@ -48,5 +51,9 @@ pub use outcome::{Completion, Outcome};
 pub use prediction::{Prediction, Subscriber};
 pub use queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
 pub use readiness::{Health, Readiness};
+pub use recovery::Undelivered;
 pub use snapshot::Snapshot;
-pub use store::{InMemoryStore, InsertError, Store};
+pub use store::{
+    Cursor, CursorError, InMemoryStore, InsertError, Leftover, Leftovers, ListQuery, OpenError,
+    Page, SqliteStore, Store, StoreError,
+};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::accepted::{Accepted, RestartPolicy};
 use super::event::{Event, History, Truncated};
-use super::job::{CancelPolicy, Job};
+use super::job::CancelPolicy;
 use super::outcome::{Completion, Outcome};
 use super::snapshot::{PREDICT_TIME, Snapshot};
 use crate::cog::Status;
@@ -30,12 +31,22 @@ pub struct Prediction {
     /// A number that grows with every change.
     changes: watch::Sender<u64>,
     cancel: CancellationToken,
+    /// Cancelled when this process leaves the prediction to the next one.
+    suspended: CancellationToken,
+    /// Whether it is drawn again after a restart.
+    drawn_again: AtomicBool,
     subscribers: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct PredictionState {
     status: Status,
+    /// Whether it waits for a slot.
+    waiting: bool,
+    /// The end is recorded, although it is not visible yet: no further event may get a number.
+    sealed: bool,
+    /// How many of its events come from the drawing. The others are notes.
+    drawn_events: usize,
     started_at: Option<Timestamp>,
     /// The start, by a monotonic clock.
     started: Option<Instant>,
@@ -71,8 +82,9 @@ impl fmt::Debug for Prediction {
 }
 
 impl Prediction {
-    /// The handle of a job that has just been accepted. At most `replay` events are replayed to late subscribers.
-    pub fn accepted(job: &Job, replay: usize) -> Self {
+    /// The handle of a prediction that has just been accepted. At most `replay` events are replayed to late subscribers.
+    pub fn accepted(accepted: &Accepted, replay: usize) -> Self {
+        let job = &accepted.job;
         Self {
             id: job.id.as_str().into(),
             input: Arc::new(job.input.shown_values()),
@@ -80,6 +92,9 @@ impl Prediction {
             cancel_policy: job.cancel_policy,
             state: Mutex::new(PredictionState {
                 status: Status::Starting,
+                waiting: true,
+                sealed: false,
+                drawn_events: 0,
                 started_at: None,
                 started: None,
                 completed_at: None,
@@ -91,6 +106,8 @@ impl Prediction {
             }),
             changes: watch::Sender::new(0),
             cancel: CancellationToken::new(),
+            suspended: CancellationToken::new(),
+            drawn_again: AtomicBool::new(accepted.restart_policy == RestartPolicy::DrawAgain),
             subscribers: AtomicUsize::new(0),
         }
     }
@@ -119,6 +136,14 @@ impl Prediction {
             created_at: self.created_at,
             started_at: state.started_at,
             completed_at: state.completed_at,
+        }
+    }
+
+    /// The current state without the files.
+    pub(super) fn state_without_output(&self) -> Snapshot {
+        Snapshot {
+            output: Vec::new(),
+            ..self.snapshot()
         }
     }
 
@@ -151,6 +176,40 @@ impl Prediction {
         self.cancel.cancelled().await;
     }
 
+    /// What happens to it if the server ends before it has ended.
+    pub fn restart_policy(&self) -> RestartPolicy {
+        if self.drawn_again.load(Ordering::Acquire) {
+            RestartPolicy::DrawAgain
+        } else {
+            RestartPolicy::Cancel
+        }
+    }
+
+    /// Lets it be drawn again after a restart.
+    pub(super) fn set_drawn_again(&self) {
+        self.drawn_again.store(true, Ordering::Release);
+    }
+
+    /// Leaves it to the next process, unless its cancellation was requested before. The drawing stops as after a request
+    /// to cancel it, but the prediction does not end.
+    pub(super) fn suspend(&self) {
+        if !self.cancel.is_cancelled() {
+            self.suspended.cancel();
+            self.cancel.cancel();
+            self.notify();
+        }
+    }
+
+    /// Whether this process has left it to the next one.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.is_cancelled()
+    }
+
+    /// Waits until this process leaves it to the next one.
+    pub async fn suspended(&self) {
+        self.suspended.cancelled().await;
+    }
+
     /// A number that grows with every change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -158,18 +217,18 @@ impl Prediction {
 
     /// Waits for the final status.
     pub async fn finished(&self) -> Snapshot {
-        self.reaches(Status::is_terminal).await;
+        self.reaches(|state| state.status.is_terminal()).await;
         self.snapshot()
     }
 
     /// Waits until the prediction no longer waits for a slot.
     pub(super) async fn left_queue(&self) {
-        self.reaches(|status| status != Status::Starting).await;
+        self.reaches(|state| !state.waiting).await;
     }
 
-    async fn reaches(&self, wanted: impl Fn(Status) -> bool) {
+    async fn reaches(&self, wanted: impl Fn(&PredictionState) -> bool) {
         let mut changes = self.changes();
-        while !wanted(self.status()) {
+        while !wanted(&self.state.lock()) {
             // The sender lives in `self`, so this ends with a change.
             let _ = changes.changed().await;
         }
@@ -204,6 +263,42 @@ impl Prediction {
         self.state.lock().history.event(number)
     }
 
+    /// The number of the next event.
+    pub(super) fn next_event(&self) -> u64 {
+        self.state.lock().history.next()
+    }
+
+    /// How many of its events come from the drawing. The others are notes about its delivery.
+    pub(super) fn drawn_events(&self) -> usize {
+        self.state.lock().drawn_events
+    }
+
+    /// Lets it wait for a slot again.
+    pub(super) fn wait_again(&self) {
+        self.state.lock().waiting = true;
+    }
+
+    /// Begins to draw it once more. Its start stays that of the first time, but its time counts from now on.
+    pub(super) fn begin_again(&self) {
+        {
+            let mut state = self.state.lock();
+            state.waiting = false;
+            state.started = Some(Instant::now());
+        }
+        self.notify();
+    }
+
+    /// Gives no further event a number, because the end has got its number.
+    pub(super) fn seal(&self) {
+        self.state.lock().sealed = true;
+    }
+
+    /// Whether a note would still be an event.
+    pub(super) fn takes_events(&self) -> bool {
+        let state = self.state.lock();
+        !state.sealed && !state.status.is_terminal()
+    }
+
     /// How many files it has.
     pub(super) fn files(&self) -> usize {
         self.state.lock().output.len()
@@ -224,17 +319,21 @@ impl Prediction {
         }
     }
 
-    /// Adds a line about the delivery of the prediction to its log. Delivery may continue after the
-    /// prediction has ended; then the line is not an event, because the event streams have ended.
+    /// Adds a line about the delivery of the prediction to its log. Only stores may call this. Delivery may continue after
+    /// the prediction has ended; then the line is not an event, because the event streams have ended.
     pub fn add_note(&self, line: &str) {
         let event = Event::log(line);
         {
             let mut state = self.state.lock();
             state.apply(&event);
-            if !state.status.is_terminal() {
+            if !state.sealed && !state.status.is_terminal() {
                 state.history.push(event);
             }
         }
+        self.notify();
+    }
+
+    fn notify(&self) {
         self.changes.send_modify(|number| *number += 1);
     }
 
@@ -250,11 +349,12 @@ impl Prediction {
                 }
                 state.apply(&event);
                 state.history.push(event);
+                state.drawn_events += 1;
                 changed = true;
             }
         }
         if changed {
-            self.changes.send_modify(|number| *number += 1);
+            self.notify();
         }
     }
 }
@@ -264,12 +364,14 @@ impl PredictionState {
         match event {
             Event::Start { started_at } => {
                 self.status = Status::Processing;
+                self.waiting = false;
                 self.started_at = Some(*started_at);
                 self.started = Some(Instant::now());
             }
             Event::Log { data } => self.logs.push_str(data),
             Event::Metric { name, value } => {
-                self.metrics.insert((*name).to_owned(), value.clone());
+                self.metrics
+                    .insert(name.clone().into_owned(), value.clone());
             }
             Event::Output { file, .. } => self.output.push(Arc::clone(file)),
             Event::Completed(completion) => self.complete(completion),
@@ -284,6 +386,7 @@ impl PredictionState {
             .insert(PREDICT_TIME.to_owned(), completion.predict_time.into());
         self.completed_at = Some(completion.completed_at);
         self.status = completion.outcome.status();
+        self.waiting = false;
     }
 }
 
@@ -291,7 +394,7 @@ impl PredictionState {
 mod tests {
     use super::*;
     use crate::inputs::Input;
-    use crate::service::job::Destination;
+    use crate::service::job::{Destination, Job};
 
     fn prediction() -> Prediction {
         let values = serde_json::json!({"prompt": "a house"});
@@ -303,7 +406,12 @@ mod tests {
             cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::UNIX_EPOCH,
         };
-        Prediction::accepted(&job, 8)
+        let accepted = Accepted {
+            job,
+            restart_policy: RestartPolicy::Cancel,
+            receiver: None,
+        };
+        Prediction::accepted(&accepted, 8)
     }
 
     #[test]

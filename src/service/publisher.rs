@@ -5,6 +5,7 @@
 //! exactly once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ use super::recording::Recording;
 use crate::draw::Frame;
 use crate::inputs::Input;
 use crate::output::{Provenance, opening_line, step_line};
+
+/// The number of events of a frame.
+const FRAME_EVENTS: usize = 5;
 
 /// Pixels of a PNG for one of the canvas.
 const PNG_SCALE: f32 = 1.0;
@@ -52,6 +56,7 @@ async fn run(
 ) {
     let publisher = Publisher {
         service: Arc::clone(&service),
+        known: AtomicUsize::new(prediction.drawn_events()),
         prediction: Arc::clone(&prediction),
         input: Arc::new(lease.job.input.clone()),
         job: lease.job.clone(),
@@ -60,9 +65,15 @@ async fn run(
     let published = tokio::spawn(publisher.publish(inbox).in_current_span()).await;
     let outcome = published.unwrap_or_else(|panic| {
         error!(%panic, "the publisher of a prediction panicked");
-        Failure::PublisherPanicked(panic).into()
+        Outcome::from(Failure::PublisherPanicked(panic)).into()
     });
-    service.end(&prediction, outcome, Some(lease)).await;
+    match outcome {
+        Published::Ended(outcome) => service.end(&prediction, outcome, Some(lease)).await,
+        Published::Released => {
+            service.backends.queue.release(lease).await;
+            service.watch_while_waiting(&prediction);
+        }
+    }
 }
 
 struct Publisher {
@@ -71,17 +82,33 @@ struct Publisher {
     job: Job,
     /// The inputs, shared because files may be among them.
     input: Arc<Input>,
+    /// How many events of an earlier attempt are still to be passed over. A drawing has the same events each time, so
+    /// those that exist are not published again.
+    known: AtomicUsize,
+}
+
+/// What has become of a leased prediction.
+enum Published {
+    Ended(Outcome),
+    /// It was not begun, and waits again.
+    Released,
+}
+
+impl From<Outcome> for Published {
+    fn from(outcome: Outcome) -> Self {
+        Self::Ended(outcome)
+    }
 }
 
 impl Publisher {
-    async fn publish(self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Outcome {
+    async fn publish(self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Published {
         let mut recording = Recording::new(&self.job.input);
         let mut provenance = None;
         loop {
             let message = tokio::select! {
                 biased;
-                () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled,
-                () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
+                () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled.into(),
+                () = self.prediction.cancel_requested() => return self.stopped(inbox).await.into(),
                 message = inbox.recv() => message,
             };
             match message {
@@ -97,8 +124,8 @@ impl Publisher {
                     let Some(by) = &provenance else { continue };
                     let frame = Arc::new(frame);
                     let delivered = tokio::select! {
-                        () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled,
-                        () = self.prediction.cancel_requested() => return self.stopped(inbox).await,
+                        () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled.into(),
+                        () = self.prediction.cancel_requested() => return self.stopped(inbox).await.into(),
                         delivered = self.deliver(&frame, steps_per_second, by, &mut recording) => delivered,
                     };
                     drop(permit);
@@ -106,11 +133,12 @@ impl Publisher {
                         // The worker sees the request at its next step and stops.
                         self.prediction.cancel();
                         self.stopped(inbox).await;
-                        return failure.into();
+                        return Outcome::from(failure).into();
                     }
                 }
-                Some(WorkerMessage::Ended(outcome)) => return outcome,
-                None => return Failure::WorkerCrashed.into(),
+                Some(WorkerMessage::Released) => return Published::Released,
+                Some(WorkerMessage::Ended(outcome)) => return outcome.into(),
+                None => return Outcome::from(Failure::WorkerCrashed).into(),
             }
         }
     }
@@ -126,7 +154,9 @@ impl Publisher {
             match message {
                 Some(WorkerMessage::Ended(failed @ Outcome::Failed(_))) => return failed,
                 // A drawing that was finished just before has not been published completely.
-                Some(WorkerMessage::Ended(_)) | None => return Outcome::Canceled,
+                Some(WorkerMessage::Ended(_) | WorkerMessage::Released) | None => {
+                    return Outcome::Canceled;
+                }
                 Some(WorkerMessage::Started(provenance)) => self.begin(&provenance).await,
                 Some(WorkerMessage::Frame { .. }) => {}
             }
@@ -137,6 +167,9 @@ impl Publisher {
         let spec = self.job.input.spec();
         let line = opening_line(spec, provenance);
         info!(target: "clipdraw::prediction", "{line}");
+        if self.prediction.drawn_events() > 0 {
+            self.prediction.begin_again();
+        }
         let mut events = vec![
             Event::Start {
                 started_at: Timestamp::now(),
@@ -156,10 +189,14 @@ impl Publisher {
         provenance: &Arc<Provenance>,
         recording: &mut Recording,
     ) -> Result<(), Failure> {
+        // The animation needs the frames of an earlier attempt as well.
+        self.record(recording, frame, provenance).await?;
+        if self.pass_over(FRAME_EVENTS) {
+            return Ok(());
+        }
         let step = frame.step;
         let steps = self.job.input.spec().steps;
         let losses = frame.losses.clone();
-        self.record(recording, frame, provenance).await?;
         let bytes = self
             .encode(Arc::clone(frame), Arc::clone(provenance))
             .await?;
@@ -193,6 +230,9 @@ impl Publisher {
         let Some(animation) = recording.add(frame, input, provenance).await? else {
             return Ok(());
         };
+        if self.pass_over(1) {
+            return Ok(());
+        }
         let name = format!("animation.{}", animation.format.extension());
         let media_type = animation.format.media_type();
         let file = self.store(name, media_type, animation.bytes).await?;
@@ -237,14 +277,27 @@ impl Publisher {
     }
 
     async fn append(&self, events: Vec<Event>) {
+        if self.pass_over(events.len()) {
+            return;
+        }
         let store = &self.service.backends.store;
         store.append(&self.prediction, events).await;
+    }
+
+    /// Whether the next `count` events, which are stored together, exist from an earlier attempt. They are passed over then.
+    fn pass_over(&self, count: usize) -> bool {
+        let known = self.known.load(Ordering::Relaxed);
+        let exist = known >= count;
+        if exist {
+            self.known.store(known - count, Ordering::Relaxed);
+        }
+        exist
     }
 }
 
 fn metric(name: &'static str, value: impl Into<Value>) -> Event {
     Event::Metric {
-        name,
+        name: name.into(),
         value: value.into(),
     }
 }

@@ -8,12 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::engine::Engine;
 use super::fault::{EngineError, WorkerFault};
 use super::fetching::{Fetching, Leased};
-use super::lifecycle::Service;
+use super::lifecycle::{Backends, Service};
 use super::message::WorkerMessage;
 use super::outcome::Outcome;
 use super::publisher;
@@ -33,6 +33,9 @@ const RELOAD_BACKOFF: Backoff = Backoff {
 
 /// How often to check whether a frame has been published, when every drawing waits for that.
 const PUBLISHED_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How often to check whether the store can write again, when every prediction waits for that.
+const STORE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Loads the model on the worker's thread: at the start, and again whenever it has failed.
 pub type Load<E> = Box<dyn FnMut() -> Result<E, EngineError> + Send>;
@@ -266,6 +269,13 @@ impl<E: Engine> Worker<E> {
             Wait::No
         };
         loop {
+            if held.is_none() && self.backends().store.fault().is_some() {
+                if !sessions.is_empty() || self.is_done() {
+                    return None;
+                }
+                thread::sleep(STORE_CHECK_INTERVAL);
+                continue;
+            }
             let was_held = held.is_some();
             let assignment = held.take().or_else(|| self.next(wait))?;
             if assignment.prediction.is_cancel_requested() {
@@ -274,7 +284,11 @@ impl<E: Engine> Worker<E> {
             }
             // Alone it may try: the estimate could be too high, and if it is not, the error says what is missing.
             if sessions.is_empty() || engine.has_memory_for(&assignment.spec) {
-                return Some(assignment);
+                if self.record_begin(&assignment, engine.provenance()) {
+                    return Some(assignment);
+                }
+                assignment.send(WorkerMessage::Released);
+                continue;
             }
             if !was_held {
                 let id = assignment.prediction.id();
@@ -283,6 +297,33 @@ impl<E: Engine> Worker<E> {
             *held = Some(assignment);
             return None;
         }
+    }
+}
+
+impl<E> Worker<E> {
+    fn backends(&self) -> &Backends {
+        &self.service.backends
+    }
+
+    /// Records that a prediction is begun, before its first step; false if the store cannot write.
+    fn record_begin(&self, assignment: &Assignment, by: &Provenance) -> bool {
+        let store = &self.backends().store;
+        let recorded = self
+            .runtime
+            .block_on(store.begin(&assignment.prediction, by));
+        if let Err(fault) = &recorded {
+            let fault = chain(fault);
+            warn!(fault, "a prediction waits until the store can write");
+            // Without a fault of the store, the same would happen again at once.
+            thread::sleep(STORE_CHECK_INTERVAL);
+        }
+        recorded.is_ok()
+    }
+
+    /// Whether the service is closed and no prediction waits.
+    fn is_done(&self) -> bool {
+        let depth = self.runtime.block_on(self.backends().queue.depth());
+        self.service.shutdown.is_closed() && depth.total() == 0 && self.fetching.is_empty()
     }
 }
 

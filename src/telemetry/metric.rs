@@ -39,6 +39,21 @@ pub const GPU_CAPTURE_FAILURES: &str = "clipdraw_gpu_graph_failures_total";
 /// Counter of runs of steps that were repeated because there was too little room for strokes.
 pub const GPU_REPEATED_RUNS: &str = "clipdraw_gpu_repeated_runs_total";
 
+/// Counter of commits of the store in a file.
+pub const STORE_COMMITS: &str = "clipdraw_store_commits_total";
+
+/// Counter of operations that these commits have written.
+pub const STORE_OPERATIONS: &str = "clipdraw_store_operations_total";
+
+/// Histogram of the time for a commit of the store, in seconds.
+pub const STORE_COMMIT_DURATION: &str = "clipdraw_store_commit_duration_seconds";
+
+/// Counter of attempts to write that failed, for example because the disk is full.
+pub const STORE_FAILURES: &str = "clipdraw_store_failures_total";
+
+/// Gauge of the size of the store's file in bytes.
+pub const STORE_BYTES: &str = "clipdraw_store_bytes";
+
 /// Counter of webhooks; labels `event` (start, output, logs, completed) and `outcome`.
 pub const WEBHOOKS: &str = "clipdraw_webhooks_total";
 
@@ -82,11 +97,12 @@ pub fn collect() -> PrometheusHandle {
 }
 
 fn install() -> PrometheusHandle {
-    let buckets: [(&str, &[f64]); 4] = [
+    let buckets: [(&str, &[f64]); 5] = [
         (PREDICTION_DURATION, &PREDICTION_BUCKETS),
         (WEBHOOK_DURATION, &HTTP_BUCKETS),
         (UPLOAD_DURATION, &HTTP_BUCKETS),
         (HTTP_DURATION, &HTTP_BUCKETS),
+        (STORE_COMMIT_DURATION, &HTTP_BUCKETS),
     ];
     let builder = PrometheusBuilder::new();
     let builder = buckets.iter().fold(builder, |builder, (name, bounds)| {
@@ -131,6 +147,15 @@ fn describe() {
         GPU_REPEATED_RUNS,
         "Runs of steps repeated with more room for strokes."
     );
+    describe_counter!(STORE_COMMITS, "Commits of the store in a file.");
+    describe_counter!(STORE_OPERATIONS, "Operations written by these commits.");
+    describe_histogram!(
+        STORE_COMMIT_DURATION,
+        seconds,
+        "Time for a commit of the store."
+    );
+    describe_counter!(STORE_FAILURES, "Failed attempts of the store to write.");
+    describe_gauge!(STORE_BYTES, Unit::Bytes, "Size of the store's file.");
     describe_counter!(WEBHOOKS, "Webhooks sent or given up.");
     describe_histogram!(
         WEBHOOK_DURATION,

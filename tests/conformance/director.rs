@@ -32,6 +32,7 @@ fn start(receiver: &Receiver) -> Server {
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("CLIPDRAW_WEIGHTS_DIR", folder.path())
+        .env("CLIPDRAW_STORE", "none")
         .env("WEBHOOK_AUTH_TOKEN", "hush");
     Server::launch(command, folder)
 }

@@ -33,6 +33,7 @@ impl Client {
         command
             .args(["serve", "--host", "127.0.0.1"])
             .env_clear()
+            .env("CLIPDRAW_STORE", "none")
             .env("LOG_FORMAT", "console")
             .env("COG_LOG_LEVEL", "warning");
         let folder = tempfile::tempdir().unwrap();

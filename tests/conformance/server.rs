@@ -257,6 +257,7 @@ fn clipdraw_command(stage: Stage, folder: &TempDir) -> Command {
     command
         .args(["serve", "--host", "127.0.0.1"])
         .env_clear()
+        .env("CLIPDRAW_STORE", "none")
         .env("CLIPDRAW_WEIGHTS_DIR", folder.path());
     if stage == Stage::Failed {
         let weights = folder.path().join("these-are-no-weights.safetensors");

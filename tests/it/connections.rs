@@ -41,7 +41,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// Waits until the cancellation of a prediction is requested.
 async fn cancel_requested(server: &TestServer, id: &str) {
-    let prediction = server.service.find(id).await.unwrap();
+    let prediction = server.service.find(id).await.unwrap().unwrap();
     while !prediction.is_cancel_requested() {
         pause().await;
     }
@@ -211,6 +211,7 @@ async fn a_closing_server_refuses_connections_ends_idle_ones_and_finishes_what_i
             .service
             .find("bg")
             .await
+            .unwrap()
             .unwrap()
             .status()
             .is_terminal()

@@ -70,7 +70,7 @@ async fn beyond_the_limit_only_health_checks_are_answered_and_other_requests_get
     let mut text = String::new();
     refused.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 503"), "{text}");
-    assert_eq!(server.service.recent().await.len(), 0);
+    assert_eq!(server.known().await.len(), 0);
     // More silent connections than the reserve has: a health check has to wait for a moment.
     let silent: Vec<_> = (0..40).map(|_| server.connect("")).collect();
     let silent = futures_util::future::join_all(silent).await;
@@ -134,15 +134,11 @@ async fn an_http_2_connection_has_a_limited_number_of_streams() {
     let first = open("a");
     server.hold().await;
     let others = [open("b"), open("c")];
-    while server.service.recent().await.len() < 2 {
+    while server.known().await.len() < 2 {
         pause().await;
     }
     sleep(Duration::from_millis(100)).await;
-    assert_eq!(
-        server.service.recent().await.len(),
-        2,
-        "the third has to wait"
-    );
+    assert_eq!(server.known().await.len(), 2, "the third has to wait");
     server.controls.release();
     for request in std::iter::once(first).chain(others) {
         assert_eq!(request.await.unwrap().unwrap().status(), 200);

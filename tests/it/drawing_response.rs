@@ -141,7 +141,7 @@ async fn a_format_that_is_not_available_is_refused_before_anything_is_drawn() {
     let wrong = json!({"input": {"seed": "x"}});
     let answer = image(&server, "POST", "/predictions", "image/jpeg", &wrong).await;
     assert_eq!(answer.status, 422, "inputs are checked first");
-    assert_eq!(server.service.recent().await.len(), 0);
+    assert_eq!(server.known().await.len(), 0);
 }
 
 #[tokio::test]

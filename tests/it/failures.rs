@@ -146,7 +146,7 @@ async fn a_client_that_disconnects_within_its_body_starts_nothing() {
         let whole = raw_post("", &test.request("a cat"));
         drop(test.server.connect(&whole[..whole.len() - 5]).await);
         let id = test.ids.last().unwrap();
-        assert!(test.server.service.find(id).await.is_none());
+        assert!(test.server.service.find(id).await.unwrap().is_none());
     })
     .await;
 }
@@ -168,14 +168,14 @@ async fn leaves(headers: &str, queued: bool) {
         let stream = test.server.connect(&request).await;
         let id = test.ids.last().unwrap();
         let server = &test.server;
-        while server.service.find(id).await.is_none() {
+        while server.service.find(id).await.unwrap().is_none() {
             pause().await;
         }
         if !queued {
             server.hold().await;
         }
         drop(stream);
-        let prediction = server.service.find(id).await.unwrap();
+        let prediction = server.service.find(id).await.unwrap().unwrap();
         while !prediction.is_cancel_requested() {
             pause().await;
         }

@@ -49,6 +49,7 @@ mod service;
 mod shared_tensors;
 mod sigterm;
 mod sse;
+mod store;
 mod studio;
 mod support;
 mod upload;

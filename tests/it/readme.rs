@@ -240,6 +240,7 @@ fn shell(line: &str, folder: &Path) -> Command {
         .env("PATH", path)
         .env("HOME", folder)
         .env("CLIPDRAW_WEIGHTS_DIR", folder)
+        .env("CLIPDRAW_STORE", "none")
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
         .stdin(Stdio::null());
     command

@@ -284,7 +284,7 @@ async fn inputs_beside_input_are_refused_and_nothing_is_drawn() {
             assert!(message.contains("put the inputs under `input`"), "{detail}");
         }
     }
-    assert_eq!(server.service.recent().await.len(), 0);
+    assert_eq!(server.known().await.len(), 0);
     let empty = server.request("PUT", "/predictions/empty").json(&json!({}));
     let empty = Answer::read(empty.header("prefer", "respond-async")).await;
     assert_eq!(

@@ -34,6 +34,8 @@ pub(crate) fn shielded(mut command: Command) -> Command {
     }
     command
         .env("CLIPDRAW_WEIGHTS_DIR", "/no/weights")
+        // Tests write nothing into the folders of the person who runs them.
+        .env("CLIPDRAW_STORE", "none")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -6,12 +6,13 @@ use std::time::Duration;
 use clipdraw::cog::{HealthStatus, Status};
 use clipdraw::inputs::Input;
 use clipdraw::service::{
-    CancelPolicy, Destination, Event, Prediction, Service, Snapshot, Submission, SubmitError,
-    worker,
+    CancelPolicy, Destination, Event, Prediction, RestartPolicy, Service, Snapshot, Submission,
+    SubmitError, worker,
 };
 use serde_json::{Value, json};
 
 use crate::support::fake_engine::{Controls, limits, loader, ready_service, service};
+use crate::support::server::known;
 
 fn request(id: &str, values: &Value) -> Submission {
     let mut all = json!({"num_paths": 2, "num_iterations": 3, "display_frequency": 1, "seed": 7});
@@ -23,6 +24,8 @@ fn request(id: &str, values: &Value) -> Submission {
         notes: Vec::new(),
         destination: Destination::Inline,
         cancel_policy: CancelPolicy::OnRequest,
+        restart_policy: RestartPolicy::Cancel,
+        receiver: None,
     }
 }
 
@@ -92,7 +95,7 @@ async fn the_slot_is_free_before_the_response_arrives() {
         assert_eq!(service.health().await.status, HealthStatus::Ready);
     }
     assert_eq!(
-        service.recent().await.len(),
+        known(&service).await.len(),
         1,
         "one prediction of that id is remembered"
     );
@@ -403,13 +406,11 @@ async fn finished_predictions_are_remembered_within_bounds() {
             .finished()
             .await;
     }
-    let known: Vec<String> = service
-        .recent()
-        .await
-        .iter()
-        .map(|p| p.id().to_owned())
-        .collect();
-    assert_eq!(known, ["p4", "p3", "p2"]);
-    assert!(service.find("p1").await.is_none() && service.find("p4").await.is_some());
+    let known = known(&service).await;
+    let ids: Vec<&str> = known.iter().map(|state| &*state.id).collect();
+    assert_eq!(ids, ["p4", "p3", "p2"]);
+    assert!(
+        service.find("p1").await.unwrap().is_none() && service.find("p4").await.unwrap().is_some()
+    );
     assert!(service.unfinished("p4").await.is_none());
 }

@@ -59,7 +59,15 @@ async fn open(server: &TestServer, method: &str, path: &str, body: &Value) -> Re
 }
 
 async fn subscribers(server: &TestServer, id: &str, count: usize) {
-    while server.service.find(id).await.unwrap().subscribers() != count {
+    while server
+        .service
+        .find(id)
+        .await
+        .unwrap()
+        .unwrap()
+        .subscribers()
+        != count
+    {
         pause().await;
     }
 }
@@ -295,7 +303,13 @@ async fn a_subscriber_that_reads_too_slowly_learns_that_events_are_missing() {
         .unwrap();
     let response = router.oneshot(request).await.unwrap();
     // Nobody takes a frame until all of them have been made.
-    service.find("fast").await.unwrap().finished().await;
+    service
+        .find("fast")
+        .await
+        .unwrap()
+        .unwrap()
+        .finished()
+        .await;
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let received = events(std::str::from_utf8(&bytes).unwrap());
     assert_eq!(outline(&received), ["error"]);
@@ -315,7 +329,7 @@ async fn a_prediction_that_was_created_by_a_stream_runs_as_long_as_it_has_a_subs
     subscribers(&server, "s", 2).await;
     drop(creator);
     subscribers(&server, "s", 1).await;
-    let prediction = server.service.find("s").await.unwrap();
+    let prediction = server.service.find("s").await.unwrap().unwrap();
     assert!(!prediction.is_cancel_requested());
     drop(other);
     subscribers(&server, "s", 0).await;

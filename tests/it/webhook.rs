@@ -16,7 +16,9 @@ use clipdraw::delivery::webhook::{
 };
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, ClientTimeouts, PrivateAddresses};
 use clipdraw::inputs::Input;
-use clipdraw::service::{CancelPolicy, Destination, Prediction, Service, Submission};
+use clipdraw::service::{
+    CancelPolicy, Destination, Prediction, RestartPolicy, Service, Submission,
+};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -68,6 +70,8 @@ async fn submit(service: &Arc<Service>, id: &str, prompt: &str) -> Arc<Predictio
             notes: Vec::new(),
             destination: Destination::Inline,
             cancel_policy: CancelPolicy::OnRequest,
+            restart_policy: RestartPolicy::Cancel,
+            receiver: None,
         })
         .await
         .unwrap()
@@ -314,6 +318,8 @@ async fn draw_much(address: &str) -> Arc<Prediction> {
         notes: Vec::new(),
         destination: Destination::Inline,
         cancel_policy: CancelPolicy::OnRequest,
+        restart_policy: RestartPolicy::Cancel,
+        receiver: None,
     };
     let prediction = service.submit(submission).await.unwrap();
     let sender = WebhookSender::new(

@@ -11,6 +11,7 @@
 
 #[path = "../conformance/cog.rs"]
 mod cog;
+mod accept;
 mod connections;
 mod overhead;
 mod server;
@@ -50,6 +51,9 @@ async fn main() {
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|word| word == name);
     if wanted("sequential") {
         sequential().await;
+    }
+    if wanted("accept") {
+        accept::accept().await;
     }
     if wanted("overhead") {
         overhead::overhead().await;

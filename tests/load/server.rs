@@ -33,6 +33,7 @@ impl Server {
             .args(arguments)
             .env("PORT", port.to_string())
             .env("COG_LOG_LEVEL", "error")
+            .env("CLIPDRAW_STORE", "none")
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();

@@ -1,6 +1,7 @@
 //! The arguments of `clipdraw serve`, grouped as in its help.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -24,6 +25,8 @@ pub(in crate::command) struct ServeArguments {
     pub(super) requests: RequestArguments,
     #[command(flatten)]
     pub(super) predictions: PredictionArguments,
+    #[command(flatten)]
+    pub(super) store: StoreArguments,
     #[command(flatten)]
     pub(super) delivery: DeliveryArguments,
     #[command(flatten)]
@@ -112,6 +115,20 @@ pub(super) struct PredictionArguments {
     /// exceed it are refused.
     #[arg(long, default_value_t = 256 << 20, value_name = "BYTES")]
     pub(super) max_output_bytes: u64,
+}
+
+/// The store.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
+pub(super) struct StoreArguments {
+    /// File that keeps predictions, so that a crash or a restart loses none, or `none` to keep them in memory. Default:
+    /// clipdraw/predictions.sqlite3 in the user's folder for state, or memory if that cannot be used.
+    #[arg(long, env = environment::STORE, value_name = "FILE|none")]
+    pub(super) store: Option<PathBuf>,
+    /// Keep predictions that have not finished at shutdown, if their clients got a 202 or wait for a webhook, and draw them
+    /// after the next start, instead of cancelling them.
+    #[arg(long)]
+    pub(super) keep_on_shutdown: bool,
 }
 
 /// Webhooks and uploads.

@@ -3,6 +3,7 @@
 mod arguments;
 mod open_files;
 mod settings;
+mod store;
 mod background;
 mod server;
 

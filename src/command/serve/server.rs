@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::arguments::ServeArguments;
-use super::{background, settings};
+use super::{background, settings, store};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
 use crate::delivery::{Downloader, UploadingFileSink};
+use crate::errors::chain;
 use crate::http;
-use crate::service::{Backends, ClipEngine, EngineError, Service, worker};
+use crate::service::{Backends, ClipEngine, EngineError, Service, Store, worker};
 use crate::telemetry::metric;
 
 /// How long cancelled predictions have to finish during shutdown; a step of the largest drawing
@@ -26,6 +27,9 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the last responses and webhooks have to be delivered.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long the store has to write what has happened last.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait for the drawing thread once its queue is empty.
 const THREAD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,9 +46,18 @@ pub(super) enum WorkerThread {
     Running,
 }
 
+/// What happens to predictions that do not finish within the grace of a shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unfinished {
+    Cancelled,
+    /// Those that a restart would draw again are left to the next start.
+    Kept,
+}
+
 /// The running parts of the server.
 pub(super) struct Server {
     service: Arc<Service>,
+    store: Arc<dyn Store>,
     webhooks: Arc<WebhookSender>,
     worker: thread::JoinHandle<()>,
     connections: tokio::task::JoinHandle<()>,
@@ -71,7 +84,13 @@ impl Server {
             () = server.stop.cancelled() => None,
         };
         info!(?received, "shutting down");
-        let worker = server.shut_down(arguments.shutdown.shutdown_grace).await;
+        let unfinished = if arguments.store.keep_on_shutdown {
+            Unfinished::Kept
+        } else {
+            Unfinished::Cancelled
+        };
+        let grace = arguments.shutdown.shutdown_grace;
+        let worker = server.shut_down(grace, unfinished).await;
         Ok((received.map_or(0, exit_status), worker))
     }
 
@@ -83,12 +102,15 @@ impl Server {
         let destination = settings::destination(&arguments.delivery, &client)?;
         let limits = settings::service_limits(&arguments.predictions);
         let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
+        let store = tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
         let backends = Backends {
+            store: Arc::clone(&store),
             sources: Arc::new(Downloader::new(Arc::clone(&client))),
             ..Backends::in_memory(limits, files)
         };
         let service = Service::new(limits, backends);
-        let webhooks = Arc::new(settings::webhook_sender(&arguments.delivery, &client)?);
+        let webhooks = settings::webhook_sender(&arguments.delivery, &client)?;
+        let webhooks = Arc::new(webhooks.with_store(Arc::clone(&store)));
         let stop = CancellationToken::new();
         let dependencies = http::Dependencies {
             service: Arc::clone(&service),
@@ -114,12 +136,15 @@ impl Server {
             settings::connection_limits(&arguments.requests),
             closing.clone(),
         );
+        // The server is not ready before its worker has loaded the model, so nothing new is accepted before this.
+        recover(&service, &webhooks).await?;
         let worker = start_worker(arguments, &service)?;
         let setup_timeout = arguments.predictions.setup_timeout;
         tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
         on_listening(address);
         Ok(Self {
             service,
+            store,
             webhooks,
             worker,
             connections: tokio::spawn(connections),
@@ -130,12 +155,20 @@ impl Server {
 
     /// Stops accepting work, lets running predictions finish within `grace`, and delivers the last
     /// responses and webhooks.
-    async fn shut_down(self, grace: Duration) -> WorkerThread {
+    async fn shut_down(self, grace: Duration, unfinished: Unfinished) -> WorkerThread {
         self.service.close().await;
         self.closing.cancel();
         if timeout(grace, self.service.drained()).await.is_err() {
-            warn!("cancelling predictions that have not finished");
-            self.service.cancel_all().await;
+            match unfinished {
+                Unfinished::Cancelled => {
+                    warn!("cancelling predictions that have not finished");
+                    self.service.cancel_all().await;
+                }
+                Unfinished::Kept => {
+                    warn!("leaving predictions that have not finished to the next start");
+                    self.service.suspend_all().await;
+                }
+            }
             if timeout(CANCEL_TIMEOUT, self.service.drained())
                 .await
                 .is_err()
@@ -160,6 +193,9 @@ impl Server {
                 "abandoning webhooks whose receivers do not respond"
             );
         }
+        if timeout(STORE_TIMEOUT, self.store.close()).await.is_err() {
+            warn!("the store does not respond");
+        }
         let ended = async {
             while !self.worker.is_finished() {
                 sleep(POLL_INTERVAL).await;
@@ -172,6 +208,22 @@ impl Server {
         info!(?thread, "shut down");
         thread
     }
+}
+
+/// Queues what earlier processes have left unfinished, and continues to send its webhooks.
+async fn recover(service: &Arc<Service>, webhooks: &WebhookSender) -> anyhow::Result<()> {
+    let undelivered = service.recover().await;
+    for (prediction, receiver) in undelivered.context("cannot read the store")? {
+        let id = prediction.id().to_owned();
+        if let Err(error) = webhooks.resume(prediction, &receiver) {
+            warn!(
+                id,
+                error = chain(&error),
+                "the webhooks of a prediction are lost"
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn bind(arguments: &ServeArguments) -> anyhow::Result<(TcpListener, SocketAddr)> {

@@ -34,8 +34,12 @@ const MAX_LOST: u32 = 2;
 
 /// Sends one message once.
 pub(super) trait Transport: Send + Sync {
-    /// The status of the response.
-    fn post(&self, json: Bytes) -> impl Future<Output = Result<StatusCode, SendError>> + Send;
+    /// The status of the response. The name of a message is the same whenever the message is repeated.
+    fn post(
+        &self,
+        name: &str,
+        json: Bytes,
+    ) -> impl Future<Output = Result<StatusCode, SendError>> + Send;
 }
 
 /// Sends the messages of one prediction.
@@ -96,19 +100,21 @@ impl<T: Transport> Deliverer<T> {
     ) {
         let started = Instant::now();
         let result = tokio::select! {
-            (result, _) = self.attempt(&mut snapshot) => result,
+            (result, _) = self.attempt(event, &mut snapshot) => result,
             () = deadline => DeliveryResult::Abandoned,
         };
         self.record(event, started, &result);
     }
 
     /// Tries until the message is delivered, the receiver refuses it, or the back-off ends.
-    pub(super) async fn retry(&self, event: WebhookEvent, mut snapshot: Snapshot) {
+    /// Returns whether nothing is left to be done for the message: it was delivered, or given up for good, and not because
+    /// the server is shutting down.
+    pub(super) async fn retry(&self, event: WebhookEvent, mut snapshot: Snapshot) -> bool {
         let started = Instant::now();
         let mut pauses = self.backoff.pauses();
         let mut reserved = None;
         let result = loop {
-            let (result, bytes) = self.attempt(&mut snapshot).await;
+            let (result, bytes) = self.attempt(event, &mut snapshot).await;
             let DeliveryResult::Failed(reason) = &result else {
                 break result;
             };
@@ -124,16 +130,22 @@ impl<T: Transport> Deliverer<T> {
             self.pause(pause).await;
         };
         self.record(event, started, &result);
+        !matches!(result, DeliveryResult::Failed(_)) || !self.stopping.is_cancelled()
     }
 
     /// Sends a message. While it is too large for the receiver, sends it again with less output. Returns
     /// the result and the size of the last message in bytes.
-    async fn attempt(&self, snapshot: &mut Snapshot) -> (DeliveryResult, usize) {
+    async fn attempt(
+        &self,
+        event: WebhookEvent,
+        snapshot: &mut Snapshot,
+    ) -> (DeliveryResult, usize) {
+        let name = message_name(event, snapshot);
         loop {
             let output = *self.output.lock();
             let json = to_json(output.of(snapshot.clone())).await;
             let bytes = json.len();
-            let answer = self.transport.post(json).await;
+            let answer = self.transport.post(&name, json).await;
             let Some(reason) = self.too_large(&answer, bytes) else {
                 return (DeliveryResult::of(answer), bytes);
             };
@@ -223,6 +235,18 @@ impl DeliveryResult {
             Err(error) => Self::Refused(error.to_string()),
         }
     }
+}
+
+/// The name of a message, which is the same after a restart of the server too: a receiver that has got a message of this name
+/// can ignore it. The time distinguishes predictions that had the same id one after another.
+fn message_name(event: WebhookEvent, snapshot: &Snapshot) -> String {
+    let message = match event {
+        WebhookEvent::Start | WebhookEvent::Completed => event.as_str().to_owned(),
+        WebhookEvent::Output => format!("output.{}", snapshot.output.len()),
+        WebhookEvent::Logs => format!("logs.{}", snapshot.logs.lines().count()),
+    };
+    let created = snapshot.created_at.as_millisecond();
+    format!("{}.{created}.{message}", snapshot.id)
 }
 
 /// The status codes after which Cog tries again.

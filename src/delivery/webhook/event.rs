@@ -1,9 +1,9 @@
 //! The kinds of webhooks.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A kind of message to the receiver of a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookEvent {
     /// The drawing has begun.
@@ -18,7 +18,7 @@ pub enum WebhookEvent {
 
 /// The kinds that a receiver wants, as in the field `webhook_events_filter`: a JSON array of names.
 /// Without that field it gets all kinds, with an empty array none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventFilter(Vec<WebhookEvent>);
 

@@ -20,4 +20,4 @@ mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
 pub use output::WebhookOutput;
-pub use sender::{Webhook, WebhookConfig, WebhookSender};
+pub use sender::{StoredWebhookError, Webhook, WebhookConfig, WebhookSender};

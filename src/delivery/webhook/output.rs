@@ -1,13 +1,13 @@
 //! How much of the output a message has.
 
 use clap::ValueEnum;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::service::Snapshot;
 
 /// How much of a prediction's output its webhooks contain. Every message repeats the files so far. As
 /// data URLs these can be several megabytes, more than many receivers accept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookOutput {
     /// All files so far, as in Cog.

@@ -15,8 +15,10 @@ use crate::service::{Prediction, Snapshot};
 pub(super) trait ReportedPrediction: Send + Sync {
     /// The current state.
     fn snapshot(&self) -> Snapshot;
-    /// Whether the status is final.
+    /// Whether the status is final, or the prediction is left to the next process.
     fn is_over(&self) -> bool;
+    /// Whether the prediction is left to the next process.
+    fn is_suspended(&self) -> bool;
     /// A number that grows with every change.
     fn changes(&self) -> watch::Receiver<u64>;
 }
@@ -27,7 +29,11 @@ impl ReportedPrediction for Arc<Prediction> {
     }
 
     fn is_over(&self) -> bool {
-        self.status().is_terminal()
+        self.status().is_terminal() || Prediction::is_suspended(self)
+    }
+
+    fn is_suspended(&self) -> bool {
+        Prediction::is_suspended(self)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -46,17 +52,28 @@ pub(super) struct WebhookTask<P, T> {
     pub(super) throttle: Duration,
     /// How long an attempt may continue after the prediction has ended.
     pub(super) grace: Duration,
+    /// What the receiver has been sent before.
+    pub(super) sent: Sent,
 }
 
 /// What the receiver has been sent, or would have been if it wanted it.
 #[derive(Debug, Default)]
-struct Sent {
+pub(super) struct Sent {
     started: bool,
     files: usize,
     log_bytes: usize,
 }
 
 impl Sent {
+    /// What a receiver has been sent of a prediction that an earlier process has left. It gets the start once more, unless
+    /// that may have been followed by `completed`.
+    pub(super) fn before(prediction: &Prediction) -> Self {
+        Self {
+            started: prediction.status().is_terminal(),
+            ..Self::default()
+        }
+    }
+
     /// The message for what is new in a snapshot, if the receiver wants it. It counts as sent.
     fn next(&mut self, snapshot: &Snapshot, events: &EventFilter) -> Option<WebhookEvent> {
         if snapshot.status == Status::Starting {
@@ -82,9 +99,12 @@ impl Sent {
 
 impl<P: ReportedPrediction, T: Transport> WebhookTask<P, T> {
     /// Sends all messages that the receiver wants, in order. Ends when the prediction has ended and
-    /// `completed` has been delivered or given up.
-    pub(super) async fn run(self) {
-        let last = self.progress().await;
+    /// `completed` has been delivered or given up. Returns whether nothing is left for the next start of the server.
+    pub(super) async fn run(mut self) -> bool {
+        let mut sent = std::mem::take(&mut self.sent);
+        let Some(last) = self.progress(&mut sent).await else {
+            return false;
+        };
         let Self {
             prediction,
             deliverer,
@@ -93,14 +113,13 @@ impl<P: ReportedPrediction, T: Transport> WebhookTask<P, T> {
         } = self;
         // The attempts may take minutes, and need only the message.
         drop(prediction);
-        if events.wants(WebhookEvent::Completed) {
-            deliverer.retry(WebhookEvent::Completed, last).await;
-        }
+        !events.wants(WebhookEvent::Completed)
+            || deliverer.retry(WebhookEvent::Completed, last).await
     }
 
-    /// Sends everything except `completed`, and returns the final state.
-    async fn progress(&self) -> Snapshot {
-        let mut sent = Sent::default();
+    /// Sends everything except `completed`, and returns the final state; `None` if the prediction is left to the next
+    /// process.
+    async fn progress(&self, sent: &mut Sent) -> Option<Snapshot> {
         let mut changes = self.prediction.changes();
         if !self.events.wants_progress() {
             self.over().await;
@@ -109,8 +128,11 @@ impl<P: ReportedPrediction, T: Transport> WebhookTask<P, T> {
             changes.borrow_and_update();
             let snapshot = self.prediction.snapshot();
             if snapshot.status.is_terminal() {
-                self.catch_up(&mut sent, &snapshot).await;
-                return snapshot;
+                self.catch_up(sent, &snapshot).await;
+                return Some(snapshot);
+            }
+            if self.prediction.is_suspended() {
+                return None;
             }
             if let Some(event) = sent.next(&snapshot, &self.events) {
                 let next = Instant::now() + self.throttle;

@@ -1,5 +1,6 @@
 //! Receivers of webhooks, and the tasks that send to them.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -19,10 +21,10 @@ use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::EventFilter;
 use super::notes::DeliveryNotes;
 use super::output::WebhookOutput;
-use super::progress::WebhookTask;
+use super::progress::{Sent, WebhookTask};
 use crate::backoff::Backoff;
 use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
-use crate::service::Prediction;
+use crate::service::{Prediction, Receiver, Store};
 
 /// The field of a request that names the receiver.
 const FIELD: &str = "webhook";
@@ -34,6 +36,9 @@ const TRACE_HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("tracestate"),
 ];
 
+/// The header with the name of a message (Standard Webhooks). It is the same whenever the message is repeated.
+const MESSAGE_NAME: HeaderName = HeaderName::from_static("webhook-id");
+
 /// A receiver of webhooks, and the kinds of messages that it wants.
 #[derive(Clone)]
 pub struct Webhook {
@@ -42,6 +47,20 @@ pub struct Webhook {
     headers: HeaderMap,
     output: Option<WebhookOutput>,
 }
+
+/// A [`Webhook`] as a store keeps it.
+#[derive(Serialize, Deserialize)]
+struct StoredWebhook {
+    url: String,
+    events: EventFilter,
+    headers: Vec<(String, String)>,
+    output: Option<WebhookOutput>,
+}
+
+/// The text of a stored [`Webhook`] cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored receiver of webhooks cannot be read")]
+pub struct StoredWebhookError(#[source] Box<dyn Error + Send + Sync>);
 
 /// How often webhooks are sent and repeated. The defaults are those of Cog.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +104,8 @@ pub struct WebhookSender {
     tasks: TaskTracker,
     stopping: CancellationToken,
     backlog: Backlog,
+    /// Where notes and deliveries are recorded.
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Webhook {
@@ -119,6 +140,46 @@ impl Webhook {
     pub fn with_output(self, output: Option<WebhookOutput>) -> Self {
         Self { output, ..self }
     }
+
+    /// The text that a store keeps.
+    pub fn to_receiver(&self) -> Receiver {
+        let headers = self.headers.iter().filter_map(|(name, value)| {
+            let value = value.to_str().ok()?;
+            Some((name.as_str().to_owned(), value.to_owned()))
+        });
+        let stored = StoredWebhook {
+            url: self.url.to_string(),
+            events: self.events.clone(),
+            headers: headers.collect(),
+            output: self.output,
+        };
+        let text = serde_json::to_string(&stored);
+        Receiver::new(text.expect("texts can be written as JSON"))
+    }
+
+    /// The receiver that a store has kept. Whether the policy allows it is checked when a message is sent.
+    ///
+    /// # Errors
+    /// If the text is damaged.
+    pub fn from_receiver(receiver: &Receiver) -> Result<Self, StoredWebhookError> {
+        let stored: StoredWebhook = serde_json::from_str(receiver.as_str())
+            .map_err(|error| StoredWebhookError(error.into()))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in stored.headers {
+            let name = HeaderName::try_from(name);
+            let value = HeaderValue::try_from(value);
+            headers.append(
+                name.map_err(|error| StoredWebhookError(error.into()))?,
+                value.map_err(|error| StoredWebhookError(error.into()))?,
+            );
+        }
+        Ok(Self {
+            url: Url::parse(&stored.url).map_err(|error| StoredWebhookError(error.into()))?,
+            events: stored.events,
+            headers,
+            output: stored.output,
+        })
+    }
 }
 
 impl fmt::Debug for Webhook {
@@ -140,8 +201,12 @@ struct HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    async fn post(&self, json: Bytes) -> Result<StatusCode, SendError> {
-        self.client.post_json(&self.url, &self.headers, json).await
+    async fn post(&self, name: &str, json: Bytes) -> Result<StatusCode, SendError> {
+        let mut headers = self.headers.clone();
+        if let Ok(name) = HeaderValue::from_str(name) {
+            headers.insert(MESSAGE_NAME, name);
+        }
+        self.client.post_json(&self.url, &headers, json).await
     }
 }
 
@@ -155,6 +220,16 @@ impl WebhookSender {
             backlog: Backlog::new(config.backlog),
             config,
             authorization: None,
+            store: None,
+        }
+    }
+
+    /// Sets the store in which notes and deliveries are recorded, so that what is not delivered is sent after a restart.
+    #[must_use]
+    pub fn with_store(self, store: Arc<dyn Store>) -> Self {
+        Self {
+            store: Some(store),
+            ..self
         }
     }
 
@@ -174,6 +249,31 @@ impl WebhookSender {
 
     /// Starts to send webhooks about a prediction. It must be called within a tokio runtime.
     pub fn spawn(&self, prediction: Arc<Prediction>, webhook: Webhook) {
+        self.start(prediction, webhook, Sent::default());
+    }
+
+    /// Continues to send webhooks about a prediction of an earlier process. It must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the stored receiver is damaged.
+    pub fn resume(
+        &self,
+        prediction: Arc<Prediction>,
+        receiver: &Receiver,
+    ) -> Result<(), StoredWebhookError> {
+        let webhook = Webhook::from_receiver(receiver)?;
+        let sent = Sent::before(&prediction);
+        self.start(prediction, webhook, sent);
+        Ok(())
+    }
+
+    fn start(&self, prediction: Arc<Prediction>, webhook: Webhook, sent: Sent) {
+        let notes = match &self.store {
+            Some(store) => DeliveryNotes::stored(&prediction, Arc::clone(store)),
+            None => DeliveryNotes::of(&prediction),
+        };
+        let (id, created_at) = (prediction.id().to_owned(), prediction.created_at());
+        let store = self.store.clone();
         let task = WebhookTask {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
@@ -183,14 +283,22 @@ impl WebhookSender {
                 backlog: self.backlog.clone(),
                 output: Mutex::new(webhook.output.unwrap_or(self.config.output)),
                 lost: AtomicU32::new(0),
-                notes: DeliveryNotes::of(&prediction),
+                notes,
             },
             prediction,
             events: webhook.events,
             throttle: self.config.throttle,
             grace: self.config.grace,
+            sent,
         };
-        self.tasks.spawn(task.run().in_current_span());
+        let sending = async move {
+            if task.run().await
+                && let Some(store) = store
+            {
+                store.record_delivery(&id, created_at).await;
+            }
+        };
+        self.tasks.spawn(sending.in_current_span());
     }
 
     fn transport(&self, url: Url, mut headers: HeaderMap) -> HttpTransport {
@@ -251,7 +359,7 @@ mod tests {
 
     async fn post(sender: &WebhookSender, address: &str) {
         let transport = sender.transport(address.parse().unwrap(), HeaderMap::new());
-        transport.post("{}".into()).await.unwrap();
+        transport.post("a.1.completed", "{}".into()).await.unwrap();
     }
 
     #[tokio::test]
@@ -337,6 +445,26 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["traceparent", "tracestate", "tracestate"]
         );
+    }
+
+    #[test]
+    fn a_receiver_is_the_same_after_it_was_stored() {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", "00-1-2-01".parse().unwrap());
+        let webhook = Webhook::parse(
+            &AddressPolicy::default(),
+            "http://me:hush@a.example/hook?key=1",
+            EventFilter::only(&[super::super::event::WebhookEvent::Completed]),
+            &headers,
+        );
+        let webhook = webhook.unwrap().with_output(Some(WebhookOutput::Last));
+        let read = Webhook::from_receiver(&webhook.to_receiver()).unwrap();
+        assert_eq!(read.url, webhook.url);
+        assert_eq!(read.events, webhook.events);
+        assert_eq!(read.headers, webhook.headers);
+        assert_eq!(read.output, webhook.output);
+        let damaged = Webhook::from_receiver(&Receiver::new("{}".to_owned()));
+        assert!(damaged.is_err());
     }
 
     #[test]

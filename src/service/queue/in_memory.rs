@@ -25,7 +25,8 @@ pub struct InMemoryQueue {
 #[derive(Debug, Default)]
 struct QueueState {
     closed: bool,
-    waiting: VecDeque<Job>,
+    /// With the number of times that they were leased.
+    waiting: VecDeque<(Job, u32)>,
     /// Leases that are not completed.
     running: usize,
 }
@@ -51,11 +52,19 @@ impl Queue for InMemoryQueue {
         if state.depth().total() >= self.capacity {
             return Err(PushError::Full);
         }
-        state.waiting.push_back(job);
+        state.waiting.push_back((job, 0));
         state.measure();
         drop(state);
         self.changed.notify_one();
         Ok(())
+    }
+
+    async fn restore(&self, job: Job, attempts: u32) {
+        let mut state = self.state.lock();
+        state.waiting.push_back((job, attempts));
+        state.measure();
+        drop(state);
+        self.changed.notify_one();
     }
 
     async fn lease(&self) -> Option<Lease> {
@@ -84,7 +93,7 @@ impl Queue for InMemoryQueue {
         let before = state.waiting.len();
         state
             .waiting
-            .retain(|job| job.id != id || job.created_at != created_at);
+            .retain(|(job, _)| job.id != id || job.created_at != created_at);
         state.measure();
         state.waiting.len() < before
     }
@@ -93,6 +102,15 @@ impl Queue for InMemoryQueue {
         let mut state = self.state.lock();
         state.running -= 1;
         state.measure();
+    }
+
+    async fn release(&self, lease: Lease) {
+        let mut state = self.state.lock();
+        state.running -= 1;
+        state.waiting.push_front((lease.job, lease.attempt - 1));
+        state.measure();
+        drop(state);
+        self.changed.notify_one();
     }
 
     async fn depth(&self) -> Depth {
@@ -107,10 +125,13 @@ impl Queue for InMemoryQueue {
 
 impl QueueState {
     fn lease(&mut self) -> Option<Lease> {
-        let job = self.waiting.pop_front()?;
+        let (job, attempts) = self.waiting.pop_front()?;
         self.running += 1;
         self.measure();
-        Some(Lease { job, attempt: 1 })
+        Some(Lease {
+            job,
+            attempt: attempts + 1,
+        })
     }
 
     fn measure(&self) {

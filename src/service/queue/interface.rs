@@ -21,6 +21,9 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// queue then.
     async fn push(&self, job: Job) -> Result<(), PushError>;
 
+    /// Adds a job of an earlier process at the end, whatever the capacity. It was leased `attempts` times.
+    async fn restore(&self, job: Job, attempts: u32);
+
     /// Takes the next job, and waits until there is one; `None` once the queue is closed and empty. If the future is
     /// dropped before it is ready, no job was taken.
     async fn lease(&self) -> Option<Lease>;
@@ -35,6 +38,9 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Ends a lease because the job has ended. This frees its slot.
     async fn complete(&self, lease: Lease);
 
+    /// Gives a lease back: the job is the next one to be leased, and this lease does not count.
+    async fn release(&self, lease: Lease);
+
     /// How many jobs are running and waiting.
     async fn depth(&self) -> Depth;
 
@@ -47,7 +53,7 @@ pub trait Queue: fmt::Debug + Send + Sync {
 pub struct Lease {
     /// The job.
     pub job: Job,
-    /// How often the job has been leased, this time included: 1 unless an earlier worker lost it.
+    /// How often the job has been leased, this time included: 1 unless an earlier worker or process lost it.
     pub attempt: u32,
 }
 

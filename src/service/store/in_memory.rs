@@ -7,12 +7,14 @@ use std::time::Instant;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{InsertError, Store};
+use super::list::{Cursor, ListQuery, Page};
+use super::{InsertError, Store, StoreError};
+use crate::service::accepted::Accepted;
 use crate::service::event::Event;
-use crate::service::job::Job;
 use crate::service::limits::Limits;
 use crate::service::outcome::Completion;
 use crate::service::prediction::Prediction;
+use crate::service::snapshot::Snapshot;
 
 /// A store within this process, which ends with it. None of its methods waits.
 #[derive(Debug)]
@@ -40,22 +42,23 @@ impl InMemoryStore {
 
 #[async_trait]
 impl Store for InMemoryStore {
-    async fn insert(&self, job: &Job) -> Result<Arc<Prediction>, InsertError> {
+    async fn insert(&self, accepted: &Accepted) -> Result<Arc<Prediction>, InsertError> {
         let mut predictions = self.predictions.lock();
-        if let Some(unfinished) = predictions.unfinished.get(job.id.as_str()) {
+        let id = accepted.job.id.as_str();
+        if let Some(unfinished) = predictions.unfinished.get(id) {
             return Err(InsertError::Unfinished(Arc::clone(unfinished)));
         }
-        let prediction = Arc::new(Prediction::accepted(job, self.limits.replay));
+        let prediction = Arc::new(Prediction::accepted(accepted, self.limits.replay));
         predictions
             .finished
             .retain(|(_, finished)| finished.id() != prediction.id());
         predictions
             .unfinished
-            .insert(job.id.clone(), Arc::clone(&prediction));
+            .insert(id.to_owned(), Arc::clone(&prediction));
         Ok(prediction)
     }
 
-    async fn find(&self, id: &str) -> Option<Arc<Prediction>> {
+    async fn find(&self, id: &str) -> Result<Option<Arc<Prediction>>, StoreError> {
         let mut predictions = self.predictions.lock();
         predictions.evict(&self.limits);
         let finished = || {
@@ -65,21 +68,39 @@ impl Store for InMemoryStore {
                 .map(|(_, prediction)| prediction);
             all.find(|prediction| prediction.id() == id)
         };
-        predictions.unfinished.get(id).or_else(finished).cloned()
+        Ok(predictions.unfinished.get(id).or_else(finished).cloned())
     }
 
     async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>> {
         self.predictions.lock().unfinished.get(id).cloned()
     }
 
-    async fn recent(&self) -> Vec<Arc<Prediction>> {
-        let mut predictions = self.predictions.lock();
-        predictions.evict(&self.limits);
-        let mut all: Vec<_> = predictions.unfinished.values().cloned().collect();
-        all.sort_by_key(|prediction| std::cmp::Reverse(prediction.created_at()));
-        let finished = predictions.finished.iter();
-        all.extend(finished.map(|(_, prediction)| Arc::clone(prediction)));
-        all
+    async fn all_unfinished(&self) -> Vec<Arc<Prediction>> {
+        self.predictions
+            .lock()
+            .unfinished
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let mut states: Vec<Snapshot> = {
+            let mut predictions = self.predictions.lock();
+            predictions.evict(&self.limits);
+            let finished = predictions.finished.iter();
+            let finished = finished.map(|(_, prediction)| prediction);
+            let all = predictions.unfinished.values().chain(finished);
+            all.map(|prediction| prediction.state_without_output())
+                .collect()
+        };
+        states.retain(|state| {
+            let after = query.after.as_ref();
+            query.statuses.contains(&state.status)
+                && after.is_none_or(|after| Cursor::after(state) < *after)
+        });
+        states.sort_by_cached_key(|state| std::cmp::Reverse(Cursor::after(state)));
+        Ok(Page::of(states, query.limit))
     }
 
     async fn append(&self, prediction: &Arc<Prediction>, events: Vec<Event>) {

@@ -1,7 +1,11 @@
 //! The store of predictions: it keeps them while they are unfinished and for some time afterwards.
 
+mod list;
 mod interface;
 mod in_memory;
+mod sqlite;
 
 pub use in_memory::InMemoryStore;
-pub use interface::{InsertError, Store};
+pub use interface::{InsertError, Leftover, Leftovers, Store, StoreError};
+pub use list::{Cursor, CursorError, ListQuery, Page};
+pub use sqlite::{OpenError, SqliteStore};

@@ -19,6 +19,7 @@ impl Studio {
     fn start() -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_clipdraw"))
             .args(["studio", "--no-browser"])
+            .env("CLIPDRAW_STORE", "none")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

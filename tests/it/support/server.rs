@@ -11,7 +11,7 @@ use clipdraw::delivery::{
     self, AddressPolicy, Client, ClientTimeouts, Downloader, UploadingFileSink,
 };
 use clipdraw::http::{self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
-use clipdraw::service::{Backends, Destination, Service, worker};
+use clipdraw::service::{Backends, Destination, ListQuery, Service, Snapshot, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -260,15 +260,26 @@ impl TestServer {
     /// Waits until a prediction has `count` events: a drawing that holds has reported its start and its
     /// frames, and they become events a little later.
     pub(crate) async fn wait_for_events(&self, id: &str, count: u64) {
-        let prediction = self.service.find(id).await.unwrap();
+        let prediction = self.service.find(id).await.unwrap().unwrap();
         while prediction.event(count).unwrap().is_none() {
             pause().await;
         }
     }
 
+    /// All predictions that the server knows, the newest first.
+    pub(crate) async fn known(&self) -> Vec<Snapshot> {
+        known(&self.service).await
+    }
+
     /// Waits until the prediction is finished and returns its state.
     pub(crate) async fn finished(&self, id: &str) -> Value {
-        self.service.find(id).await.unwrap().finished().await;
+        self.service
+            .find(id)
+            .await
+            .unwrap()
+            .unwrap()
+            .finished()
+            .await;
         self.get(&format!("/predictions/{id}")).await.json()
     }
 
@@ -285,6 +296,12 @@ impl TestServer {
         stream.write_all(bytes.as_bytes()).await.unwrap();
         stream
     }
+}
+
+/// All predictions that a service knows, the newest first.
+pub(crate) async fn known(service: &Service) -> Vec<Snapshot> {
+    let page = service.list(&ListQuery::default()).await;
+    page.unwrap().predictions
 }
 
 pub(crate) async fn pause() {

@@ -22,7 +22,7 @@ use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::{EventFilter, WebhookEvent};
 use super::notes::DeliveryNotes;
 use super::output::WebhookOutput;
-use super::progress::{ReportedPrediction, WebhookTask};
+use super::progress::{ReportedPrediction, Sent, WebhookTask};
 use super::sender::WebhookConfig;
 use crate::cog::Status;
 use crate::delivery::{PolicyError, SendError};
@@ -72,13 +72,17 @@ impl ReportedPrediction for Arc<FakePrediction> {
         self.state.lock().unwrap().status.is_terminal()
     }
 
+    fn is_suspended(&self) -> bool {
+        false
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 }
 
 impl Transport for Arc<FakeReceiver> {
-    async fn post(&self, json: Bytes) -> Result<StatusCode, SendError> {
+    async fn post(&self, _name: &str, json: Bytes) -> Result<StatusCode, SendError> {
         let value: Value = serde_json::from_slice(&json).unwrap();
         let at = self.began.elapsed().as_millis() as u64;
         self.messages.lock().unwrap().push((at, value));
@@ -190,8 +194,11 @@ impl Scenario {
             events,
             throttle: config.throttle,
             grace: config.grace,
+            sent: Sent::default(),
         };
-        let task = tokio::spawn(task.run());
+        let task = tokio::spawn(async move {
+            task.run().await;
+        });
         Self {
             prediction,
             receiver,

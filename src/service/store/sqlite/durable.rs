@@ -1,0 +1,433 @@
+//! [`SqliteStore`].
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::task::spawn_blocking;
+use tracing::{info, warn};
+
+use super::codec::{self, StoredEvent};
+use super::lock::StoreLock;
+use super::open::{OpenError, OpenFile, open};
+use super::operation::{Change, End, Identity, NewRow, Operation, nanoseconds, oldest_kept};
+use super::read::{self, Extent, ReadError, Stored};
+use super::writer::{WriteError, Writer};
+use crate::errors::chain;
+use crate::output::Provenance;
+use crate::service::accepted::{Accepted, RestartPolicy};
+use crate::service::event::Event;
+use crate::service::limits::Limits;
+use crate::service::outcome::Completion;
+use crate::service::prediction::Prediction;
+use crate::service::snapshot::Snapshot;
+use crate::service::store::{InsertError, Leftovers, ListQuery, Page, Store, StoreError};
+
+/// Events with more bytes of files than this are encoded on a blocking thread.
+const MAX_INLINE_BYTES: usize = 1 << 18;
+
+/// Rows that are read at once for a list.
+const LIST_ROWS: usize = 200;
+
+/// A store in a file of SQLite, which outlives the process.
+///
+/// Unfinished predictions are kept in memory as well. Finished ones are read from the file when somebody asks for them.
+#[derive(Debug)]
+pub struct SqliteStore {
+    limits: Limits,
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
+    unfinished: Mutex<HashMap<String, Unfinished>>,
+    /// What earlier processes have left, until it is recovered.
+    leftovers: Mutex<Leftovers>,
+    _lock: StoreLock,
+}
+
+/// A prediction that has no recorded end.
+#[derive(Debug, Clone)]
+struct Unfinished {
+    prediction: Arc<Prediction>,
+    /// Held while events get their numbers and are sent to the writer, so that the file has them under the numbers that
+    /// clients see.
+    numbering: Arc<AsyncMutex<()>>,
+    /// Whether an attempt of this process to draw it is recorded.
+    is_begun: bool,
+}
+
+impl Unfinished {
+    fn new(prediction: Arc<Prediction>) -> Self {
+        Self {
+            prediction,
+            numbering: Arc::default(),
+            is_begun: false,
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens a file, or creates it with its folder. A damaged file is renamed, with a message in the log, and replaced by
+    /// an empty one. This may take a while, so it does not belong on a thread of a runtime.
+    ///
+    /// # Errors
+    /// When another server uses the file, a later version or another program has written it, or it cannot be read or
+    /// written.
+    pub fn open(path: &Path, limits: Limits) -> Result<Self, OpenError> {
+        let OpenFile {
+            path,
+            writer,
+            reader,
+            lock,
+        } = open(path)?;
+        let io_error = |cause| OpenError::Io {
+            path: path.clone(),
+            cause,
+        };
+        let unreadable = |cause: ReadError| io_error(std::io::Error::other(cause));
+        let leftovers = Leftovers {
+            unfinished: read::unfinished(&reader, limits.replay).map_err(unreadable)?,
+            undelivered: read::undelivered(&reader, limits.replay).map_err(unreadable)?,
+        };
+        let unfinished = leftovers.unfinished.iter().map(|leftover| {
+            let prediction = Arc::clone(&leftover.prediction);
+            (prediction.id().to_owned(), Unfinished::new(prediction))
+        });
+        let unfinished = unfinished.collect();
+        let writer = Writer::start(writer, path.clone(), limits).map_err(io_error)?;
+        info!(store = %path.display(), "predictions are kept in a file");
+        Ok(Self {
+            limits,
+            writer,
+            reader: Arc::new(Mutex::new(reader)),
+            unfinished: Mutex::new(unfinished),
+            leftovers: Mutex::new(leftovers),
+            _lock: lock,
+        })
+    }
+
+    /// Limits the size of the file.
+    #[cfg(test)]
+    pub(super) async fn limit_pages(&self, pages: i64) {
+        self.writer.limit_pages(pages).await;
+    }
+
+    /// Runs a query on a blocking thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reader = Arc::clone(&self.reader);
+        let read = spawn_blocking(move || query(&reader.lock())).await;
+        read.map_err(StoreError::new)?.map_err(StoreError::new)
+    }
+
+    /// The unfinished prediction behind a handle.
+    fn entry(&self, prediction: &Prediction) -> Option<Unfinished> {
+        let unfinished = self.unfinished.lock();
+        let found = unfinished.get(prediction.id()).cloned();
+        found.filter(|entry| entry.prediction.created_at() == prediction.created_at())
+    }
+
+    /// Keeps everybody else from giving events of a prediction their numbers.
+    async fn numbering(&self, prediction: &Prediction) -> Option<OwnedMutexGuard<()>> {
+        let entry = self.entry(prediction)?;
+        Some(entry.numbering.lock_owned().await)
+    }
+
+    async fn try_write(&self, operation: Operation) -> Result<Option<String>, StoreError> {
+        self.writer.write(operation).await.map_err(StoreError::new)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn insert(&self, accepted: &Accepted) -> Result<Arc<Prediction>, InsertError> {
+        let job = &accepted.job;
+        if let Some(unfinished) = self.unfinished(&job.id).await {
+            return Err(InsertError::Unfinished(unfinished));
+        }
+        let text = serde_json::to_string(job)
+            .map_err(|error| InsertError::Unavailable(StoreError::new(error)))?;
+        let receiver = accepted.receiver.as_ref();
+        let insert = Operation {
+            identity: Identity::new(&job.id, job.created_at),
+            change: Change::Insert(NewRow {
+                job: text,
+                draw_again: accepted.restart_policy == RestartPolicy::DrawAgain,
+                receiver: receiver.map(|receiver| receiver.as_str().to_owned()),
+            }),
+        };
+        let written = self.try_write(insert).await;
+        written.map_err(InsertError::Unavailable)?;
+        let prediction = Arc::new(Prediction::accepted(accepted, self.limits.replay));
+        let entry = Unfinished::new(Arc::clone(&prediction));
+        self.unfinished.lock().insert(job.id.clone(), entry);
+        Ok(prediction)
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<Arc<Prediction>>, StoreError> {
+        if let Some(unfinished) = self.unfinished(id).await {
+            return Ok(Some(unfinished));
+        }
+        let id = id.to_owned();
+        let limits = self.limits;
+        self.read(move |from| {
+            let stored = read::find(from, &id)?;
+            let stored = stored.filter(|stored| {
+                stored.is_finished() && !stored.ended_before(oldest_kept(limits.remember_for))
+            });
+            stored
+                .map(|stored| stored.prediction(from, limits.replay, Extent::All))
+                .transpose()
+        })
+        .await
+    }
+
+    async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>> {
+        let unfinished = self.unfinished.lock();
+        unfinished
+            .get(id)
+            .map(|entry| Arc::clone(&entry.prediction))
+    }
+
+    async fn all_unfinished(&self) -> Vec<Arc<Prediction>> {
+        let unfinished = self.unfinished.lock();
+        unfinished
+            .values()
+            .map(|entry| Arc::clone(&entry.prediction))
+            .collect()
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let query = query.clone();
+        let limits = self.limits;
+        let unfinished: HashMap<String, Arc<Prediction>> = {
+            let unfinished = self.unfinished.lock();
+            let entries = unfinished.iter();
+            entries
+                .map(|(id, entry)| (id.clone(), Arc::clone(&entry.prediction)))
+                .collect()
+        };
+        self.read(move |from| list(from, &query, &limits, &unfinished))
+            .await
+    }
+
+    async fn append(&self, prediction: &Arc<Prediction>, events: Vec<Event>) {
+        let (events, stored) = encode(events).await;
+        let _numbering = self.numbering(prediction).await;
+        // From here on nothing waits: what gets a number is sent, even if this future is dropped.
+        let change = Change::Events {
+            first: prediction.next_event(),
+            events: stored,
+        };
+        self.writer.send(Operation::on(prediction, change));
+        prediction.apply(events);
+    }
+
+    async fn record_end(&self, prediction: &Arc<Prediction>, completion: &Completion) {
+        let events: Vec<_> = Event::last(completion.clone());
+        {
+            let _numbering = self.numbering(prediction).await;
+            prediction.seal();
+        }
+        let end = Change::End {
+            first: prediction.next_event(),
+            events: events.iter().map(codec::encode).collect(),
+            end: End {
+                status: completion.outcome.status(),
+                completed_at: nanoseconds(completion.completed_at),
+                output_bytes: prediction.output_bytes(),
+            },
+        };
+        if let Err(error) = self.writer.write(Operation::on(prediction, end)).await {
+            warn!(%error, id = prediction.id(), "the end of a prediction is not recorded");
+        }
+        self.unfinished.lock().remove(prediction.id());
+    }
+
+    async fn publish_end(&self, prediction: &Arc<Prediction>, completion: Completion) {
+        prediction.apply(Event::last(completion));
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.writer.fault()
+    }
+
+    async fn recover(&self) -> Result<Leftovers, StoreError> {
+        Ok(std::mem::take(&mut *self.leftovers.lock()))
+    }
+
+    async fn begin(&self, prediction: &Arc<Prediction>, by: &Provenance) -> Result<(), StoreError> {
+        let provenance = serde_json::to_string(&(env!("CARGO_PKG_VERSION"), by));
+        let provenance = provenance.map_err(StoreError::new)?;
+        let begin = Change::Begin {
+            provenance: provenance.clone(),
+        };
+        let before = self.try_write(Operation::on(prediction, begin)).await?;
+        if let Some(entry) = self.unfinished.lock().get_mut(prediction.id()) {
+            entry.is_begun = true;
+        }
+        if let Some(before) = before.filter(|before| *before != provenance) {
+            warn!(
+                id = prediction.id(),
+                before,
+                now = provenance,
+                "a prediction is drawn again by another version, model or device; its frames may differ from those before"
+            );
+        }
+        Ok(())
+    }
+
+    async fn add_note(&self, prediction: &Arc<Prediction>, line: &str) {
+        let numbering = self.numbering(prediction).await;
+        let is_event = numbering.is_some() && prediction.takes_events();
+        let note = Change::Note {
+            number: is_event.then(|| prediction.next_event()),
+            event: codec::note(line),
+        };
+        // A client that has seen the number must find what follows it after a restart too, so the note is on the disk
+        // before it is visible.
+        match self.writer.write(Operation::on(prediction, note)).await {
+            Ok(_) => prediction.add_note(line),
+            Err(error) => warn!(%error, line, "a note is not recorded"),
+        }
+    }
+
+    async fn draw_again(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
+        if prediction.restart_policy() == RestartPolicy::Cancel {
+            self.try_write(Operation::on(prediction, Change::DrawAgain))
+                .await?;
+            prediction.set_drawn_again();
+        }
+        Ok(())
+    }
+
+    async fn record_cancel(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
+        self.try_write(Operation::on(prediction, Change::Cancel))
+            .await?;
+        Ok(())
+    }
+
+    async fn suspend(&self, prediction: &Arc<Prediction>) {
+        let is_begun = self.entry(prediction).is_some_and(|entry| entry.is_begun);
+        if is_begun {
+            let take_back = Operation::on(prediction, Change::TakeBack);
+            let written = self.try_write(take_back).await;
+            if let Err(error) = written {
+                warn!(
+                    error = chain(&error),
+                    "an attempt to draw a prediction counts"
+                );
+            }
+        }
+        self.unfinished.lock().remove(prediction.id());
+    }
+
+    async fn record_delivery(&self, id: &str, created_at: Timestamp) {
+        self.writer.send(Operation {
+            identity: Identity::new(id, created_at),
+            change: Change::Delivered,
+        });
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+    }
+}
+
+impl From<WriteError> for StoreError {
+    fn from(error: WriteError) -> Self {
+        Self::new(error)
+    }
+}
+
+/// Encodes events for the file.
+async fn encode(events: Vec<Event>) -> (Vec<Event>, Vec<StoredEvent>) {
+    let bytes: usize = events.iter().map(size).sum();
+    let encode = move || {
+        let stored = events.iter().map(codec::encode).collect();
+        (events, stored)
+    };
+    if bytes <= MAX_INLINE_BYTES {
+        return encode();
+    }
+    match spawn_blocking(encode).await {
+        Ok(encoded) => encoded,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down drops this work, and then it also drops this task.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Output { file, .. } => file.len(),
+        _ => 0,
+    }
+}
+
+fn list(
+    from: &Connection,
+    query: &ListQuery,
+    limits: &Limits,
+    unfinished: &HashMap<String, Arc<Prediction>>,
+) -> Result<Page, ReadError> {
+    let wanted = query.limit.saturating_add(1);
+    let mut after = query
+        .after
+        .as_ref()
+        .map(|cursor| (nanoseconds(cursor.created_at), cursor.id.clone()));
+    let oldest = oldest_kept(limits.remember_for);
+    let mut states = Vec::new();
+    loop {
+        let rows = read::newest(from, after.as_ref(), LIST_ROWS)?;
+        for stored in &rows {
+            if stored.ended_before(oldest) {
+                continue;
+            }
+            let Some(state) = state(from, stored, unfinished)? else {
+                continue;
+            };
+            if query.statuses.contains(&state.status) {
+                states.push(state);
+            }
+            if states.len() == wanted {
+                return Ok(Page::of(states, query.limit));
+            }
+        }
+        match rows.last() {
+            Some(last) if rows.len() == LIST_ROWS => {
+                after = Some((last.created_at, last.id.clone()));
+            }
+            _ => return Ok(Page::of(states, query.limit)),
+        }
+    }
+}
+
+/// The state of a prediction without its output: that of its handle while it is unfinished.
+fn state(
+    from: &Connection,
+    stored: &Stored,
+    unfinished: &HashMap<String, Arc<Prediction>>,
+) -> Result<Option<Snapshot>, ReadError> {
+    let handle = unfinished.get(&stored.id);
+    if let Some(handle) = handle.filter(|handle| Some(handle.created_at()) == stored.time()) {
+        return Ok(Some(handle.state_without_output()));
+    }
+    // Without an end and without a handle, it cannot be read.
+    if !stored.is_finished() {
+        return Ok(None);
+    }
+    let prediction = stored.prediction(from, 0, Extent::WithoutOutput)?;
+    Ok(Some(prediction.snapshot()))
+}

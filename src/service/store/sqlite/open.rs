@@ -1,0 +1,215 @@
+//! Opens the file of a store, and sets a damaged one aside.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tracing::{error, info};
+
+use super::lock::{LockError, StoreLock, beside, real_path};
+use super::schema::{self, Found};
+
+/// The write-ahead log is cut to this size in bytes after its content has been moved into the file.
+const WAL_BYTES: i64 = 4 << 20;
+
+/// How long a connection waits for the other one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another server uses the file.
+    #[error("another server uses the store {}", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later version of this program has written the file.
+    #[error(
+        "a later version of clipdraw has written the store {} (schema {found}, this version knows {known}); \
+         use that version or another file",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of its schema.
+        found: i64,
+        /// The latest version that this program knows.
+        known: i64,
+    },
+    /// The file is a database of another program.
+    #[error("{} is a database of another program", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file or its folder cannot be read or written.
+    #[error("cannot use the store {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// SQLite cannot open the file.
+    #[error("cannot open the store {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+}
+
+/// The file of a store, opened and locked.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) path: PathBuf,
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    pub(super) lock: StoreLock,
+}
+
+/// Opens the file of a store, and creates it and its folder if they do not exist. Only this user can read a new file,
+/// because the addresses of webhooks in it may be secret.
+pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
+    let io_error = |cause| OpenError::Io {
+        path: path.to_owned(),
+        cause,
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(folder).map_err(io_error)?;
+    }
+    let path = real_path(path).map_err(io_error)?;
+    let lock = StoreLock::take(&path).map_err(|error| match error {
+        LockError::Taken => OpenError::InUse { path: path.clone() },
+        LockError::Io(cause) => io_error(cause),
+    })?;
+    create(&path).map_err(io_error)?;
+    let (writer, reader) = match connect(&path) {
+        Err(OpenError::Database { cause, .. }) if is_damaged(&cause) => {
+            set_aside(&path, &cause).map_err(io_error)?;
+            create(&path).map_err(io_error)?;
+            connect(&path)?
+        }
+        connected => connected?,
+    };
+    Ok(OpenFile {
+        path,
+        writer,
+        reader,
+        lock,
+    })
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop)
+}
+
+/// The connection that writes and the one that reads.
+fn connect(path: &Path) -> Result<(Connection, Connection), OpenError> {
+    let database_error = |cause| OpenError::Database {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut writer = Connection::open(path).map_err(database_error)?;
+    let found = schema::inspect(&writer).map_err(database_error)?;
+    match found {
+        Found::Usable => {}
+        Found::Newer(found) => {
+            return Err(OpenError::Newer {
+                path: path.to_owned(),
+                found,
+                known: schema::VERSION,
+            });
+        }
+        Found::Foreign => {
+            return Err(OpenError::Foreign {
+                path: path.to_owned(),
+            });
+        }
+    }
+    prepare(&mut writer).map_err(database_error)?;
+    let reader = open_reader(path).map_err(database_error)?;
+    Ok((writer, reader))
+}
+
+fn prepare(writer: &mut Connection) -> rusqlite::Result<()> {
+    writer.busy_timeout(BUSY_TIMEOUT)?;
+    // It has an effect only before the first table is created.
+    writer.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    writer.pragma_update(None, "journal_mode", "WAL")?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    let check: String = writer.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    if check != "ok" {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+            Some(check),
+        ));
+    }
+    let version = schema::migrate(writer)?;
+    if version != 0 && version != schema::VERSION {
+        info!(
+            from = version,
+            to = schema::VERSION,
+            "upgraded the schema of the store"
+        );
+    }
+    writer.pragma_update(None, "foreign_keys", "ON")
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(path, flags)?;
+    reader.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(reader)
+}
+
+fn is_damaged(cause: &rusqlite::Error) -> bool {
+    let code = cause.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Renames a damaged file and what belongs to it, so that the server can start with a new one.
+fn set_aside(path: &Path, cause: &rusqlite::Error) -> io::Result<()> {
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%S");
+    let aside = beside(path, &format!("damaged-{time}"));
+    fs::rename(path, &aside)?;
+    for suffix in ["-wal", "-shm"] {
+        let name = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match fs::rename(name(path), name(&aside)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    error!(
+        %cause,
+        store = %path.display(),
+        kept_as = %aside.display(),
+        "the store is damaged; it was renamed, and the server starts with an empty one"
+    );
+    Ok(())
+}
