@@ -678,13 +678,6 @@ mod tests {
         assert_eq!(fields, ["what", "prompt", "num_paths"]);
     }
 
-    /// The inputs that always have a value.
-    fn without_files() -> impl Iterator<Item = &'static crate::inputs::Field> {
-        FIELDS
-            .iter()
-            .filter(|field| !matches!(field.kind, Kind::File { .. }))
-    }
-
     #[test]
     fn unknown_names_in_a_request_are_ignored_with_a_note_about_each() {
         let raw = json!({"num_path": 3, "num_paths": 5});
