@@ -202,7 +202,7 @@ mod tests {
         for index in 0..400 {
             let [x, y] = [
                 f64::from(index % 20) * 19.37 - 70.13,
-                f64::from(index / 20) * 18.41 - 60.07,
+                f64::from(index / 20) * 18.43 - 60.07,
             ];
             let Some(outside) = ring.outside([x, y]) else {
                 continue;
