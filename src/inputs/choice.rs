@@ -110,7 +110,7 @@ pub(super) enum InkChoice {
     Black,
 }
 
-/// The width of the black pen in pixels of a 224-pixel canvas: the default of CLIPasso, whose `--width` of 1.5 is diffvg's
+/// The width of the black pen in pixels of a 224-pixel canvas: the default of `CLIPasso`, whose `--width` of 1.5 is diffvg's
 /// half width.
 const PEN_WIDTH: f32 = 3.0;
 

@@ -129,11 +129,10 @@ impl Kind {
         match *self {
             Kind::Text { default, .. } | Kind::Choice { default, .. } => Some(default.into()),
             Kind::Color { default, .. } => default.map(Value::from),
-            Kind::Colors { .. } => None,
             Kind::Integer { default, .. } => default.map(Value::from),
             Kind::Number { default, .. } => default.map(Value::from),
             Kind::Boolean { default } => Some(default.into()),
-            Kind::File { .. } => None,
+            Kind::Colors { .. } | Kind::File { .. } => None,
         }
     }
 

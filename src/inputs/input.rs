@@ -567,8 +567,10 @@ mod tests {
     }
 
     fn spec_of(raw: Value) -> Spec {
-        let input = Input::from_values(raw.as_object().unwrap()).unwrap();
-        input.plan.spec
+        let Value::Object(raw) = raw else {
+            panic!("inputs are an object");
+        };
+        Input::from_values(&raw).unwrap().plan.spec
     }
 
     #[test]

@@ -208,13 +208,13 @@ fn strokes_outside_of_a_region_are_moved_into_it() {
         size: [120.0, 60.0],
         rotation: 25.0,
     };
-    // Only the right half is white.
-    let half = Mask::new(2, &[0.0, 1.0], &Canvas::default()).unwrap();
+    // The right three quarters are white.
+    let mask = Mask::new(4, &[0.0, 1.0, 1.0, 1.0], &Canvas::default()).unwrap();
     for region in [
         Region::Ellipse(extent),
         Region::Rectangle(extent),
         Region::Frame(extent),
-        Region::Mask(Arc::new(half)),
+        Region::Mask(Arc::new(mask)),
     ] {
         let mut spec = spec(&[("a", 1.0)], 200);
         spec.views = 1;

@@ -11,7 +11,7 @@ use clipdraw::render::cpu::raster::{paint, visible};
 use clipdraw::scene::start::random_strokes;
 use clipdraw::scene::{Canvas, Rgb, Strokes};
 use resvg::tiny_skia::Pixmap;
-use serde_json::{Map, json};
+use serde_json::json;
 use tch::{Device, Kind};
 
 use crate::draw::{draw, spec};
@@ -212,7 +212,9 @@ fn frame(strokes: Strokes, step: usize) -> Frame {
 }
 
 fn input(values: serde_json::Value) -> Input {
-    let values: Map<_, _> = values.as_object().unwrap().clone();
+    let serde_json::Value::Object(values) = values else {
+        panic!("inputs are an object");
+    };
     Input::from_values(&values).unwrap()
 }
 

@@ -1,10 +1,23 @@
 //! Exact distances from the cells of a grid, and values between its nodes.
 
+use std::fmt;
+
 /// A value for each node of a grid, rows from the top.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Grid {
     pub(super) columns: usize,
     pub(super) values: Vec<f32>,
+}
+
+impl fmt::Debug for Grid {
+    /// Shows no values.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Grid")
+            .field("columns", &self.columns)
+            .field("rows", &self.rows())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Grid {

@@ -193,16 +193,16 @@ mod tests {
 
     #[test]
     fn the_gradient_matches_central_differences() {
+        const CHANGE: f64 = 1e-5;
         let ring = ring();
         let distance = |position| {
             ring.outside(position)
                 .map_or(0.0, |outside| outside.distance)
         };
-        const CHANGE: f64 = 1e-5;
         for index in 0..400 {
             let [x, y] = [
                 f64::from(index % 20) * 19.37 - 70.13,
-                f64::from(index / 20) * 18.41 - 60.07,
+                f64::from(index / 20) * 18.43 - 60.07,
             ];
             let Some(outside) = ring.outside([x, y]) else {
                 continue;
