@@ -232,7 +232,6 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     let straight: Vec<u8> = pixels
         .pixels()
         .iter()
-        .copied()
         .map(tiny_skia::PremultipliedColorU8::demultiply)
         .flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
         .collect();
