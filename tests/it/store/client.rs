@@ -19,7 +19,14 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) fn with_store(store: &Path, options: &[&str]) -> Command {
     let mut command = command(&["--queue", "1000"]);
     command.args(options).env("CLIPDRAW_STORE", store);
+    quiet(&mut command);
     command
+}
+
+/// Lets a server log no requests and no frames: a server whose log is not read stops when the pipe is full.
+pub(super) fn quiet(command: &mut Command) {
+    let filter = "info,clipdraw::http::request_log=off,clipdraw::prediction=off";
+    command.env("RUST_LOG", filter);
 }
 
 /// The body of a request for a drawing with a frame every second step.

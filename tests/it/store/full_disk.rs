@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::client::{drawing, finished, get, put, wait_until, with_store};
+use super::client::{drawing, finished, get, put, quiet, wait_until, with_store};
 use crate::serve::{Server, shielded};
 
 /// A drawing whose files are too large for the disk together.
@@ -76,6 +76,7 @@ fn a_limit_on_the_size_of_files_stops_nothing_for_good() {
     command.arg(env!("CARGO_BIN_EXE_clipdraw"));
     let mut command = shielded(command);
     command.env("CLIPDRAW_STORE", &store);
+    quiet(&mut command);
     let make_room = |server: &Server| {
         let raised = Command::new("prlimit")
             .args(["--fsize=unlimited", "--pid", &server.child.id().to_string()])
