@@ -27,7 +27,7 @@ pub(super) struct PlotArguments {
     /// .ngc), .hpgl (or .plt). - means an SVG on standard output.
     #[arg(short = 'o', long, value_name = "FILE")]
     output: PathBuf,
-    /// The paper: a2 to a6, letter, legal, tabloid, executive, or WIDTHxHEIGHT in millimetres.
+    /// The paper: a2 to a6, letter, legal, tabloid, executive, or `WIDTHxHEIGHT` in millimetres.
     #[arg(long, default_value = "a4", value_name = "SIZE")]
     paper: PaperSize,
     /// Put the longer side of the paper at the bottom.

@@ -45,7 +45,7 @@ pub(super) struct PredictArguments {
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Where to write an animation in addition to the drawing; the extension .svg, .gif or .webp selects the format.
-    /// The input animation_style says what it shows. Default with the input animation: the name of the drawing with
+    /// The input `animation_style` says what it shows. Default with the input `animation`: the name of the drawing with
     /// "-animation" at its end.
     #[arg(long, value_name = "FILE")]
     animation: Option<PathBuf>,
@@ -172,13 +172,7 @@ impl Run<'_> {
         loop {
             for advance in stepper.advance(&mut [drawing]) {
                 for step in &advance.steps {
-                    self.report.show(step);
-                    if let Some(frame) = step.frame() {
-                        self.write_frame(frame)?;
-                    }
-                    if let (Some(frame), false) = (step.frame(), step.is_finished()) {
-                        self.outputs.add(frame)?;
-                    }
+                    self.take(step)?;
                 }
                 if advance.into_result()?.last().is_some_and(Step::is_finished) {
                     return Ok(None);
@@ -188,6 +182,20 @@ impl Run<'_> {
                 return Ok(Some(signal));
             }
         }
+    }
+
+    /// Reports a step, and writes its frame to the folder and the animation. The outputs get the last frame when they are
+    /// written.
+    fn take(&mut self, step: &Step) -> anyhow::Result<()> {
+        self.report.show(step);
+        let Some(frame) = step.frame() else {
+            return Ok(());
+        };
+        self.write_frame(frame)?;
+        if !step.is_finished() {
+            self.outputs.add(frame)?;
+        }
+        Ok(())
     }
 
     fn write_frame(&self, frame: &Frame) -> anyhow::Result<()> {

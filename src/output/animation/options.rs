@@ -95,7 +95,7 @@ impl AnimationOptions {
     ///
     /// # Errors
     /// When the pictures would have too many pixels, or none.
-    pub fn check_size(&self, canvas: &Canvas) -> Result<(), EncodeError> {
+    pub fn check_size(self, canvas: &Canvas) -> Result<(), EncodeError> {
         match self.format {
             AnimationFormat::Svg => Ok(()),
             AnimationFormat::Gif | AnimationFormat::Webp => self.picture_size(canvas).map(|_| ()),
@@ -103,12 +103,12 @@ impl AnimationOptions {
     }
 
     /// The size of the pictures in pixels.
-    pub(super) fn picture_size(&self, canvas: &Canvas) -> Result<[u32; 2], EncodeError> {
+    pub(super) fn picture_size(self, canvas: &Canvas) -> Result<[u32; 2], EncodeError> {
         png_size([canvas.width as f32, canvas.height as f32], self.scale)
     }
 
     /// Every how many frames of the drawing, or strokes, there is a frame of the animation.
-    pub(super) fn stride(&self, size: &AnimationSize) -> usize {
+    pub(super) fn stride(self, size: &AnimationSize) -> usize {
         let (available, limit) = match (self.style, self.format) {
             (AnimationStyle::Timelapse, AnimationFormat::Svg) => {
                 let limit = MAX_SVG_STROKES / size.strokes.max(1);
@@ -123,7 +123,7 @@ impl AnimationOptions {
     }
 
     /// Estimates an upper bound of the size of the file at scale 1, in bytes.
-    pub fn estimate_bytes(&self, size: &AnimationSize, prompt_bytes: usize) -> u64 {
+    pub fn estimate_bytes(self, size: &AnimationSize, prompt_bytes: usize) -> u64 {
         let available = match (self.style, self.format) {
             (AnimationStyle::Timelapse, _) => size.frames,
             // The strokes, and when each of them appears.
