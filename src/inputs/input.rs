@@ -11,7 +11,7 @@ use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
 use super::inherit::inherit;
 use super::prompt::{TokenLimit, parse_prompts};
-use super::table::{FIELDS, Inputs, Plan};
+use super::table::{FIELDS, Inputs, MAX_OUTPUTS, Plan};
 use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
@@ -21,15 +21,21 @@ use crate::output::{
     Provenance, SizeFactors,
 };
 
-/// Seeds that the program chooses are below this, so that every client can send them back (the
-/// `cog` command reads whole numbers as 32-bit ones).
-const RANDOM_SEEDS: u64 = 1 << 31;
+/// Seeds that the program chooses are below this, so that every client can send those of all drawings back (the `cog`
+/// command reads whole numbers as 32-bit ones).
+const RANDOM_SEEDS: u64 = (1 << 31) - MAX_OUTPUTS;
 
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
 
 /// The name of the input with a picture as the prompt.
 const IMAGE_PROMPT: &str = "image_prompt";
+
+/// The name of the input with the seed of the first drawing.
+const SEED: &str = "seed";
+
+/// The name of the input with the number of drawings.
+const NUM_OUTPUTS: &str = "num_outputs";
 
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";
@@ -42,8 +48,9 @@ pub struct Input {
     values: Map<String, Value>,
     /// What was given, if a file has yet to be fetched. What it says can decide about other inputs.
     unfetched: Option<Map<String, Value>>,
-    /// `values` with a description in the place of each file.
-    described: Map<String, Value>,
+    /// For each drawing its own inputs, with which it is drawn alone: `values` with its seed, and a description in the place
+    /// of each file.
+    described: Vec<Map<String, Value>>,
     plan: Plan,
 }
 
@@ -159,7 +166,17 @@ impl Input {
         &self.plan.prompt
     }
 
-    /// The plan of the drawing.
+    /// The number of drawings.
+    pub fn outputs(&self) -> usize {
+        self.plan.outputs
+    }
+
+    /// The seed of a drawing, counted from 0.
+    pub fn seed_of(&self, output: usize) -> u64 {
+        self.plan.spec.seed + output as u64
+    }
+
+    /// The plan of the first drawing. That of another one differs in its seed only ([`Self::seed_of`]).
     pub fn spec(&self) -> &Spec {
         &self.plan.spec
     }
@@ -216,13 +233,23 @@ impl Input {
         })
     }
 
-    /// A frame of the drawing that these inputs describe, ready to be written.
+    /// A frame of the first or only drawing that these inputs describe, ready to be written.
     pub fn document<'a>(&'a self, frame: &'a Frame, provenance: &'a Provenance) -> Document<'a> {
+        self.document_of(0, frame, provenance)
+    }
+
+    /// A frame of one of the drawings, counted from 0. The file is the same as that of this drawing alone.
+    pub fn document_of<'a>(
+        &'a self,
+        output: usize,
+        frame: &'a Frame,
+        provenance: &'a Provenance,
+    ) -> Document<'a> {
         Document {
             frame,
             canvas: &self.plan.spec.canvas,
             prompt: &self.plan.prompt,
-            inputs: &self.described,
+            inputs: &self.described[output],
             provenance,
             is_clean: self.plan.clean && frame.step == self.plan.spec.steps,
         }
@@ -274,7 +301,7 @@ impl Input {
         let is_unfetched = files(&values).any(|(_, file)| matches!(file, File::Link(_)));
         Ok(Self {
             unfetched: is_unfetched.then_some(given),
-            described: described(&values),
+            described: described(&values, &inputs),
             values,
             plan: inputs.into_plan(),
         })
@@ -349,8 +376,8 @@ fn files(values: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Fil
     })
 }
 
-/// Checked values with a description in the place of each file.
-fn described(values: &Map<String, Value>) -> Map<String, Value> {
+/// For each drawing the checked values with which it is drawn alone, and a description in the place of each file.
+fn described(values: &Map<String, Value>, inputs: &Inputs) -> Vec<Map<String, Value>> {
     let mut described = values.clone();
     for (name, file) in files(values) {
         let description = match &file {
@@ -359,7 +386,13 @@ fn described(values: &Map<String, Value>) -> Map<String, Value> {
         };
         described.insert(name.to_owned(), description);
     }
-    described
+    let drawings = (0..inputs.num_outputs as u64).map(|output| {
+        let mut own = described.clone();
+        own.insert(SEED.to_owned(), (inputs.seed + output).into());
+        own.insert(NUM_OUTPUTS.to_owned(), 1.into());
+        own
+    });
+    drawings.collect()
 }
 
 /// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
