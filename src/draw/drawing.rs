@@ -220,7 +220,7 @@ impl Drawing {
 
     /// Prepares the next step: from some of them on, fewer prompts act.
     pub(super) fn begin_step(&mut self) {
-        if self.objective.select_phase(self.step) {
+        if self.objective.select_stage(self.step) {
             self.tag = next_tag();
         }
     }

@@ -69,11 +69,11 @@ impl Drawing {
         let per_frame = self.spec.steps_per_frame;
         let until_frame = per_frame - self.step % per_frame;
         let until_end = self.spec.steps - self.step;
-        let next_phase = self.objective.next_phase();
-        let until_phase = next_phase.map_or(MAX_STEPS, |start| start - self.step);
+        let next_stage = self.objective.next_stage();
+        let until_stage = next_stage.map_or(MAX_STEPS, |start| start - self.step);
         until_frame
             .min(until_end)
-            .min(until_phase)
+            .min(until_stage)
             .clamp(1, MAX_STEPS)
     }
 

@@ -9,7 +9,7 @@ use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
-use super::inherit::inherit;
+use super::inherit::{NUM_OUTPUTS, inherit};
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, MAX_OUTPUTS, Plan};
 use super::unknown;
@@ -33,9 +33,6 @@ const IMAGE_PROMPT: &str = "image_prompt";
 
 /// The name of the input with the seed of the first drawing.
 const SEED: &str = "seed";
-
-/// The name of the input with the number of drawings.
-const NUM_OUTPUTS: &str = "num_outputs";
 
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";

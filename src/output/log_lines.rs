@@ -3,8 +3,9 @@
 use super::Provenance;
 use crate::draw::{Losses, Spec, TermLoss};
 
-/// The prompts as they were read, with their weights, and the main settings.
-pub fn opening_line(spec: &Spec, provenance: &Provenance) -> String {
+/// The prompts as they were read, with their weights, and the main settings of some drawings of a plan, with its seed and the
+/// following ones.
+pub fn opening_line(spec: &Spec, drawings: usize, provenance: &Provenance) -> String {
     let prompts = spec.prompts.iter().map(|prompt| {
         let text = on_one_line(&prompt.text);
         let stop = if prompt.stop < 1.0 {
@@ -17,11 +18,14 @@ pub fn opening_line(spec: &Spec, provenance: &Provenance) -> String {
     let pictures = spec.image_prompts.iter();
     let pictures = pictures.map(|image| format!("a picture (weight {})", image.weight));
     let prompts: Vec<String> = prompts.chain(pictures).collect();
+    let seeds = match drawings {
+        0 | 1 => format!("seed {}", spec.seed),
+        several => format!("seeds {} to {}", spec.seed, spec.seed + several as u64 - 1),
+    };
     format!(
-        "drawing {} with {} strokes, seed {}, CLIP {} on {} in {}",
+        "drawing {} with {} strokes, {seeds}, CLIP {} on {} in {}",
         prompts.join(", "),
         spec.strokes,
-        spec.seed,
         provenance.model,
         provenance.device,
         provenance.precision,
@@ -121,7 +125,7 @@ mod tests {
             precision: "fp32".to_owned(),
         };
         assert_eq!(
-            opening_line(&spec, &provenance),
+            opening_line(&spec, 1, &provenance),
             format!(
                 "drawing `a red fox` (weight 1), `{}…` (weight -0.3) with 256 strokes, seed 0, CLIP ViT-B/32 on cpu in fp32",
                 "x".repeat(60)

@@ -190,7 +190,7 @@ impl Publisher {
 
     async fn begin(&self, provenance: &Provenance) {
         let spec = self.job.input.spec();
-        let line = opening_line(spec, provenance);
+        let line = opening_line(spec, self.input.outputs(), provenance);
         info!(target: "clipdraw::prediction", "{line}");
         if self.prediction.drawn_events() > 0 {
             self.prediction.begin_again();

@@ -73,40 +73,40 @@ fn terms(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Vec<Box<dyn 
 pub(super) struct Objective {
     terms: Vec<Box<dyn Term>>,
     /// In order; the first one begins with no updates done.
-    phases: Vec<Phase>,
-    /// The index of the phase that steps belong to.
-    phase: usize,
+    stages: Vec<Stage>,
+    /// The index of the stage that steps belong to.
+    stage: usize,
     /// The number of updates of the whole drawing.
     steps: usize,
 }
 
 /// The steps between two of those at which prompts end.
 #[derive(Debug)]
-struct Phase {
+struct Stage {
     /// Updates done when it begins.
     start: usize,
     /// The target of the prompts that act in it.
     target: Target,
 }
 
-/// A phase for each set of prompts that act together, in a drawing of `steps` updates.
-fn phases(spec: &ObjectiveSpec, context: &TermContext<'_>, steps: usize) -> Vec<Phase> {
+/// A stage for each set of prompts that act together, in a drawing of `steps` updates.
+fn stages(spec: &ObjectiveSpec, context: &TermContext<'_>, steps: usize) -> Vec<Stage> {
     let ends = context
         .prompts
         .iter()
         .filter_map(|encoded| encoded.prompt.last_update(steps));
     let starts: BTreeSet<usize> = ends.chain([0]).collect();
-    let phases = starts.into_iter().map(|start| {
+    let stages = starts.into_iter().map(|start| {
         let acting = context.prompts.iter().filter(|encoded| {
             let end = encoded.prompt.last_update(steps);
             end.is_none_or(|end| start < end)
         });
-        Phase {
+        Stage {
             start,
             target: Target::new(context.clip, acting, spec.clip_weight),
         }
     });
-    phases.collect()
+    stages.collect()
 }
 
 /// The results of the terms on views for some views of a drawing.
@@ -149,14 +149,14 @@ impl Clone for Objective {
     fn clone(&self) -> Self {
         Self {
             terms: self.terms.iter().map(|term| term.share()).collect(),
-            phases: self.phases.iter().map(Phase::share).collect(),
-            phase: self.phase,
+            stages: self.stages.iter().map(Stage::share).collect(),
+            stage: self.stage,
             steps: self.steps,
         }
     }
 }
 
-impl Phase {
+impl Stage {
     fn share(&self) -> Self {
         Self {
             start: self.start,
@@ -174,32 +174,32 @@ impl Objective {
     ) -> Result<Self, ClipError> {
         Ok(Self {
             terms: terms(spec, context)?,
-            phases: phases(spec, context, steps),
-            phase: 0,
+            stages: stages(spec, context, steps),
+            stage: 0,
             steps,
         })
     }
 
     /// Selects the prompts that act after `done` updates. Returns whether they are others than before.
-    pub(super) fn select_phase(&mut self, done: usize) -> bool {
-        let begun = self.phases.partition_point(|phase| phase.start <= done);
-        // The first phase begins with no updates done.
-        let phase = begun.saturating_sub(1);
-        std::mem::replace(&mut self.phase, phase) != phase
+    pub(super) fn select_stage(&mut self, done: usize) -> bool {
+        let begun = self.stages.partition_point(|stage| stage.start <= done);
+        // The first stage begins with no updates done.
+        let stage = begun.saturating_sub(1);
+        std::mem::replace(&mut self.stage, stage) != stage
     }
 
     /// Updates done when the next prompt ends; `None` if no other one does.
-    pub(super) fn next_phase(&self) -> Option<usize> {
-        Some(self.phases.get(self.phase + 1)?.start)
+    pub(super) fn next_stage(&self) -> Option<usize> {
+        Some(self.stages.get(self.stage + 1)?.start)
     }
 
     fn target(&self) -> &Target {
-        &self.phases[self.phase].target
+        &self.stages[self.stage].target
     }
 
     fn has_ended(&self, prompt: &WeightedPrompt) -> bool {
         let end = prompt.last_update(self.steps);
-        end.is_some_and(|end| end <= self.phases[self.phase].start)
+        end.is_some_and(|end| end <= self.stages[self.stage].start)
     }
 
     /// Adds a term after the others.
