@@ -89,7 +89,11 @@ const add = (text, weight) => setParts([...reading.value.prompts, { text, weight
 /** The parts, where there is more to say about them than the text itself does. */
 function Chips() {
   const { prompts, token_limit: limit } = reading.value;
-  const isPlain = prompts.length === 1 && prompts[0].weight === 1 && (prompts[0].stop ?? 1) === 1 && prompts[0].tokens <= limit;
+  const isPlain =
+    prompts.length === 1 &&
+    prompts[0].weight === 1 &&
+    (prompts[0].stop ?? 1) === 1 &&
+    prompts[0].tokens <= limit;
   if (isPlain || prompts.length === 0) {
     return null;
   }
