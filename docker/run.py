@@ -18,7 +18,7 @@ class Runner(BaseRunner):
     def run(
         self,
         prompt: str = Input(
-            description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3. A backslash before a colon or | makes it part of the text.",
+            description="What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10 after a colon (default 1; a negative weight moves the drawing away from the text): a red fox | watercolor:0.5 | text:-0.3. A stop from 0 to 1 may follow the weight (a sketch:1:0.4): the prompt ends after that part of the steps. A backslash before a colon or | makes it part of the text.",
             default="Watercolor painting of an underwater submarine.",
             max_length=4000,
         ),
@@ -216,6 +216,12 @@ class Runner(BaseRunner):
             description="What the animation shows: timelapse is all frames, strokes is the finished drawing stroke by stroke.",
             default="timelapse",
             choices=["timelapse", "strokes"],
+        ),
+        num_outputs: int = Input(
+            description="Number of drawings of the same inputs with the seeds seed, seed + 1 and so on, which are drawn together. The output has the frames of all of them; its last files are the finished drawings, in the order of their seeds.",
+            default=1,
+            ge=1,
+            le=16,
         ),
     ) -> Iterator[Path]:
         raise NotImplementedError("the server of this image is clipdraw, not Python")

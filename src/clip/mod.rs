@@ -13,7 +13,6 @@ pub(crate) mod image;
 mod text;
 mod tokenizer;
 mod embedded;
-mod trial;
 pub mod authoring;
 
 use std::fmt;
@@ -42,7 +41,6 @@ pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
 pub use image::{BatchPart, Encoded, EncoderBatch, ViewGroup, forward_backward};
 pub use tokenizer::Tokenizer;
-pub use trial::Trial;
 
 /// The number of prompts whose embeddings are cached.
 const KEPT_PROMPTS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");

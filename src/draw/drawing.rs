@@ -144,18 +144,17 @@ impl Drawing {
             prompts: &prompts,
             preset: &preset,
         };
-        let objective =
-            Objective::new(&spec.objective, &context).map_err(|cause| DrawError::Clip {
+        let objective = Objective::new(&spec.objective, &context, spec.steps).map_err(|cause| {
+            DrawError::Clip {
                 step: 0,
                 cause: Arc::new(cause),
-            })?;
+            }
+        })?;
         let strokes = first_strokes(&spec, &preset);
-        let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
-        random.set_stream(VIEW_STREAM);
         Ok(Self {
             adam: Adam::new(&strokes),
             strokes,
-            random,
+            random: random_of_views(spec.seed),
             step: 0,
             preset,
             objective,
@@ -164,6 +163,39 @@ impl Drawing {
             tag: next_tag(),
             spec,
         })
+    }
+
+    /// Begins `count` drawings of a plan with its seed and the following ones. They share the encoded prompts.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_several(clip: &Clip, spec: Spec, count: usize) -> Result<Vec<Self>, DrawError> {
+        let first = Self::start(clip, spec)?;
+        let others = (1..count).map(|index| first.with_seed(first.spec.seed + index as u64));
+        let mut drawings: Vec<_> = others.collect();
+        drawings.insert(0, first);
+        Ok(drawings)
+    }
+
+    /// This drawing, of which no step was done, with another seed.
+    fn with_seed(&self, seed: u64) -> Self {
+        let spec = Spec {
+            seed,
+            ..self.spec.clone()
+        };
+        let strokes = first_strokes(&spec, &self.preset);
+        Self {
+            adam: Adam::new(&strokes),
+            strokes,
+            random: random_of_views(seed),
+            step: 0,
+            preset: self.preset,
+            objective: self.objective.clone(),
+            last_losses: Losses::default(),
+            in_fp16: self.in_fp16,
+            tag: next_tag(),
+            spec,
+        }
     }
 
     /// Adds a term to the objective. It is reported after the others and acts from the next step on.
@@ -183,6 +215,13 @@ impl Drawing {
             step: self.step,
             strokes: self.strokes.clone(),
             losses: self.last_losses.clone(),
+        }
+    }
+
+    /// Prepares the next step: from some of them on, fewer prompts act.
+    pub(super) fn begin_step(&mut self) {
+        if self.objective.select_stage(self.step) {
+            self.tag = next_tag();
         }
     }
 
@@ -320,6 +359,13 @@ impl Drawing {
     }
 }
 
+/// The random numbers of the views of a seed.
+fn random_of_views(seed: u64) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(VIEW_STREAM);
+    random
+}
+
 /// The strokes that a drawing starts from.
 fn first_strokes(spec: &Spec, preset: &Preset) -> Strokes {
     let mut strokes = match &spec.start {
@@ -365,8 +411,8 @@ fn encode_picture(
     let embedding = image.embed(clip, background);
     Ok(EncodedPrompt {
         prompt: WeightedPrompt {
-            text: PICTURE.to_owned(),
             weight: image.weight,
+            ..WeightedPrompt::new(PICTURE)
         },
         embedding: embedding.map_err(|cause| DrawError::ImagePrompt {
             cause: Arc::new(cause),

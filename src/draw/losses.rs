@@ -11,8 +11,11 @@ pub struct PromptLoss {
     pub prompt: WeightedPrompt,
     /// The mean over the views of the cosine between view and text, -1 to 1.
     pub similarity: f64,
-    /// Its part of the loss: the negative sum of cosines, times both weights.
+    /// Its part of the loss: the negative sum of cosines, times both weights. If the prompt has ended, this is what its part
+    /// would be, and the value of the term does not include it.
     pub loss: f64,
+    /// Whether the prompt no longer acts ([`WeightedPrompt::stop`]).
+    pub has_ended: bool,
 }
 
 /// One term of the loss.
@@ -63,18 +66,23 @@ impl Losses {
     }
 }
 
-/// As the metric `losses` shows them: `total`, each term by its name, and `prompts`.
+/// As the metric `losses` shows them: `total`, each term by its name, and `prompts`; a prompt that no longer acts is marked as
+/// `ended`.
 impl Serialize for Losses {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let prompts: Vec<_> = self
             .prompts()
             .map(|part| {
-                serde_json::json!({
+                let mut shown = serde_json::json!({
                     "prompt": part.prompt.text,
                     "weight": part.prompt.weight,
                     "similarity": part.similarity,
                     "loss": part.loss,
-                })
+                });
+                if part.has_ended {
+                    shown["ended"] = true.into();
+                }
+                shown
             })
             .collect();
         let mut map = serializer.serialize_map(None)?;

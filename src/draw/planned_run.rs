@@ -63,12 +63,18 @@ pub(super) struct DoneRun {
 }
 
 impl Drawing {
-    /// How many steps it can do in one run: up to the next frame, which the host has to see, or to the end.
+    /// How many steps it can do in one run: up to the next frame, which the host has to see, to the end of a prompt, or to
+    /// the end.
     pub(super) fn steps_of_run(&self) -> usize {
         let per_frame = self.spec.steps_per_frame;
         let until_frame = per_frame - self.step % per_frame;
         let until_end = self.spec.steps - self.step;
-        until_frame.min(until_end).clamp(1, MAX_STEPS)
+        let next_stage = self.objective.next_stage();
+        let until_stage = next_stage.map_or(MAX_STEPS, |start| start - self.step);
+        until_frame
+            .min(until_end)
+            .min(until_stage)
+            .clamp(1, MAX_STEPS)
     }
 
     /// What a renderer needs to know of the terms on strokes; `None` if one of them needs the host in every step,

@@ -44,7 +44,10 @@ pub fn step_together(
 ) -> Vec<Result<Step, DrawError>> {
     let views: Vec<Vec<ViewTransform>> = drawings
         .iter_mut()
-        .map(|drawing| drawing.next_views())
+        .map(|drawing| {
+            drawing.begin_step();
+            drawing.next_views()
+        })
         .collect();
     match evaluate(clip, renderer, drawings, &views) {
         Ok(evaluations) => drawings

@@ -98,6 +98,9 @@ impl<C: Borrow<Clip>> Stepper<C> {
     /// one drawing does not affect the others, unless the model or the renderer itself fails. A drawing whose updates
     /// are all done is evaluated once more, so that the last frame has its own losses.
     pub fn advance(&self, drawings: &mut [&mut Drawing]) -> Vec<Advance> {
+        for drawing in drawings.iter_mut() {
+            drawing.begin_step();
+        }
         if let Some(advances) = self.advance_on_device(drawings) {
             return advances;
         }

@@ -36,6 +36,9 @@ pub(super) struct InputsCheck {
 struct ReadPrompt {
     text: String,
     weight: f32,
+    /// The part of the steps after which the weight is 0; absent if the prompt acts to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<f32>,
     /// The number of tokens, including the start and end tokens.
     tokens: usize,
 }
@@ -87,6 +90,7 @@ fn prompts(value: Option<&Value>) -> Vec<ReadPrompt> {
             tokens: count_tokens(&part.text),
             text: part.text,
             weight: part.weight,
+            stop: (part.stop < 1.0).then_some(part.stop),
         })
         .collect()
 }

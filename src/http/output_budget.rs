@@ -6,15 +6,21 @@ use crate::inputs::Input;
 /// Checks that all files of a prediction together have at most `limit` bytes as data URLs.
 ///
 /// # Errors
-/// If they have more; the message says which number of steps between frames is enough.
+/// If they have more; the message says which number of steps between frames, or of drawings, is enough.
 pub(super) fn check_output(input: &Input, limit: u64) -> Result<(), Detail> {
     let spec = input.spec();
     let (steps, interval) = (spec.steps as u64, spec.steps_per_frame as u64);
     let size = base64_length(input.estimated_file_bytes());
-    if frames(steps, interval).saturating_mul(size) <= limit {
-        return check_animation(input, limit - frames(steps, interval) * size);
+    let drawings = input.outputs() as u64;
+    let all = (frames(steps, interval) * drawings).saturating_mul(size);
+    if all <= limit {
+        return check_animation(input, limit - all);
     }
-    let enough = (interval..=steps).find(|interval| frames(steps, *interval) * size <= limit);
+    let fits = |interval: &u64| frames(steps, *interval) * drawings * size <= limit;
+    let enough = (interval..=steps).find(fits);
+    if drawings > 1 && enough.is_none() {
+        return Err(too_many_drawings(drawings, size, limit));
+    }
     let advice = match enough {
         Some(enough) => format!("use at least {enough} steps between frames"),
         None => {
@@ -25,16 +31,39 @@ pub(super) fn check_output(input: &Input, limit: u64) -> Result<(), Detail> {
         "display_frequency",
         format!(
             "{} frames of about {size} bytes exceed the {limit} bytes that this server keeps for a prediction; {advice}, or output_file_prefix to upload the files",
-            frames(steps, interval)
+            frames(steps, interval) * drawings
         ),
     ))
 }
 
-/// Checks that the animation, if there is one, has at most `room` bytes as a data URL.
+/// The error about drawings that do not fit even with two frames each, of `size` bytes.
+fn too_many_drawings(drawings: u64, size: u64, limit: u64) -> Detail {
+    let advice = match limit / (2 * size) {
+        0 => "use a smaller canvas or fewer strokes".to_owned(),
+        most => format!("at most {most} fit"),
+    };
+    Detail::input(
+        "num_outputs",
+        format!(
+            "even two frames of each of {drawings} drawings, of about {size} bytes, exceed the {limit} bytes that this server keeps for a prediction; {advice}, or use output_file_prefix to upload the files"
+        ),
+    )
+}
+
+/// Checks that the animations, if there are any, have at most `room` bytes as data URLs.
 fn check_animation(input: &Input, room: u64) -> Result<(), Detail> {
     let size = base64_length(input.estimated_animation_bytes());
-    if size <= room {
+    let drawings = input.outputs() as u64;
+    if size.saturating_mul(drawings) <= room {
         return Ok(());
+    }
+    if drawings > 1 {
+        return Err(Detail::input(
+            "animation",
+            format!(
+                "{drawings} animations of about {size} bytes exceed the {room} bytes that this server keeps for a prediction besides its frames; use fewer drawings, more steps between frames, a smaller canvas or fewer strokes, or output_file_prefix to upload the files"
+            ),
+        ));
     }
     Err(Detail::input(
         "animation",
@@ -80,6 +109,26 @@ mod tests {
             impossible.msg
         );
         assert!(check_output(&input(&values(600)), u64::MAX).is_ok());
+    }
+
+    #[test]
+    fn several_drawings_need_as_much_as_all_of_them() {
+        let values = |drawings: u64| json!({"num_paths": 16, "display_frequency": 600, "num_outputs": drawings});
+        let size = base64_length(input(&values(1)).estimated_file_bytes());
+        assert!(check_output(&input(&values(3)), 6 * size).is_ok());
+        let refused = check_output(&input(&values(4)), 6 * size).unwrap_err();
+        assert!(refused.msg.contains("at most 3 fit"), "{}", refused.msg);
+        assert!(
+            json!(refused.loc).to_string().contains("num_outputs"),
+            "{refused:?}"
+        );
+        let values = json!({"num_paths": 16, "display_frequency": 10, "num_outputs": 4});
+        let refused = check_output(&input(&values), 8 * size).unwrap_err();
+        assert!(
+            refused.msg.starts_with("244 frames") && refused.msg.contains("at least 600"),
+            "{}",
+            refused.msg
+        );
     }
 
     #[test]

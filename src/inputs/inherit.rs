@@ -15,6 +15,9 @@ pub(super) const INIT_SVG: &str = "init_svg";
 /// The name of the input with the number of strokes.
 pub(super) const NUM_PATHS: &str = "num_paths";
 
+/// The name of the input with the number of drawings, which says nothing about the one in the file.
+pub(super) const NUM_OUTPUTS: &str = "num_outputs";
+
 const SIDES: [&str; 2] = ["canvas_width", "canvas_height"];
 const WIDTHS: [&str; 2] = ["min_stroke_width", "max_stroke_width"];
 
@@ -41,7 +44,7 @@ pub(super) fn inherit(given: &mut Map<String, Value>) {
     };
     let moving = imported.strokes.moving();
     for (name, value) in &imported.inputs {
-        if name != NUM_PATHS {
+        if name != NUM_PATHS && name != NUM_OUTPUTS {
             add(name, value.clone());
         }
     }

@@ -9,9 +9,9 @@ use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
-use super::inherit::inherit;
+use super::inherit::{NUM_OUTPUTS, inherit};
 use super::prompt::{TokenLimit, parse_prompts};
-use super::table::{FIELDS, Inputs, Plan};
+use super::table::{FIELDS, Inputs, MAX_OUTPUTS, Plan};
 use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
@@ -21,15 +21,27 @@ use crate::output::{
     Provenance, SizeFactors,
 };
 
-/// Seeds that the program chooses are below this, so that every client can send them back (the
-/// `cog` command reads whole numbers as 32-bit ones).
-const RANDOM_SEEDS: u64 = 1 << 31;
+/// Seeds that the program chooses are below this, so that every client can send those of all drawings back (the `cog`
+/// command reads whole numbers as 32-bit ones).
+const RANDOM_SEEDS: u64 = (1 << 31) - MAX_OUTPUTS;
 
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
 
+/// The name of the input with the radius of the circle, or the width of the free margin around another region.
+const THRESHOLD: &str = "distance_from_centre_threshold";
+
+/// The name of the input with the shape of the region.
+const REGION_SHAPE: &str = "region_shape";
+
+/// The name of the input with a painted region.
+const REGION_MASK: &str = "region_mask";
+
 /// The name of the input with a picture as the prompt.
 const IMAGE_PROMPT: &str = "image_prompt";
+
+/// The name of the input with the seed of the first drawing.
+const SEED: &str = "seed";
 
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";
@@ -42,8 +54,9 @@ pub struct Input {
     values: Map<String, Value>,
     /// What was given, if a file has yet to be fetched. What it says can decide about other inputs.
     unfetched: Option<Map<String, Value>>,
-    /// `values` with a description in the place of each file.
-    described: Map<String, Value>,
+    /// For each drawing its own inputs, with which it is drawn alone: `values` with its seed, and a description in the place
+    /// of each file.
+    described: Vec<Map<String, Value>>,
     plan: Plan,
 }
 
@@ -159,7 +172,17 @@ impl Input {
         &self.plan.prompt
     }
 
-    /// The plan of the drawing.
+    /// The number of drawings.
+    pub fn outputs(&self) -> usize {
+        self.plan.outputs
+    }
+
+    /// The seed of a drawing, counted from 0.
+    pub fn seed_of(&self, output: usize) -> u64 {
+        self.plan.spec.seed + output as u64
+    }
+
+    /// The plan of the first drawing. That of another one differs in its seed only ([`Self::seed_of`]).
     pub fn spec(&self) -> &Spec {
         &self.plan.spec
     }
@@ -216,13 +239,23 @@ impl Input {
         })
     }
 
-    /// A frame of the drawing that these inputs describe, ready to be written.
+    /// A frame of the first or only drawing that these inputs describe, ready to be written.
     pub fn document<'a>(&'a self, frame: &'a Frame, provenance: &'a Provenance) -> Document<'a> {
+        self.document_of(0, frame, provenance)
+    }
+
+    /// A frame of one of the drawings, counted from 0. The file is the same as that of this drawing alone.
+    pub fn document_of<'a>(
+        &'a self,
+        output: usize,
+        frame: &'a Frame,
+        provenance: &'a Provenance,
+    ) -> Document<'a> {
         Document {
             frame,
             canvas: &self.plan.spec.canvas,
             prompt: &self.plan.prompt,
-            inputs: &self.described,
+            inputs: &self.described[output],
             provenance,
             is_clean: self.plan.clean && frame.step == self.plan.spec.steps,
         }
@@ -274,7 +307,7 @@ impl Input {
         let is_unfetched = files(&values).any(|(_, file)| matches!(file, File::Link(_)));
         Ok(Self {
             unfetched: is_unfetched.then_some(given),
-            described: described(&values),
+            described: described(&values, &inputs),
             values,
             plan: inputs.into_plan(),
         })
@@ -327,11 +360,25 @@ fn add_seed(given: &mut Map<String, Value>) {
     }
 }
 
+/// The default of an input that depends on the others: a picture needs no text, and only a circle needs a radius.
+fn default_beside(given: &Map<String, Value>, name: &str) -> Option<Value> {
+    let is_circle = |shape: &Value| shape == "circle";
+    match name {
+        PROMPT if given.contains_key(IMAGE_PROMPT) => Some("".into()),
+        THRESHOLD
+            if given.contains_key(REGION_MASK)
+                || given.get(REGION_SHAPE).is_some_and(|shape| !is_circle(shape)) =>
+        {
+            Some(0.0.into())
+        }
+        _ => None,
+    }
+}
+
 fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
     let values = FIELDS.iter().filter_map(|field| {
         let value = given.get(field.name).cloned();
-        let without_text = field.name == PROMPT && given.contains_key(IMAGE_PROMPT);
-        let value = value.or_else(|| without_text.then(|| "".into()));
+        let value = value.or_else(|| default_beside(given, field.name));
         let value = value.or_else(|| field.kind.default_value());
         Some((field.name.to_owned(), value?))
     });
@@ -349,8 +396,8 @@ fn files(values: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Fil
     })
 }
 
-/// Checked values with a description in the place of each file.
-fn described(values: &Map<String, Value>) -> Map<String, Value> {
+/// For each drawing the checked values with which it is drawn alone, and a description in the place of each file.
+fn described(values: &Map<String, Value>, inputs: &Inputs) -> Vec<Map<String, Value>> {
     let mut described = values.clone();
     for (name, file) in files(values) {
         let description = match &file {
@@ -359,7 +406,13 @@ fn described(values: &Map<String, Value>) -> Map<String, Value> {
         };
         described.insert(name.to_owned(), description);
     }
-    described
+    let drawings = (0..inputs.num_outputs as u64).map(|output| {
+        let mut own = described.clone();
+        own.insert(SEED.to_owned(), (inputs.seed + output).into());
+        own.insert(NUM_OUTPUTS.to_owned(), 1.into());
+        own
+    });
+    drawings.collect()
 }
 
 /// Writes `4.0` as `4` where a whole number is meant: the schema of answers wants it so, and the
@@ -708,6 +761,19 @@ mod tests {
                 assert_eq!(input.spec().truncate, truncate);
             }
         }
+    }
+
+    #[test]
+    fn only_a_circle_has_a_radius_by_default() {
+        let threshold = |raw: Value| {
+            let input = Input::from_values(raw.as_object().unwrap()).unwrap();
+            input.plan.spec.objective.center.threshold
+        };
+        let (circle, frame) = (json!({"region_shape": "circle"}), "frame");
+        assert_eq!([threshold(json!({})), threshold(circle)], [75.0; 2]);
+        assert!(threshold(json!({"region_shape": frame})).abs() < f64::EPSILON);
+        let margin = json!({"region_shape": frame, "distance_from_centre_threshold": 5});
+        assert!((threshold(margin) - 5.0).abs() < f64::EPSILON);
     }
 
     #[test]

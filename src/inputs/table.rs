@@ -64,7 +64,8 @@ macro_rules! inputs {
 inputs! {
     /// What to draw. Several prompts are separated by |, each with an optional weight from -10 to 10
     /// after a colon (default 1; a negative weight moves the drawing away from the text):
-    /// a red fox | watercolor:0.5 | text:-0.3. A backslash before a colon or | makes it part of the
+    /// a red fox | watercolor:0.5 | text:-0.3. A stop from 0 to 1 may follow the weight (a sketch:1:0.4):
+    /// the prompt ends after that part of the steps. A backslash before a colon or | makes it part of the
     /// text.
     prompt: Prompt = text("Watercolor painting of an underwater submarine.", 4000), Prompt;
 
@@ -152,7 +153,7 @@ inputs! {
     /// Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a
     /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
     /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
-    /// threshold is the width of a free margin around the region.
+    /// threshold is the width of a free margin around the region, by default 0.
     region_shape: RegionShape = choice(), Center;
 
     /// Width of the ellipse, the rectangle or the middle of the frame, in pixels of a 224-pixel canvas
@@ -168,8 +169,8 @@ inputs! {
 
     /// A painted region: stroke points are not penalised where this picture, stretched over the canvas,
     /// is white. Elsewhere the penalty grows with the distance from the white area;
-    /// distance_from_centre_threshold is the width of a free margin around it. It takes the place of
-    /// region_shape.
+    /// distance_from_centre_threshold is the width of a free margin around it, by default 0. It takes the
+    /// place of region_shape.
     region_mask: FileInput<MaskPicture> = file(), Center;
 
     /// What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or
@@ -202,7 +203,21 @@ inputs! {
 
     /// What the animation shows: timelapse is all frames, strokes is the finished drawing stroke by stroke.
     animation_style: AnimationStyle = choice(), Canvas;
+
+    /// Number of drawings of the same inputs with the seeds seed, seed + 1 and so on, which are drawn together. The output
+    /// has the frames of all of them; its last files are the finished drawings, in the order of their seeds.
+    num_outputs: usize = integer(1, 1, MAX_OUTPUTS as i64), Prompt;
 }
+
+/// The maximum number of drawings of one prediction.
+pub(super) const MAX_OUTPUTS: u64 = 16;
+
+/// The maximum number of strokes of all drawings of one prediction, if there are several. Their paths and gradients then
+/// take less than 100 megabytes of memory.
+const MAX_STROKES_TOGETHER: usize = 8192;
+
+/// The maximum number of views of all drawings of one prediction, if there are several. Each takes some megabytes in CLIP.
+const MAX_VIEWS_TOGETHER: usize = 256;
 
 /// What the inputs ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,6 +237,8 @@ pub(super) struct Plan {
     pub(super) animation: Option<AnimationFormat>,
     /// What an animation shows.
     pub(super) animation_style: AnimationStyle,
+    /// The number of drawings.
+    pub(super) outputs: usize,
 }
 
 impl Inputs {
@@ -245,7 +262,39 @@ impl Inputs {
             let word = self.region_shape.word().into();
             return Err(broken_rule("region_shape", &word, rule.to_owned()));
         }
+        self.check_outputs()?;
         self.check_colors()
+    }
+
+    /// Checks that several drawings are not too much together.
+    fn check_outputs(&self) -> Result<(), InputError> {
+        if self.num_outputs == 1 {
+            return Ok(());
+        }
+        let fixed = self.fixed_svg.as_content();
+        let strokes = self.num_paths + fixed.map_or(0, |file| file.strokes.len());
+        let seeds = MAX_SEED as u64 - self.seed + 1;
+        for (most, reason) in [
+            (
+                MAX_STROKES_TOGETHER / strokes,
+                format!("all of them together may have {MAX_STROKES_TOGETHER} strokes"),
+            ),
+            (
+                MAX_VIEWS_TOGETHER / self.num_augmentations,
+                format!("num_augmentations of all of them together may be {MAX_VIEWS_TOGETHER}"),
+            ),
+            (
+                usize::try_from(seeds).unwrap_or(usize::MAX),
+                format!("seeds end at {MAX_SEED}"),
+            ),
+        ] {
+            if self.num_outputs > most {
+                let most = most.max(1);
+                let rule = format!("it must be at most {most}, because {reason}");
+                return Err(broken_rule("num_outputs", &self.num_outputs.into(), rule));
+            }
+        }
+        Ok(())
     }
 
     /// Checks the rules about colours.
@@ -338,6 +387,7 @@ impl Inputs {
             clean,
             animation,
             animation_style,
+            num_outputs,
         } = self;
         let canvas = Canvas {
             is_transparent: background.is_none(),
@@ -388,6 +438,7 @@ impl Inputs {
             clean,
             animation: animation.format(),
             animation_style,
+            outputs: num_outputs,
         }
     }
 }

@@ -3,20 +3,29 @@
 use super::Provenance;
 use crate::draw::{Losses, Spec, TermLoss};
 
-/// The prompts as they were read, with their weights, and the main settings.
-pub fn opening_line(spec: &Spec, provenance: &Provenance) -> String {
+/// The prompts as they were read, with their weights, and the main settings of some drawings of a plan, with its seed and the
+/// following ones.
+pub fn opening_line(spec: &Spec, drawings: usize, provenance: &Provenance) -> String {
     let prompts = spec.prompts.iter().map(|prompt| {
         let text = on_one_line(&prompt.text);
-        format!("`{text}` (weight {})", prompt.weight)
+        let stop = if prompt.stop < 1.0 {
+            format!(", stop {}", prompt.stop)
+        } else {
+            String::new()
+        };
+        format!("`{text}` (weight {}{stop})", prompt.weight)
     });
     let pictures = spec.image_prompts.iter();
     let pictures = pictures.map(|image| format!("a picture (weight {})", image.weight));
     let prompts: Vec<String> = prompts.chain(pictures).collect();
+    let seeds = match drawings {
+        0 | 1 => format!("seed {}", spec.seed),
+        several => format!("seeds {} to {}", spec.seed, spec.seed + several as u64 - 1),
+    };
     format!(
-        "drawing {} with {} strokes, seed {}, CLIP {} on {} in {}",
+        "drawing {} with {} strokes, {seeds}, CLIP {} on {} in {}",
         prompts.join(", "),
         spec.strokes,
-        spec.seed,
         provenance.model,
         provenance.device,
         provenance.precision,
@@ -31,22 +40,35 @@ pub fn step_line(step: usize, steps: usize, steps_per_second: f64, losses: &Loss
     )
 }
 
-/// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`.
+/// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`. Prompts that no longer act follow with what
+/// their part would be, as in `; ended: `a fox` -0.31`.
 pub fn loss_line(losses: &Losses) -> String {
     if losses.terms().is_empty() {
         return "no loss computed".to_owned();
     }
     let active = losses.terms().iter().filter(|term| term.is_active);
     let terms: Vec<String> = active.flat_map(term_texts).collect();
-    format!("loss {:.4} = {}", losses.total(), terms.join(" + "))
+    let ended: Vec<String> = losses
+        .prompts()
+        .filter(|part| part.has_ended)
+        .map(|part| format!("`{}` {:.4}", on_one_line(&part.prompt.text), part.loss))
+        .collect();
+    let ended = if ended.is_empty() {
+        String::new()
+    } else {
+        format!("; ended: {}", ended.join(", "))
+    };
+    format!("loss {:.4} = {}{ended}", losses.total(), terms.join(" + "))
 }
 
 /// A term with its value; one that is divided among several prompts, prompt by prompt.
 fn term_texts(term: &TermLoss) -> Vec<String> {
-    if term.prompts.len() < 2 {
+    let has_acting = term.prompts.iter().any(|part| !part.has_ended);
+    if term.prompts.len() < 2 || !has_acting {
         return vec![format!("{} {:.4}", term.name, term.value)];
     }
-    let parts = term.prompts.iter().map(|part| {
+    let acting = term.prompts.iter().filter(|part| !part.has_ended);
+    let parts = acting.map(|part| {
         let prompt = on_one_line(&part.prompt.text);
         format!("{} `{prompt}` {:.4}", term.name, part.loss)
     });
@@ -92,6 +114,7 @@ mod tests {
         spec.prompts.push(WeightedPrompt {
             text: "x".repeat(100),
             weight: -0.3,
+            stop: 1.0,
         });
         let provenance = Provenance {
             model: "ViT-B/32".to_owned(),
@@ -102,7 +125,7 @@ mod tests {
             precision: "fp32".to_owned(),
         };
         assert_eq!(
-            opening_line(&spec, &provenance),
+            opening_line(&spec, 1, &provenance),
             format!(
                 "drawing `a red fox` (weight 1), `{}…` (weight -0.3) with 256 strokes, seed 0, CLIP ViT-B/32 on cpu in fp32",
                 "x".repeat(60)
@@ -116,9 +139,11 @@ mod tests {
             prompt: WeightedPrompt {
                 text: text.to_owned(),
                 weight,
+                stop: 1.0,
             },
             similarity,
             loss: -f64::from(weight) * similarity * 4.0,
+            has_ended: false,
         };
         let losses = |prompts: Vec<PromptLoss>| {
             let value = prompts.iter().map(|part| part.loss).sum();

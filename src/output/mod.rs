@@ -3,12 +3,14 @@
 mod format;
 mod document;
 mod animation;
+mod contact_sheet;
 mod log_lines;
 pub(crate) mod finished;
 
 pub use animation::{
     AnimationEncoder, AnimationFormat, AnimationOptions, AnimationSize, AnimationStyle,
 };
+pub use contact_sheet::ContactSheet;
 pub use document::{Document, Provenance};
 pub use format::{
     Contents, EncodeError, MAX_PNG_SIDE, Metadata, OutputFormat, OutputFormatError, SizeFactors,

@@ -36,12 +36,24 @@ pub trait Engine {
     /// When its prompts cannot be encoded.
     fn start(&self, spec: &Spec) -> Result<Self::Drawing, DrawError>;
 
+    /// Begins `count` drawings, with the seed of the plan and the following ones.
+    ///
+    /// # Errors
+    /// When their prompts cannot be encoded.
+    fn start_several(&self, spec: &Spec, count: usize) -> Result<Vec<Self::Drawing>, DrawError> {
+        let specs = (0..count as u64).map(|index| Spec {
+            seed: spec.seed + index,
+            ..spec.clone()
+        });
+        specs.map(|spec| self.start(&spec)).collect()
+    }
+
     /// Moves every drawing by one or a few steps and returns one result for each, in their order; see
     /// [`Stepper::advance`].
     fn advance(&self, drawings: &mut [&mut Self::Drawing]) -> Vec<Advance>;
 
-    /// Whether there is enough memory for another drawing beside those that are being drawn.
-    fn has_memory_for(&self, _spec: &Spec) -> bool {
+    /// Whether there is enough memory for `count` other drawings of a plan beside those that are being drawn.
+    fn has_memory_for(&self, _spec: &Spec, _count: usize) -> bool {
         true
     }
 
@@ -125,6 +137,10 @@ impl Engine for ClipEngine {
         Drawing::start(self.stepper.clip(), spec.clone())
     }
 
+    fn start_several(&self, spec: &Spec, count: usize) -> Result<Vec<Drawing>, DrawError> {
+        Drawing::start_several(self.stepper.clip(), spec.clone(), count)
+    }
+
     fn advance(&self, drawings: &mut [&mut Drawing]) -> Vec<Advance> {
         let began = Instant::now();
         let advances = self.stepper.advance(drawings);
@@ -135,11 +151,11 @@ impl Engine for ClipEngine {
         advances
     }
 
-    fn has_memory_for(&self, spec: &Spec) -> bool {
+    fn has_memory_for(&self, spec: &Spec, count: usize) -> bool {
         let (Some(gpu), Some(own)) = (&self.gpu, self.stepper.memory_of(spec)) else {
             return true;
         };
-        gpu.has_memory_for(own, spec.views)
+        gpu.has_memory_for(own * count as u64, spec.views * count)
     }
 
     fn check(&self) -> Result<(), EngineError> {

@@ -16,6 +16,8 @@ pub(super) enum WorkerMessage {
     Started(Arc<Provenance>),
     /// A frame is to be published.
     Frame {
+        /// The drawing that it belongs to, from 0.
+        output: usize,
         frame: Frame,
         /// Steps per second since the start.
         steps_per_second: f64,

@@ -3,6 +3,9 @@
 //!
 //! There is one task for each leased prediction. Only this task ends the prediction, so it ends
 //! exactly once.
+//!
+//! Files of several drawings come step by step, and within a step in the order of the drawings. At the end come the
+//! animations of all of them, and then the finished drawings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{Instrument, error, info, info_span};
 
@@ -27,8 +31,15 @@ use crate::draw::Frame;
 use crate::inputs::Input;
 use crate::output::{Provenance, opening_line, step_line};
 
-/// The number of events of a frame.
-const FRAME_EVENTS: usize = 5;
+/// A frame as the worker reports it.
+struct DrawnFrame {
+    /// The drawing that it belongs to, from 0.
+    output: usize,
+    frame: Arc<Frame>,
+    steps_per_second: f64,
+    /// Its place among the frames that are being published.
+    _permit: OwnedSemaphorePermit,
+}
 
 /// Pixels of a PNG for one of the canvas.
 const PNG_SCALE: f32 = 1.0;
@@ -102,7 +113,11 @@ impl From<Outcome> for Published {
 
 impl Publisher {
     async fn publish(self, mut inbox: UnboundedReceiver<WorkerMessage>) -> Published {
-        let mut recording = Recording::new(&self.job.input);
+        let drawings = 0..self.input.outputs();
+        let mut recordings: Vec<_> = drawings
+            .map(|output| Recording::new(&self.input, output))
+            .collect();
+        let mut finished = Vec::new();
         let mut provenance = None;
         loop {
             let message = tokio::select! {
@@ -117,18 +132,28 @@ impl Publisher {
                     provenance = Some(by);
                 }
                 Some(WorkerMessage::Frame {
+                    output,
                     frame,
                     steps_per_second,
                     permit,
                 }) => {
                     let Some(by) = &provenance else { continue };
-                    let frame = Arc::new(frame);
+                    let drawn = DrawnFrame {
+                        output,
+                        frame: Arc::new(frame),
+                        steps_per_second,
+                        _permit: permit,
+                    };
+                    let delivering = async {
+                        self.record(&mut recordings[output], &drawn.frame, by)
+                            .await?;
+                        self.deliver_in_order(drawn, &mut finished, by).await
+                    };
                     let delivered = tokio::select! {
                         () = self.service.shutdown.cancel_now_requested() => return Outcome::Canceled.into(),
                         () = self.prediction.cancel_requested() => return self.stopped(inbox).await.into(),
-                        delivered = self.deliver(&frame, steps_per_second, by, &mut recording) => delivered,
+                        delivered = delivering => delivered,
                     };
-                    drop(permit);
                     if let Err(failure) = delivered {
                         // The worker sees the request at its next step and stops.
                         self.prediction.cancel();
@@ -165,7 +190,7 @@ impl Publisher {
 
     async fn begin(&self, provenance: &Provenance) {
         let spec = self.job.input.spec();
-        let line = opening_line(spec, provenance);
+        let line = opening_line(spec, self.input.outputs(), provenance);
         info!(target: "clipdraw::prediction", "{line}");
         if self.prediction.drawn_events() > 0 {
             self.prediction.begin_again();
@@ -181,42 +206,73 @@ impl Publisher {
         self.append(events).await;
     }
 
+    /// Publishes a frame. The finished drawings, which are collected in `finished`, are published once all of them are there.
+    async fn deliver_in_order(
+        &self,
+        drawn: DrawnFrame,
+        finished: &mut Vec<DrawnFrame>,
+        provenance: &Arc<Provenance>,
+    ) -> Result<(), Failure> {
+        if drawn.frame.step < self.input.spec().steps {
+            return self.deliver(&drawn, provenance).await;
+        }
+        finished.push(drawn);
+        if finished.len() < self.input.outputs() {
+            return Ok(());
+        }
+        for drawn in finished.drain(..) {
+            self.deliver(&drawn, provenance).await?;
+        }
+        Ok(())
+    }
+
     /// Encodes the frame as a file, stores it, and publishes it.
     async fn deliver(
         &self,
-        frame: &Arc<Frame>,
-        steps_per_second: f64,
+        drawn: &DrawnFrame,
         provenance: &Arc<Provenance>,
-        recording: &mut Recording,
     ) -> Result<(), Failure> {
-        // The animation needs the frames of an earlier attempt as well.
-        self.record(recording, frame, provenance).await?;
-        if self.pass_over(FRAME_EVENTS) {
+        let (frame, steps_per_second) = (&drawn.frame, drawn.steps_per_second);
+        let number = self.number_of(drawn.output);
+        let mut events = Vec::from_iter(number.map(|number| metric("drawing", number)));
+        let line = step_line(
+            frame.step,
+            self.input.spec().steps,
+            steps_per_second,
+            &frame.losses,
+        );
+        let line = match number {
+            Some(number) => format!("drawing {number}/{}  {line}", self.input.outputs()),
+            None => line,
+        };
+        events.extend([
+            metric("step", frame.step),
+            metric("steps_per_second", steps_per_second),
+            metric("losses", json!(frame.losses)),
+            Event::log(&line),
+        ]);
+        if self.pass_over(events.len() + 1) {
             return Ok(());
         }
+        let bytes = self.encode(drawn, Arc::clone(provenance)).await?;
+        let format = self.input.output_format();
         let step = frame.step;
-        let steps = self.job.input.spec().steps;
-        let losses = frame.losses.clone();
-        let bytes = self
-            .encode(Arc::clone(frame), Arc::clone(provenance))
-            .await?;
-        let format = self.job.input.output_format();
-        let name = format!("drawing-{step:05}.{}", format.extension());
-        let url = self.store(name, format.media_type(), bytes).await?;
-        let line = step_line(step, steps, steps_per_second, &losses);
+        let extension = format.extension();
+        let name = match number {
+            Some(number) => format!("drawing-{number}-{step:05}.{extension}"),
+            None => format!("drawing-{step:05}.{extension}"),
+        };
+        let file = self.store(name, format.media_type(), bytes).await?;
         info!(target: "clipdraw::prediction", "{line}");
-        let events = vec![
-            metric("step", step),
-            metric("steps_per_second", steps_per_second),
-            metric("losses", json!(losses)),
-            Event::log(&line),
-            Event::Output {
-                index: self.prediction.files(),
-                file: url,
-            },
-        ];
+        let index = self.prediction.files();
+        events.push(Event::Output { index, file });
         self.append(events).await;
         Ok(())
+    }
+
+    /// The number of a drawing, from 1; `None` if it is the only one.
+    fn number_of(&self, output: usize) -> Option<usize> {
+        (self.input.outputs() > 1).then_some(output + 1)
     }
 
     /// Adds a frame to the animation. After the last frame, stores and publishes the animation.
@@ -226,14 +282,19 @@ impl Publisher {
         frame: &Arc<Frame>,
         provenance: &Arc<Provenance>,
     ) -> Result<(), Failure> {
-        let input = &self.job.input;
-        let Some(animation) = recording.add(frame, input, provenance).await? else {
+        // It needs the frames of an earlier attempt as well.
+        let animation = recording.add(frame, &self.input, provenance).await?;
+        let Some(animation) = animation else {
             return Ok(());
         };
         if self.pass_over(1) {
             return Ok(());
         }
-        let name = format!("animation.{}", animation.format.extension());
+        let extension = animation.format.extension();
+        let name = match self.number_of(recording.output()) {
+            Some(number) => format!("animation-{number}.{extension}"),
+            None => format!("animation.{extension}"),
+        };
         let media_type = animation.format.media_type();
         let file = self.store(name, media_type, animation.bytes).await?;
         let index = self.prediction.files();
@@ -261,13 +322,15 @@ impl Publisher {
     /// The file of a frame. Large files take long to encode, so this runs on a blocking thread.
     async fn encode(
         &self,
-        frame: Arc<Frame>,
+        drawn: &DrawnFrame,
         provenance: Arc<Provenance>,
     ) -> Result<Vec<u8>, Failure> {
+        let output = drawn.output;
+        let frame = Arc::clone(&drawn.frame);
         let step = frame.step;
         let input = Arc::clone(&self.input);
         let encoding = tokio::task::spawn_blocking(move || {
-            let document = input.document(&frame, &provenance);
+            let document = input.document_of(output, &frame, &provenance);
             document.encode(input.output_format(), PNG_SCALE)
         });
         encoding

@@ -10,8 +10,10 @@ use crate::output::{AnimationEncoder, AnimationFormat, AnimationOptions, EncodeE
 
 type Encoder = AnimationEncoder<Cursor<Vec<u8>>>;
 
-/// The animation of a prediction, as far as it is drawn. Only compressed frames are in memory.
+/// The animation of a drawing, as far as it is drawn. Only compressed frames are in memory.
 pub(super) struct Recording {
+    /// The drawing, from 0.
+    output: usize,
     /// `None` if no animation is requested, or it is finished.
     options: Option<AnimationOptions>,
     /// The frames so far; `None` before the first one.
@@ -25,17 +27,23 @@ pub(super) struct FinishedAnimation {
 }
 
 impl Recording {
-    /// An animation without frames, if the inputs request one.
-    pub(super) fn new(input: &Input) -> Self {
+    /// An animation without frames of one of the drawings, if the inputs request one.
+    pub(super) fn new(input: &Input, output: usize) -> Self {
         let options = input.animation_format().map(|format| AnimationOptions {
             format,
             style: input.animation_style(),
             scale: 1.0,
         });
         Self {
+            output,
             options,
             encoder: None,
         }
+    }
+
+    /// The drawing, from 0.
+    pub(super) fn output(&self) -> usize {
+        self.output
     }
 
     /// Adds a frame. Returns the animation after the last one. Frames take long to encode, so this runs on a blocking
@@ -43,7 +51,7 @@ impl Recording {
     pub(super) async fn add(
         &mut self,
         frame: &Arc<Frame>,
-        input: &Input,
+        input: &Arc<Input>,
         provenance: &Arc<Provenance>,
     ) -> Result<Option<FinishedAnimation>, Failure> {
         let Some(options) = self.options else {
@@ -51,7 +59,8 @@ impl Recording {
         };
         let encoder = self.encoder.take();
         let frame = Arc::clone(frame);
-        let input = input.clone();
+        let input = Arc::clone(input);
+        let output = self.output;
         let provenance = Arc::clone(provenance);
         let encoding = tokio::task::spawn_blocking(move || {
             let mut encoder = match encoder {
@@ -62,7 +71,7 @@ impl Recording {
                 encoder.add(&frame.strokes)?;
                 return Ok::<_, EncodeError>((Some(encoder), None));
             }
-            let bytes = encoder.finish(&input.document(&frame, &provenance))?;
+            let bytes = encoder.finish(&input.document_of(output, &frame, &provenance))?;
             let format = options.format;
             let bytes = bytes.into_inner();
             Ok((None, Some(FinishedAnimation { format, bytes })))

@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::prediction::Prediction;
 use crate::draw::{Frame, Spec, Step};
 
-/// How many frames of one drawing may wait to be published. When an upload is slower than the
+/// How many frames of one prediction may wait to be published. When an upload is slower than the
 /// drawing, the drawing waits, so that the memory does not fill up.
 const MAX_UNPUBLISHED_FRAMES: usize = 32;
 
@@ -21,15 +21,17 @@ const MAX_UNPUBLISHED_FRAMES: usize = 32;
 pub(super) struct Assignment {
     pub(super) prediction: Arc<Prediction>,
     pub(super) spec: Spec,
+    /// The number of drawings, with the seed of the plan and the following ones.
+    pub(super) outputs: usize,
     pub(super) publisher: UnboundedSender<WorkerMessage>,
 }
 
-/// A drawing that has a slot.
+/// The drawings of a prediction that has a slot. All of them have done the same number of steps.
 pub(super) struct Session<D> {
     pub(super) assignment: Assignment,
     /// A permit for each frame that may wait to be published.
     unpublished: Arc<Semaphore>,
-    pub(super) drawing: D,
+    pub(super) drawings: Vec<D>,
     since: Instant,
 }
 
@@ -46,17 +48,17 @@ impl Assignment {
 }
 
 impl<D> Session<D> {
-    pub(super) fn new(assignment: Assignment, drawing: D) -> Self {
+    pub(super) fn new(assignment: Assignment, drawings: Vec<D>) -> Self {
         Self {
             assignment,
             unpublished: Arc::new(Semaphore::new(MAX_UNPUBLISHED_FRAMES)),
-            drawing,
+            drawings,
             since: Instant::now(),
         }
     }
 
     pub(super) fn may_publish(&self) -> bool {
-        self.unpublished.available_permits() > 0
+        self.unpublished.available_permits() >= self.drawings.len()
     }
 
     pub(super) fn end_if_cancelled(&self) -> bool {
@@ -68,36 +70,43 @@ impl<D> Session<D> {
         cancelled
     }
 
-    /// Reports some steps. Returns whether the last of them ended the drawing.
-    pub(super) fn report_all(&self, steps: Vec<Step>) -> bool {
-        measure::steps(steps.len());
-        steps.into_iter().fold(false, |_, step| self.report(step))
+    /// Reports the steps of each drawing, in the order of the drawings. Returns whether the last of them ended the prediction.
+    pub(super) fn report_all(&self, steps: Vec<Vec<Step>>) -> bool {
+        let mut is_finished = steps.len() == self.drawings.len();
+        for (output, steps) in steps.into_iter().enumerate() {
+            measure::steps(steps.len());
+            is_finished &= steps.last().is_some_and(Step::is_finished);
+            for step in steps {
+                self.report(output, step);
+            }
+        }
+        if is_finished {
+            self.assignment
+                .send(WorkerMessage::Ended(Outcome::Succeeded));
+        }
+        is_finished
     }
 
-    fn report(&self, step: Step) -> bool {
+    fn report(&self, output: usize, step: Step) {
         match step {
             Step::Running(progress) => {
                 if let Some(frame) = progress.frame {
-                    self.publish(frame);
+                    self.publish(output, frame);
                 }
-                false
             }
-            Step::Finished(frame) => {
-                self.publish(frame);
-                self.assignment
-                    .send(WorkerMessage::Ended(Outcome::Succeeded));
-                true
-            }
+            Step::Finished(frame) => self.publish(output, frame),
         }
     }
 
-    fn publish(&self, frame: Frame) {
+    fn publish(&self, output: usize, frame: Frame) {
         let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
         let permit = Arc::clone(&self.unpublished).try_acquire_owned();
         self.assignment.send(WorkerMessage::Frame {
+            output,
             steps_per_second: frame.step as f64 / seconds,
             frame,
-            permit: permit.expect("a drawing is moved only with a permit for its one frame"),
+            permit: permit
+                .expect("drawings are moved only with a permit for the one frame of each of them"),
         });
     }
 }

@@ -25,10 +25,11 @@ pub(super) fn step<E: Engine>(
     sessions: &mut Vec<Session<E::Drawing>>,
     stepping: Stepping,
 ) -> Result<Stepping, WorkerFault> {
-    if stepping == Stepping::Together && sessions.len() > 1 {
+    let drawings: usize = sessions.iter().map(|session| session.drawings.len()).sum();
+    if stepping == Stepping::Together && drawings > 1 {
         let saved: Vec<_> = sessions
             .iter()
-            .map(|session| session.drawing.clone())
+            .map(|session| session.drawings.clone())
             .collect();
         match step_together(engine, sessions) {
             Ok(()) => return Ok(Stepping::Together),
@@ -39,18 +40,17 @@ pub(super) fn step<E: Engine>(
         }
         measure::fault();
         check(engine)?;
-        for (session, drawing) in sessions.iter_mut().zip(saved) {
-            session.drawing = drawing;
+        for (session, drawings) in sessions.iter_mut().zip(saved) {
+            session.drawings = drawings;
         }
     }
-    let alone = sessions.len() == 1;
     let mut ended = Vec::with_capacity(sessions.len());
     for session in sessions.iter_mut() {
         ended.push(step_alone(engine, session)?);
     }
     let mut ended = ended.into_iter();
     sessions.retain(|_| !ended.next().unwrap_or(false));
-    Ok(if alone {
+    Ok(if drawings == 1 {
         Stepping::Together
     } else {
         Stepping::OneByOne
@@ -64,37 +64,43 @@ fn step_together<E: Engine>(
 ) -> Result<(), WorkerFault> {
     let mut drawings: Vec<_> = sessions
         .iter_mut()
-        .map(|session| &mut session.drawing)
+        .flat_map(|session| &mut session.drawings)
         .collect();
     let advances = guarded(|| engine.advance(&mut drawings))?;
     let advances = advances.into_iter().map(Advance::into_result);
     let advances = advances.collect::<Result<Vec<_>, _>>()?;
     let mut advances = advances.into_iter();
     sessions.retain(|session| {
-        advances
-            .next()
-            .is_none_or(|steps| !session.report_all(steps))
+        let own = advances.by_ref().take(session.drawings.len());
+        !session.report_all(own.collect())
     });
     Ok(())
 }
 
-/// A few steps for one drawing. Returns whether the drawing ended. The error means that the model no
-/// longer works.
+/// A few steps for the drawings of one prediction, each of them alone. Returns whether the prediction ended. The error means
+/// that the model no longer works.
 fn step_alone<E: Engine>(
     engine: &E,
     session: &mut Session<E::Drawing>,
 ) -> Result<bool, WorkerFault> {
-    let drawing = &mut session.drawing;
-    let fault = match guarded(|| engine.advance(&mut [drawing]).pop()) {
-        Ok(Some(Advance { steps, error })) => {
-            let ended = session.report_all(steps);
-            match error {
-                None => return Ok(ended),
-                Some(cause) => cause.into(),
+    let mut done = Vec::with_capacity(session.drawings.len());
+    let mut fault = None;
+    for drawing in &mut session.drawings {
+        match guarded(|| engine.advance(&mut [drawing]).pop()) {
+            Ok(Some(Advance { steps, error })) => {
+                done.push(steps);
+                fault = error.map(WorkerFault::from);
             }
+            Ok(None) => {}
+            Err(panic) => fault = Some(panic),
         }
-        Ok(None) => return Ok(false),
-        Err(panic) => panic,
+        if fault.is_some() {
+            break;
+        }
+    }
+    let ended = session.report_all(done);
+    let Some(fault) = fault else {
+        return Ok(ended);
     };
     session.assignment.fail(fault);
     check(engine)?;

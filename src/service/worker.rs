@@ -209,6 +209,7 @@ impl<E: Engine> Worker<E> {
 
     fn assign(&self, Leased { prediction, lease }: Leased) -> Assignment {
         let spec = lease.job.input.spec().clone();
+        let outputs = lease.job.input.outputs();
         Assignment {
             publisher: publisher::spawn(
                 &self.service,
@@ -218,6 +219,7 @@ impl<E: Engine> Worker<E> {
             ),
             prediction,
             spec,
+            outputs,
         }
     }
 
@@ -283,7 +285,7 @@ impl<E: Engine> Worker<E> {
                 continue;
             }
             // Alone it may try: the estimate could be too high, and if it is not, the error says what is missing.
-            if sessions.is_empty() || engine.has_memory_for(&assignment.spec) {
+            if sessions.is_empty() || engine.has_memory_for(&assignment.spec, assignment.outputs) {
                 if self.record_begin(&assignment, engine.provenance()) {
                     return Some(assignment);
                 }
@@ -327,15 +329,15 @@ impl<E> Worker<E> {
     }
 }
 
-/// Begins a drawing; `None` if it fails at once. The error says why the model no longer works.
+/// Begins the drawings of a prediction; `None` if it fails at once. The error says why the model no longer works.
 fn begin<E: Engine>(
     engine: &E,
     provenance: &Arc<Provenance>,
     assignment: Assignment,
 ) -> Result<Option<Session<E::Drawing>>, WorkerFault> {
     assignment.send(WorkerMessage::Started(Arc::clone(provenance)));
-    match guarded(|| engine.start(&assignment.spec)) {
-        Ok(Ok(drawing)) => return Ok(Some(Session::new(assignment, drawing))),
+    match guarded(|| engine.start_several(&assignment.spec, assignment.outputs)) {
+        Ok(Ok(drawings)) => return Ok(Some(Session::new(assignment, drawings))),
         Ok(Err(cause)) => assignment.fail(cause.into()),
         Err(panic) => {
             assignment.fail(panic);

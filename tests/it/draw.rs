@@ -23,6 +23,7 @@ pub(crate) fn spec(prompts: &[(&str, f32)], steps: usize) -> Spec {
     let prompt = |(text, weight): &(&str, f32)| WeightedPrompt {
         text: (*text).to_owned(),
         weight: *weight,
+        stop: 1.0,
     };
     Spec {
         prompts: prompts.iter().map(prompt).collect(),

@@ -141,7 +141,7 @@ fn many_clients_on_one_slot_all_get_their_drawings() {
     assert_idle(&server);
     let list = server
         .client
-        .get(format!("http://{}/predictions", server.address));
+        .get(format!("http://{}/predictions?limit={CROWD}", server.address));
     let list: Value = list.send().unwrap().json().unwrap();
     assert_eq!(list["results"].as_array().unwrap().len(), CROWD);
 }

@@ -36,6 +36,7 @@ mod kernels;
 mod ink;
 mod layers;
 mod load;
+mod many;
 mod read_only_disk;
 mod openapi;
 mod docs_in_browser;

@@ -42,7 +42,7 @@ impl AnimationFile {
         options.check_size(&size.canvas).context("--png-scale")?;
         Ok(Self {
             path: path.to_owned(),
-            temporary: temporary_beside(path).with_extension("animation.part"),
+            temporary: temporary_of(path),
             options,
             size,
             encoder: None,
@@ -87,6 +87,12 @@ impl AnimationFile {
         std::fs::rename(&self.temporary, &self.path)?;
         Ok(())
     }
+}
+
+/// The temporary file of an animation. Several are written at once, so it has the name of the animation in its own.
+fn temporary_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    temporary_beside(path).with_extension(format!("{name}.part"))
 }
 
 impl Drop for AnimationFile {

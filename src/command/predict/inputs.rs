@@ -112,6 +112,18 @@ fn read_assignment(assignment: &str) -> Result<(String, Value), ReadError> {
     Ok((name.to_owned(), value))
 }
 
+/// A file with several lines of text, or standard input for `-`.
+///
+/// # Errors
+/// If it cannot be read, is too large or is not text.
+pub(super) fn read_lines(path: &str) -> Result<String, ReadError> {
+    let file = match path {
+        "-" => InputFile::StandardInput,
+        path => InputFile::Path(path.into()),
+    };
+    file.read_text(MAX_TEXT_BYTES)
+}
+
 fn read_json(path: &str) -> Result<Map<String, Value>, ReadError> {
     let file = match path {
         "-" | "@-" => InputFile::StandardInput,

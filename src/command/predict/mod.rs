@@ -1,32 +1,38 @@
-//! `clipdraw predict`: draws one prompt and writes the drawing to a file.
+//! `clipdraw predict`: draws one prompt or many, and writes the drawings to files.
 
 mod inputs;
 mod progress;
 mod files;
 mod animation_file;
 mod outputs;
+mod prompts;
+mod sheet;
+mod drawings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use tokio::sync::oneshot;
 
+use self::drawings::{DrawingFiles, Run};
 use self::files::FrameFolder;
 pub(super) use self::files::write_file;
 use self::inputs::read_inputs;
 use self::outputs::{OutputArguments, Outputs};
 use self::progress::ProgressReporter;
+use self::prompts::{Request, requests};
+use self::sheet::SheetFile;
 use super::model::{ComputeArguments, LoadedModel};
 use super::signals::{self, SigtermPolicy, StopSignal};
 use crate::clip::Clip;
 use crate::delivery::{Client, ClientConfig, Downloader};
-use crate::draw::{Drawing, Frame, Step, Stepper};
+use crate::draw::{Drawing, Stepper};
 use crate::inputs::{FIELDS, Field, Input};
-use crate::output::{Provenance, loss_line, opening_line};
+use crate::output::{Provenance, opening_line};
 
 /// `clipdraw predict`.
 #[derive(Debug, Args)]
@@ -39,17 +45,24 @@ pub(super) struct PredictArguments {
     /// input (-); `-i` overrides it.
     #[arg(long, value_name = "FILE|-")]
     json: Option<String>,
+    /// Many prompts from a file or from standard input (-), one a line; lines that begin with # and empty lines are
+    /// skipped. The model is loaded once. The names of files have the number and the words of the prompt.
+    #[arg(long, value_name = "FILE|-")]
+    prompts: Option<String>,
     /// Where to write the drawing; the extension .svg or .png selects the format, - means standard output.
     /// With .gif or .webp, an animation is written instead. Default: drawing.svg, or drawing.png with
-    /// `output_format=png`.
+    /// `output_format=png`. Several drawings have their number in the name: fox-1.svg, fox-2.svg.
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Where to write a contact sheet with all drawings, a PNG.
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
     /// Where to write an animation in addition to the drawing; the extension .svg, .gif or .webp selects the format.
     /// The input `animation_style` says what it shows. Default with the input `animation`: the name of the drawing with
     /// "-animation" at its end.
     #[arg(long, value_name = "FILE")]
     animation: Option<PathBuf>,
-    /// Folder for all frames, frame-00000.svg and so on.
+    /// Folder for all frames, frame-00000.svg and so on; of several drawings, each has a folder in it.
     #[arg(long, value_name = "DIR")]
     frames: Option<PathBuf>,
     /// Delete the frames of another drawing in the folder of --frames; nothing else in it is deleted.
@@ -66,13 +79,55 @@ pub(super) struct PredictArguments {
 }
 
 impl PredictArguments {
-    fn outputs(&self, input: &Input) -> anyhow::Result<Outputs> {
-        let arguments = OutputArguments {
-            output: self.output.as_deref(),
-            animation: self.animation.as_deref(),
-            scale: self.png_scale,
+    /// The files of each drawing of a prompt.
+    fn files(&self, request: &Request) -> anyhow::Result<Vec<Outputs>> {
+        let suffixes = suffixes(request);
+        let outputs = suffixes.iter().map(|suffix| {
+            let arguments = OutputArguments {
+                output: self.output.as_deref(),
+                animation: self.animation.as_deref(),
+                scale: self.png_scale,
+                suffix,
+            };
+            Outputs::new(&arguments, &request.input)
+        });
+        outputs.collect()
+    }
+
+    /// The folder of the frames of each drawing of a prompt: that of `--frames`, or folders in it if there are several
+    /// drawings.
+    fn frame_folders(&self, request: &Request) -> anyhow::Result<Vec<Option<FrameFolder>>> {
+        let folders = suffixes(request).into_iter().map(|suffix| {
+            let Some(folder) = &self.frames else {
+                return Ok(None);
+            };
+            let name = suffix.strip_prefix('-');
+            let folder = name.map_or_else(|| folder.clone(), |name| folder.join(name));
+            FrameFolder::new(&folder, self.overwrite).map(Some)
+        });
+        folders.collect()
+    }
+
+    fn sheet(&self, requests: &[Request]) -> anyhow::Result<Option<SheetFile>> {
+        let (Some(path), Some(first)) = (&self.sheet, requests.first()) else {
+            return Ok(None);
         };
-        Outputs::new(&arguments, input)
+        let canvas = first.input.spec().canvas;
+        let counts = [requests.len(), first.input.outputs()];
+        SheetFile::new(path, canvas, counts, self.png_scale).map(Some)
+    }
+}
+
+/// What is added to the names of files for each drawing of a prompt.
+fn suffixes(request: &Request) -> Vec<String> {
+    match request.input.outputs() {
+        1 => vec![request.suffix.clone()],
+        several => {
+            let numbers = 1..=several;
+            numbers
+                .map(|number| format!("{}-{number}", request.suffix))
+                .collect()
+        }
     }
 }
 
@@ -83,11 +138,16 @@ impl PredictArguments {
 /// If an input is not allowed, CLIP cannot be loaded, a number is not finite, or a file cannot be
 /// written. The current strokes are written even then.
 pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
+    ensure!(
+        arguments.prompts.as_deref() != Some("-") || arguments.json.as_deref() != Some("-"),
+        "--prompts and --json cannot both be standard input"
+    );
     let started = Instant::now();
     let values = read_inputs(arguments.json.as_deref(), &arguments.inputs)?;
-    let input = with_links(Input::from_values_of_any_length(&values)?)?;
-    let spec = input.spec();
-    let outputs = arguments.outputs(&input)?;
+    let requests = with_links(requests(arguments.prompts.as_deref(), &values)?)?;
+    let outputs = requests.iter().map(|request| arguments.files(request));
+    let outputs = outputs.collect::<anyhow::Result<Vec<_>>>()?;
+    let sheet = arguments.sheet(&requests)?;
     arguments.compute.set_threads()?;
     let LoadedModel {
         clip,
@@ -95,46 +155,102 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
         warnings,
         graphs,
     } = arguments.compute.load_model()?;
-    input.check_tokens(clip.token_limit())?;
-    let frames = arguments
-        .frames
-        .as_deref()
-        .map(|folder| FrameFolder::new(folder, arguments.overwrite))
-        .transpose()?;
+    for request in &requests {
+        request.input.check_tokens(clip.token_limit())?;
+    }
+    let frames = requests
+        .iter()
+        .map(|request| arguments.frame_folders(request));
+    let frames = frames.collect::<anyhow::Result<Vec<_>>>()?;
     // Until here a signal ends the program at once, because there is no drawing to write.
-    let mut signal = signals::watch(SigtermPolicy::Stop)?;
-    let report = ProgressReporter::new(spec.steps, arguments.quiet);
-    report.print(&opening_line(spec, &provenance));
-    for note in input.prompt_notes(clip.token_limit()) {
-        report.print(&format!("note: {note}"));
-    }
-    for warning in &warnings {
-        report.print(&format!("warning: {warning}"));
-    }
-    let mut run = Run {
-        input: &input,
+    let signal = signals::watch(SigtermPolicy::Stop)?;
+    let mut series = Series {
+        arguments,
         provenance: &provenance,
-        png_scale: arguments.png_scale,
-        outputs,
-        frames: frames.as_ref(),
-        report: &report,
+        warnings,
+        stepper: Stepper::new(clip, graphs)?,
+        signal,
+        sheet,
+        started,
     };
-    let stepper = Stepper::new(clip, graphs)?;
-    let mut drawing = Drawing::start(stepper.clip(), spec.clone())?;
-    let stopped = run.draw(&stepper, &mut drawing, &mut signal);
-    let frame = drawing.frame();
-    run.outputs.finish(&input.document(&frame, &provenance))?;
-    let steps_per_second = report.steps_per_second(frame.step);
-    report.finish();
-    report.print(&run.summary(&frame, started, steps_per_second));
-    Ok(stopped?.map_or(ExitCode::SUCCESS, |signal| signal.exit_status().into()))
+    let files = outputs.into_iter().zip(frames);
+    let drawn = requests.iter().zip(files).try_fold(None, |stopped, next| {
+        let (request, (outputs, frames)) = next;
+        let files = outputs.into_iter().zip(frames);
+        let files = files.map(|(outputs, frames)| DrawingFiles { outputs, frames });
+        match stopped {
+            None => series.draw(&request.input, files.collect()),
+            // The prompts after a signal are not drawn.
+            Some(signal) => Ok(Some(signal)),
+        }
+    });
+    if let Some(sheet) = &series.sheet {
+        sheet.write()?;
+    }
+    Ok(drawn?.map_or(ExitCode::SUCCESS, |signal| signal.exit_status().into()))
 }
 
-/// The inputs with the files that they refer to by their address.
-fn with_links(input: Input) -> anyhow::Result<Input> {
-    let links = input.links();
+/// The drawings of one prompt after the other, with one model.
+struct Series<'a> {
+    arguments: &'a PredictArguments,
+    provenance: &'a Provenance,
+    /// Warnings about the model, which are printed once.
+    warnings: Vec<String>,
+    stepper: Stepper<Clip>,
+    signal: oneshot::Receiver<StopSignal>,
+    sheet: Option<SheetFile>,
+    /// When the program was started, or the drawings before were finished.
+    started: Instant,
+}
+
+impl Series<'_> {
+    /// Makes the drawings of one prompt. Returns the signal that stopped them.
+    fn draw(
+        &mut self,
+        input: &Input,
+        files: Vec<DrawingFiles>,
+    ) -> anyhow::Result<Option<StopSignal>> {
+        let clip = self.stepper.clip();
+        let count = input.outputs();
+        let report = ProgressReporter::new(input.spec().steps, count, self.arguments.quiet);
+        report.print(&opening_line(input.spec(), count, self.provenance));
+        for note in input.prompt_notes(clip.token_limit()) {
+            report.print(&format!("note: {note}"));
+        }
+        for warning in self.warnings.drain(..) {
+            report.print(&format!("warning: {warning}"));
+        }
+        let mut drawings = Drawing::start_several(clip, input.spec().clone(), count)?;
+        let mut run = Run {
+            input,
+            provenance: self.provenance,
+            png_scale: self.arguments.png_scale,
+            files,
+            report: &report,
+        };
+        let stopped = run.draw(&self.stepper, &mut drawings, &mut self.signal);
+        for (output, drawing) in drawings.iter().enumerate() {
+            let svg = run.finish(output, drawing)?;
+            if let Some(sheet) = &mut self.sheet {
+                sheet.add(svg);
+            }
+        }
+        report.finish();
+        for (output, drawing) in drawings.iter().enumerate() {
+            report.print(&run.summary(output, drawing, self.started));
+        }
+        self.started = Instant::now();
+        stopped
+    }
+}
+
+/// Requests with the files that they refer to by their address. All of them have the same.
+fn with_links(mut requests: Vec<Request>) -> anyhow::Result<Vec<Request>> {
+    let links = requests
+        .first()
+        .map_or_else(Vec::new, |request| request.input.links());
     if links.is_empty() {
-        return Ok(input);
+        return Ok(requests);
     }
     let downloader = Downloader::new(Arc::new(Client::new(ClientConfig::default())?));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -148,92 +264,10 @@ fn with_links(input: Input) -> anyhow::Result<Input> {
             downloaded.with_context(|| format!("{name}: {url} cannot be fetched"))?,
         ));
     }
-    Ok(input.with_files(files)?)
-}
-
-/// The parameters of one drawing, and where it is written.
-struct Run<'a> {
-    input: &'a Input,
-    provenance: &'a Provenance,
-    png_scale: f32,
-    outputs: Outputs,
-    frames: Option<&'a FrameFolder>,
-    report: &'a ProgressReporter,
-}
-
-impl Run<'_> {
-    /// Runs steps until the drawing is finished or a signal arrives. Returns the signal.
-    fn draw(
-        &mut self,
-        stepper: &Stepper<Clip>,
-        drawing: &mut Drawing,
-        signal: &mut oneshot::Receiver<StopSignal>,
-    ) -> anyhow::Result<Option<StopSignal>> {
-        loop {
-            for advance in stepper.advance(&mut [drawing]) {
-                for step in &advance.steps {
-                    self.take(step)?;
-                }
-                if advance.into_result()?.last().is_some_and(Step::is_finished) {
-                    return Ok(None);
-                }
-            }
-            if let Ok(signal) = signal.try_recv() {
-                return Ok(Some(signal));
-            }
-        }
+    for request in &mut requests {
+        request.input = request.input.with_files(files.iter().cloned())?;
     }
-
-    /// Reports a step, and writes its frame to the folder and the animation. The outputs get the last frame when they are
-    /// written.
-    fn take(&mut self, step: &Step) -> anyhow::Result<()> {
-        self.report.show(step);
-        let Some(frame) = step.frame() else {
-            return Ok(());
-        };
-        self.write_frame(frame)?;
-        if !step.is_finished() {
-            self.outputs.add(frame)?;
-        }
-        Ok(())
-    }
-
-    fn write_frame(&self, frame: &Frame) -> anyhow::Result<()> {
-        let Some(folder) = self.frames else {
-            return Ok(());
-        };
-        let format = self.outputs.frame_format(self.input);
-        let document = self.input.document(frame, self.provenance);
-        folder.write(format, &document.encode(format, self.png_scale)?)
-    }
-
-    fn summary(&self, frame: &Frame, started: Instant, steps_per_second: f64) -> String {
-        let spec = self.input.spec();
-        let state = if frame.step == spec.steps {
-            ""
-        } else {
-            " (unfinished)"
-        };
-        let memory = peak_memory().map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000));
-        format!(
-            "{}{state}: {} of {} steps in {:.1} s ({steps_per_second:.1} steps/s{}), seed {}, {}",
-            self.outputs.names(),
-            frame.step,
-            spec.steps,
-            started.elapsed().as_secs_f64(),
-            memory.unwrap_or_default(),
-            spec.seed,
-            loss_line(&frame.losses),
-        )
-    }
-}
-
-/// The peak memory of this process in bytes, if the system reports it.
-fn peak_memory() -> Option<u64> {
-    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
-    // macOS counts bytes, Linux kibibytes.
-    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    u64::try_from(usage.max_rss()).ok().map(|size| size * unit)
+    Ok(requests)
 }
 
 fn inputs_help() -> String {

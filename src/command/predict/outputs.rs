@@ -32,6 +32,8 @@ pub(super) struct OutputArguments<'a> {
     pub(super) animation: Option<&'a Path>,
     /// `--png-scale`.
     pub(super) scale: f32,
+    /// What is added to the names of files where several drawings are written, such as `-1`; empty for a single drawing.
+    pub(super) suffix: &'a str,
 }
 
 impl Outputs {
@@ -40,6 +42,14 @@ impl Outputs {
     /// # Errors
     /// If an extension is not that of a format, or a file cannot be written.
     pub(super) fn new(arguments: &OutputArguments<'_>, input: &Input) -> anyhow::Result<Self> {
+        let suffix = arguments.suffix;
+        let output = numbered_output(arguments, input)?;
+        let animation = arguments.animation.map(|path| with_suffix(path, suffix));
+        let arguments = &OutputArguments {
+            output: output.as_deref(),
+            animation: animation.as_deref(),
+            ..*arguments
+        };
         let animation = animation_path(arguments, input)?;
         let only_animation = animation
             .as_ref()
@@ -111,6 +121,35 @@ impl Outputs {
     }
 }
 
+/// Where the drawing is written: `--output` with the suffix. The default file is named here only if it has a suffix.
+fn numbered_output(
+    arguments: &OutputArguments<'_>,
+    input: &Input,
+) -> anyhow::Result<Option<PathBuf>> {
+    match arguments.output {
+        _ if arguments.suffix.is_empty() => Ok(arguments.output.map(Path::to_owned)),
+        Some(path) if path == Path::new("-") => {
+            bail!("--output -: standard output is for one drawing only; give the name of a file")
+        }
+        Some(path) => Ok(Some(with_suffix(path, arguments.suffix))),
+        None => {
+            let path = Path::new(DEFAULT_NAME).with_extension(input.output_format().extension());
+            Ok(Some(with_suffix(&path, arguments.suffix)))
+        }
+    }
+}
+
+/// `fox-1.svg` for `fox.svg` and `-1`.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(suffix);
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
 /// Where the animation is written and in which format. It is that of `--animation`, or `--output` if its extension is
 /// that of an animation only, or beside the drawing if the inputs request one.
 fn animation_path(
@@ -179,12 +218,32 @@ mod tests {
             output: output.map(Path::new),
             animation: animation.map(Path::new),
             scale: 1.0,
+            suffix: "",
         };
         match animation_path(&arguments, &input) {
             Ok(Some((path, format))) => format!("{} {}", path.display(), format.extension()),
             Ok(None) => "nothing".to_owned(),
             Err(error) => format!("{error:#}"),
         }
+    }
+
+    #[test]
+    fn the_suffix_comes_before_the_extension() {
+        let input = Input::from_values(&serde_json::Map::new()).unwrap();
+        let path = |output: Option<&str>| {
+            let arguments = OutputArguments {
+                output: output.map(Path::new),
+                animation: None,
+                scale: 1.0,
+                suffix: "-2",
+            };
+            numbered_output(&arguments, &input).map(|path| path.unwrap().display().to_string())
+        };
+        assert_eq!(path(Some("a/fox.svg")).unwrap(), "a/fox-2.svg");
+        assert_eq!(path(Some("a.b/fox.1.png")).unwrap(), "a.b/fox.1-2.png");
+        assert_eq!(path(None).unwrap(), "drawing-2.svg");
+        let error = path(Some("-")).unwrap_err().to_string();
+        assert!(error.contains("one drawing only"), "{error}");
     }
 
     #[test]

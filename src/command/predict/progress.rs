@@ -8,12 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::draw::Step;
 use crate::output::{loss_line, step_line};
 
-/// Shows the progress of one drawing on standard error.
+/// Shows the progress of drawings on standard error.
 #[derive(Debug)]
 pub(super) struct ProgressReporter {
     display: Display,
     steps: usize,
     started: Instant,
+    /// The number of drawings that are drawn together.
+    drawings: usize,
 }
 
 #[derive(Debug)]
@@ -26,8 +28,8 @@ enum Display {
 const BAR: &str = "{bar:10.cyan/dim} {pos}/{len} steps  {per_sec}  {eta} left  {wide_msg}";
 
 impl ProgressReporter {
-    /// Starts reporting on a drawing of `steps` steps; with `quiet`, nothing is shown.
-    pub(super) fn new(steps: usize, quiet: bool) -> Self {
+    /// Starts reporting on drawings of `steps` steps that are drawn together; with `quiet`, nothing is shown.
+    pub(super) fn new(steps: usize, drawings: usize, quiet: bool) -> Self {
         let display = if quiet {
             Display::Nothing
         } else if std::io::stderr().is_terminal() {
@@ -40,6 +42,7 @@ impl ProgressReporter {
             display,
             steps,
             started: Instant::now(),
+            drawings,
         }
     }
 
@@ -52,19 +55,27 @@ impl ProgressReporter {
         }
     }
 
-    /// Shows a step: the bar shows every step, lines only those with a frame.
-    pub(super) fn show(&self, step: &Step) {
+    /// Shows a step of one of the drawings, counted from 0: the bar shows every step, lines only those with a frame.
+    pub(super) fn show(&self, drawing: usize, step: &Step) {
+        let name = if self.drawings > 1 {
+            format!("drawing {}/{}  ", drawing + 1, self.drawings)
+        } else {
+            String::new()
+        };
         match &self.display {
             Display::Bar(bar) => {
                 bar.set_position(step.updates() as u64);
-                bar.set_message(loss_line(step.losses()));
+                bar.set_message(format!("{name}{}", loss_line(step.losses())));
             }
-            Display::Lines if step.frame().is_some() => print(&step_line(
-                step.updates(),
-                self.steps,
-                self.steps_per_second(step.updates()),
-                step.losses(),
-            )),
+            Display::Lines if step.frame().is_some() => {
+                let line = step_line(
+                    step.updates(),
+                    self.steps,
+                    self.steps_per_second(step.updates()),
+                    step.losses(),
+                );
+                print(&format!("{name}{line}"));
+            }
             Display::Lines | Display::Nothing => {}
         }
     }

@@ -16,12 +16,15 @@ pub use palette::PaletteSpec;
 pub use region::{Extent, Mask, MaskError, Region};
 pub use term::{EncodedPrompt, StrokePart, Target, Term, TermContext, ViewEmbeddings};
 
+use std::collections::BTreeSet;
+
 use tch::{Device, Kind, TchError, Tensor};
 
 use self::center::Center;
 use self::contrastive::Contrastive;
 use self::palette::Palette;
 use self::prompt::Prompts;
+use super::WeightedPrompt;
 use super::losses::{Losses, TermLoss};
 use crate::clip::ClipError;
 use crate::render::CenterPenalty;
@@ -69,7 +72,41 @@ fn terms(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Vec<Box<dyn 
 #[derive(Debug)]
 pub(super) struct Objective {
     terms: Vec<Box<dyn Term>>,
+    /// In order; the first one begins with no updates done.
+    stages: Vec<Stage>,
+    /// The index of the stage that steps belong to.
+    stage: usize,
+    /// The number of updates of the whole drawing.
+    steps: usize,
+}
+
+/// The steps between two of those at which prompts end.
+#[derive(Debug)]
+struct Stage {
+    /// Updates done when it begins.
+    start: usize,
+    /// The target of the prompts that act in it.
     target: Target,
+}
+
+/// A stage for each set of prompts that act together, in a drawing of `steps` updates.
+fn stages(spec: &ObjectiveSpec, context: &TermContext<'_>, steps: usize) -> Vec<Stage> {
+    let ends = context
+        .prompts
+        .iter()
+        .filter_map(|encoded| encoded.prompt.last_update(steps));
+    let starts: BTreeSet<usize> = ends.chain([0]).collect();
+    let stages = starts.into_iter().map(|start| {
+        let acting = context.prompts.iter().filter(|encoded| {
+            let end = encoded.prompt.last_update(steps);
+            end.is_none_or(|end| start < end)
+        });
+        Stage {
+            start,
+            target: Target::new(context.clip, acting, spec.clip_weight),
+        }
+    });
+    stages.collect()
 }
 
 /// The results of the terms on views for some views of a drawing.
@@ -112,18 +149,57 @@ impl Clone for Objective {
     fn clone(&self) -> Self {
         Self {
             terms: self.terms.iter().map(|term| term.share()).collect(),
+            stages: self.stages.iter().map(Stage::share).collect(),
+            stage: self.stage,
+            steps: self.steps,
+        }
+    }
+}
+
+impl Stage {
+    fn share(&self) -> Self {
+        Self {
+            start: self.start,
             target: self.target.share(),
         }
     }
 }
 
 impl Objective {
-    /// The terms of a drawing.
-    pub(super) fn new(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Self, ClipError> {
+    /// The terms of a drawing of `steps` updates.
+    pub(super) fn new(
+        spec: &ObjectiveSpec,
+        context: &TermContext<'_>,
+        steps: usize,
+    ) -> Result<Self, ClipError> {
         Ok(Self {
             terms: terms(spec, context)?,
-            target: Target::new(context.clip, context.prompts, spec.clip_weight),
+            stages: stages(spec, context, steps),
+            stage: 0,
+            steps,
         })
+    }
+
+    /// Selects the prompts that act after `done` updates. Returns whether they are others than before.
+    pub(super) fn select_stage(&mut self, done: usize) -> bool {
+        let begun = self.stages.partition_point(|stage| stage.start <= done);
+        // The first stage begins with no updates done.
+        let stage = begun.saturating_sub(1);
+        std::mem::replace(&mut self.stage, stage) != stage
+    }
+
+    /// Updates done when the next prompt ends; `None` if no other one does.
+    pub(super) fn next_stage(&self) -> Option<usize> {
+        Some(self.stages.get(self.stage + 1)?.start)
+    }
+
+    fn target(&self) -> &Target {
+        &self.stages[self.stage].target
+    }
+
+    fn has_ended(&self, prompt: &WeightedPrompt) -> bool {
+        let end = prompt.last_update(self.steps);
+        end.is_some_and(|end| end <= self.stages[self.stage].start)
     }
 
     /// Adds a term after the others.
@@ -133,7 +209,7 @@ impl Objective {
 
     /// The factor by which the gradient with respect to the views must be multiplied after CLIP.
     pub(super) fn scale(&self) -> f32 {
-        self.target.scale
+        self.target().scale
     }
 
     /// Evaluates the terms on views for embeddings `[n, E]` that require a gradient. Returns their sum over
@@ -143,7 +219,7 @@ impl Objective {
         embeddings: &Tensor,
     ) -> Result<(Tensor, DeviceOutcome), TchError> {
         let alignment = embeddings
-            .f_mul(&self.target.direction)?
+            .f_mul(&self.target().direction)?
             .f_sum_dim_intlist(-1, false, None)?;
         let views = ViewEmbeddings {
             embeddings,
@@ -226,11 +302,16 @@ impl Objective {
             let on_views = views.losses.get(index).and_then(Option::as_ref);
             let sum: f64 =
                 on_views.map_or(0.0, |losses| losses.iter().copied().map(f64::from).sum());
-            let prompts = term.prompts(&views.embeddings);
+            let mut prompts = term.prompts(&views.embeddings);
+            for part in &mut prompts {
+                part.has_ended = self.has_ended(&part.prompt);
+            }
+            let acting = prompts.iter().filter(|part| !part.has_ended);
             let value = if prompts.is_empty() {
-                f64::from(self.target.scale) * sum + strokes[index]
+                f64::from(self.target().scale) * sum + strokes[index]
             } else {
-                prompts.iter().map(|part| part.loss).sum()
+                // The sum of no floats is -0.
+                acting.map(|part| part.loss).sum::<f64>() + 0.0
             };
             TermLoss {
                 name: term.name(),

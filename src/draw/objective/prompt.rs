@@ -57,6 +57,7 @@ impl Term for Prompts {
                 similarity: sum / views as f64,
                 // Adding zero turns -0 into 0.
                 loss: -self.clip_weight * f64::from(encoded.prompt.weight) * sum + 0.0,
+                has_ended: false,
             }
         });
         parts.collect()

@@ -108,7 +108,11 @@ pub struct Target {
 
 impl Target {
     /// The target of some prompts: minus the sum of their embeddings, times their weights.
-    pub(super) fn new(clip: &Clip, prompts: &[EncodedPrompt], clip_weight: f64) -> Self {
+    pub(super) fn new<'a>(
+        clip: &Clip,
+        prompts: impl Iterator<Item = &'a EncodedPrompt>,
+        clip_weight: f64,
+    ) -> Self {
         let width = clip.embedding_width() as usize;
         let mut direction = vec![0.0; width];
         for EncodedPrompt {

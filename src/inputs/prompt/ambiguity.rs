@@ -50,6 +50,21 @@ pub(super) fn in_weight(
     })
 }
 
+/// A note on how two numbers at the end of a prompt were read.
+pub(super) fn in_stop(prompt: &WeightedPrompt) -> String {
+    let meaning = if prompt.stop < 1.0 {
+        format!("it ends after {} of the steps", prompt.stop)
+    } else {
+        "it acts to the end".to_owned()
+    };
+    format!(
+        "the numbers after `{}` are its weight, {}, and its stop, {}: {meaning}; if they are text, write `\\:`",
+        on_one_line(&prompt.text),
+        prompt.weight,
+        prompt.stop,
+    )
+}
+
 /// What stands between a colon and the next one.
 fn number_after(symbols: &[Symbol], colon: usize) -> String {
     let rest = &symbols[colon + 1..];

@@ -1,4 +1,4 @@
-//! Several weighted prompts in one text: `a red fox | watercolor:0.5 | text:-0.3`.
+//! Several weighted prompts in one text: `a red fox | watercolor:0.5 | text:-0.3 | a sketch:1:0.4`.
 
 mod error;
 mod symbols;
@@ -48,8 +48,9 @@ impl FromStr for Prompt {
 }
 
 /// Splits a text at `|` and each part at its last colon, if a number follows it. A colon between
-/// two digits belongs to the text (`12:30`, `16:9`); a space before it makes it a weight again. After a backslash, `|`,
-/// `:` and a backslash are plain characters.
+/// two digits belongs to the text (`12:30`, `16:9`); a space before it makes it a weight again. Two numbers after colons
+/// without spaces are a weight and a stop (`a fox:2:0.5`), if the second one is from 0 to 1. After a backslash, `|`, `:` and
+/// a backslash are plain characters.
 ///
 /// # Errors
 /// When a part of several is empty, a weight is not within ±10, or there are more than 16 parts.
@@ -162,7 +163,7 @@ mod tests {
                 "prompt `hello:2:15` has the weight 1: `:2` is part of its text, because only a number at the end is \
                  a weight; if it is text, write `\\:`",
             ),
-            ("a:2:0.5", "prompt `a:2:0.5` has the weight 1: `:2` is"),
+            ("a:2:1.5", "prompt `a:2:1.5` has the weight 1: `:2` is"),
             ("a:2: -0.5", "prompt `a:2` has the weight -0.5: `:2` is"),
             (
                 "a fox:0,5",
@@ -187,6 +188,42 @@ mod tests {
             assert_eq!(notes.len(), 1, "{text}: {notes:?}");
             assert!(notes[0].contains(expected), "{text}: {}", notes[0]);
         }
+    }
+
+    #[test]
+    fn two_numbers_without_spaces_are_a_weight_and_a_stop_and_are_noted() {
+        for (text, expected) in [
+            ("a fox:2:0.5", ("a fox", 2.0, 0.5)),
+            ("a fox:-0.3:.25 ", ("a fox", -0.3, 0.25)),
+            ("unreal engine 5 :2:0.5", ("unreal engine 5", 2.0, 0.5)),
+            ("a fox:1:1", ("a fox", 1.0, 1.0)),
+            ("a fox:1:0", ("a fox", 1.0, 0.0)),
+            (r"Alien\: 3:0.5:0.1", (r"Alien: 3:0.5:0.1", 1.0, 1.0)),
+            (r"Alien\: 3 :0.5:0.1", ("Alien: 3", 0.5, 0.1)),
+            ("hello:2:15", ("hello:2:15", 1.0, 1.0)),
+            ("hello:20:0.5", ("hello:20:0.5", 1.0, 1.0)),
+            ("at 12:30:1", ("at 12:30:1", 1.0, 1.0)),
+            ("a:2: 0.5", ("a:2", 0.5, 1.0)),
+            ("a:nan:0.5", ("a:nan", 0.5, 1.0)),
+        ] {
+            let part = &parse_prompts(text).unwrap()[0];
+            assert_eq!(
+                (part.text.as_str(), part.weight, part.stop),
+                expected,
+                "{text}"
+            );
+        }
+        assert_eq!(
+            notes("a fox:2:0.5"),
+            [
+                "the numbers after `a fox` are its weight, 2, and its stop, 0.5: it ends after 0.5 of the steps; if they are text, write `\\:`"
+            ]
+        );
+        assert_eq!(notes(r"a fox\:2\:0.5"), [""; 0]);
+        assert!(matches!(
+            parse_prompts(" :2:0.5"),
+            Err(PromptError::Empty { part: 1, parts: 1 })
+        ));
     }
 
     #[test]

@@ -72,6 +72,31 @@ fn what_is_not_finished_at_a_shutdown_is_kept_if_that_is_asked_for() {
 }
 
 #[test]
+fn several_drawings_with_animations_have_the_same_files_after_the_program_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let mut body = drawing(60);
+    body["input"]["num_outputs"] = 3.into();
+    body["input"]["animation"] = "svg".into();
+    let mut server = Server::run(with_store(&store, &[]));
+    server.wait_until_ready();
+    put(&server, "killed", &body).unwrap();
+    wait_for_files(&server, "killed", 16);
+    kill(server);
+    let mut server = Server::run(with_store(&store, &[]));
+    server.wait_until_ready();
+    put(&server, "reference", &body).unwrap();
+    let reference = finished(&server, "reference");
+    let killed = finished(&server, "killed");
+    assert_eq!(killed["status"], "succeeded");
+    assert_eq!(killed["output"], reference["output"]);
+    assert_eq!(reference["output"].as_array().unwrap().len(), 31 * 3 + 3);
+    let mut events = Events::default();
+    events.follow(&server.client, &url(&server, "/predictions/killed"));
+    assert_eq!(serde_json::json!(events.files()), killed["output"]);
+}
+
+#[test]
 fn a_prediction_that_ends_the_program_three_times_fails() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");

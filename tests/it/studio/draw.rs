@@ -72,6 +72,44 @@ async fn a_prompt_is_typed_and_edited_as_chips_and_drawn_with_the_keyboard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_drawings_the_first_is_played_back_and_the_others_show_their_newest_frame() {
+    let server = server().await;
+    let address = format!(
+        "/studio{}&num_outputs=3&animation=svg",
+        small("a cat:1:0.5")
+    );
+    let Some(page) = open(&server, &address).await else {
+        return;
+    };
+    page.click("button", "Draw").await;
+    wait_for_state(&page, "Finished after 3 steps").await;
+    page.wait_for("document.querySelectorAll('.others img').length === 2")
+        .await;
+    page.wait_for(
+        "[...document.querySelectorAll('.others img')].every(image => image.naturalWidth === 224)",
+    )
+    .await;
+    let labels = "[...document.querySelectorAll('.others img')].map(image => image.alt)";
+    assert_eq!(
+        page.evaluate(labels).await,
+        json!(["Drawing 2 of 3, step 3", "Drawing 3 of 3, step 3"])
+    );
+    assert_eq!(
+        text(&page, ".card .hint").await,
+        "Drawing 1 of 3; the newest frames of the others are below."
+    );
+    // The four frames of the first drawing, and the place of its animation.
+    let steps = "[...document.querySelectorAll('.card.chosen .drawing')][0].alt";
+    assert_eq!(page.evaluate(steps).await, "Drawing of a cat:1:0.5, step 3");
+    assert_eq!(
+        page.evaluate("document.querySelector('.slider').max").await,
+        "4"
+    );
+    assert_eq!(text(&page, ".place").await, "step 3 of 3");
+    assert_clean(&page).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_inputs_are_explained_at_their_field_and_nothing_is_sent() {
     let server = server().await;
     let Some(page) = open(&server, "/studio").await else {

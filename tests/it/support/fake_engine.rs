@@ -154,7 +154,7 @@ impl Engine for FakeEngine {
             .collect()
     }
 
-    fn has_memory_for(&self, spec: &Spec) -> bool {
+    fn has_memory_for(&self, spec: &Spec, _count: usize) -> bool {
         !spec.prompts[0].text.contains("wait for memory")
     }
 
@@ -238,6 +238,7 @@ impl FakeDrawing {
             prompt: self.spec.prompts[0].clone(),
             similarity: 0.25,
             loss: -0.25,
+            has_ended: false,
         };
         let losses = Losses::new(vec![
             term("clip", -0.25, vec![part]),

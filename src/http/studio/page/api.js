@@ -114,7 +114,7 @@ export const readiness = async () => (await send('ready')).json();
  * What the server thinks of inputs, without drawing them.
  * @param {Record<string, unknown>} input
  * @param {AbortSignal} [signal]
- * @returns {Promise<{detail: Detail[], prompts: {text: string, weight: number, tokens: number}[], token_limit: number}>}
+ * @returns {Promise<{detail: Detail[], prompts: {text: string, weight: number, stop?: number, tokens: number}[], token_limit: number}>}
  */
 export const checkInputs = (input, signal) =>
   json('inputs', { method: 'POST', signal, ...withBody({ input }) });

@@ -5,7 +5,7 @@ import { choose, chosen, draw, remove } from './drawings.js';
 import { blobOf } from './frames.js';
 import { html } from './html.js';
 import { fieldOf, replaceAll, rollSeed, seedIsLocked, set } from './inputs.js';
-import { DrawingImage } from './picture.js';
+import { DrawingImage, FileImage } from './picture.js';
 import { CircleOverlay, circleIsShown, hasCircle } from './region.js';
 import { dataUrl } from './schema.js';
 
@@ -47,6 +47,25 @@ function progress(drawing) {
   }
 }
 
+/** The newest frames of the other drawings of a prediction. @param {{drawing: Drawing}} props */
+function Others({ drawing }) {
+  const { outputs } = drawing;
+  const first = Number(drawing.input.value.seed) || 0;
+  const frames = drawing.others.value.map(frame => ({ ...frame, blob: blobOf(frame) }));
+  const shown = frames.filter(({ blob }) => blob);
+  const rest = shown.length > 0 ? '; the newest frames of the others are below' : '';
+  return html`<p class="hint">Drawing 1 of ${outputs}${rest}.</p>
+    <ul class="others">
+      ${shown.map(
+        ({ number, step, blob }) =>
+          html`<li key=${number}>
+            <${FileImage} blob=${blob} label=${`Drawing ${number} of ${outputs}, step ${step}`} />
+            <span class="quiet">seed ${first + number - 1}</span>
+          </li>`,
+      )}
+    </ul>`;
+}
+
 /** @param {{drawing: Drawing}} props */
 export function Card({ drawing }) {
   const isChosen = chosen.value === drawing;
@@ -58,6 +77,7 @@ export function Card({ drawing }) {
       <${DrawingImage} drawing=${drawing} label=${`Drawing of ${prompt}, step ${drawing.shown.value?.step ?? 0}`} />
       ${isChosen && circleIsShown.value && hasCircle() && html`<${CircleOverlay} />`}
     </div>
+    ${drawing.outputs > 1 && html`<${Others} drawing=${drawing} />`}
     <h3><bdi>${prompt}</bdi></h3>
     <progress max=${drawing.steps || 1} value=${drawing.step.value} aria-label="Steps drawn"></progress>
     <p class="state">${progress(drawing)} <span class="quiet">seed ${drawing.input.value.seed ?? '?'}</span></p>

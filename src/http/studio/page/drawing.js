@@ -1,4 +1,7 @@
-/** One drawing: what the server reports about it, as signals for the page. */
+/**
+ * One drawing: what the server reports about it, as signals for the page. A prediction may have several drawings; the first
+ * one is shown with all its frames and losses, and of the others the newest frame.
+ */
 import { ApiError, cancelPrediction, getPrediction, startPrediction } from './api.js';
 import { follow } from './events.js';
 import { Frames, readFile } from './frames.js';
@@ -8,6 +11,8 @@ import { withContents } from './schema.js';
 import { batch, computed, signal } from './vendor/signals.js';
 
 /** @typedef {'sending' | 'starting' | 'processing' | 'succeeded' | 'canceled' | 'failed'} Status */
+
+/** @typedef {import('./frames.js').Frame & {number: number}} OtherFrame a frame of the drawing of that number, from 2 */
 
 /** Statuses that do not change again. */
 const FINAL = ['succeeded', 'canceled', 'failed'];
@@ -51,7 +56,11 @@ export class Drawing {
     /** Called when the status is final, with the drawing. @type {(drawing: Drawing) => void} */
     this.onEnd = () => {};
     this.stopping = new AbortController();
-    /** The metrics of the frame that comes next. @type {{step?: number, losses?: unknown}} */
+    /** The newest frames of the other drawings of the prediction, in order. @type {import('./vendor/signals.js').Signal<OtherFrame[]>} */
+    this.others = signal([]);
+    /** The same by the number of the drawing, before they are shown. @type {Map<number, OtherFrame>} */
+    this.newest = new Map();
+    /** The metrics of the frame that comes next. @type {{drawing?: number, step?: number, losses?: unknown}} */
     this.next = {};
     this.arrived = 0;
     this.isScheduled = false;
@@ -60,6 +69,11 @@ export class Drawing {
 
   get steps() {
     return Number(this.input.value.num_iterations) || 0;
+  }
+
+  /** The number of drawings of the prediction. */
+  get outputs() {
+    return Math.max(1, Number(this.input.value.num_outputs) || 1);
   }
 
   /** Sends the request and follows it. */
@@ -139,13 +153,16 @@ export class Drawing {
     this.adopt(state);
   }
 
-  /** Adds the files of a whole state, without the animation. @param {any} state @param {unknown[]} files */
+  /** Adds the files of a whole state, without the animations. @param {any} state @param {unknown[]} files */
   addFiles(state, files) {
-    const animation =
-      isAnimated(state.input) && state.status === 'succeeded' ? files.length - 2 : -1;
+    const outputs = this.outputs;
+    // After each frame of all drawings come their next ones; the animations are before the finished drawings.
+    const finished = files.length - outputs;
+    const hasAnimations = isAnimated(state.input) && state.status === 'succeeded';
     files.forEach((file, index) => {
-      if (index !== animation) {
-        this.addFile(index, file, index * (Number(state.input?.display_frequency) || 1));
+      if (!hasAnimations || index < finished - outputs || index >= finished) {
+        const step = Math.floor(index / outputs) * (Number(state.input?.display_frequency) || 1);
+        this.addFileOf((index % outputs) + 1, index, file, step);
       }
     });
   }
@@ -163,8 +180,9 @@ export class Drawing {
       this.onMetric(data?.name, data?.value);
     } else if (name === 'output') {
       // The metrics of a frame come before it. The animation has none.
-      if (this.next.step !== undefined || !isAnimated(this.input.value)) {
-        this.addFile(Number(data?.index), data?.chunk, this.next.step ?? 0);
+      const number = this.next.drawing ?? (this.outputs === 1 ? 1 : 0);
+      if (number > 0 && (this.next.step !== undefined || !isAnimated(this.input.value))) {
+        this.addFileOf(number, Number(data?.index), data?.chunk, this.next.step ?? 0);
       }
       this.next = {};
     } else if (name === 'completed') {
@@ -174,12 +192,34 @@ export class Drawing {
 
   /** @param {unknown} name @param {any} value */
   onMetric(name, value) {
-    if (name === 'step') {
+    if (name === 'drawing') {
+      this.next.drawing = Number(value) || 0;
+    } else if (name === 'step') {
       this.next.step = Number(value) || 0;
     } else if (name === 'losses') {
       this.next.losses = value;
     } else if (name === 'steps_per_second') {
       this.latestSpeed = Number(value) || 0;
+    }
+  }
+
+  /**
+   * Adds a file of the drawing with that number, from 1; `index` is its place among the files of all drawings.
+   * @param {number} number
+   * @param {number} index
+   * @param {unknown} file
+   * @param {number} step
+   */
+  addFileOf(number, index, file, step) {
+    if (number === 1) {
+      this.addFile(Math.floor(index / this.outputs), file, step);
+      return;
+    }
+    const read = readFile(file);
+    if (read && Number.isSafeInteger(index) && number <= this.outputs) {
+      const shown = Math.min(step, this.steps || step);
+      this.newest.set(number, { number, index, step: shown, size: read.data.length, ...read });
+      this.schedule();
     }
   }
 
@@ -218,6 +258,7 @@ export class Drawing {
       this.step.value = this.frames.last?.step ?? 0;
       this.speed.value = this.latestSpeed ?? 0;
       this.count.value = this.arrived;
+      this.others.value = [...this.newest.values()].sort((a, b) => a.number - b.number);
     });
   }
 

@@ -25,7 +25,7 @@ export const problems = signal(new Map());
 
 /**
  * How the server reads the prompt.
- * @type {import('./vendor/signals.js').Signal<{prompts: {text: string, weight: number, tokens: number}[], token_limit: number}>}
+ * @type {import('./vendor/signals.js').Signal<{prompts: {text: string, weight: number, stop?: number, tokens: number}[], token_limit: number}>}
  */
 export const reading = signal({ prompts: [], token_limit: 0 });
 

@@ -13,20 +13,22 @@ const EXAMPLES = [
   'a tree | text:-0.3 | scribble:-0.3',
 ];
 
-/** @typedef {{text: string, weight: number, tokens: number}} Part */
+/** @typedef {{text: string, weight: number, stop?: number, tokens: number}} Part */
 
 /**
- * A part as the prompt has it. The weight is written where the text alone would be read differently.
- * @param {{text: string, weight: number}} part
+ * A part as the prompt has it. The weight is written where the text alone would be read differently, and the stop where the
+ * part does not act to the end.
+ * @param {{text: string, weight: number, stop?: number}} part
  */
-export function writePart({ text, weight }) {
+export function writePart({ text, weight, stop = 1 }) {
   // A bar would begin another part, and a backslash would change what follows it.
   const escaped = text.replace(/[\\|]/g, '\\$&');
-  if (weight === 1 && !text.includes(':')) {
+  if (weight === 1 && stop === 1 && !text.includes(':')) {
     return escaped;
   }
-  // Between two digits, a colon would belong to the text.
-  return /\d$/.test(text) ? `${escaped} :${weight}` : `${escaped}:${weight}`;
+  const numbers = stop === 1 ? `:${weight}` : `:${weight}:${stop}`;
+  // Between two digits, a colon would belong to the text; after a number, it could be read as a stop.
+  return /[\d.]$/.test(text) ? `${escaped} ${numbers}` : `${escaped}${numbers}`;
 }
 
 /** @param {Part[]} parts */
@@ -65,6 +67,7 @@ function Chip({ part, place }) {
       value=${part.weight}
       onChange=${(/** @type {Event} */ event) => change({ weight: Number(textOf(event)) || 0 })}
     />
+    ${(part.stop ?? 1) < 1 && html`<span class="tokens">until ${part.stop} of the steps</span>`}
     <span class="tokens">${part.tokens} of ${limit} tokens</span>
     ${
       prompts.length > 1 &&
@@ -86,7 +89,11 @@ const add = (text, weight) => setParts([...reading.value.prompts, { text, weight
 /** The parts, where there is more to say about them than the text itself does. */
 function Chips() {
   const { prompts, token_limit: limit } = reading.value;
-  const isPlain = prompts.length === 1 && prompts[0].weight === 1 && prompts[0].tokens <= limit;
+  const isPlain =
+    prompts.length === 1 &&
+    prompts[0].weight === 1 &&
+    (prompts[0].stop ?? 1) === 1 &&
+    prompts[0].tokens <= limit;
   if (isPlain || prompts.length === 0) {
     return null;
   }

@@ -54,6 +54,7 @@ const LABELS = /** @type {Record<string, string>} */ ({
   clean: 'Leave out hidden strokes',
   animation: 'Animation',
   animation_style: 'What the animation shows',
+  num_outputs: 'Number of drawings',
 });
 
 /**

@@ -4,13 +4,16 @@
 //! A model is measured once, when it is loaded for the first time. The result is kept in the user's cache folder, so that
 //! the same machine always computes alike, and the same seed gives the same bytes.
 
+mod trial;
+
 use std::path::PathBuf;
 use std::{fs, process};
 
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use crate::clip::{Clip, ClipConfig, ClipError, ImageConfig, LoadOptions, Trial, WeightsSource};
+use self::trial::Trial;
+use crate::clip::{Clip, ClipConfig, ClipError, ImageConfig, LoadOptions, WeightsSource};
 use crate::compute::{Precision, library, processor};
 use crate::environment;
 use crate::errors::chain;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{Clip, ClipError, ViewGroup, forward_backward};
+use crate::clip::{Clip, ClipError, ViewGroup, forward_backward};
 use crate::compute::to_host;
 
 /// Views of a pass.
@@ -18,13 +18,13 @@ const PROMPT: &str = "a drawing";
 
 /// Two copies of a model in comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trial {
+pub(super) struct Trial {
     /// The shortest forward and backward pass of the reference.
-    pub reference_time: Duration,
+    pub(super) reference_time: Duration,
     /// The shortest forward and backward pass of the other copy.
-    pub time: Duration,
+    pub(super) time: Duration,
     /// The cosine of the gradients on views, -1 to 1.
-    pub cosine: f64,
+    pub(super) cosine: f64,
 }
 
 impl Trial {
@@ -32,7 +32,7 @@ impl Trial {
     ///
     /// # Errors
     /// If a pass fails.
-    pub fn new(reference: &Clip, other: &Clip) -> Result<Self, ClipError> {
+    pub(super) fn new(reference: &Clip, other: &Clip) -> Result<Self, ClipError> {
         let side = reference.input_size();
         let views = views(side).map_err(ClipError::while_doing("making views to measure"))?;
         let (expected, reference_time) = measure(reference, &views)?;
