@@ -13,10 +13,13 @@ use super::bounded::decompressed;
 use crate::errors::panic_message;
 
 /// The maximum size of an SVG after decompression, in bytes.
-pub const MAX_SVG_BYTES: usize = 8 << 20;
+pub const MAX_SVG_BYTES: usize = 10 << 20;
 
 /// The maximum number of XML nodes.
 const MAX_NODES: u32 = 200_000;
+
+/// The maximum number of attributes of an element. The parser compares each of them with all others.
+const MAX_ATTRIBUTES: usize = 500;
 
 /// The maximum number of elements, counting those that are used several times as often.
 const MAX_ELEMENTS: u64 = 100_000;
@@ -46,6 +49,9 @@ pub enum SvgError {
     /// It is not encoded as UTF-8.
     #[error("the SVG is not encoded as UTF-8")]
     Encoding(#[source] std::str::Utf8Error),
+    /// An element has too many attributes.
+    #[error("an element of the SVG has more than {MAX_ATTRIBUTES} attributes")]
+    TooManyAttributes,
     /// It is not XML.
     #[error("it is not an SVG ({0})")]
     Xml(#[source] roxmltree::Error),
@@ -80,8 +86,9 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<String, SvgError> {
 }
 
 /// Parses the XML of an SVG.
-pub(super) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
+pub(crate) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
     check_entities(text)?;
+    check_attributes(text)?;
     let options = ParsingOptions {
         // Illustrator declares the namespaces that it uses as entities.
         allow_dtd: true,
@@ -92,7 +99,7 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
 }
 
 /// Builds the shapes of an SVG: styles are applied, references resolved, and all shapes are paths.
-pub(super) fn build(document: &Document<'_>) -> Result<usvg::Tree, SvgError> {
+pub(crate) fn build(document: &Document<'_>) -> Result<usvg::Tree, SvgError> {
     check_rules(document)?;
     Expansion::of(document)?;
     let options = usvg::Options {
@@ -121,6 +128,46 @@ fn check_entities(text: &str) -> Result<(), SvgError> {
         return Err(SvgError::Entities);
     }
     Ok(())
+}
+
+/// Checks how many attributes the elements have, before anything is parsed. Each attribute has a quoted value.
+fn check_attributes(text: &str) -> Result<(), SvgError> {
+    let mut rest = text;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start..];
+        let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")]
+            .into_iter()
+            .find(|(opening, _)| rest.starts_with(opening));
+        if let Some((opening, closing)) = skipped {
+            let end = rest[opening.len()..].find(closing);
+            let Some(end) = end else { return Ok(()) };
+            rest = &rest[opening.len() + end + closing.len()..];
+            continue;
+        }
+        let (values, length) = quoted_values(rest);
+        if values > MAX_ATTRIBUTES {
+            return Err(SvgError::TooManyAttributes);
+        }
+        rest = &rest[length..];
+    }
+    Ok(())
+}
+
+/// The number of quoted values in the tag that a text begins with, and the length of the tag in bytes.
+fn quoted_values(text: &str) -> (usize, usize) {
+    let (mut values, mut open) = (0, None);
+    for (place, byte) in text.bytes().enumerate() {
+        match (open, byte) {
+            (Some(mark), byte) if byte == mark => open = None,
+            (None, b'"' | b'\'') => {
+                values += 1;
+                open = Some(byte);
+            }
+            (None, b'>') => return (values, place + 1),
+            _ => {}
+        }
+    }
+    (values, text.len())
 }
 
 /// The length of the first quoted value in a text.
@@ -262,5 +309,40 @@ impl Size {
             return Err(SvgError::TooManyElements);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_counted_in_tags_and_nowhere_else() {
+        let attributes = |count: usize| -> String {
+            let all = (0..count).map(|index| format!(r#" a{index}="{index}>""#));
+            all.collect()
+        };
+        let svg = |inner: &str| format!(r#"<svg xmlns="http://www.w3.org/2000/svg">{inner}</svg>"#);
+        let many = attributes(MAX_ATTRIBUTES + 1);
+        for text in [
+            svg(&format!("<g{many}/>")),
+            svg(&format!("<g{}/>", many.replace('"', "'"))),
+            format!("<svg{}></svg>", attributes(100_000)),
+        ] {
+            assert!(matches!(parse(&text), Err(SvgError::TooManyAttributes)));
+        }
+        let quotes = "'\"".repeat(2 * MAX_ATTRIBUTES);
+        for text in [
+            svg(&format!("<g{}/>", attributes(MAX_ATTRIBUTES))),
+            svg(&format!("<!-- {quotes} -->")),
+            svg(&format!("<style><![CDATA[{quotes}]]></style>")),
+            svg(&format!("<title>{quotes}</title>")),
+            svg(&"<g id='a' class='b'/>".repeat(MAX_ATTRIBUTES)),
+        ] {
+            assert!(parse(&text).is_ok(), "{text}");
+        }
+        for text in ["<", "<!--", "<![CDATA[", "<?", "<a b='", "<a b=\"c\""] {
+            assert!(matches!(parse(text), Err(SvgError::Xml(_))), "{text}");
+        }
     }
 }

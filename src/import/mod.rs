@@ -12,6 +12,7 @@ mod shapes;
 mod strokes;
 
 pub use document::{MAX_SVG_BYTES, SvgError};
+pub(crate) use document::{build as build_svg, parse as parse_svg};
 pub(crate) use own::FIXED_GROUP;
 pub use picture::{DecodedPicture, MAX_PICTURE_PIXELS, PictureError, decode_picture};
 pub use starting_paths::StartingPathsError;

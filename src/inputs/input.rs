@@ -367,7 +367,9 @@ fn default_beside(given: &Map<String, Value>, name: &str) -> Option<Value> {
         PROMPT if given.contains_key(IMAGE_PROMPT) => Some("".into()),
         THRESHOLD
             if given.contains_key(REGION_MASK)
-                || given.get(REGION_SHAPE).is_some_and(|shape| !is_circle(shape)) =>
+                || given
+                    .get(REGION_SHAPE)
+                    .is_some_and(|shape| !is_circle(shape)) =>
         {
             Some(0.0.into())
         }

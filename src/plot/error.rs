@@ -1,12 +1,6 @@
 //! Errors of preparing a drawing for a plotter.
 
-use resvg::usvg::{self, roxmltree};
-
-/// The maximum number of nodes of an SVG document: elements, texts and comments.
-pub(super) const MAX_NODES: u32 = 200_000;
-
-/// The maximum depth of elements in each other.
-pub(super) const MAX_DEPTH: usize = 200;
+use crate::import::SvgError;
 
 /// The maximum number of points of all polylines together.
 pub(super) const MAX_POINTS: usize = 4_000_000;
@@ -18,15 +12,9 @@ pub(super) const MAX_PENS: usize = 32;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
-    /// The file is not XML, declares entities, or has too many nodes.
-    #[error("the SVG cannot be read; entities and more than {MAX_NODES} nodes are not allowed")]
-    Xml(#[source] roxmltree::Error),
-    /// Elements are nested too deeply.
-    #[error("the SVG has elements in more than {MAX_DEPTH} levels")]
-    TooDeep,
-    /// The XML is not an SVG with a size.
+    /// The file is not an SVG, or it exceeds a limit.
     #[error("the SVG cannot be read")]
-    Svg(#[source] usvg::Error),
+    Svg(#[source] SvgError),
     /// The polylines would have too many points.
     #[error("the drawing has more than {MAX_POINTS} points; use a wider pen or no hatching")]
     TooManyPoints,

@@ -139,9 +139,10 @@ fn many_clients_on_one_slot_all_get_their_drawings() {
     let posts = "http_request_duration_seconds_count{method=\"POST\",route=\"/predictions\",status=\"200\"}";
     assert_eq!(number(&server, posts), CROWD);
     assert_idle(&server);
-    let list = server
-        .client
-        .get(format!("http://{}/predictions?limit={CROWD}", server.address));
+    let list = server.client.get(format!(
+        "http://{}/predictions?limit={CROWD}",
+        server.address
+    ));
     let list: Value = list.send().unwrap().json().unwrap();
     assert_eq!(list["results"].as_array().unwrap().len(), CROWD);
 }

@@ -1,7 +1,7 @@
 //! Opens the file of a store, and sets a damaged one aside.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,8 +43,8 @@ pub enum OpenError {
         /// The latest version that this program knows.
         known: i64,
     },
-    /// The file is a database of another program.
-    #[error("{} is a database of another program", path.display())]
+    /// The file is a database or another file of another program.
+    #[error("{} is not a store of clipdraw but a file of another program", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -94,6 +94,9 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
         builder.create(folder).map_err(io_error)?;
     }
     let path = real_path(path).map_err(io_error)?;
+    if !may_be_store(&path).map_err(io_error)? {
+        return Err(OpenError::Foreign { path });
+    }
     let lock = StoreLock::take(&path).map_err(|error| match error {
         LockError::Taken => OpenError::InUse { path: path.clone() },
         LockError::Io(cause) => io_error(cause),
@@ -113,6 +116,24 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
         reader,
         lock,
     })
+}
+
+/// Whether a file is a database, or may be a damaged one: then its lock lies beside it. Any other file is left alone, and
+/// only one that is missing or empty can become a store.
+fn may_be_store(path: &Path) -> io::Result<bool> {
+    const HEADER: &[u8] = b"SQLite format 3\0";
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        // To open a pipe would wait for its other end.
+        Ok(found) if !found.is_file() => {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        found => found?,
+    };
+    let mut start = Vec::new();
+    let file = fs::File::open(path)?;
+    file.take(HEADER.len() as u64).read_to_end(&mut start)?;
+    Ok(start.is_empty() || start == HEADER || beside(path, "lock").exists())
 }
 
 fn create(path: &Path) -> io::Result<()> {

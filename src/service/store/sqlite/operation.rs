@@ -233,7 +233,8 @@ fn insert_events(
     events: &[StoredEvent],
 ) -> rusqlite::Result<()> {
     let mut insert = to.prepare_cached(
-        "INSERT OR IGNORE INTO event(prediction, number, kind, data)
+        // A number can be taken by an event of an earlier attempt that is damaged.
+        "INSERT OR REPLACE INTO event(prediction, number, kind, data)
          SELECT key, ?3, ?4, ?5 FROM prediction WHERE id = ?1 AND created_at = ?2",
     )?;
     for (number, event) in (first..).zip(events) {

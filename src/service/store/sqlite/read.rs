@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::codec::{DecodeError, Decoded, decode};
 use crate::errors::chain;
@@ -169,8 +169,19 @@ pub(super) fn unfinished(from: &Connection, replay: usize) -> Result<Vec<Leftove
 
 fn leftover(stored: &Stored, from: &Connection, replay: usize) -> Result<Leftover, ReadError> {
     let accepted = stored.accepted()?;
-    let prediction = Prediction::accepted(&accepted, replay);
-    stored.apply_events(&prediction, from, Extent::All)?;
+    let mut prediction = Prediction::accepted(&accepted, replay);
+    match stored.apply_events(&prediction, from, Extent::All) {
+        Err(cause @ ReadError::Event { .. }) => {
+            // The drawing has the same events again, which take the place of these.
+            warn!(
+                id = stored.id,
+                cause = chain(&cause),
+                "an unfinished prediction is drawn from its start"
+            );
+            prediction = Prediction::accepted(&accepted, replay);
+        }
+        applied => applied?,
+    }
     if stored.cancel {
         prediction.cancel();
     }

@@ -70,7 +70,8 @@ pub(super) fn inspect(connection: &Connection) -> rusqlite::Result<Found> {
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(match (application, tables) {
         (APPLICATION_ID, _) if version > VERSION => Found::Newer(version),
-        (APPLICATION_ID, _) | (0, 0) => Found::Usable,
+        (APPLICATION_ID, _) if version >= 1 => Found::Usable,
+        (0, 0) if version == 0 => Found::Usable,
         _ => Found::Foreign,
     })
 }

@@ -288,6 +288,52 @@ async fn a_newer_schema_is_refused_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_was_never_a_store_is_left_alone() {
+    let folder = Folder::new();
+    let notes = folder.0.path().join("notes.txt");
+    std::fs::write(&notes, "milk, bread").unwrap();
+    for _ in 0..2 {
+        let error = SqliteStore::open(&notes, LIMITS).unwrap_err();
+        assert!(matches!(error, OpenError::Foreign { .. }));
+    }
+    assert_eq!(std::fs::read(&notes).unwrap(), b"milk, bread");
+    let error = SqliteStore::open(folder.0.path(), LIMITS).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }));
+    let numbered = folder.0.path().join("numbered");
+    let connection = Connection::open(&numbered).unwrap();
+    connection.pragma_update(None, "user_version", 77).unwrap();
+    drop(connection);
+    let error = SqliteStore::open(&numbered, LIMITS).unwrap_err();
+    assert!(matches!(error, OpenError::Foreign { .. }));
+}
+
+#[tokio::test]
+async fn a_prediction_with_a_damaged_event_is_drawn_from_its_start() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let prediction = insert(&store, "one").await;
+    let events = || vec![Event::log("first"), Event::log("second")];
+    store.append(&prediction, events()).await;
+    store.close().await;
+    drop(store);
+    let connection = Connection::open(folder.file()).unwrap();
+    let damaged = connection.execute("UPDATE event SET data = x'00ff' WHERE number = 2", []);
+    assert_eq!(damaged.unwrap(), 1);
+    drop(connection);
+    let store = folder.open();
+    let leftovers = store.recover().await.unwrap();
+    let [leftover] = &leftovers.unfinished[..] else {
+        panic!("{leftovers:?}");
+    };
+    assert_eq!(leftover.prediction.drawn_events(), 0);
+    store.append(&leftover.prediction, events()).await;
+    store.close().await;
+    drop(store);
+    let leftovers = folder.open().recover().await.unwrap();
+    assert_eq!(leftovers.unfinished[0].prediction.drawn_events(), 2);
+}
+
+#[tokio::test]
 async fn the_previous_schema_is_upgraded() {
     let folder = Folder::new();
     let connection = Connection::open(folder.file()).unwrap();
