@@ -320,7 +320,7 @@ mod tests {
     fn attributes_are_counted_in_tags_and_nowhere_else() {
         let attributes = |count: usize| -> String {
             let all = (0..count).map(|index| format!(r#" a{index}="{index}>""#));
-            all.collect()
+            all.collect::<Vec<_>>().concat()
         };
         let svg = |inner: &str| format!(r#"<svg xmlns="http://www.w3.org/2000/svg">{inner}</svg>"#);
         let many = attributes(MAX_ATTRIBUTES + 1);

@@ -270,7 +270,8 @@ mod tests {
             format!(r#"<g id="a{level}">{}</g>"#, below.repeat(10))
         });
         let uses = first.to_owned() + &levels.collect::<Vec<_>>().concat();
-        let attributes: String = (0..100_000).map(|index| format!(" a{index}=''")).collect();
+        let attributes: Vec<_> = (0..100_000).map(|index| format!(" a{index}=''")).collect();
+        let attributes = attributes.concat();
         let refused = [
             (bomb, "entities"),
             (deep, "within each other"),
