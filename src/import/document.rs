@@ -53,7 +53,7 @@ pub enum SvgError {
     #[error("an element of the SVG has more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,
     /// It is not XML.
-    #[error("it is not an SVG ({0})")]
+    #[error("it is not an SVG")]
     Xml(#[source] roxmltree::Error),
     /// Its entities would become too large.
     #[error("the entities of the SVG could become too large")]
@@ -70,7 +70,7 @@ pub enum SvgError {
     #[error("the SVG has more than {MAX_STYLE_RULES} style rules")]
     TooManyRules,
     /// It is XML and not a valid SVG.
-    #[error("it is not an SVG ({0})")]
+    #[error("it is not an SVG")]
     NotSvg(#[source] usvg::Error),
     /// The parser failed.
     #[error("the SVG cannot be read: {0}")]

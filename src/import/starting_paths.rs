@@ -22,7 +22,7 @@ struct StartingPath {
 #[non_exhaustive]
 pub enum StartingPathsError {
     /// It is not a list of such paths.
-    #[error("it is not a list of starting paths ({0})")]
+    #[error("it is not a list of starting paths")]
     Json(#[source] serde_json::Error),
     /// A path is not made of cubic segments.
     #[error(
