@@ -297,7 +297,7 @@ mod tests {
             svg("")
         );
         assert!(read(&old).unwrap().shapes.is_empty());
-        let illustrator = r#"<!DOCTYPE svg [<!ENTITY ns_svg "http://www.w3.org/2000/svg">]><svg xmlns="&ns_svg;" width="9" height="9"><path d="M0 0L5 0" stroke="red"/></svg>"#;
+        let illustrator = r#"<!DOCTYPE svg [<!ENTITY ns_svg "http://www.w3.org/2000/svg">]><svg xmlns="&ns_svg;" width="9" height="9"><path d="M0 0L5 0" fill="none" stroke="red"/></svg>"#;
         assert_eq!(read(illustrator).unwrap().shapes.len(), 1);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use clipdraw::errors::chain;
 use clipdraw::import::{ImportedStrokes, decode_picture, read_strokes};
 use clipdraw::scene::{Canvas, Rgb};
 
@@ -19,7 +20,7 @@ fn strokes(content: &str) -> ImportedStrokes {
 }
 
 fn refused(text: &str) -> String {
-    read_strokes(text.as_bytes()).unwrap_err().to_string()
+    chain(&read_strokes(text.as_bytes()).unwrap_err())
 }
 
 /// Where a stroke of one cubic segment is at a parameter from 0 to 1.
@@ -202,7 +203,7 @@ fn a_hostile_svg_is_refused_before_it_costs_much() {
         ),
         (entities, "entities"),
         ("<svg".repeat(9), "it is not an SVG"),
-        (" ".repeat(9 << 20), "more than 8388608 bytes"),
+        (" ".repeat(11 << 20), "more than 10485760 bytes"),
     ] {
         let began = std::time::Instant::now();
         let error = refused(&text);
