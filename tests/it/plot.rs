@@ -152,7 +152,10 @@ fn the_extension_selects_the_format_and_travel_is_reported() {
 #[test]
 fn the_error_says_what_is_wrong_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let hostile = r#"<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>"#;
+    let hostile = format!(
+        r#"<!DOCTYPE svg [<!ENTITY a "{}">]><svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"><title>&a;</title></svg>"#,
+        "b".repeat(100_000)
+    );
     std::fs::write(folder.path().join("hostile.svg"), hostile).unwrap();
     std::fs::write(folder.path().join("a.svg"), drawing()).unwrap();
     for (arguments, expected) in [
