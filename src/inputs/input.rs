@@ -145,6 +145,10 @@ impl Input {
 
     /// The addresses of the files that have to be fetched before the drawing begins, with the names of their inputs.
     pub fn links(&self) -> Vec<(&'static str, Url)> {
+        // To read the files that are there takes long, and the thread that draws asks for each prediction.
+        if self.unfetched.is_none() {
+            return Vec::new();
+        }
         let links = files(&self.values).filter_map(|(name, file)| match file {
             File::Link(url) => Some((name, url)),
             File::Content(_) => None,
@@ -304,10 +308,11 @@ impl Input {
             .check_together()
             .map_err(|error| InputErrors(vec![error]))?;
         let values = without_fractions(values);
-        let is_unfetched = files(&values).any(|(_, file)| matches!(file, File::Link(_)));
+        let files: Vec<_> = files(&values).collect();
+        let is_unfetched = files.iter().any(|(_, file)| matches!(file, File::Link(_)));
         Ok(Self {
             unfetched: is_unfetched.then_some(given),
-            described: described(&values, &inputs),
+            described: described(&values, &files, &inputs),
             values,
             plan: inputs.into_plan(),
         })
@@ -399,14 +404,18 @@ fn files(values: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Fil
 }
 
 /// For each drawing the checked values with which it is drawn alone, and a description in the place of each file.
-fn described(values: &Map<String, Value>, inputs: &Inputs) -> Vec<Map<String, Value>> {
+fn described(
+    values: &Map<String, Value>,
+    files: &[(&'static str, File)],
+    inputs: &Inputs,
+) -> Vec<Map<String, Value>> {
     let mut described = values.clone();
-    for (name, file) in files(values) {
-        let description = match &file {
+    for (name, file) in files {
+        let description = match file {
             File::Content(content) => content.description(),
             File::Link(_) => file.shown().into(),
         };
-        described.insert(name.to_owned(), description);
+        described.insert((*name).to_owned(), description);
     }
     let drawings = (0..inputs.num_outputs as u64).map(|output| {
         let mut own = described.clone();
