@@ -46,6 +46,7 @@
 //! - `otel`: exports traces to an OpenTelemetry collector.
 
 pub mod errors;
+mod hex;
 pub mod backoff;
 pub mod tls;
 pub mod environment;

@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
+use crate::hex::lower_hex;
+
 /// The maximum size of a file in bytes.
 pub const MAX_FILE_BYTES: usize = 10 << 20;
 
@@ -207,14 +209,7 @@ fn public_part(address: &Url) -> String {
 
 /// The digest in lower-case hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    lower_hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

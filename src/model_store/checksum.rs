@@ -1,21 +1,16 @@
 //! SHA-256 sums of files of any size.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::lower_hex;
+
 /// A finished hash as 64 lower-case hexadecimal digits.
 pub(super) fn to_hex(hasher: Sha256) -> String {
-    hasher
-        .finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-            text
-        })
+    lower_hex(&hasher.finalize())
 }
 
 /// Hashes the rest of a reader and returns its number of bytes.

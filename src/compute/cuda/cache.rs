@@ -1,6 +1,5 @@
 //! Compiled kernels, kept in the user's cache folder from run to run.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::compiler::{Architecture, OPTIONS};
 use super::error::CudaError;
 use crate::environment;
+use crate::hex::lower_hex;
 
 /// The number of bytes of a SHA-256 digest.
 const DIGEST_BYTES: usize = 32;
@@ -70,11 +70,7 @@ fn file_name(source: &str, architecture: Architecture) -> String {
         digest.update(part.as_bytes());
         digest.update([0]);
     }
-    let digest = digest.finalize();
-    let mut name = String::new();
-    for byte in &digest[..16] {
-        write!(name, "{byte:02x}").expect("a string takes any text");
-    }
+    let name = lower_hex(&digest.finalize()[..16]);
     format!("{name}-{architecture}.cubin")
 }
 

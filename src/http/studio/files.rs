@@ -7,6 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use crate::hex::lower_hex;
+
 /// What stands in `index.html` for the folder of the other files.
 const FOLDER: &str = "FOLDER";
 
@@ -148,10 +150,9 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     for part in parts {
         hasher.update(part);
     }
-    let digits = hasher.finalize();
-    let digits = digits.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-    digits.take(DIGEST_LENGTH).collect()
+    let mut digits = lower_hex(&hasher.finalize());
+    digits.truncate(DIGEST_LENGTH);
+    digits
 }
 
 fn compress(bytes: &[u8]) -> Vec<u8> {
