@@ -93,53 +93,48 @@ const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 /// The folder for what the user's programs can make again; `None` if the user has no home folder.
 ///
 /// `XDG_CACHE_HOME` applies on every platform, if it is absolute as its specification requires.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the module that reads the environment"
-)]
 pub fn user_cache_folder() -> Option<PathBuf> {
-    let platform_folder = if cfg!(target_os = "macos") {
-        "Library/Caches"
-    } else {
-        ".cache"
-    };
-    let chosen = env::var_os(XDG_CACHE_HOME).map(PathBuf::from);
-    chosen
-        .filter(|folder| folder.is_absolute())
-        .or_else(|| Some(env::home_dir()?.join(platform_folder)))
+    user_folder(
+        XDG_CACHE_HOME,
+        if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        },
+    )
 }
 
 /// The folder for data of the user's programs; `None` if the user has no home folder.
 ///
 /// `XDG_DATA_HOME` applies on every platform, if it is absolute as its specification requires.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the module that reads the environment"
-)]
 pub fn user_data_folder() -> Option<PathBuf> {
-    let chosen = env::var_os(XDG_DATA_HOME).map(PathBuf::from);
-    chosen
-        .filter(|folder| folder.is_absolute())
-        .or_else(|| Some(env::home_dir()?.join(platform_data_folder())))
+    user_folder(XDG_DATA_HOME, platform_data_folder())
 }
 
 /// The folder for the state of the user's programs; `None` if the user has no home folder.
 ///
 /// `XDG_STATE_HOME` applies on every platform, if it is absolute as its specification requires.
+pub fn user_state_folder() -> Option<PathBuf> {
+    user_folder(
+        XDG_STATE_HOME,
+        if cfg!(target_os = "macos") {
+            "Library/Application Support"
+        } else {
+            ".local/state"
+        },
+    )
+}
+
+/// The folder in a variable, if that is absolute, or one in the user's home folder.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the module that reads the environment"
 )]
-pub fn user_state_folder() -> Option<PathBuf> {
-    let platform_folder = if cfg!(target_os = "macos") {
-        "Library/Application Support"
-    } else {
-        ".local/state"
-    };
-    let chosen = env::var_os(XDG_STATE_HOME).map(PathBuf::from);
+fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let chosen = env::var_os(variable).map(PathBuf::from);
     chosen
         .filter(|folder| folder.is_absolute())
-        .or_else(|| Some(env::home_dir()?.join(platform_folder)))
+        .or_else(|| Some(env::home_dir()?.join(in_home)))
 }
 
 /// The URL of Hugging Face's hub, if it is not the public one.
