@@ -1,8 +1,8 @@
 //! A contact sheet: finished drawings side by side in one picture.
 
-use resvg::tiny_skia::{Color, Pixmap, PixmapPaint, Transform};
+use resvg::tiny_skia::{Color, PixmapPaint, Transform};
 
-use super::format::{EncodeError, paint_over, png_size};
+use super::format::{EncodeError, encode_pixels, paint_over, png_size, transparent_pixels};
 use crate::scene::Canvas;
 
 /// The space around each drawing, in pixels of its canvas.
@@ -53,10 +53,10 @@ impl ContactSheet {
         let cell = png_size([width, height], scale)?;
         let gap = (GAP * scale).round() as u32;
         let side = |cell: u32, count: usize| (cell + gap) * count as u32 + gap;
-        let mut sheet = pixmap([side(cell[0], columns), side(cell[1], rows)])?;
+        let mut sheet = transparent_pixels([side(cell[0], columns), side(cell[1], rows)])?;
         sheet.fill(Color::WHITE);
         for (index, svg) in self.drawings.iter().enumerate() {
-            let mut picture = pixmap(cell)?;
+            let mut picture = transparent_pixels(cell)?;
             paint_over(svg, &mut picture)?;
             let place = [index % columns, index / columns].map(|place| place as u32);
             let [left, top] = [0, 1].map(|axis| (gap + place[axis] * (cell[axis] + gap)) as i32);
@@ -69,21 +69,14 @@ impl ContactSheet {
                 None,
             );
         }
-        sheet
-            .encode_png()
-            .map_err(|cause| EncodeError::PngEncoder(cause.to_string()))
+        encode_pixels(&sheet)
     }
-}
-
-fn pixmap([width, height]: [u32; 2]) -> Result<Pixmap, EncodeError> {
-    Pixmap::new(width, height).ok_or(EncodeError::PngSize {
-        width: width as f32,
-        height: height as f32,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use resvg::tiny_skia::Pixmap;
+
     use super::*;
 
     fn sheet(colors: &[&str]) -> ContactSheet {

@@ -8,7 +8,7 @@ use super::changes::Area;
 use super::gif::GifWriter;
 use super::options::{FRAME_MILLISECONDS, LAST_MILLISECONDS, MAX_BYTES};
 use super::webp::WebpWriter;
-use crate::output::format::{EncodeError, paint_over, write_strokes_only};
+use crate::output::format::{EncodeError, paint_over, transparent_pixels, write_strokes_only};
 use crate::scene::{Canvas, Strokes};
 
 /// A file of pictures.
@@ -106,11 +106,7 @@ impl<W: Write + Seek> RasterAnimation<W> {
     }
 
     fn paper(&self) -> Result<Pixmap, EncodeError> {
-        let [width, height] = self.size;
-        let mut paper = Pixmap::new(width, height).ok_or(EncodeError::PngSize {
-            width: width as f32,
-            height: height as f32,
-        })?;
+        let mut paper = transparent_pixels(self.size)?;
         let background = self.canvas.background;
         paper.fill(Color::from_rgba8(
             background.red,

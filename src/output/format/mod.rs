@@ -10,7 +10,7 @@ mod output_format;
 pub use descriptor::{Contents, Metadata, SizeFactors};
 pub use error::{EncodeError, MAX_PNG_SIDE};
 pub use output_format::{OutputFormat, OutputFormatError};
-pub(super) use png::paint_over;
+pub(super) use png::{encode_pixels, paint_over, transparent_pixels};
 pub use png::{png_size, svg_to_png};
 pub use svg::write_svg;
 pub(super) use svg::{PathAttributes, write_strokes_only, write_with_strokes};

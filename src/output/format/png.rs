@@ -63,12 +63,30 @@ pub fn png_size([width, height]: [f32; 2], scale: f32) -> Result<[u32; 2], Encod
 /// When the text is not an SVG, or a side of the picture would not be 1 to [`MAX_PNG_SIDE`] pixels.
 pub fn svg_to_png(svg: &str, scale: f32) -> Result<Vec<u8>, EncodeError> {
     let tree = read(svg)?;
-    let [width, height] = png_size([tree.size().width(), tree.size().height()], scale)?;
-    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or(EncodeError::PngSize {
+    let size = png_size([tree.size().width(), tree.size().height()], scale)?;
+    let mut pixels = transparent_pixels(size)?;
+    paint(&tree, &mut pixels);
+    encode_pixels(&pixels)
+}
+
+/// A picture of this width and height, in which nothing is painted.
+///
+/// # Errors
+/// When a side has no pixels or too many.
+pub(in crate::output) fn transparent_pixels(
+    [width, height]: [u32; 2],
+) -> Result<tiny_skia::Pixmap, EncodeError> {
+    tiny_skia::Pixmap::new(width, height).ok_or(EncodeError::PngSize {
         width: width as f32,
         height: height as f32,
-    })?;
-    paint(&tree, &mut pixels);
+    })
+}
+
+/// A picture as a PNG.
+///
+/// # Errors
+/// When the encoder fails.
+pub(in crate::output) fn encode_pixels(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, EncodeError> {
     pixels
         .encode_png()
         .map_err(|cause| EncodeError::PngEncoder(cause.to_string()))
