@@ -118,8 +118,7 @@ impl Reader {
             match node {
                 Node::Group(inner) => self.group(inner, opacity),
                 Node::Path(path) if path.is_visible() => self.path(path, opacity),
-                Node::Image(_) => self.shapes.changes.images += 1,
-                Node::Path(_) | Node::Text(_) => {}
+                Node::Path(_) | Node::Image(_) | Node::Text(_) => {}
             }
         }
     }
