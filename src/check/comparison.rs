@@ -84,7 +84,7 @@ pub(super) fn stroke_cosines(found: &StrokeGradient, expected: &StrokeGradient) 
 }
 
 /// The cosine of the angle between two vectors; 1 for two vectors of zeros.
-pub(super) fn cosine(found: &[f32], expected: &[f32]) -> f64 {
+pub(crate) fn cosine(found: &[f32], expected: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         let pairs = a.iter().zip(b);
         pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()

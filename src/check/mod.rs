@@ -16,6 +16,7 @@ mod drawing;
 mod speed;
 mod run;
 
+pub(crate) use comparison::cosine;
 pub use report::{Finding, Machine, Outcome, Report};
 pub use run::run;
 pub use settings::{CheckSettings, Group};

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::check::cosine;
 use crate::clip::{Clip, ClipError, ViewGroup, forward_backward};
 use crate::compute::to_host;
 
@@ -88,14 +89,6 @@ fn pass(clip: &Clip, views: &Tensor) -> Result<Vec<f32>, ClipError> {
     Ok(parts
         .map_err(ClipError::while_doing("reading a gradient"))?
         .concat())
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        let products = a.iter().zip(b);
-        products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-    };
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 #[cfg(test)]
