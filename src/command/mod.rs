@@ -1,6 +1,7 @@
 //! The `clipdraw` command. Each subcommand has one module with its arguments and its `run`.
 
 mod signals;
+mod atomic_file;
 mod measured_precision;
 mod model;
 mod predict;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 
-use super::predict::write_file;
+use super::atomic_file::write_file;
 use crate::plot::{
     GcodeOptions, Opacity, Page, PaperSize, Pens, Plot, PlotFormat, PlotOptions, Speeds,
     write_gcode, write_hpgl, write_plot_svg,

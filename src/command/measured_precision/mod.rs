@@ -6,13 +6,14 @@
 
 mod trial;
 
+use std::fs;
 use std::path::PathBuf;
-use std::{fs, process};
 
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use self::trial::Trial;
+use super::atomic_file::write_file;
 use crate::clip::{Clip, ClipConfig, ClipError, ImageConfig, LoadOptions, WeightsSource};
 use crate::compute::{Precision, library, processor};
 use crate::environment;
@@ -121,10 +122,7 @@ impl Measurements {
         };
         let folder = file.parent().unwrap_or(file);
         fs::create_dir_all(folder)?;
-        // A reader sees the old file or the new one.
-        let new = file.with_extension(format!("{}.json", process::id()));
-        fs::write(&new, serde_json::to_vec_pretty(&self.all)?)?;
-        fs::rename(&new, file)?;
+        write_file(file, &serde_json::to_vec_pretty(&self.all)?)?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::files::{check_folder, check_writable, is_regular, temporary_beside};
+use crate::command::atomic_file::{check_folder, check_writable, is_regular, temporary_beside};
 use crate::draw::Frame;
 use crate::output::{AnimationEncoder, AnimationOptions, AnimationSize, Document};
 

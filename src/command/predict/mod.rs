@@ -20,7 +20,6 @@ use tokio::sync::oneshot;
 
 use self::drawings::{DrawingFiles, Run};
 use self::files::FrameFolder;
-pub(super) use self::files::write_file;
 use self::inputs::read_inputs;
 use self::outputs::{OutputArguments, Outputs};
 use self::progress::ProgressReporter;

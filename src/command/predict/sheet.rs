@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::files::{check_folder, check_writable, write_file};
+use crate::command::atomic_file::{check_folder, check_writable, write_file};
 use crate::output::ContactSheet;
 use crate::scene::Canvas;
 
