@@ -41,7 +41,7 @@ pub enum PictureError {
         height: u32,
     },
     /// It is damaged, or needs too much memory.
-    #[error("the {format} cannot be decoded: {cause}")]
+    #[error("the {format} cannot be decoded")]
     Damaged {
         /// The format.
         format: &'static str,

@@ -265,7 +265,7 @@ impl Service {
         recorded
     }
 
-    /// Lets a prediction be drawn again after a restart, because another caller is told that it is accepted.
+    /// Lets a prediction be drawn again after a restart, because another caller gets a response that it is accepted.
     ///
     /// # Errors
     /// When the store cannot record it.
