@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +15,7 @@ use clipdraw::scene::{Canvas, Strokes};
 use image_webp::WebPDecoder;
 use serde_json::Map;
 
+use crate::support::command::run;
 use crate::support::server::{Choices, TestServer, small};
 
 fn canvas() -> Canvas {
@@ -219,25 +219,18 @@ fn the_same_frames_give_the_same_bytes_and_many_frames_a_bounded_number() {
     );
 }
 
+const SMALL: [&str; 7] = [
+    "predict",
+    "-i",
+    "num_iterations=4",
+    "-i",
+    "num_paths=8",
+    "-i",
+    "seed=3",
+];
+
 fn predict(arguments: &[&str], folder: &Path) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_clipdraw"))
-        .args([
-            "predict",
-            "-i",
-            "num_iterations=4",
-            "-i",
-            "num_paths=8",
-            "-i",
-            "seed=3",
-        ])
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("CLIPDRAW_WEIGHTS")
-        .env("CLIPDRAW_WEIGHTS_DIR", folder.join("no weights"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
+    let (output, errors) = run(&[&SMALL, arguments].concat(), folder);
     (output.status.success(), errors)
 }
 

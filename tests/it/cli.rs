@@ -1,29 +1,13 @@
 //! The command line.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-fn clipdraw(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clipdraw"));
-    // No full-size weights of the machine may take the place of the embedded model.
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("CLIPDRAW_WEIGHTS")
-        .env("CLIPDRAW_WEIGHTS_DIR", folder.join("no weights"))
-        .stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str], folder: &Path) -> (Output, String) {
-    let output = clipdraw(arguments, folder).output().unwrap();
-    let errors = String::from_utf8(output.stderr.clone()).unwrap();
-    (output, errors)
-}
+use crate::support::command::{clipdraw, run};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

@@ -1,7 +1,6 @@
 //! Several drawings of one prediction, many prompts, and prompts that end early.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +11,7 @@ use clipdraw::service::{CancelPolicy, Destination, Event, RestartPolicy, Submiss
 use serde_json::{Value, json};
 use tch::{Device, Kind};
 
+use crate::support::command::run;
 use crate::support::fake_engine::{limits, ready_service};
 
 const SMALL: [&str; 8] = [
@@ -27,16 +27,7 @@ const SMALL: [&str; 8] = [
 
 /// Runs the command in a folder. Returns whether it succeeded, and what it reported.
 fn predict(arguments: &[&str], folder: &Path) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_clipdraw"))
-        .args(SMALL)
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("CLIPDRAW_WEIGHTS")
-        .env("CLIPDRAW_WEIGHTS_DIR", folder.join("no weights"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
+    let (output, errors) = run(&[&SMALL, arguments].concat(), folder);
     (output.status.success(), errors)
 }
 

@@ -1,6 +1,7 @@
-//! Shared by the tests: a server, an engine that is controlled by prompts, a file server, a browser.
+//! Shared by the tests: the command, a server, an engine that is controlled by prompts, a file server, a browser.
 
 pub(crate) mod clip_files;
+pub(crate) mod command;
 pub(crate) mod devtools;
 pub(crate) mod fake_engine;
 pub(crate) mod file_server;
