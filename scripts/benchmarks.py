@@ -19,6 +19,7 @@ ROWS = [
     ("picture and gradients, 256 strokes of half width 1", ["raster/picture_and_gradient/256 strokes of 1 to 1"]),
     ("the same, half widths 1 to 20", ["raster/picture_and_gradient/256 strokes of 1 to 20"]),
     ("the same, 1,024 strokes of half width 1", ["raster/picture_and_gradient/1024 strokes of 1 to 1"]),
+    ("the same, a finished drawing of 256 strokes", ["raster/picture_and_gradient/a finished drawing"]),
     (
         "4 views of 64 pixels and their gradient, canvas of 224 / 1,024 pixels",
         [
@@ -72,7 +73,9 @@ def medians(output: str) -> dict[str, float]:
     return found
 
 
-def milliseconds(value: float) -> str:
+def milliseconds(value: float | None) -> str:
+    if value is None:
+        return "-"
     digits = 1 if value < 100 else 0
     return f"{value:.{digits}f}"
 
@@ -80,10 +83,14 @@ def milliseconds(value: float) -> str:
 def table(runs: list[dict[str, float]], machine: str) -> str:
     """The table, with the median over the runs."""
 
-    def time(names: str) -> float:
+    def time(names: str) -> float | None:
+        """The median, or None for bf16 on a processor without it, which is not measured."""
+        if names.endswith(" bf16") and not any(names in run for run in runs):
+            return None
         return statistics.median(sum(run[name] for name in names.split(" + ")) for run in runs)
 
-    lines = [f"Medians of {len(runs)} runs on {machine}:\n", "| what | time |", "|---|---|"]
+    source = "one run" if len(runs) == 1 else f"{len(runs)} runs"
+    lines = [f"Medians of {source} on {machine}:\n", "| what | time |", "|---|---|"]
     for title, benchmarks in ROWS:
         times = " / ".join(milliseconds(time(names)) for names in benchmarks)
         lines.append(f"| {title} | {times} ms |")

@@ -1,45 +1,59 @@
 //! The time of the forward pass, and of both passes.
 
+use clipdraw::import::read_strokes;
 use clipdraw::render::cpu::raster;
 use clipdraw::scene::{Canvas, Picture, Strokes, start};
 
-/// Strokes of a start with half widths spread evenly up to the widest.
+/// What is drawn.
 #[derive(Debug, Clone, Copy)]
-struct Scene {
-    strokes: usize,
-    widest: f32,
+enum Scene {
+    /// Strokes of a start with half widths spread evenly up to the widest.
+    Start { strokes: usize, widest: f32 },
+    /// A finished drawing: its strokes cover each other far more than those of a start.
+    Finished,
 }
 
 impl std::fmt::Display for Scene {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "{} strokes of 1 to {}",
-            self.strokes, self.widest
-        )
+        match self {
+            Self::Start { strokes, widest } => {
+                write!(formatter, "{strokes} strokes of 1 to {widest}")
+            }
+            Self::Finished => write!(formatter, "a finished drawing"),
+        }
     }
 }
 
 impl Scene {
     const fn new(strokes: usize, widest: f32) -> Self {
-        Self { strokes, widest }
+        Self::Start { strokes, widest }
     }
 
     fn strokes(self) -> (Strokes, Canvas) {
         let canvas = Canvas::default();
-        let mut strokes = start::random_strokes(&canvas, self.strokes, 1);
-        for (index, half_width) in strokes.half_widths.iter_mut().enumerate() {
-            *half_width += (index as f32 * 0.618_034).fract() * (self.widest - 1.0);
+        match self {
+            Self::Start { strokes, widest } => {
+                let mut strokes = start::random_strokes(&canvas, strokes, 1);
+                for (index, half_width) in strokes.half_widths.iter_mut().enumerate() {
+                    *half_width += (index as f32 * 0.618_034).fract() * (widest - 1.0);
+                }
+                (strokes, canvas)
+            }
+            Self::Finished => {
+                let drawing = include_bytes!("../../docs/drawing.svg");
+                let imported = read_strokes(drawing).expect("a drawing of this program");
+                (imported.on_canvas(&canvas), canvas)
+            }
         }
-        (strokes, canvas)
     }
 }
 
-const SCENES: [Scene; 4] = [
+const SCENES: [Scene; 5] = [
     Scene::new(256, 1.0),
     Scene::new(256, 12.0),
     Scene::new(256, 20.0),
     Scene::new(1024, 1.0),
+    Scene::Finished,
 ];
 
 #[divan::bench(args = SCENES)]
