@@ -10,6 +10,9 @@ use clipdraw::model_store::StoreError;
 
 fn main() -> ExitCode {
     command::run(&Arguments::parse()).unwrap_or_else(|error| {
+        if command::is_reader_gone(&error) {
+            return ExitCode::from(command::READER_GONE_STATUS);
+        }
         report(&error);
         ExitCode::FAILURE
     })

@@ -1,7 +1,7 @@
 //! `clipdraw check`: compares a device with the processor, and measures it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::model::{ComputeArguments, ModelChoice};
+use super::standard_output::standard_output;
 use crate::check::{self, CheckSettings, Group, Report};
 
 /// `clipdraw check`.
@@ -93,7 +94,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 
 /// Prints the newest finding, after the heading if it is the first, and writes the JSON.
 fn write(report: &Report, json: Option<&Path>) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = standard_output();
     if let [_] = &report.findings[..] {
         writeln!(out, "{}", report.heading())?;
     }

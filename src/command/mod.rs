@@ -2,6 +2,7 @@
 
 mod signals;
 mod atomic_file;
+mod standard_output;
 mod measured_precision;
 mod model;
 mod predict;
@@ -24,6 +25,8 @@ use self::schema::SchemaArguments;
 use self::serve::ServeArguments;
 use self::studio::StudioArguments;
 use self::weights::WeightsArguments;
+
+pub use self::standard_output::{READER_GONE_STATUS, is_reader_gone};
 
 /// Turns a prompt into a vector drawing.
 #[derive(Debug, Parser)]

@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use super::atomic_file::write_file;
+use super::standard_output::standard_output;
 use crate::plot::{
     GcodeOptions, Opacity, Page, PaperSize, Pens, Plot, PlotFormat, PlotOptions, Speeds,
     write_gcode, write_hpgl, write_plot_svg,
@@ -105,7 +106,8 @@ pub(super) fn run(arguments: &PlotArguments) -> anyhow::Result<ExitCode> {
         PlotFormat::Hpgl => write_hpgl(&plot, speeds),
     };
     if to_stdout {
-        io::stdout().write_all(text.as_bytes())
+        let mut out = standard_output();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
     } else {
         write_file(&arguments.output, text.as_bytes())
     }

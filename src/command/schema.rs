@@ -1,10 +1,11 @@
 //! `clipdraw schema`: prints the OpenAPI document, for a Docker image's label and for tools.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::standard_output::standard_output;
 use crate::cog::openapi;
 
 /// `clipdraw schema`.
@@ -33,6 +34,6 @@ pub(super) fn run(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
     } else {
         format!("{document:#}")
     };
-    writeln!(io::stdout(), "{text}")?;
+    writeln!(standard_output(), "{text}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,10 @@
 //! `clipdraw --version`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use super::measured_precision;
+use super::standard_output::standard_output;
 use crate::compute::{Precision, cuda, device_names, library, present_devices};
 
 /// Prints the version of the program, that of libtorch, what was found of CUDA, every device with the
@@ -20,7 +21,7 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         })
         .collect();
     writeln!(
-        io::stdout(),
+        standard_output(),
         "clipdraw {}\n{}\n{}\ndevices: {}",
         env!("CARGO_PKG_VERSION"),
         library::describe(),
@@ -28,7 +29,10 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         devices.join(", ")
     )?;
     for measurement in measured_precision::describe() {
-        writeln!(io::stdout(), "measured on the processor: {measurement}")?;
+        writeln!(
+            standard_output(),
+            "measured on the processor: {measurement}"
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::model::WeightsFolder;
+use super::standard_output::standard_output;
 use crate::clip::WeightsSource;
 use crate::errors::chain;
 use crate::model_store::{
@@ -60,7 +61,7 @@ pub(super) fn run(arguments: &WeightsArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn list(folders: &Folders) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+    let mut out = standard_output();
     writeln!(out, "{:<16}{:>11}  {:<12}PLACE", "NAME", "SIZE", "STATE")?;
     let default = choose(None, folders)?;
     for entry in inventory(folders) {
@@ -137,7 +138,7 @@ fn fetch_named(name: &str, mirror: Option<&str>, folders: &Folders) -> anyhow::R
     let bar = progress_bar(model.size, model.name.to_owned())?;
     let path = fetch(&request, &mut |event| show(&bar, &event));
     bar.finish_and_clear();
-    writeln!(io::stdout(), "{}", path?.display())?;
+    writeln!(standard_output(), "{}", path?.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -155,7 +156,7 @@ fn fetch_hub_model(
     let bar = progress_bar(0, model.name())?;
     let path = fetch_from_hub(&request, &mut |event| show(&bar, &event));
     bar.finish_and_clear();
-    writeln!(io::stdout(), "{}", path?.display())?;
+    writeln!(standard_output(), "{}", path?.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -211,7 +212,7 @@ fn verify_all(folders: &Folders) -> anyhow::Result<ExitCode> {
 }
 
 fn print_verdict(path: &Path, verdict: &Verification) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = standard_output();
     let path = path.display();
     match verdict {
         Verification::Intact(model) => writeln!(out, "{path}: intact, {}", model.name),

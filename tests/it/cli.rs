@@ -246,3 +246,18 @@ fn the_version_lists_libtorch_devices_and_precision() {
         assert!(text.contains(expected), "{text}");
     }
 }
+
+#[test]
+fn a_reader_that_closes_standard_output_gets_no_error_message() {
+    let folder = folder();
+    let mut child = clipdraw(&["schema"], folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    // As shells report a program that SIGPIPE has ended.
+    assert_eq!(output.status.code(), Some(141));
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::command::atomic_file::{check_folder, check_writable, write_file};
+use crate::command::standard_output::standard_output;
 use crate::output::OutputFormat;
 
 /// The file that the finished drawing is written to.
@@ -68,7 +69,10 @@ impl DrawingFile {
     pub(super) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
         match &self.path {
             Some(path) => write_file(path, bytes),
-            None => std::io::stdout().write_all(bytes),
+            None => {
+                let mut out = standard_output();
+                out.write_all(bytes).and_then(|()| out.flush())
+            }
         }
         .with_context(|| format!("{} cannot be written", self.name()))
     }
