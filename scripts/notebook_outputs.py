@@ -12,7 +12,8 @@ from pathlib import Path
 def stripped(text: str) -> str:
     notebook = json.loads(text)
     for cell in notebook["cells"]:
-        cell["metadata"] = {}
+        is_folded = cell["metadata"].get("jupyter", {}).get("source_hidden", False)
+        cell["metadata"] = {"jupyter": {"source_hidden": True}} if is_folded else {}
         if cell["cell_type"] == "code":
             cell["outputs"] = []
             cell["execution_count"] = None
