@@ -183,9 +183,11 @@ fn the_instance_starts_the_container_with_its_gpu_and_starts_it_again_when_it_en
     let started = stage.calls().pop().unwrap();
     let line = started.join(" ");
     assert!(line.contains("--restart unless-stopped --gpus all --publish 127.0.0.1:5000:5000 "));
-    assert!(line.contains(
-        " --volume clipdraw-data:/data --env CLIPDRAW_STORE=/data/predictions.sqlite3 "
-    ));
+    assert!(
+        line.contains(
+            " --volume clipdraw-data:/data --env CLIPDRAW_STORE=/data/predictions.sqlite3 "
+        )
+    );
     let verbs: Vec<_> = calls
         .iter()
         .filter(|call| call.starts_with("docker "))
