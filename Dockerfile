@@ -9,29 +9,43 @@
 ARG DEVICE=cuda
 ARG DEBIAN=trixie
 ARG RUST_VERSION=1.95
+ARG TORCH_VERSION=2.11.0
 
 # --- libtorch: changes only with PyTorch's version --------------------------------------
-FROM python:3.12-slim-${DEBIAN} AS libtorch
-ARG DEVICE
-ARG TORCH_VERSION=2.11.0
+FROM python:3.12-slim-${DEBIAN} AS wheels
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgomp1 \
+    && apt-get install -y --no-install-recommends binutils libgomp1 \
     && rm -rf /var/lib/apt/lists/*
 COPY scripts/unpack_libtorch.py /build/
+
+# The half for CPUs. The program is compiled against it for both devices, since it opens the CUDA half at run time.
+FROM wheels AS libtorch
+ARG TORCH_VERSION
 # The wheel on PyPI is the one for CUDA 13.0; unpack_libtorch.py leaves its CUDA half out for cpu.
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     pip download --quiet --dest /wheels --no-deps "torch==$TORCH_VERSION" \
-    && /build/unpack_libtorch.py needs /wheels "$DEVICE" >/build/needs.txt \
+    && /build/unpack_libtorch.py needs /wheels cpu >/build/needs.txt \
     && pip download --quiet --dest /wheels --requirement /build/needs.txt \
-    && /build/unpack_libtorch.py unpack /wheels "$DEVICE" /opt/libtorch \
+    && /build/unpack_libtorch.py unpack /wheels cpu /opt/libtorch \
     && rm -rf /wheels
 
-# --- what of it a running program needs -------------------------------------------------
-FROM libtorch AS libtorch-runtime
-# Headers; and of CUDA what libtorch neither links nor opens.
+# --- what of it a running program needs: no headers, no names of local functions ---------
+FROM libtorch AS libtorch-cpu
 RUN rm -rf /opt/libtorch/torch/include \
+    && strip /opt/libtorch/torch/lib/libtorch_cpu.so
+
+FROM wheels AS libtorch-cuda
+ARG TORCH_VERSION
+# The last files are libraries of CUDA that libtorch neither links nor opens.
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    pip download --quiet --dest /wheels --no-deps "torch==$TORCH_VERSION" \
+    && /build/unpack_libtorch.py needs /wheels cuda >/build/needs.txt \
+    && pip download --quiet --dest /wheels --requirement /build/needs.txt \
+    && /build/unpack_libtorch.py unpack /wheels cuda /opt/libtorch \
+    && rm -rf /wheels /opt/libtorch/torch/include \
+    && strip /opt/libtorch/torch/lib/libtorch_cpu.so /opt/libtorch/torch/lib/libtorch_cuda.so \
     && rm -f /opt/libtorch/nvidia/cu13/lib/libcusolverMg.so.* \
         /opt/libtorch/nvidia/cu13/lib/libnvperf_*.so \
         /opt/libtorch/nvidia/cu13/lib/libnvrtc.alt.so.*
@@ -63,7 +77,9 @@ COPY fuzz/Cargo.toml fuzz/
 COPY vocabulary vocabulary
 COPY weights/compact-v4.safetensors weights/
 COPY src src
-RUN cargo build --release --locked --bin clipdraw ${FEATURES:+--features "$FEATURES"} \
+# The program says which libtorch it was compiled against; here, that is the part which both images have.
+RUN sed -i 's/+cpu$//' /opt/libtorch/torch/build-version \
+    && cargo build --release --locked --bin clipdraw ${FEATURES:+--features "$FEATURES"} \
     && install target/release/clipdraw /usr/local/bin/clipdraw
 
 # --- weights: the layer made from this stage stays the same while the files do ----------
@@ -80,13 +96,14 @@ RUN --mount=type=cache,target=/cache/weights,sharing=locked \
 
 # --- the image --------------------------------------------------------------------------
 FROM debian:${DEBIAN}-slim AS runtime-cpu
+# A new volume of Docker gets the owner of the folder that it is mounted on: /data is for the store.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libgomp1 libstdc++6 tini zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && ln -s /usr/bin/tini /sbin/tini \
     && useradd --uid 10001 --create-home --shell /usr/sbin/nologin clipdraw \
-    && install -d -o clipdraw -g clipdraw /var/run/cog
+    && install -d -o clipdraw -g clipdraw /var/run/cog /data
 
 FROM runtime-cpu AS runtime-cuda
 # NVIDIA's container toolkit reads these. With a driver too old for CUDA 13 the container does not
@@ -94,6 +111,9 @@ FROM runtime-cpu AS runtime-cuda
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     NVIDIA_REQUIRE_CUDA="cuda>=13.0"
+
+# hadolint ignore=DL3006
+FROM libtorch-${DEVICE} AS libtorch-runtime
 
 # hadolint ignore=DL3006
 FROM runtime-${DEVICE}

@@ -1,6 +1,7 @@
 //! The container image, as far as it can be tested without Docker: its files are laid out in a folder, and
 //! fake `docker` and `gcloud` commands record their arguments.
 
+mod build_log;
 mod cog_inputs;
 mod dockerfile;
 mod google_cloud;

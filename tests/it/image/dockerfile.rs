@@ -170,7 +170,9 @@ fn a_stage_is_declared_before_it_is_used() {
         }
     }
     for device in ["cpu", "cuda"] {
-        assert!(known.contains(&format!("runtime-{device}")), "{device}");
+        for stage in ["runtime", "libtorch"] {
+            assert!(known.contains(&format!("{stage}-{device}")), "{device}");
+        }
     }
     assert_eq!(only(&last_stage(), "FROM").rest, "runtime-${DEVICE}");
 }

@@ -148,6 +148,10 @@ fn without_gcloud_the_message_names_it() {
 
 /// Runs on a stage what the instance runs, with a driver of that version.
 fn start(stage: &Stage, driver: &str) -> Output {
+    start_with(stage, driver, "--slots 2 'a b'")
+}
+
+fn start_with(stage: &Stage, driver: &str, arguments: &str) -> Output {
     stage
         .program("nvidia-smi", &format!("echo {driver}"))
         .program(
@@ -156,7 +160,7 @@ fn start(stage: &Stage, driver: &str) -> Output {
         )
         .program("nvidia-ctk", "")
         .program("gcloud", "");
-    let head = format!("IMAGE={IMAGE}\nADDRESS=127.0.0.1\nARGUMENTS=(--slots 2 'a b')\n");
+    let head = format!("IMAGE={IMAGE}\nADDRESS=127.0.0.1\nARGUMENTS=({arguments})\n");
     let script = head + &source("docker/gcp-startup");
     stage
         .command("bash")
@@ -179,10 +183,21 @@ fn the_instance_starts_the_container_with_its_gpu_and_starts_it_again_when_it_en
     let started = stage.calls().pop().unwrap();
     let line = started.join(" ");
     assert!(line.contains("--restart unless-stopped --gpus all --publish 127.0.0.1:5000:5000 "));
+    assert!(
+        line.contains(
+            " --volume clipdraw-data:/data --env CLIPDRAW_STORE=/data/predictions.sqlite3 "
+        )
+    );
+    let verbs: Vec<_> = calls
+        .iter()
+        .filter(|call| call.starts_with("docker "))
+        .collect();
+    assert!(verbs[verbs.len() - 3].starts_with("docker stop --time 120 clipdraw"));
     let expected = [
         IMAGE,
         "/usr/local/bin/clipdraw",
         "serve",
+        "--keep-on-shutdown",
         "--slots",
         "2",
         "a b",
@@ -197,4 +212,13 @@ fn a_driver_too_old_for_the_image_is_reported() {
     assert!(!output.status.success());
     assert!(text(&output.stdout).contains("needs driver 580"));
     assert!(lines(&stage).iter().all(|call| !call.starts_with("docker")));
+}
+
+#[test]
+fn an_option_that_the_instance_adds_may_be_given_as_well() {
+    let stage = Stage::new();
+    succeeded(&start_with(&stage, "580.178.04", "--keep-on-shutdown"));
+    let started = stage.calls().pop().unwrap();
+    let given = started.iter().filter(|word| *word == "--keep-on-shutdown");
+    assert_eq!(given.count(), 1);
 }
