@@ -1,7 +1,7 @@
 //! Views of a canvas: resampling and its transpose, for the input sizes of the embedded model (64) and of ViT-B/32
 //! (224).
 
-use clipdraw::render::cpu::warp::{ViewBatch, view_gradient};
+use clipdraw::render::cpu::warp::{ViewBatch, pooled_view_gradient};
 use clipdraw::render::view::random_views;
 use clipdraw::scene::Picture;
 use divan::Bencher;
@@ -52,5 +52,5 @@ fn gradient_of_four_views(bencher: Bencher<'_, '_>, Size { canvas, input }: Size
     let picture = Picture::filled(canvas, canvas, [0.5; 3]);
     let views = random_views(&mut ChaCha8Rng::seed_from_u64(1), 4, canvas, canvas);
     let gradient = ViewBatch::new(&picture, &views, input);
-    bencher.bench(|| view_gradient(&gradient, &views, canvas, canvas));
+    bencher.bench(|| pooled_view_gradient(&gradient, &views, canvas, canvas));
 }

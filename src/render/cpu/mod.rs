@@ -6,8 +6,8 @@ pub mod warp;
 use tch::Tensor;
 
 use self::raster::{Painting, paint};
-use self::warp::{ViewBatch, view_gradient};
-use super::view::ViewTransform;
+use self::warp::{ViewBatch, pooled_view_gradient};
+use super::view::{Pooling, ViewTransform};
 use super::{RenderError, Rendered, Renderer, Scene};
 use crate::compute::to_host;
 use crate::scene::StrokeGradient;
@@ -89,7 +89,9 @@ impl Rendered for CpuRendered {
 impl RenderedScene {
     fn backward(&self, gradient: &ViewBatch) -> StrokeGradient {
         let picture = self.painting.picture();
-        let on_picture = view_gradient(gradient, &self.views, picture.width(), picture.height());
-        self.painting.gradient(&on_picture)
+        let (width, height) = (picture.width(), picture.height());
+        let pooled = pooled_view_gradient(gradient, &self.views, width, height);
+        let pooling = Pooling::new(gradient.side, width, height);
+        self.painting.gradient_through(&pooled, pooling)
     }
 }

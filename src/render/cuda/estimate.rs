@@ -3,6 +3,7 @@
 use super::layout::SIZES;
 use super::room::Room;
 use super::source::{STROKE_STRIDE, TILE};
+use crate::render::view::Pooling;
 use crate::scene::Canvas;
 
 /// Source pixels that a pixel of a view spans, for each that it spans without the random perspective.
@@ -22,14 +23,20 @@ pub(super) fn estimate(
 ) -> u64 {
     const FLOAT: usize = size_of::<f32>();
     let [width, height] = [canvas.width, canvas.height].map(|length| length as usize);
-    let samples = (PERSPECTIVE * width.max(height))
+    let pooling = Pooling::new(side, width, height);
+    let samples = (PERSPECTIVE * pooling.width().max(pooling.height()))
         .div_ceil(side)
         .clamp(1, MAX_SAMPLES);
     let of_tile_stroke = SIZES.tile_stroke + 3 * TILE * TILE * FLOAT + STROKE_STRIDE * FLOAT;
     let of_stroke =
         room.chords * SIZES.chord + 2 * STROKE_STRIDE * FLOAT + 2 * STROKE_STRIDE * 2 * FLOAT;
-    // A picture and its gradient; views and theirs, with a copy of it.
-    let pixels = 2 * 3 * FLOAT * width * height + 3 * 3 * FLOAT * views * side * side;
+    let pooled_area = match pooling.halvings() {
+        0 => 0,
+        _ => pooling.width() * pooling.height(),
+    };
+    // A picture, a pooled one and their gradients; views and theirs, with a copy of it.
+    let pixels =
+        2 * 3 * FLOAT * (width * height + pooled_area) + 3 * 3 * FLOAT * views * side * side;
     let sources = views * (side * samples).pow(2) * 2 * FLOAT;
     (room.tile_strokes * of_tile_stroke + strokes * of_stroke + pixels + sources) as u64
 }

@@ -21,10 +21,12 @@ pub struct Batch {
     pub(super) tile_strokes: *mut f32,
     pub(super) coverage: *mut f32,
     pub(super) pictures: *mut f32,
+    pub(super) pooled_pictures: *mut f32,
     pub(super) sources: *mut f32,
     pub(super) view_pixels: *mut f32,
     pub(super) view_gradient: *mut f32,
     pub(super) picture_gradient: *mut f32,
+    pub(super) pooled_gradient: *mut f32,
     pub(super) transmittance: *mut f32,
     pub(super) paint_gradient: *mut f32,
     pub(super) contributions: *mut f32,
@@ -64,10 +66,12 @@ impl Batch {
             tile_strokes: ptr::null_mut(),
             coverage: ptr::null_mut(),
             pictures: ptr::null_mut(),
+            pooled_pictures: ptr::null_mut(),
             sources: ptr::null_mut(),
             view_pixels: ptr::null_mut(),
             view_gradient: ptr::null_mut(),
             picture_gradient: ptr::null_mut(),
+            pooled_gradient: ptr::null_mut(),
             transmittance: ptr::null_mut(),
             paint_gradient: ptr::null_mut(),
             contributions: ptr::null_mut(),
@@ -90,7 +94,7 @@ impl Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Sizes {
-    /// `SceneLayout`: 12 integers and 3 floats.
+    /// `SceneLayout`: 16 integers and 3 floats.
     pub scene_layout: usize,
     /// `View`: 9 doubles, 9 floats and an integer.
     pub view: usize,
@@ -108,7 +112,7 @@ pub struct Sizes {
 
 /// The sizes that this program writes.
 pub const SIZES: Sizes = Sizes {
-    scene_layout: 15 * 4,
+    scene_layout: 19 * 4,
     view: 9 * 8 + 9 * 4 + 4,
     chord: 16 * 4,
     tile_stroke: 2 * 4,

@@ -63,6 +63,7 @@ impl ForwardMemory {
             tile_strokes: allocate(tile_strokes * (SIZES.tile_stroke / 4))?,
             coverage: allocate(tile_strokes * PIXELS)?,
             pictures: allocate(totals.picture_values)?,
+            pooled_pictures: allocate(totals.pooled_values)?,
             sources: allocate(totals.views * (side * largest.samples).pow(2) * 2)?,
             view_pixels: views.data_ptr().cast(),
             max_chords: room.chords as i32,
@@ -101,6 +102,7 @@ pub(super) struct BackwardMemory {
     /// The gradient on strokes, `[strokes, STROKE_STRIDE]`.
     pub(super) parameter_gradient: Tensor,
     picture_gradient: Tensor,
+    pooled_gradient: Tensor,
     transmittance: Tensor,
     paint_gradient: Tensor,
     contributions: Tensor,
@@ -117,6 +119,7 @@ impl BackwardMemory {
         Ok(Self {
             parameter_gradient: launcher.allocate(totals.strokes * STROKE_STRIDE)?,
             picture_gradient: launcher.allocate(totals.picture_values)?,
+            pooled_gradient: launcher.allocate(totals.pooled_values)?,
             transmittance: launcher.allocate(tile_strokes * PIXELS)?,
             paint_gradient: launcher.allocate(tile_strokes * PIXELS)?,
             contributions: launcher.allocate(tile_strokes * STROKE_STRIDE)?,
@@ -128,6 +131,7 @@ impl BackwardMemory {
         Batch {
             view_gradient: part(view_gradient, 0),
             picture_gradient: part(&self.picture_gradient, 0),
+            pooled_gradient: part(&self.pooled_gradient, 0),
             transmittance: part(&self.transmittance, 0),
             paint_gradient: part(&self.paint_gradient, 0),
             contributions: part(&self.contributions, 0),

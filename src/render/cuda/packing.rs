@@ -2,7 +2,7 @@
 
 use super::layout::SIZES;
 use super::source::{COLOR, HALF_WIDTH, MAX_POINTS, STROKE_STRIDE, TILE};
-use crate::render::view::ViewTransform;
+use crate::render::view::{Pooling, ViewTransform};
 use crate::render::{RenderError, Scene};
 use crate::scene::{Canvas, StrokeGradient, Strokes};
 
@@ -34,6 +34,8 @@ pub(super) struct Totals {
     pub(super) words: usize,
     /// Numbers: three for each pixel.
     pub(super) picture_values: usize,
+    /// The same for pooled pictures, of the scenes that are pooled.
+    pub(super) pooled_values: usize,
     pub(super) views: usize,
 }
 
@@ -44,7 +46,12 @@ pub(super) struct Largest {
     pub(super) tiles: usize,
     /// Words of all tiles together.
     pub(super) words: usize,
-    pub(super) area: usize,
+    /// Pixels of what views are sampled from.
+    pub(super) seen_area: usize,
+    /// Pixels of the pooled picture of a scene that is pooled; 0 if none is.
+    pub(super) pooled_area: usize,
+    /// Pixels of the picture of a scene that is pooled; 0 if none is.
+    pub(super) unpooled_area: usize,
     pub(super) views: usize,
     /// Samples of a view along an axis of a pixel.
     pub(super) samples: usize,
@@ -75,8 +82,8 @@ impl Packed {
         let mut shapes = Vec::with_capacity(scenes.len());
         let mut before = Totals::default();
         for scene in scenes {
-            layouts.push_layout(scene, &before)?;
-            before.add(scene);
+            layouts.push_layout(scene, side, &before)?;
+            before.add(scene, side);
             let shape = parameters.push_strokes(scene.strokes)?;
             point_counts.push_ints(&shape)?;
             shapes.push(shape);
@@ -125,7 +132,7 @@ pub(super) fn sizes(scenes: &[Scene<'_>], side: usize) -> Result<(Totals, Larges
     let mut largest = Largest::default();
     for scene in scenes {
         largest.include(scene, side);
-        totals.add(scene);
+        totals.add(scene, side);
     }
     // The largest index into memory; all others are of 64 bits.
     index(totals.picture_values.max(totals.views * 3 * side * side))?;
@@ -143,24 +150,29 @@ impl Upload {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, scene: &Scene<'_>) {
-        let size = SceneSize::of(scene);
+    pub(super) fn add(&mut self, scene: &Scene<'_>, side: usize) {
+        let size = SceneSize::of(scene, side);
         self.scenes += 1;
         self.strokes += scene.strokes.len();
         self.starts += size.tiles() + 1;
         self.words += size.tiles() * size.words;
         self.picture_values += 3 * size.area();
+        self.pooled_values += 3 * size.pooled_area();
         self.views += scene.views.len();
     }
 }
 
 impl Largest {
     fn include(&mut self, scene: &Scene<'_>, side: usize) {
-        let size = SceneSize::of(scene);
+        let size = SceneSize::of(scene, side);
         self.strokes = self.strokes.max(scene.strokes.len());
         self.tiles = self.tiles.max(size.tiles());
         self.words = self.words.max(size.tiles() * size.words);
-        self.area = self.area.max(size.area());
+        self.seen_area = self.seen_area.max(size.seen_area());
+        if size.pooled_area() > 0 {
+            self.pooled_area = self.pooled_area.max(size.pooled_area());
+            self.unpooled_area = self.unpooled_area.max(size.area());
+        }
         self.views = self.views.max(scene.views.len());
         self.samples = self
             .samples
@@ -176,15 +188,17 @@ struct SceneSize {
     tiles: [usize; 2],
     /// Words of 32 bits, one bit for each stroke; at least one, so that the kernels can divide by it.
     words: usize,
+    pooling: Pooling,
 }
 
 impl SceneSize {
-    fn of(scene: &Scene<'_>) -> Self {
+    fn of(scene: &Scene<'_>, side: usize) -> Self {
         let canvas = [scene.canvas.width, scene.canvas.height].map(|side| side as usize);
         Self {
             canvas,
             tiles: canvas.map(|side| side.div_ceil(TILE)),
             words: scene.strokes.len().div_ceil(32).max(1),
+            pooling: Pooling::new(side, canvas[0], canvas[1]),
         }
     }
 
@@ -194,6 +208,18 @@ impl SceneSize {
 
     fn area(&self) -> usize {
         self.canvas[0] * self.canvas[1]
+    }
+
+    fn seen_area(&self) -> usize {
+        self.pooling.width() * self.pooling.height()
+    }
+
+    /// 0 if the scene is not pooled.
+    fn pooled_area(&self) -> usize {
+        match self.pooling.halvings() {
+            0 => 0,
+            _ => self.seen_area(),
+        }
     }
 }
 
@@ -232,9 +258,10 @@ impl Words {
     pub(super) fn push_layout(
         &mut self,
         scene: &Scene<'_>,
+        side: usize,
         before: &Totals,
     ) -> Result<(), RenderError> {
-        let size = SceneSize::of(scene);
+        let size = SceneSize::of(scene, side);
         let start = self.0.len();
         for value in [
             size.canvas[0],
@@ -249,6 +276,10 @@ impl Words {
             before.picture_values,
             before.views,
             scene.views.len(),
+            size.pooling.width(),
+            size.pooling.height(),
+            size.pooling.halvings() as usize,
+            before.pooled_values,
         ] {
             self.push_int(value)?;
         }

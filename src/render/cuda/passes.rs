@@ -33,6 +33,11 @@ impl<L: Launcher> Passes<'_, L> {
         self.launch(batch, Kernel::CompositeForward, largest.tiles)?;
         self.launch(
             batch,
+            Kernel::PoolForward,
+            largest.pooled_area.div_ceil(VIEW_THREADS),
+        )?;
+        self.launch(
+            batch,
             Kernel::ViewsForward,
             view_pixels.div_ceil(VIEW_THREADS),
         )
@@ -44,7 +49,12 @@ impl<L: Launcher> Passes<'_, L> {
         self.launch(
             batch,
             Kernel::ViewsBackward,
-            largest.area.div_ceil(VIEW_THREADS),
+            largest.seen_area.div_ceil(VIEW_THREADS),
+        )?;
+        self.launch(
+            batch,
+            Kernel::PoolBackward,
+            largest.unpooled_area.div_ceil(VIEW_THREADS),
         )?;
         self.launch(batch, Kernel::CompositeBackward, largest.tiles)?;
         self.launch(batch, Kernel::CoverageBackward, TILE_STROKE_BLOCKS)?;

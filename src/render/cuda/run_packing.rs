@@ -91,7 +91,7 @@ impl PackedRun {
                     .max(max_samples(&step.views, scene.canvas, side));
             }
         }
-        let (layout, layout_starts) = layout(scenes, &first)?;
+        let (layout, layout_starts) = layout(scenes, &first, side)?;
         let (state, state_starts) = state(scenes)?;
         let steps = scenes.first().map_or(0, |scene| scene.steps.len());
         let mut table = Vec::new();
@@ -130,14 +130,15 @@ fn first_step<'a>(scene: &RunScene<'a>) -> Scene<'a> {
 fn layout(
     scenes: &[RunScene<'_>],
     first: &[Scene<'_>],
+    side: usize,
 ) -> Result<(Upload, LayoutStarts), RenderError> {
     let mut layouts = Words::default();
     let mut point_counts = Words::default();
     let mut updates = Words::default();
     let mut before = Totals::default();
     for (scene, first) in scenes.iter().zip(first) {
-        layouts.push_layout(first, &before)?;
-        before.add(first);
+        layouts.push_layout(first, side, &before)?;
+        before.add(first, side);
         point_counts.push_ints(&shape_of(scene.strokes)?)?;
         push_update(&mut updates, scene);
     }

@@ -68,13 +68,14 @@ const DEFINITIONS: [(&str, usize); 14] = [
 const REAL_DEFINITIONS: [(&str, f64); 3] =
     [("BETA_1", BETA_1), ("BETA_2", BETA_2), ("EPSILON", EPSILON)];
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("kernels/batch.cu"),
     include_str!("kernels/flatten.cu"),
     include_str!("kernels/bin.cu"),
     include_str!("kernels/coverage.cu"),
     include_str!("kernels/composite.cu"),
     include_str!("kernels/coverage_backward.cu"),
+    include_str!("kernels/pool.cu"),
     include_str!("kernels/views.cu"),
     include_str!("kernels/update.cu"),
 ];
@@ -89,8 +90,10 @@ pub enum Kernel {
     ListTileStrokes,
     CoverageForward,
     CompositeForward,
+    PoolForward,
     ViewsForward,
     ViewsBackward,
+    PoolBackward,
     CompositeBackward,
     CoverageBackward,
     SumTileStrokes,
@@ -100,15 +103,17 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order of the enum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Flatten,
         Self::BinStrokes,
         Self::CountTileStrokes,
         Self::ListTileStrokes,
         Self::CoverageForward,
         Self::CompositeForward,
+        Self::PoolForward,
         Self::ViewsForward,
         Self::ViewsBackward,
+        Self::PoolBackward,
         Self::CompositeBackward,
         Self::CoverageBackward,
         Self::SumTileStrokes,
@@ -125,8 +130,10 @@ impl Kernel {
             Self::ListTileStrokes => "list_tile_strokes",
             Self::CoverageForward => "coverage_forward",
             Self::CompositeForward => "composite_forward",
+            Self::PoolForward => "pool_forward",
             Self::ViewsForward => "views_forward",
             Self::ViewsBackward => "views_backward",
+            Self::PoolBackward => "pool_backward",
             Self::CompositeBackward => "composite_backward",
             Self::CoverageBackward => "coverage_backward",
             Self::SumTileStrokes => "sum_tile_strokes",
@@ -148,7 +155,9 @@ impl Kernel {
             | Self::CompositeForward
             | Self::CompositeBackward
             | Self::CoverageBackward => PIXELS,
-            Self::ViewsForward | Self::ViewsBackward => VIEW_THREADS,
+            Self::PoolForward | Self::ViewsForward | Self::ViewsBackward | Self::PoolBackward => {
+                VIEW_THREADS
+            }
             Self::UpdateStrokes => UPDATE_THREADS,
         }
     }

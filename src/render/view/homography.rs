@@ -78,6 +78,12 @@ impl Projection {
         self.0
     }
 
+    /// This map with its images scaled: `p -> self(p) * factor`.
+    pub(super) fn scaled(&self, factor: f64) -> Self {
+        let [x, y, depth] = self.0;
+        Self([x.map(|a| a * factor), y.map(|a| a * factor), depth])
+    }
+
     /// The inverse map up to a factor, as such rows (the adjugate of the matrix).
     pub fn adjugate(&self) -> [[f64; 3]; 3] {
         let m = &self.0;

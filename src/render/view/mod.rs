@@ -9,10 +9,12 @@
 
 mod homography;
 mod crop;
+mod pooling;
 mod sampling;
 
 pub use crop::Window;
 pub use homography::{Homography, Projection};
+pub use pooling::Pooling;
 pub use sampling::ViewSampling;
 
 use rand::Rng;

@@ -2,6 +2,7 @@
 
 use super::crop::Window;
 use super::homography::{Homography, Projection};
+use super::pooling::Pooling;
 
 /// The maximum number of samples in a pixel of a view along an axis.
 const MAX_SAMPLES_PER_AXIS: f64 = 16.0;
@@ -11,10 +12,11 @@ const MAX_SAMPLES_PER_AXIS: f64 = 16.0;
 /// that of the view's middle.
 const SAMPLES_PER_SOURCE_PIXEL: f64 = 0.75;
 
-/// Where the samples of a view lie in the canvas.
+/// Where the samples of a view lie in the pooled picture, which is the picture itself unless the canvas is large
+/// ([`Pooling`]).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ViewSampling {
-    /// From positions in the view to positions in the canvas, both in pixels.
+    /// From positions in the view to positions in the pooled picture, both in pixels.
     pub source: Projection,
     /// The number of samples in a pixel of the view along each axis, 1 to 16.
     pub samples: usize,
@@ -33,7 +35,10 @@ impl ViewSampling {
         let factor = [window.width, window.height].map(|length| f64::from(length) / side as f64);
         let offset = [window.left, window.top].map(f64::from);
         let margin = [width, height].map(|length| (square - length) as f64 / 2.0);
-        let source = perspective.between_frames(factor, offset, margin.map(|length| -length));
+        let pooled = 1.0 / Pooling::new(side, width, height).factor() as f64;
+        let source = perspective
+            .between_frames(factor, offset, margin.map(|length| -length))
+            .scaled(pooled);
         Self {
             source,
             samples: samples_per_axis(&source, side),

@@ -18,15 +18,17 @@ const ARCHITECTURES: [(u32, u32); 4] = [(7, 5), (8, 0), (8, 9), (9, 0)];
 
 /// The most registers of a thread and bytes of shared memory of a block, for each kernel. They decide how many blocks a
 /// multiprocessor runs at once; a change that needs more should be made on purpose.
-const LIMITS: [(Kernel, u32, u32); 13] = [
+const LIMITS: [(Kernel, u32, u32); 15] = [
     (Kernel::Flatten, 104, 7_680),
     (Kernel::BinStrokes, 42, 0),
     (Kernel::CountTileStrokes, 40, 1_024),
     (Kernel::ListTileStrokes, 40, 0),
     (Kernel::CoverageForward, 64, 3_072),
     (Kernel::CompositeForward, 42, 1_024),
+    (Kernel::PoolForward, 40, 0),
     (Kernel::ViewsForward, 56, 0),
     (Kernel::ViewsBackward, 64, 0),
+    (Kernel::PoolBackward, 40, 0),
     (Kernel::CompositeBackward, 40, 1_024),
     (Kernel::CoverageBackward, 72, 9_856),
     (Kernel::SumTileStrokes, 48, 128),

@@ -15,8 +15,10 @@ extern "C" int run_kernel(const char *name, int columns, int rows, unsigned seed
     RUN(list_tile_strokes);
     RUN(coverage_forward);
     RUN(composite_forward);
+    RUN(pool_forward);
     RUN(views_forward);
     RUN(views_backward);
+    RUN(pool_backward);
     RUN(composite_backward);
     RUN(coverage_backward);
     RUN(sum_tile_strokes);

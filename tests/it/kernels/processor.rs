@@ -112,7 +112,7 @@ impl Launcher for Processor {
             Kernel::CompositeForward => {
                 *self.pictures.lock().unwrap() = self.pictures_of(scenes, false, batch);
             }
-            Kernel::ViewsBackward => {
+            Kernel::ViewsBackward | Kernel::PoolBackward => {
                 *self.picture_gradients.lock().unwrap() = self.pictures_of(scenes, true, batch);
             }
             _ => {}

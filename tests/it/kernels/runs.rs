@@ -114,8 +114,14 @@ fn largest_difference(found: &Frame, expected: &Frame) -> f32 {
 #[test]
 fn a_run_moves_strokes_as_steps_on_the_host_do() {
     let clip = tiny(ClipConfig::tiny_transformer());
-    for preset in [Preset::ORIGINAL, Preset::COMPACT] {
+    // The last canvas is so large that its views are sampled from a pooled picture.
+    for (preset, width) in [
+        (Preset::ORIGINAL, 96),
+        (Preset::COMPACT, 96),
+        (Preset::ORIGINAL, 201),
+    ] {
         let mut spec = spec("a", 11);
+        spec.canvas.width = width;
         spec.preset = Some(preset);
         spec.objective.center = CenterConstraint {
             position: [0.3, 0.6],

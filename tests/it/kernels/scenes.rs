@@ -125,7 +125,21 @@ pub(super) fn all() -> Vec<(OwnedScene, usize)> {
     for stroke in 0..strokes.len() {
         strokes.half_widths[stroke] = 0.5 + 30.0 * spread(stroke);
     }
-    all.push((OwnedScene::new("a large canvas", strokes, large), 224));
+    all.push((
+        OwnedScene::new("a large canvas", strokes.clone(), large),
+        224,
+    ));
+    all.push((
+        OwnedScene::new("a large canvas in small views", strokes, large),
+        64,
+    ));
+    let (strokes, _) = random(7, [0.3, 9.0], 1.0);
+    let odd = canvas(413, 331);
+    let strokes = spread_over(&strokes, &odd, 1.4);
+    all.push((
+        OwnedScene::new("an odd canvas in very small views", strokes, odd),
+        16,
+    ));
     let mut many = Strokes::new();
     for stroke in 0..300 {
         let shade = spread(stroke);

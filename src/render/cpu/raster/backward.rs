@@ -24,8 +24,9 @@ use rayon::prelude::*;
 use super::coverage::{CoverageTape, Outline};
 use super::forward::{SOLID, Scratch, TileColor, TilePainter, TileStrokes};
 use super::lanes::{Line, Plane, TILE, ZEROS, by_pixel, total};
+use super::picture_gradient::PictureGradient;
 use super::tile_bins::TileBins;
-use crate::scene::{Canvas, Picture, Rgba, StrokeGradient, Strokes};
+use crate::scene::{Canvas, Rgba, StrokeGradient, Strokes};
 
 /// What a tile adds to the gradient of a stroke.
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +46,12 @@ struct GradientParts {
     chords: Vec<(u32, ChordGradient)>,
 }
 
-/// The gradient of a loss with respect to every number of `strokes`, from its gradient
-/// `[3, H, W]` with respect to the picture.
+/// The gradient of a loss with respect to every number of `strokes`, from its gradient with respect to the picture.
 pub(super) fn backward(
     bins: &TileBins,
     strokes: &Strokes,
     canvas: &Canvas,
-    picture_gradient: &Picture,
+    picture_gradient: PictureGradient<'_>,
 ) -> StrokeGradient {
     let bands: Vec<GradientParts> = (0..bins.tiles[1])
         .into_par_iter()
@@ -150,14 +150,14 @@ impl<'a> Backward<'a> {
     }
 
     /// Appends the gradient of the strokes on the tile in a column and a row.
-    fn tile(&mut self, tile: [usize; 2], picture_gradient: &Picture) {
+    fn tile(&mut self, tile: [usize; 2], picture_gradient: PictureGradient<'_>) {
         let painter = self.painter;
         let strokes = painter.split(tile);
         if strokes.visible.is_empty() {
             return;
         }
         self.forward_layers(strokes, tile);
-        let mut output_gradient = cut_out(picture_gradient, tile);
+        let mut output_gradient = picture_gradient.tile(tile);
         for (stroke, layer) in strokes.visible.iter().zip(&self.layers).rev() {
             let color = painter.color(stroke);
             let first = self.parts.chords.len();
@@ -193,21 +193,6 @@ impl<'a> Backward<'a> {
             painter.composite(&mut colors, coverage, rows, painter.color(stroke));
         }
     }
-}
-
-/// The gradient with respect to the pixels of a tile, 0 beyond the edge of the picture.
-fn cut_out(picture: &Picture, tile: [usize; 2]) -> TileColor {
-    let (width, height) = (picture.width(), picture.height());
-    let (left, top) = (tile[0] * TILE, tile[1] * TILE);
-    let mut cut = [ZEROS; 3];
-    for (channel, plane) in cut.iter_mut().enumerate() {
-        for (row, line) in plane.iter_mut().enumerate().take(height - top) {
-            let first = (channel * height + top + row) * width + left;
-            let count = TILE.min(width - left);
-            line[..count].copy_from_slice(&picture.values()[first..first + count]);
-        }
-    }
-    cut
 }
 
 /// Propagates the gradient back through the top layer: returns the gradient of its stroke, fills in

@@ -19,12 +19,15 @@ mod coverage;
 mod binner;
 mod tile_bins;
 mod forward;
+mod picture_gradient;
 mod backward;
 mod visible;
 #[cfg(test)]
 mod tests;
 
+use self::picture_gradient::PictureGradient;
 use self::tile_bins::TileBins;
+use crate::render::view::Pooling;
 use crate::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 /// A picture that remembers the strokes it shows, so that a gradient can go back to them.
@@ -87,11 +90,22 @@ impl Painting {
     /// # Panics
     /// If the gradient has another size than the picture.
     pub fn gradient(&self, picture_gradient: &Picture) -> StrokeGradient {
+        let pooling = Pooling::none(self.picture.width(), self.picture.height());
+        self.gradient_through(picture_gradient, pooling)
+    }
+
+    /// The same, from the gradient of a loss with respect to the pooled picture. No picture of the size of a large canvas
+    /// has to be made of that.
+    ///
+    /// # Panics
+    /// If the gradient has another size than the pooled picture.
+    pub fn gradient_through(&self, pooled_gradient: &Picture, pooling: Pooling) -> StrokeGradient {
         assert_eq!(
-            (picture_gradient.width(), picture_gradient.height()),
-            (self.picture.width(), self.picture.height()),
+            (pooled_gradient.width(), pooled_gradient.height()),
+            (pooling.width(), pooling.height()),
             "a picture and its gradient have one size"
         );
-        backward::backward(&self.bins, &self.strokes, &self.canvas, picture_gradient)
+        let gradient = PictureGradient::new(pooled_gradient, pooling, &self.canvas);
+        backward::backward(&self.bins, &self.strokes, &self.canvas, gradient)
     }
 }

@@ -1,22 +1,22 @@
-//! Where the samples of a view lie in the canvas, and which texels each is blended from.
+//! Where the samples of a view lie in the pooled picture, and which texels each is blended from.
 
 use std::array;
 use std::ops::Range;
 
 use fearless_simd::{Level, dispatch};
 
-use crate::render::view::{Projection, ViewSampling, ViewTransform};
+use crate::render::view::{Pooling, Projection, ViewSampling, ViewTransform};
 
-/// Columns and rows of border before the canvas, so that samples beside it need no special case.
+/// Columns and rows of border before the picture, so that samples beside it need no special case.
 pub(super) const BEFORE: usize = 1;
 /// Columns and rows of border on both sides together.
 pub(super) const BORDERS: usize = BEFORE + 2;
 
-/// How far beyond a range of rows samples are looked for, in canvas pixels. The search takes the places of
+/// How far beyond a range of rows samples are looked for, in pixels of the pooled picture. The search takes the places of
 /// neighboring samples for ordered, which rounding can change by less than a thousandth of a pixel.
 const SEARCH_MARGIN: f64 = 0.5;
 
-/// Two by two texels around a sample: the column and row of the first among the texels of the canvas with its border,
+/// Two by two texels around a sample: the column and row of the first among the texels of the pooled picture with its border,
 /// and the weights in reading order, which add up to the weight of the sample in its pixel's mean.
 #[derive(Clone, Copy)]
 pub(super) struct BilinearTap {
@@ -51,25 +51,27 @@ impl Taps {
 /// How one view is resampled.
 pub(super) struct Sampling {
     level: Level,
-    /// From positions in the view to positions in the canvas, both in pixels.
+    /// From positions in the view to positions in the pooled picture, both in pixels.
     source: Projection,
     /// Pixels along a side of the view.
     side: usize,
     /// Samples in a pixel along an axis.
     samples: usize,
-    /// Size of the canvas in pixels.
-    canvas: [usize; 2],
+    /// Size of the pooled picture in its pixels.
+    picture: [usize; 2],
 }
 
 impl Sampling {
+    /// The sampling of a canvas of `width` by `height` pixels for a view of `side` by `side` pixels.
     pub(super) fn new(view: &ViewTransform, side: usize, width: usize, height: usize) -> Self {
         let ViewSampling { source, samples } = view.sampling(side, width, height);
+        let pooling = Pooling::new(side, width, height);
         Self {
             level: Level::new(),
             source,
             side,
             samples,
-            canvas: [width, height],
+            picture: [pooling.width(), pooling.height()],
         }
     }
 
@@ -89,7 +91,7 @@ impl Sampling {
     /// count without the border, and for a few others; row by row of samples.
     ///
     /// ```text
-    ///   samples of one row, in the canvas       y grows or falls along the whole row, because the map takes
+    ///   samples of one row, in the picture      y grows or falls along the whole row, because the map takes
     ///                                           lines to lines: those in the rows are one range
     ///        . . x x                 rows
     ///   -------------x-x-x-x-------- <-- first
@@ -208,7 +210,7 @@ impl Sampling {
         let texels = |numerators: [f64; LANES], length: usize| -> [f32; LANES] {
             array::from_fn(|lane| texel((numerators[lane] * inverses[lane]) as f32, length))
         };
-        let (xs, ys) = (texels(us, self.canvas[0]), texels(vs, self.canvas[1]));
+        let (xs, ys) = (texels(us, self.picture[0]), texels(vs, self.picture[1]));
         // They are neither negative nor NaN.
         let (columns, rows) = (xs.map(|x| x as u32), ys.map(|y| y as u32));
         let weight = 1.0 / (self.samples * self.samples) as f32;

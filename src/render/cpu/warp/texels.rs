@@ -1,18 +1,13 @@
-//! The canvas as texels with a border, to read from, and a band of its rows, to add gradients to.
+//! The pooled picture as texels with a border, to read from, and a band of its rows, to add gradients to.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::pool::{FILL, PooledRows, Texel};
 use super::sampling::{BEFORE, BORDERS, BilinearTap};
+use crate::render::view::Pooling;
 use crate::scene::Picture;
-
-/// The color around the canvas: white, as in the original notebook (torchvision's `fill=1`).
-const FILL: f32 = 1.0;
-
-/// A pixel with its three channels side by side, so that one vector operation blends them all; the
-/// fourth number is not used.
-pub(super) type Texel = [f32; 4];
 
 /// An image with a border, so that the area around the canvas needs no special case. A sample beyond the canvas is
 /// clamped into the border, where all four texels are white.
@@ -30,19 +25,21 @@ pub(super) struct BorderedImage {
 }
 
 impl BorderedImage {
-    pub(super) fn of(picture: &Picture) -> Self {
-        let (width, height) = (picture.width(), picture.height());
+    /// The pooled picture of a picture.
+    pub(super) fn of(picture: &Picture, pooling: Pooling) -> Self {
+        let (width, height) = (pooling.width(), pooling.height());
         let stride = width + BORDERS;
         let mut texels = vec![[FILL; 4]; stride * (height + BORDERS)];
-        let [red, green, blue] =
-            [0, 1, 2].map(|channel| &picture.values()[channel * width * height..]);
         let rows = texels.par_chunks_mut(stride).skip(BEFORE).take(height);
-        rows.enumerate().for_each(|(y, row)| {
-            for (x, texel) in row.iter_mut().skip(BEFORE).take(width).enumerate() {
-                let pixel = y * width + x;
-                *texel = [red[pixel], green[pixel], blue[pixel], 0.0];
-            }
-        });
+        let rows = rows.map(|row| &mut row[BEFORE..][..width]).enumerate();
+        if pooling.halvings() == 0 {
+            rows.for_each(|(y, row)| write_row(picture, y, row));
+        } else {
+            rows.for_each_init(
+                || PooledRows::new(picture, pooling),
+                |pooled, (y, row)| pooled.write(y, row),
+            );
+        }
         Self { texels, stride }
     }
 
@@ -63,7 +60,19 @@ impl BorderedImage {
     }
 }
 
-/// Some rows of the canvas, to which samples scatter a gradient. What is scattered to the border is dropped: white
+/// Writes a row of a picture.
+fn write_row(picture: &Picture, y: usize, row: &mut [Texel]) {
+    let (width, height) = (picture.width(), picture.height());
+    let [red, green, blue] = [0, 1, 2].map(|channel| {
+        let first = (channel * height + y) * width;
+        &picture.values()[first..first + width]
+    });
+    for (x, texel) in row.iter_mut().enumerate() {
+        *texel = [red[x], green[x], blue[x], 0.0];
+    }
+}
+
+/// Some rows of the pooled picture, to which samples scatter a gradient. What is scattered to the border is dropped: white
 /// does not depend on the strokes.
 pub(super) struct Band {
     /// The rows, counted without the border.

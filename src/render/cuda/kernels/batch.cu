@@ -16,9 +16,11 @@
 //   list_tile_strokes    warp: tile                tile strokes
 //   coverage_forward     block: tile stroke        coverage of 8 x 8 pixels by one stroke
 //   composite_forward    block: tile               picture
+//   pool_forward         thread: pixel             pooled picture, of a large canvas
 //   views_forward        thread: pixel of a view   views
 //   -- CLIP --
-//   views_backward       thread: pixel             gradient on the picture
+//   views_backward       thread: pixel             gradient on the picture, or on the pooled picture
+//   pool_backward        thread: pixel             gradient on the picture of a large canvas
 //   composite_backward   block: tile               gradient on the paint of each tile stroke
 //   coverage_backward    block: tile stroke        gradient on a stroke, from one tile
 //   sum_tile_strokes     warp: stroke              gradient on a stroke
@@ -64,6 +66,9 @@ struct SceneLayout {
     int first_tile, first_word; // in `starts`, which has one more than there are tiles, and in `bits`
     int first_pixel;            // in pictures and their gradients, 3 planes each
     int first_view, views;
+    int pooled_width, pooled_height; // of what views are sampled from: the picture, both sides halved so often
+    int halvings;
+    int first_pooled_pixel;     // in pooled pictures and their gradients; those that are not pooled have no place there
     float background[3];
 };
 
@@ -118,10 +123,12 @@ struct Batch {
     TileStroke *tile_strokes;   // [tile strokes]
     float *coverage;            // [tile strokes][PIXELS]
     float *pictures;            // [3][H][W] of each scene
+    float *pooled_pictures;     // [3][pooled height][pooled width] of each scene that is pooled
     float *sources;             // [views][side max_samples][side max_samples][2], where each sample lies
     float *view_pixels;         // [views][3][side][side]
     const float *view_gradient; // the same
     float *picture_gradient;    // as the pictures
+    float *pooled_gradient;     // as the pooled pictures
     float *transmittance;       // [tile strokes][PIXELS]: what the strokes above let through
     float *paint_gradient;      // [tile strokes][PIXELS]
     float *contributions;       // [tile strokes][STROKE_STRIDE]: a tile's part of a stroke's gradient

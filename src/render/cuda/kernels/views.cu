@@ -1,25 +1,19 @@
 
 // ------------------------------------------------------------------------------------------------------- views
-// The picture resampled into views, and the transpose of that map, as `warp.rs` explains. On the processor the way
+// The pooled picture resampled into views, and the transpose of that map, as `warp` explains. On the processor the way
 // back scatters, each sample to the four texels that it was blended from. Here it gathers, so that every sum has one
-// thread and one order: each pixel of the picture looks for the samples that were blended from it.
+// thread and one order: each pixel of the pooled picture looks for the samples that were blended from it.
 //
-//   canvas                          view                 The samples that can have read pixel p lie where the
+//   pooled picture                  view                 The samples that can have read pixel p lie where the
 //     . . . . .                      ____                two by two pixels around its center are in the view:
 //     . +---+ .                     /   /                a quadrangle with straight sides, whose bounding box
 //     . | p | .      inverse       / p /                 is searched. A sample's source is kept from the way
 //     . +---+ .     -------->     /___/                  there, so both ways blend with the same weights.
 //     . . . . .
 
-#define FILL 1.0f /* the color around the canvas: white */
-
 // A coordinate as a place among the texels, which have one of border before the first.
 DEVICE float texel_place(float coordinate, int length) {
     return min_f(max_f(coordinate - 0.5f, -1.0f), (float)length) + 1.0f;
-}
-
-DEVICE float texel(const float *plane, int width, int height, int x, int y) {
-    return x >= 0 && y >= 0 && x < width && y < height ? plane[y * width + x] : FILL;
 }
 
 DEVICE float *sources_of(const Batch &batch, int view, int line, int column) {
@@ -27,7 +21,7 @@ DEVICE float *sources_of(const Batch &batch, int view, int line, int column) {
     return batch.sources + (((long long)view * stride + line) * stride + column) * 2;
 }
 
-// Finds where a sample of a view lies in the canvas, in double precision because a projective map can cancel large
+// Finds where a sample of a view lies in the pooled picture, in double precision because a projective map can cancel large
 // terms, and keeps it.
 DEVICE void find_source(float place[2], const Batch &batch, const SceneLayout &scene, int number, int line,
                         int column) {
@@ -38,8 +32,8 @@ DEVICE void find_source(float place[2], const Batch &batch, const SceneLayout &s
     for (int axis = 0; axis < 3; ++axis)
         homogeneous[axis] = view.source[axis][0] * x + (view.source[axis][1] * y + view.source[axis][2]);
     const double inverse = 1.0 / homogeneous[2];
-    place[0] = texel_place((float)(homogeneous[0] * inverse), scene.width);
-    place[1] = texel_place((float)(homogeneous[1] * inverse), scene.height);
+    place[0] = texel_place((float)(homogeneous[0] * inverse), scene.pooled_width);
+    place[1] = texel_place((float)(homogeneous[1] * inverse), scene.pooled_height);
     float *source = sources_of(batch, number, line, column);
     source[0] = place[0];
     source[1] = place[1];
@@ -48,7 +42,8 @@ DEVICE void find_source(float place[2], const Batch &batch, const SceneLayout &s
 // Grid x: pixels of all views of a scene, VIEW_THREADS to a block.
 KERNEL views_forward(const Batch batch) {
     const SceneLayout &scene = batch.scenes[blockIdx.y];
-    const int plane = batch.side * batch.side, area = scene.width * scene.height;
+    const int plane = batch.side * batch.side, width = scene.pooled_width, height = scene.pooled_height;
+    const float *picture = pooled_picture(batch, scene);
     THREADS(VIEW_THREADS) {
         const int index = blockIdx.x * VIEW_THREADS + t;
         if (index >= scene.views * plane) continue;
@@ -64,11 +59,11 @@ KERNEL views_forward(const Batch batch) {
             const float right = place[0] - (float)x, below = place[1] - (float)y;
             const float upper = (1.0f - below) * weight, lower = below * weight;
             for (int channel = 0; channel < 3; ++channel) {
-                const float *values = batch.pictures + scene.first_pixel + (long long)channel * area;
-                color[channel] += (1.0f - right) * upper * texel(values, scene.width, scene.height, x - 1, y - 1) +
-                                  right * upper * texel(values, scene.width, scene.height, x, y - 1) +
-                                  (1.0f - right) * lower * texel(values, scene.width, scene.height, x - 1, y) +
-                                  right * lower * texel(values, scene.width, scene.height, x, y);
+                const float *values = picture + (long long)channel * width * height;
+                color[channel] += (1.0f - right) * upper * texel(values, width, height, x - 1, y - 1) +
+                                  right * upper * texel(values, width, height, x, y - 1) +
+                                  (1.0f - right) * lower * texel(values, width, height, x - 1, y) +
+                                  right * lower * texel(values, width, height, x, y);
             }
         }
         for (int channel = 0; channel < 3; ++channel)
@@ -82,7 +77,7 @@ struct SampleRange {
 };
 
 // The samples that can have read a pixel. The map there only bounds the search, so single precision is
-// enough with some room: a thousandth of a pixel of the canvas and a twentieth of a sample.
+// enough with some room: a thousandth of a pixel of the pooled picture and a twentieth of a sample.
 DEVICE SampleRange samples_near(const View &view, int side, int x, int y) {
     const int count = side * view.samples;
     float least[2] = {1e30f, 1e30f}, most[2] = {-1e30f, -1e30f};
@@ -139,17 +134,17 @@ DEVICE void gather_view(float gradient[3], const Batch &batch, int number, int x
     for (int channel = 0; channel < 3; ++channel) gradient[channel] += sums[channel];
 }
 
-// Grid x: pixels of a picture, VIEW_THREADS to a block.
+// Grid x: pixels of a pooled picture, VIEW_THREADS to a block.
 KERNEL views_backward(const Batch batch) {
     const SceneLayout &scene = batch.scenes[blockIdx.y];
-    const int area = scene.width * scene.height;
+    const int area = scene.pooled_width * scene.pooled_height;
     THREADS(VIEW_THREADS) {
         const int pixel = blockIdx.x * VIEW_THREADS + t;
         if (pixel >= area) continue;
         float gradient[3] = {0.0f, 0.0f, 0.0f};
         for (int number = scene.first_view; number < scene.first_view + scene.views; ++number)
-            gather_view(gradient, batch, number, pixel % scene.width, pixel / scene.width);
+            gather_view(gradient, batch, number, pixel % scene.pooled_width, pixel / scene.pooled_width);
         for (int channel = 0; channel < 3; ++channel)
-            batch.picture_gradient[scene.first_pixel + (long long)channel * area + pixel] = gradient[channel];
+            pooled_gradient(batch, scene)[(long long)channel * area + pixel] = gradient[channel];
     }
 }
