@@ -46,6 +46,18 @@ pub const AUTH_TOKEN: &str = "CLIPDRAW_AUTH_TOKEN";
 /// The file that keeps predictions, or `none`; the flag `--store` takes precedence.
 pub const STORE: &str = "CLIPDRAW_STORE";
 
+/// The address of the broker that many machines share; the flag `--broker` takes precedence.
+pub const BROKER: &str = "CLIPDRAW_BROKER";
+
+/// The seconds after which a worker that does not answer is lost, for tests; the flag `--broker-lease` takes precedence.
+pub const BROKER_LEASE: &str = "CLIPDRAW_BROKER_LEASE";
+
+/// The name of this worker in the broker, such as that of its pod.
+const WORKER: &str = "CLIPDRAW_WORKER";
+
+/// The name of the machine, which containers have set.
+const HOSTNAME: &str = "HOSTNAME";
+
 /// The format of log lines; the flag `--log-format` takes precedence.
 pub const LOG_FORMAT: &str = "LOG_FORMAT";
 
@@ -89,6 +101,11 @@ const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 
 /// The folder for what the user's programs can make again (XDG Base Directory Specification).
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+
+/// The name of this process among the workers of a broker.
+pub fn worker_name() -> Option<String> {
+    [WORKER, HOSTNAME].into_iter().find_map(setting)
+}
 
 /// The folder for what the user's programs can make again; `None` if the user has no home folder.
 ///

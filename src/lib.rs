@@ -29,6 +29,7 @@
 //! - [`mod@plot`]: an SVG as polylines for a pen plotter.
 //! - [`optimizer`]: Adam for the numbers of strokes.
 //! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
+//! - [`broker`]: many machines on one queue in Redis or Valkey.
 //! - [`check`]: whether a device draws what the processor draws, and how fast.
 //!
 //! A module uses only the modules listed above it. `docs/architecture.md` explains the design, follows
@@ -67,6 +68,7 @@ pub mod model_store;
 pub mod service;
 pub mod check;
 pub mod delivery;
+pub mod broker;
 pub mod http;
 pub mod command;
 

@@ -9,6 +9,8 @@ mod predict;
 mod plot;
 mod check;
 mod serve;
+mod work;
+mod queue;
 mod studio;
 mod weights;
 mod schema;
@@ -21,10 +23,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::check::CheckArguments;
 use self::plot::PlotArguments;
 use self::predict::PredictArguments;
+use self::queue::QueueArguments;
 use self::schema::SchemaArguments;
 use self::serve::ServeArguments;
 use self::studio::StudioArguments;
 use self::weights::WeightsArguments;
+use self::work::WorkArguments;
 
 pub use self::standard_output::{READER_GONE_STATUS, is_reader_gone};
 
@@ -52,6 +56,10 @@ enum Command {
     Plot(Box<PlotArguments>),
     /// Serve drawings over HTTP, with the API of Cog.
     Serve(Box<ServeArguments>),
+    /// Draw for front ends on other machines, with which this machine shares a broker.
+    Work(Box<WorkArguments>),
+    /// Predictions that were given up because a worker was lost each time they were drawn.
+    Queue(Box<QueueArguments>),
     /// Open a page in the browser on which drawings are made and watched, served by this machine.
     Studio(Box<StudioArguments>),
     /// Compare a device with the processor, and measure its speed.
@@ -72,6 +80,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Predict(arguments)) => predict::run(arguments),
         Some(Command::Plot(arguments)) => plot::run(arguments),
         Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Work(arguments)) => work::run(arguments),
+        Some(Command::Queue(arguments)) => queue::run(arguments),
         Some(Command::Studio(arguments)) => studio::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),
         Some(Command::Weights(arguments)) => weights::run(arguments),

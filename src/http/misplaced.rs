@@ -30,6 +30,7 @@ const OTHER_FIELDS: &[&str] = &[
     "model",
     "output",
     "output_file_prefix",
+    "priority",
     "source",
     "started_at",
     "status",

@@ -42,5 +42,5 @@ mod listen;
 
 pub use connection_watch::ConnectionTimeouts;
 pub use listen::{ConnectionLimits, serve};
-pub use router::router;
+pub use router::{router, worker_router};
 pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};

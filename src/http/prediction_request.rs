@@ -20,6 +20,7 @@ use super::error::HttpError;
 use super::misplaced::MisplacedInputs;
 use crate::cog::Detail;
 use crate::delivery::webhook::{EventFilter, WebhookOutput};
+use crate::service::Priority;
 
 /// The maximum length of a prediction's ID in characters.
 const MAX_ID_LENGTH: usize = 128;
@@ -53,6 +54,8 @@ pub(super) struct PredictionRequest {
     output_file_prefix: Option<BoundedValue>,
     /// How much of the output the webhook gets; the server's setting by default.
     pub(super) webhook_output: Option<WebhookOutput>,
+    /// The priority among the predictions of all callers, where several machines share a queue; normal by default.
+    pub(super) priority: Option<Priority>,
 }
 
 impl PredictionRequest {

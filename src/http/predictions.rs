@@ -8,9 +8,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tracing::Instrument;
@@ -28,8 +29,10 @@ use super::state::AppState;
 use super::stream::{StreamPermit, events, events_from_start};
 use crate::cog::Detail;
 use crate::delivery::webhook::Webhook;
+use crate::hex::lower_hex;
 use crate::service::{
-    CancelPolicy, Destination, Prediction, RestartPolicy, Snapshot, Submission, SubmitError,
+    CancelPolicy, Destination, Dispatch, Prediction, Priority, RestartPolicy, Snapshot, Submission,
+    SubmitError,
 };
 
 /// Responses with more bytes of output than this are serialized on a blocking thread.
@@ -105,7 +108,8 @@ pub(super) async fn cancel(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
-    let unfinished = state.service().unfinished(&id).await;
+    let found = state.service().find_unfinished(&id).await;
+    let unfinished = found.map_err(|error| HttpError::unavailable(&error))?;
     let prediction = unfinished.ok_or(HttpError::NothingToCancel)?;
     record_prediction(prediction.id());
     let recorded = state.service().cancel(&prediction).await;
@@ -174,6 +178,7 @@ async fn start(
             _ => RestartPolicy::DrawAgain,
         },
         receiver: addresses.webhook.as_ref().map(Webhook::to_receiver),
+        dispatch: dispatch(headers, request.priority.unwrap_or_default()),
     };
     let is_awaited = !matches!(reply, Reply::Accepted);
     let accepted = accept(state, submission, addresses.webhook, is_awaited);
@@ -189,6 +194,22 @@ async fn start(
     }
 }
 
+/// How a prediction is queued: by its priority, and by turns with those of other callers, who have other tokens.
+fn dispatch(headers: &HeaderMap, priority: Priority) -> Dispatch {
+    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+    Dispatch {
+        priority,
+        caller: header(header::AUTHORIZATION).map(digest),
+        trace: header(HeaderName::from_static("traceparent"))
+            .and_then(|trace| String::from_utf8(trace.to_vec()).ok()),
+    }
+}
+
+/// A text that stands for a token and does not reveal it.
+fn digest(token: &[u8]) -> String {
+    lower_hex(&Sha256::digest(token)[..8])
+}
+
 /// Submits a prediction and starts its webhooks. This continues if the client disconnects in between, because a store may
 /// have recorded the prediction already; it is cancelled then if that client waits for its end (`is_awaited`).
 async fn accept(
@@ -201,8 +222,10 @@ async fn accept(
     let (reply, accepted) = oneshot::channel();
     let accepting = async move {
         let submitted = state.service().submit(submission).await;
+        // The store of several processes decides which of them sends the webhooks.
         if let Ok(prediction) = &submitted
             && let Some(webhook) = webhook
+            && !state.service().is_shared()
         {
             let sender = &state.dependencies.webhooks;
             sender.spawn(Arc::clone(prediction), webhook);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::job::Job;
 
 /// A prediction as it was accepted.
@@ -13,6 +15,53 @@ pub struct Accepted {
     pub restart_policy: RestartPolicy,
     /// The receiver of its webhooks, if there is one.
     pub receiver: Option<Receiver>,
+    /// How it is queued.
+    pub dispatch: Dispatch,
+}
+
+/// How a prediction is queued among others, in a queue that several machines share. Other queues are first in, first out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Its priority.
+    pub priority: Priority,
+    /// A digest that stands for its caller. Callers take turns within a priority.
+    pub caller: Option<String>,
+    /// The trace that it belongs to, as in the header `traceparent` (W3C Trace Context).
+    pub trace: Option<String>,
+}
+
+/// The priority of a prediction. Those of a higher one are drawn first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// The usual one.
+    #[default]
+    Normal,
+    /// After all others.
+    Low,
+}
+
+impl Priority {
+    /// All priorities, the highest first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    /// The priority of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|priority| priority.as_str() == name)
+    }
 }
 
 /// What happens to an unfinished prediction when the server starts again.

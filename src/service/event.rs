@@ -43,14 +43,14 @@ pub enum Event {
 
 impl Event {
     /// A line of the log, to which the line break is added.
-    pub(super) fn log(line: &str) -> Self {
+    pub(crate) fn log(line: &str) -> Self {
         Self::Log {
             data: format!("{line}\n").into(),
         }
     }
 
     /// The last events of a prediction: its error as a line of the log, and the completion.
-    pub(super) fn last(completion: Completion) -> Vec<Self> {
+    pub(crate) fn last(completion: Completion) -> Vec<Self> {
         let error = match &completion.outcome {
             Outcome::Failed(message) => Some(Self::log(message)),
             Outcome::Succeeded | Outcome::Canceled => None,

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tracing::{Instrument, error, info, info_span, warn};
 use uuid::Uuid;
 
-use super::accepted::{Accepted, Receiver, RestartPolicy};
+use super::accepted::{Accepted, Dispatch, Receiver, RestartPolicy};
 use super::file_sink::FileSink;
 use super::file_source::{FileSource, NoFileSource};
 use super::job::{CancelPolicy, Destination, Job};
@@ -16,7 +16,7 @@ use super::limits::Limits;
 use super::measure;
 use super::outcome::Outcome;
 use super::prediction::Prediction;
-use super::queue::{InMemoryQueue, Lease, PushError, Queue};
+use super::queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
 use super::readiness::{Health, Readiness};
 use super::shutdown::Shutdown;
 use super::store::{InMemoryStore, InsertError, ListQuery, Page, Store, StoreError};
@@ -40,6 +40,8 @@ pub struct Submission {
     pub restart_policy: RestartPolicy,
     /// The receiver of its webhooks, which a durable store keeps. The service itself sends nothing to it.
     pub receiver: Option<Receiver>,
+    /// How it is queued.
+    pub dispatch: Dispatch,
 }
 
 /// Why a prediction is not accepted.
@@ -130,6 +132,7 @@ impl Service {
     ) -> Result<Arc<Prediction>, SubmitError> {
         let receiver = submission.receiver;
         let restart_policy = submission.restart_policy;
+        let dispatch = submission.dispatch;
         let job = Job {
             id: submission
                 .id
@@ -144,7 +147,11 @@ impl Service {
             job,
             restart_policy,
             receiver,
+            dispatch,
         };
+        if self.backends.store.is_shared() {
+            return self.submit_shared(&accepted).await;
+        }
         let _admission = self.admission.lock().await;
         self.admit(&accepted.job.id).await?;
         let prediction = self.backends.store.insert(&accepted).await?;
@@ -156,6 +163,45 @@ impl Service {
         }
         self.watch_while_waiting(&prediction);
         Ok(prediction)
+    }
+
+    /// Accepts a prediction in a store that is shared with other processes, which knows whether there is room.
+    async fn submit_shared(
+        self: &Arc<Self>,
+        accepted: &Accepted,
+    ) -> Result<Arc<Prediction>, SubmitError> {
+        if let Some(fault) = self.backends.store.fault() {
+            return Err(SubmitError::StoreFault(fault));
+        }
+        // The capacity is checked by the store.
+        match self.readiness.status(Depth::default(), usize::MAX) {
+            _ if self.shutdown.is_closed() => return Err(SubmitError::Closed),
+            HealthStatus::Ready => {}
+            _ => return Err(SubmitError::NotReady),
+        }
+        let prediction = self.backends.store.insert(accepted).await?;
+        if prediction.restart_policy() == RestartPolicy::Cancel {
+            // Its caller waits on a connection to this process, so the shutdown waits for the end.
+            let awaited = Arc::clone(&prediction);
+            self.shutdown.tasks().spawn(async move {
+                tokio::select! {
+                    _ = awaited.finished() => {}
+                    () = awaited.suspended() => {}
+                }
+            });
+        }
+        Ok(prediction)
+    }
+
+    /// Declares that this process needs no model, because other processes draw its predictions.
+    pub fn serve_without_model(&self) {
+        self.readiness
+            .model_loaded("Other processes draw.\nServer ready\n".to_owned());
+    }
+
+    /// Sets the maximum number of tokens that the model of other processes reads.
+    pub fn set_token_limit(&self, limit: usize) {
+        self.readiness.set_token_limit(limit);
     }
 
     pub(super) fn watch_while_waiting(self: &Arc<Self>, prediction: &Arc<Prediction>) {
@@ -237,6 +283,23 @@ impl Service {
     /// The prediction with this id if it is unfinished.
     pub async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>> {
         self.backends.store.unfinished(id).await
+    }
+
+    /// The same, where it matters whether the store can be read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn find_unfinished(&self, id: &str) -> Result<Option<Arc<Prediction>>, StoreError> {
+        if !self.is_shared() {
+            return Ok(self.unfinished(id).await);
+        }
+        let found = self.find(id).await?;
+        Ok(found.filter(|prediction| !prediction.status().is_terminal()))
+    }
+
+    /// Whether other processes share the predictions.
+    pub fn is_shared(&self) -> bool {
+        self.backends.store.is_shared()
     }
 
     /// The prediction with this id, finished or not.
@@ -322,7 +385,9 @@ impl Service {
     pub async fn suspend_all(&self) {
         let is_durable = self.backends.store.is_durable();
         for prediction in self.backends.store.all_unfinished().await {
-            if is_durable && prediction.restart_policy() == RestartPolicy::DrawAgain {
+            let goes_on = prediction.restart_policy() == RestartPolicy::DrawAgain
+                || self.backends.store.is_shared();
+            if is_durable && goes_on {
                 prediction.suspend();
             } else {
                 prediction.cancel();
@@ -345,6 +410,7 @@ impl From<InsertError> for SubmitError {
     fn from(error: InsertError) -> Self {
         match error {
             InsertError::Unfinished(prediction) => Self::AlreadyRunning(prediction),
+            InsertError::Full => Self::AtCapacity,
             InsertError::Unavailable(cause) => Self::Unavailable(cause.into()),
         }
     }

@@ -38,7 +38,7 @@ mod session;
 mod stepping;
 pub mod worker;
 
-pub use accepted::{Accepted, Receiver, RestartPolicy};
+pub use accepted::{Accepted, Dispatch, Priority, Receiver, RestartPolicy};
 pub use engine::{ClipEngine, Engine};
 pub use event::{Event, Truncated};
 pub use fault::{EngineError, WorkerFault};
@@ -48,11 +48,14 @@ pub use job::{CancelPolicy, Destination, Job};
 pub use lifecycle::{Backends, Service, Submission, SubmitError};
 pub use limits::Limits;
 pub use outcome::{Completion, Outcome};
+pub(crate) use prediction::Cancellation;
 pub use prediction::{Prediction, Subscriber};
 pub use queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
 pub use readiness::{Health, Readiness};
+pub(crate) use recovery::MAX_ATTEMPTS;
 pub use recovery::Undelivered;
 pub use snapshot::Snapshot;
+pub(crate) use store::codec;
 pub use store::{
     Cursor, CursorError, InMemoryStore, InsertError, Leftover, Leftovers, ListQuery, OpenError,
     Page, SqliteStore, Store, StoreError,

@@ -58,6 +58,33 @@ struct PredictionState {
     history: History,
 }
 
+/// The request to cancel a prediction, which may outlive its handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Cancellation {
+    requested: CancellationToken,
+    suspended: CancellationToken,
+}
+
+impl Cancellation {
+    /// Waits until the cancellation is requested; forever if the prediction is left to another process instead.
+    pub(crate) async fn requested(&self) {
+        self.requested.cancelled().await;
+        if self.suspended.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the cancellation is requested.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.is_cancelled() && !self.suspended.is_cancelled()
+    }
+
+    /// Whether the prediction is left to another process.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.is_cancelled()
+    }
+}
+
 /// A subscriber of the events, counted until this is dropped.
 #[derive(Debug)]
 pub struct Subscriber(Arc<Prediction>);
@@ -140,7 +167,7 @@ impl Prediction {
     }
 
     /// The current state without the files.
-    pub(super) fn state_without_output(&self) -> Snapshot {
+    pub(crate) fn state_without_output(&self) -> Snapshot {
         Snapshot {
             output: Vec::new(),
             ..self.snapshot()
@@ -186,13 +213,13 @@ impl Prediction {
     }
 
     /// Lets it be drawn again after a restart.
-    pub(super) fn set_drawn_again(&self) {
+    pub(crate) fn set_drawn_again(&self) {
         self.drawn_again.store(true, Ordering::Release);
     }
 
     /// Leaves it to the next process, unless its cancellation was requested before. The drawing stops as after a request
     /// to cancel it, but the prediction does not end.
-    pub(super) fn suspend(&self) {
+    pub(crate) fn suspend(&self) {
         if !self.cancel.is_cancelled() {
             self.suspended.cancel();
             self.cancel.cancel();
@@ -203,6 +230,14 @@ impl Prediction {
     /// Whether this process has left it to the next one.
     pub fn is_suspended(&self) -> bool {
         self.suspended.is_cancelled()
+    }
+
+    /// What requests to cancel it, and what leaves it to another process, for a task that does not keep it in memory.
+    pub(crate) fn cancellation(&self) -> Cancellation {
+        Cancellation {
+            requested: self.cancel.clone(),
+            suspended: self.suspended.clone(),
+        }
     }
 
     /// Waits until this process leaves it to the next one.
@@ -264,12 +299,12 @@ impl Prediction {
     }
 
     /// The number of the next event.
-    pub(super) fn next_event(&self) -> u64 {
+    pub(crate) fn next_event(&self) -> u64 {
         self.state.lock().history.next()
     }
 
     /// How many of its events come from the drawing. The others are notes about its delivery.
-    pub(super) fn drawn_events(&self) -> usize {
+    pub(crate) fn drawn_events(&self) -> usize {
         self.state.lock().drawn_events
     }
 
@@ -279,7 +314,7 @@ impl Prediction {
     }
 
     /// Begins to draw it once more. Its start stays that of the first time, but its time counts from now on.
-    pub(super) fn begin_again(&self) {
+    pub(crate) fn begin_again(&self) {
         {
             let mut state = self.state.lock();
             state.waiting = false;
@@ -294,7 +329,7 @@ impl Prediction {
     }
 
     /// Whether a note would still be an event.
-    pub(super) fn takes_events(&self) -> bool {
+    pub(crate) fn takes_events(&self) -> bool {
         let state = self.state.lock();
         !state.sealed && !state.status.is_terminal()
     }
@@ -310,7 +345,7 @@ impl Prediction {
     }
 
     /// The completion that it would have if it ended now.
-    pub(super) fn completion(&self, outcome: Outcome) -> Completion {
+    pub(crate) fn completion(&self, outcome: Outcome) -> Completion {
         let started = self.state.lock().started;
         Completion {
             outcome,
@@ -394,6 +429,7 @@ impl PredictionState {
 mod tests {
     use super::*;
     use crate::inputs::Input;
+    use crate::service::accepted::Dispatch;
     use crate::service::job::{Destination, Job};
 
     fn prediction() -> Prediction {
@@ -410,6 +446,7 @@ mod tests {
             job,
             restart_policy: RestartPolicy::Cancel,
             receiver: None,
+            dispatch: Dispatch::default(),
         };
         Prediction::accepted(&accepted, 8)
     }

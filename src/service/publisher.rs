@@ -82,7 +82,9 @@ async fn run(
         Published::Ended(outcome) => service.end(&prediction, outcome, Some(lease)).await,
         Published::Released => {
             service.backends.queue.release(lease).await;
-            service.watch_while_waiting(&prediction);
+            if !service.backends.store.is_shared() {
+                service.watch_while_waiting(&prediction);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::prediction::Prediction;
 use super::store::{Leftover, StoreError};
 
 /// How often a prediction is begun. If the process ends every time, the prediction may be the reason.
-const MAX_ATTEMPTS: u32 = 3;
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
 
 /// A prediction whose receiver waits for webhooks.
 pub type Undelivered = (Arc<Prediction>, Receiver);

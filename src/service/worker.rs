@@ -134,8 +134,10 @@ impl<E: Engine> Worker<E> {
                     self.service.readiness.model_failed(fault);
                 }
             }
-            // Waiting predictions fail now, because it is unknown how long they would have to wait.
-            while let Some(assignment) = self.next(Wait::No) {
+            // Waiting predictions fail now, because it is unknown how long they would have to wait, unless others can draw them.
+            while !self.backends().store.is_shared()
+                && let Some(assignment) = self.next(Wait::No)
+            {
                 assignment.fail(WorkerFault::NotLoaded);
             }
             if self.service.shutdown.is_closed() {
@@ -172,9 +174,7 @@ impl<E: Engine> Worker<E> {
                 Next::Nothing => return None,
                 Next::Ended => continue,
             };
-            let stored = self
-                .runtime
-                .block_on(backends.store.unfinished(&lease.job.id));
+            let stored = self.runtime.block_on(backends.store.leased(&lease));
             let Some(prediction) = stored else {
                 // It has ended already, for example through an earlier attempt that was believed lost.
                 self.runtime.block_on(backends.queue.complete(lease));
@@ -324,8 +324,11 @@ impl<E> Worker<E> {
 
     /// Whether the service is closed and no prediction waits.
     fn is_done(&self) -> bool {
-        let depth = self.runtime.block_on(self.backends().queue.depth());
-        self.service.shutdown.is_closed() && depth.total() == 0 && self.fetching.is_empty()
+        let closed = self.service.shutdown.is_closed() && self.fetching.is_empty();
+        // Others draw what still waits in a shared queue.
+        closed
+            && (self.backends().store.is_shared()
+                || self.runtime.block_on(self.backends().queue.depth()).total() == 0)
     }
 }
 

@@ -54,6 +54,30 @@ pub const STORE_FAILURES: &str = "clipdraw_store_failures_total";
 /// Gauge of the size of the store's file in bytes.
 pub const STORE_BYTES: &str = "clipdraw_store_bytes";
 
+/// Histogram of the time for a request to the broker, in seconds; label `request`: the name of its script.
+pub const BROKER_DURATION: &str = "clipdraw_broker_request_duration_seconds";
+
+/// Counter of requests to the broker that failed.
+pub const BROKER_FAILURES: &str = "clipdraw_broker_failures_total";
+
+/// Gauge of predictions that a worker of any machine draws.
+pub const BROKER_RUNNING: &str = "clipdraw_broker_predictions_running";
+
+/// Gauge of predictions that wait for a worker.
+pub const BROKER_WAITING: &str = "clipdraw_broker_predictions_waiting";
+
+/// Gauge of the age of the oldest unfinished prediction in the broker, in seconds.
+pub const BROKER_OLDEST: &str = "clipdraw_broker_oldest_prediction_seconds";
+
+/// Gauge of the length of the broker's dead list.
+pub const BROKER_DEAD: &str = "clipdraw_broker_dead";
+
+/// Counter of leases that this worker has lost.
+pub const LEASES_LOST: &str = "clipdraw_leases_lost_total";
+
+/// Counter of predictions that this worker has taken over from a worker that was lost.
+pub const PREDICTIONS_REDRAWN: &str = "clipdraw_predictions_redrawn_total";
+
 /// Counter of webhooks; labels `event` (start, output, logs, completed) and `outcome`.
 pub const WEBHOOKS: &str = "clipdraw_webhooks_total";
 
@@ -97,12 +121,13 @@ pub fn collect() -> PrometheusHandle {
 }
 
 fn install() -> PrometheusHandle {
-    let buckets: [(&str, &[f64]); 5] = [
+    let buckets: [(&str, &[f64]); 6] = [
         (PREDICTION_DURATION, &PREDICTION_BUCKETS),
         (WEBHOOK_DURATION, &HTTP_BUCKETS),
         (UPLOAD_DURATION, &HTTP_BUCKETS),
         (HTTP_DURATION, &HTTP_BUCKETS),
         (STORE_COMMIT_DURATION, &HTTP_BUCKETS),
+        (BROKER_DURATION, &HTTP_BUCKETS),
     ];
     let builder = PrometheusBuilder::new();
     let builder = buckets.iter().fold(builder, |builder, (name, bounds)| {
@@ -156,6 +181,7 @@ fn describe() {
     );
     describe_counter!(STORE_FAILURES, "Failed attempts of the store to write.");
     describe_gauge!(STORE_BYTES, Unit::Bytes, "Size of the store's file.");
+    describe_broker();
     describe_counter!(WEBHOOKS, "Webhooks sent or given up.");
     describe_histogram!(
         WEBHOOK_DURATION,
@@ -179,6 +205,29 @@ fn describe() {
     for name in [PREDICTIONS_RUNNING, PREDICTIONS_WAITING, STREAM_SUBSCRIBERS] {
         gauge!(name).set(0.0);
     }
+}
+
+fn describe_broker() {
+    let seconds = Unit::Seconds;
+    describe_histogram!(
+        BROKER_DURATION,
+        seconds,
+        "Time for a request to the broker."
+    );
+    describe_counter!(BROKER_FAILURES, "Failed requests to the broker.");
+    describe_gauge!(BROKER_RUNNING, "Predictions that a worker draws.");
+    describe_gauge!(BROKER_WAITING, "Predictions that wait for a worker.");
+    describe_gauge!(
+        BROKER_OLDEST,
+        seconds,
+        "Age of the oldest unfinished prediction."
+    );
+    describe_gauge!(BROKER_DEAD, "Length of the dead list.");
+    describe_counter!(LEASES_LOST, "Leases that this worker has lost.");
+    describe_counter!(
+        PREDICTIONS_REDRAWN,
+        "Predictions taken over from lost workers."
+    );
 }
 
 #[cfg(test)]

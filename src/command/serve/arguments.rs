@@ -28,6 +28,8 @@ pub(in crate::command) struct ServeArguments {
     #[command(flatten)]
     pub(super) store: StoreArguments,
     #[command(flatten)]
+    pub(super) broker: BrokerArguments,
+    #[command(flatten)]
     pub(super) delivery: DeliveryArguments,
     #[command(flatten)]
     pub(super) shutdown: ShutdownArguments,
@@ -89,8 +91,9 @@ pub(super) struct RequestArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Predictions")]
 pub(super) struct PredictionArguments {
-    /// Number of drawings made at the same time; their steps share one batch for CLIP.
-    #[arg(long, env = environment::MAX_CONCURRENCY, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Number of drawings made at the same time; their steps share one batch for CLIP. With 0 no model is loaded, and the
+    /// workers of a broker draw.
+    #[arg(long, env = environment::MAX_CONCURRENCY, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=64))]
     pub(super) slots: u16,
     /// Maximum number of predictions that wait for a slot; with 0, a busy server answers 409, as Cog
     /// does.
@@ -129,6 +132,40 @@ pub(super) struct StoreArguments {
     /// after the next start, instead of cancelling them.
     #[arg(long)]
     pub(super) keep_on_shutdown: bool,
+}
+
+/// The broker.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Many machines")]
+pub(in crate::command) struct BrokerArguments {
+    /// Redis or Valkey server that keeps predictions and their queue for many machines: redis://HOST:PORT, or rediss:// for
+    /// TLS, with USER:PASSWORD@ and /DATABASE where they are needed. Default: this machine works alone.
+    #[arg(long, env = environment::BROKER, hide_env_values = true, value_name = "URL")]
+    pub(super) broker: Option<SecretString>,
+    /// Shell command that prints the password, such as an access token that is valid for an hour. It runs for each new
+    /// connection.
+    #[arg(long = "broker-token-command", value_name = "COMMAND")]
+    pub(super) token_command: Option<String>,
+    /// PEM file with the certificates to trust for rediss:// instead of those of the system.
+    #[arg(long = "broker-ca", value_name = "FILE")]
+    pub(super) certificates: Option<PathBuf>,
+    /// Beginning of all keys. The part in braces keeps them on one node of a cluster.
+    #[arg(long = "broker-prefix", default_value = "cd:{0}:", value_name = "TEXT", value_parser = prefix)]
+    pub(super) prefix: String,
+    /// Maximum number of unfinished predictions of each priority in the broker; 0 means no limit. Beyond it, requests are
+    /// answered with 409.
+    #[arg(long = "broker-queue", default_value_t = 10_000, value_name = "N")]
+    pub(super) capacity: u32,
+    /// Seconds after which a worker that does not answer is lost.
+    #[arg(long = "broker-lease", env = environment::BROKER_LEASE, default_value = "10", value_name = "SECONDS", value_parser = positive_seconds, hide = true)]
+    pub(super) lease: Duration,
+}
+
+impl BrokerArguments {
+    /// The address of the broker.
+    pub(super) fn url(&self) -> Option<&SecretString> {
+        self.broker.as_ref()
+    }
 }
 
 /// Webhooks and uploads.
@@ -220,4 +257,11 @@ fn web_url(text: &str) -> Result<Url, String> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or_else(|| "it must be a URL such as https://example.com/files".to_owned())
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it must be a text such as cd:{0}:".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::arguments::ServeArguments;
+use super::broker::{self, Shared, Task};
 use super::{background, settings, store};
+use crate::broker::{HookRunner, upkeep};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
 use crate::delivery::{Downloader, UploadingFileSink};
@@ -59,7 +61,10 @@ pub(super) struct Server {
     service: Arc<Service>,
     store: Arc<dyn Store>,
     webhooks: Arc<WebhookSender>,
-    worker: thread::JoinHandle<()>,
+    /// Sends webhooks of predictions of all machines.
+    hooks: Option<HookRunner>,
+    /// The drawing thread, if this process draws.
+    worker: Option<thread::JoinHandle<()>>,
     connections: tokio::task::JoinHandle<()>,
     /// Cancelled to refuse new connections.
     closing: CancellationToken,
@@ -75,16 +80,17 @@ impl Server {
     /// If an argument cannot be used on this machine, or the port is in use.
     pub(super) async fn run(
         arguments: &ServeArguments,
+        task: Task,
         on_listening: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<(u8, WorkerThread)> {
         let signal = signals::watch(settings::sigterm_policy(&arguments.shutdown))?;
-        let server = Self::start(arguments, on_listening).await?;
+        let server = Self::start(arguments, task, on_listening).await?;
         let received = tokio::select! {
             received = signal => received.ok(),
             () = server.stop.cancelled() => None,
         };
         info!(?received, "shutting down");
-        let unfinished = if arguments.store.keep_on_shutdown {
+        let unfinished = if arguments.store.keep_on_shutdown || server.store.is_shared() {
             Unfinished::Kept
         } else {
             Unfinished::Cancelled
@@ -96,18 +102,33 @@ impl Server {
 
     async fn start(
         arguments: &ServeArguments,
+        task: Task,
         on_listening: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<Self> {
         let client = settings::client(&arguments.delivery)?;
         let destination = settings::destination(&arguments.delivery, &client)?;
-        let limits = settings::service_limits(&arguments.predictions);
+        let mut limits = settings::service_limits(&arguments.predictions);
+        let shared = broker::open(arguments, task, limits)?;
+        if shared.is_some() {
+            limits.queue = broker::capacity(&arguments.broker);
+        }
         let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
-        let store = tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
-        let backends = Backends {
-            store: Arc::clone(&store),
-            sources: Arc::new(Downloader::new(Arc::clone(&client))),
+        let sources = Arc::new(Downloader::new(Arc::clone(&client)));
+        let mut backends = Backends {
+            sources,
             ..Backends::in_memory(limits, files)
         };
+        match &shared {
+            Some(shared) => {
+                backends.store = Arc::clone(&shared.store);
+                backends.queue = Arc::clone(&shared.queue);
+            }
+            None => {
+                backends.store =
+                    tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
+            }
+        }
+        let store = Arc::clone(&backends.store);
         let service = Service::new(limits, backends);
         let webhooks = settings::webhook_sender(&arguments.delivery, &client)?;
         let webhooks = Arc::new(webhooks.with_store(Arc::clone(&store)));
@@ -127,7 +148,10 @@ impl Server {
             limits: settings::request_limits(arguments),
             completed_output: settings::completed_output(&arguments.requests),
         };
-        let router = http::router(dependencies, config);
+        let router = match task {
+            Task::Serve => http::router(dependencies, config),
+            Task::Work => http::worker_router(dependencies, config),
+        };
         let (listener, address) = bind(arguments).await?;
         let closing = CancellationToken::new();
         let connections = http::serve(
@@ -138,7 +162,13 @@ impl Server {
         );
         // The server is not ready before its worker has loaded the model, so nothing new is accepted before this.
         recover(&service, &webhooks).await?;
-        let worker = start_worker(arguments, &service)?;
+        let hooks = shared.map(|shared| share(arguments, task, shared, &service, &webhooks));
+        let worker = if arguments.predictions.slots == 0 {
+            service.serve_without_model();
+            None
+        } else {
+            Some(start_worker(arguments, &service)?)
+        };
         let setup_timeout = arguments.predictions.setup_timeout;
         tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
         on_listening(address);
@@ -146,6 +176,7 @@ impl Server {
             service,
             store,
             webhooks,
+            hooks: hooks.flatten(),
             worker,
             connections: tokio::spawn(connections),
             closing,
@@ -178,6 +209,15 @@ impl Server {
                 self.service.drained().await;
             }
         }
+        if self.store.is_shared() {
+            // What others draw goes on; clients that follow it are to ask another front end.
+            self.service.suspend_all().await;
+        }
+        if let Some(hooks) = &self.hooks
+            && timeout(DELIVERY_TIMEOUT, hooks.stop()).await.is_err()
+        {
+            warn!("the broker does not respond");
+        }
         self.webhooks.shorten_retries();
         let (responses, webhooks) = tokio::join!(
             timeout(DELIVERY_TIMEOUT, self.connections),
@@ -197,7 +237,11 @@ impl Server {
             warn!("the store does not respond");
         }
         let ended = async {
-            while !self.worker.is_finished() {
+            while self
+                .worker
+                .as_ref()
+                .is_some_and(|worker| !worker.is_finished())
+            {
                 sleep(POLL_INTERVAL).await;
             }
         };
@@ -208,6 +252,22 @@ impl Server {
         info!(?thread, "shut down");
         thread
     }
+}
+
+/// Starts what a process does beside requests and drawings if it shares a broker. Front ends send webhooks.
+fn share(
+    arguments: &ServeArguments,
+    task: Task,
+    shared: Shared,
+    service: &Arc<Service>,
+    webhooks: &Arc<WebhookSender>,
+) -> Option<HookRunner> {
+    let draws = arguments.predictions.slots > 0;
+    let service = Arc::clone(service);
+    let broker = Arc::clone(&shared.broker);
+    tokio::spawn(upkeep(broker, service, broker::role(draws)));
+    let webhooks = Arc::clone(webhooks);
+    (task == Task::Serve).then(|| HookRunner::start(shared.broker, shared.store, webhooks))
 }
 
 /// Queues what earlier processes have left unfinished, and continues to send its webhooks.

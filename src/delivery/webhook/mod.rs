@@ -11,6 +11,7 @@
 
 mod event;
 mod output;
+mod lease;
 mod notes;
 mod deliver;
 mod progress;
@@ -19,5 +20,6 @@ mod sender;
 mod tests;
 
 pub use event::{EventFilter, WebhookEvent};
+pub use lease::WebhookLease;
 pub use output::WebhookOutput;
 pub use sender::{StoredWebhookError, Webhook, WebhookConfig, WebhookSender};

@@ -74,6 +74,17 @@ impl Sent {
         }
     }
 
+    /// What a receiver has been sent that got a message of this name last.
+    pub(super) fn up_to(name: &str) -> Self {
+        let files = name.rsplit_once(".output.");
+        let files = files.and_then(|(_, files)| files.parse().ok());
+        Self {
+            started: true,
+            files: files.unwrap_or_default(),
+            log_bytes: 0,
+        }
+    }
+
     /// The message for what is new in a snapshot, if the receiver wants it. It counts as sent.
     fn next(&mut self, snapshot: &Snapshot, events: &EventFilter) -> Option<WebhookEvent> {
         if snapshot.status == Status::Starting {

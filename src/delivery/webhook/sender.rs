@@ -19,6 +19,7 @@ use url::Url;
 
 use super::deliver::{Backlog, Deliverer, Transport};
 use super::event::EventFilter;
+use super::lease::WebhookLease;
 use super::notes::DeliveryNotes;
 use super::output::WebhookOutput;
 use super::progress::{Sent, WebhookTask};
@@ -198,15 +199,29 @@ struct HttpTransport {
     client: Arc<Client>,
     url: Url,
     headers: HeaderMap,
+    /// The right to send, if other processes could send too.
+    lease: Option<Arc<dyn WebhookLease>>,
 }
 
 impl Transport for HttpTransport {
     async fn post(&self, name: &str, json: Bytes) -> Result<StatusCode, SendError> {
+        if let Some(lease) = &self.lease
+            && !lease.may_send().await
+        {
+            // Another process sends. Whoever lost the lease drops this.
+            std::future::pending::<()>().await;
+        }
         let mut headers = self.headers.clone();
         if let Ok(name) = HeaderValue::from_str(name) {
             headers.insert(MESSAGE_NAME, name);
         }
-        self.client.post_json(&self.url, &headers, json).await
+        let answer = self.client.post_json(&self.url, &headers, json).await;
+        if let (Some(lease), Ok(status)) = (&self.lease, &answer)
+            && status.is_success()
+        {
+            lease.sent(name).await;
+        }
+        answer
     }
 }
 
@@ -267,17 +282,52 @@ impl WebhookSender {
         Ok(())
     }
 
+    /// Sends webhooks about a prediction of any process while this one has the lease to them; `last` is the name of the last
+    /// message that was sent by any process. The future returns whether nothing is left to be sent.
+    ///
+    /// # Errors
+    /// If the stored receiver is damaged.
+    pub fn send_leased(
+        &self,
+        prediction: Arc<Prediction>,
+        receiver: &Receiver,
+        last: Option<&str>,
+        lease: Arc<dyn WebhookLease>,
+    ) -> Result<impl Future<Output = bool> + Send + use<>, StoredWebhookError> {
+        let webhook = Webhook::from_receiver(receiver)?;
+        let sent = last.map_or_else(Sent::default, Sent::up_to);
+        Ok(self.task(prediction, webhook, sent, Some(lease)).run())
+    }
+
     fn start(&self, prediction: Arc<Prediction>, webhook: Webhook, sent: Sent) {
+        let (id, created_at) = (prediction.id().to_owned(), prediction.created_at());
+        let store = self.store.clone();
+        let task = self.task(prediction, webhook, sent, None);
+        let sending = async move {
+            if task.run().await
+                && let Some(store) = store
+            {
+                store.record_delivery(&id, created_at).await;
+            }
+        };
+        self.tasks.spawn(sending.in_current_span());
+    }
+
+    fn task(
+        &self,
+        prediction: Arc<Prediction>,
+        webhook: Webhook,
+        sent: Sent,
+        lease: Option<Arc<dyn WebhookLease>>,
+    ) -> WebhookTask<Arc<Prediction>, HttpTransport> {
         let notes = match &self.store {
             Some(store) => DeliveryNotes::stored(&prediction, Arc::clone(store)),
             None => DeliveryNotes::of(&prediction),
         };
-        let (id, created_at) = (prediction.id().to_owned(), prediction.created_at());
-        let store = self.store.clone();
-        let task = WebhookTask {
+        WebhookTask {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
-                transport: self.transport(webhook.url, webhook.headers),
+                transport: self.transport(webhook.url, webhook.headers, lease),
                 backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
                 backlog: self.backlog.clone(),
@@ -290,18 +340,15 @@ impl WebhookSender {
             throttle: self.config.throttle,
             grace: self.config.grace,
             sent,
-        };
-        let sending = async move {
-            if task.run().await
-                && let Some(store) = store
-            {
-                store.record_delivery(&id, created_at).await;
-            }
-        };
-        self.tasks.spawn(sending.in_current_span());
+        }
     }
 
-    fn transport(&self, url: Url, mut headers: HeaderMap) -> HttpTransport {
+    fn transport(
+        &self,
+        url: Url,
+        mut headers: HeaderMap,
+        lease: Option<Arc<dyn WebhookLease>>,
+    ) -> HttpTransport {
         let own_credentials = !url.username().is_empty() || url.password().is_some();
         if let Some(authorization) = self.authorization.clone().filter(|_| !own_credentials) {
             headers.insert(AUTHORIZATION, authorization);
@@ -310,6 +357,7 @@ impl WebhookSender {
             client: Arc::clone(&self.client),
             url,
             headers,
+            lease,
         }
     }
 

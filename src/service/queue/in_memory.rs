@@ -131,6 +131,7 @@ impl QueueState {
         Some(Lease {
             job,
             attempt: attempts + 1,
+            fence: 0,
         })
     }
 

@@ -10,11 +10,12 @@ use crate::service::job::Job;
 
 /// Jobs that wait for a worker, first in, first out.
 ///
-/// Workers of other processes may share a queue. Every job that was pushed is either removed
+/// Workers of other processes may share a queue, which then renews its leases by itself. Every job that was pushed is either removed
 /// before it is leased, or leased and then completed.
 #[async_trait]
 pub trait Queue: fmt::Debug + Send + Sync {
-    /// Adds a job at the end.
+    /// Adds a job at the end. A queue that shares an engine with the store has got the job with
+    /// [`Store::insert`](crate::service::Store::insert) already, and does nothing.
     ///
     /// # Errors
     /// When there is no room, the queue is closed, or it cannot be reached. The job is not in the
@@ -55,10 +56,13 @@ pub struct Lease {
     pub job: Job,
     /// How often the job has been leased, this time included: 1 unless an earlier worker or process lost it.
     pub attempt: u32,
+    /// The number of the lease, which grows with each lease of the job in a queue that several processes share. What an
+    /// earlier holder of the job reports under an earlier number is refused.
+    pub fence: u64,
 }
 
 /// How full a queue is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Jobs that are leased: they are drawn, or their files are being stored.
     pub running: usize,

@@ -14,6 +14,7 @@ use crate::service::event::Event;
 use crate::service::job::Job;
 use crate::service::outcome::Completion;
 use crate::service::prediction::Prediction;
+use crate::service::queue::Lease;
 
 /// Predictions and their events.
 ///
@@ -28,7 +29,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// durable store returns once the prediction is on the disk.
     ///
     /// # Errors
-    /// When a prediction with this id is unfinished, or the store cannot write. Nothing has changed
+    /// When a prediction with this id is unfinished, there is no room, or the store cannot write. Nothing has changed
     /// then.
     async fn insert(&self, accepted: &Accepted) -> Result<Arc<Prediction>, InsertError>;
 
@@ -41,6 +42,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The prediction with this id if it is unfinished.
     async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>>;
 
+    /// The handle of a leased prediction for its worker; `None` if it has ended already.
+    async fn leased(&self, lease: &Lease) -> Option<Arc<Prediction>> {
+        self.unfinished(&lease.job.id).await
+    }
+
     /// All unfinished predictions that this process has accepted or recovered.
     async fn all_unfinished(&self) -> Vec<Arc<Prediction>>;
 
@@ -51,7 +57,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
     /// Adds events to an unfinished prediction. They become visible together. A durable store writes
-    /// them soon, and in order; it need not wait for that.
+    /// them soon, and in order; it need not wait for that. A store that other processes share does not publish what a worker
+    /// reports that has lost its lease; it suspends the handle then, so that the worker stops.
     async fn append(&self, prediction: &Arc<Prediction>, events: Vec<Event>);
 
     /// Records the end of a prediction, which is finished from now on, without making it visible
@@ -61,6 +68,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Makes the recorded end visible. In between, the slot of the prediction is freed, so that a
     /// client that sees the end finds a free slot.
     async fn publish_end(&self, prediction: &Arc<Prediction>, completion: Completion);
+
+    /// Whether other processes share the predictions. They are accepted, queued and cancelled by the store alone, and go on
+    /// elsewhere when this process ends.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Whether predictions outlive the process.
     fn is_durable(&self) -> bool {
@@ -152,6 +165,9 @@ pub enum InsertError {
     /// A prediction with this id is unfinished.
     #[error("prediction {} is unfinished", .0.id())]
     Unfinished(Arc<Prediction>),
+    /// The maximum number of predictions is unfinished, in a store that is shared together with its queue.
+    #[error("the queue is full")]
+    Full,
     /// The store cannot be reached, or cannot write.
     #[error("the prediction cannot be stored")]
     Unavailable(#[source] StoreError),

@@ -84,7 +84,7 @@ impl FromStr for Cursor {
 
 impl Page {
     /// The page that begins with these states, of which there is one more than fits if there is a next page.
-    pub(super) fn of(mut predictions: Vec<Snapshot>, limit: usize) -> Self {
+    pub(crate) fn of(mut predictions: Vec<Snapshot>, limit: usize) -> Self {
         let has_next = predictions.len() > limit;
         predictions.truncate(limit);
         let next = predictions.last().filter(|_| has_next).map(Cursor::after);

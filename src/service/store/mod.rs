@@ -1,5 +1,6 @@
 //! The store of predictions: it keeps them while they are unfinished and for some time afterwards.
 
+pub(crate) mod codec;
 mod list;
 mod interface;
 mod in_memory;

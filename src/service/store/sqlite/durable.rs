@@ -12,7 +12,6 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use super::codec::{self, StoredEvent};
 use super::lock::StoreLock;
 use super::open::{OpenError, OpenFile, open};
 use super::operation::{Change, End, Identity, NewRow, Operation, nanoseconds, oldest_kept};
@@ -26,6 +25,7 @@ use crate::service::limits::Limits;
 use crate::service::outcome::Completion;
 use crate::service::prediction::Prediction;
 use crate::service::snapshot::Snapshot;
+use crate::service::store::codec::{self, StoredEvent};
 use crate::service::store::{InsertError, Leftovers, ListQuery, Page, Store, StoreError};
 
 /// Events with more bytes of files than this are encoded on a blocking thread.

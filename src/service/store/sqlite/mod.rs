@@ -7,7 +7,6 @@
 //! full. The others (events, ends) wait in memory, in order, until there is room again.
 
 mod lock;
-mod codec;
 mod schema;
 mod open;
 mod operation;

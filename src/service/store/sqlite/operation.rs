@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::codec::StoredEvent;
 use crate::cog::Status;
 use crate::service::limits::Limits;
 use crate::service::prediction::Prediction;
+use crate::service::store::codec::StoredEvent;
 
 /// What distinguishes a prediction from all others, whatever their ids are.
 #[derive(Debug, Clone, PartialEq, Eq)]

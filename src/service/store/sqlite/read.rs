@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tracing::{error, warn};
 
-use super::codec::{DecodeError, Decoded, decode};
 use crate::errors::chain;
-use crate::service::accepted::{Accepted, Receiver, RestartPolicy};
+use crate::service::accepted::{Accepted, Dispatch, Receiver, RestartPolicy};
 use crate::service::job::Job;
 use crate::service::prediction::Prediction;
 use crate::service::store::Leftover;
+use crate::service::store::codec::{DecodeError, Decoded, decode};
 
 const COLUMNS: &str =
     "key, job, draw_again, attempts, cancel, receiver, completed_at, id, created_at";
@@ -84,6 +84,7 @@ impl Stored {
                 RestartPolicy::Cancel
             },
             receiver: self.receiver.clone().map(Receiver::new),
+            dispatch: Dispatch::default(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::{OpenError, SqliteStore, schema};
 use crate::cog::Status;
 use crate::inputs::Input;
 use crate::output::Provenance;
-use crate::service::accepted::{Accepted, Receiver, RestartPolicy};
+use crate::service::accepted::{Accepted, Dispatch, Receiver, RestartPolicy};
 use crate::service::event::Event;
 use crate::service::job::{CancelPolicy, Destination, Job};
 use crate::service::limits::Limits;
@@ -67,6 +67,7 @@ fn accepted(id: &str, restart_policy: RestartPolicy) -> Accepted {
         },
         restart_policy,
         receiver: None,
+        dispatch: Dispatch::default(),
     }
 }
 

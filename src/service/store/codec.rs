@@ -1,4 +1,4 @@
-//! Events as rows of the store. Files are compressed where that makes them smaller.
+//! Events as a store outside of memory keeps them. Files are compressed where that makes them smaller.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -25,25 +25,25 @@ const COMPRESSED: u8 = 1;
 /// The bit of a file's first byte that says that it was a data URL, whose data is stored without base64.
 const DATA_URL: u8 = 2;
 
-/// A row of the table of events.
+/// An event as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StoredEvent {
-    pub(super) kind: &'static str,
-    pub(super) data: Vec<u8>,
+pub(crate) struct StoredEvent {
+    pub(crate) kind: &'static str,
+    pub(crate) data: Vec<u8>,
 }
 
-/// What a row means.
+/// What a kept event means.
 #[derive(Debug, PartialEq)]
-pub(super) enum Decoded {
+pub(crate) enum Decoded {
     /// An event of the drawing, or the end.
     Event(Event),
     /// A line about the delivery.
     Note(String),
 }
 
-/// Why a row cannot be read.
+/// Why a kept event cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DecodeError {
+pub(crate) enum DecodeError {
     #[error("there are no events of the kind {0}")]
     Kind(String),
     #[error("an event is damaged")]
@@ -72,15 +72,16 @@ struct End {
     predict_time: f64,
 }
 
-/// A line about the delivery of a prediction as a row.
-pub(super) fn note(line: &str) -> StoredEvent {
+/// A line about the delivery of a prediction as it is kept.
+pub(crate) fn note(line: &str) -> StoredEvent {
     StoredEvent {
         kind: "note",
         data: line.as_bytes().to_vec(),
     }
 }
 
-pub(super) fn encode(event: &Event) -> StoredEvent {
+/// An event as it is kept.
+pub(crate) fn encode(event: &Event) -> StoredEvent {
     let (kind, data) = match event {
         Event::Start { started_at } => ("start", started_at.to_string().into_bytes()),
         Event::Log { data } => ("log", data.as_bytes().to_vec()),
@@ -101,7 +102,11 @@ pub(super) fn encode(event: &Event) -> StoredEvent {
     StoredEvent { kind, data }
 }
 
-pub(super) fn decode(kind: &str, data: Vec<u8>) -> Result<Decoded, DecodeError> {
+/// Reads a kept event.
+///
+/// # Errors
+/// If it is damaged.
+pub(crate) fn decode(kind: &str, data: Vec<u8>) -> Result<Decoded, DecodeError> {
     let event = match kind {
         "start" => Event::Start {
             started_at: String::from_utf8(data)?.parse()?,

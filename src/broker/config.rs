@@ -1,0 +1,90 @@
+//! How the broker is reached and used.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::BrokerError;
+use crate::service::Limits;
+
+/// How the broker is reached and used.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// Its address: `redis://` or, with TLS, `rediss://`, with user, password and database where they are needed.
+    pub url: SecretString,
+    /// Prints the password, for example an access token that is valid for an hour.
+    pub token_command: Option<TokenCommand>,
+    /// A PEM file with the certificates to trust instead of those of the system.
+    pub certificates: Option<PathBuf>,
+    /// The beginning of all keys. A part in braces keeps them on one node of a cluster.
+    pub prefix: String,
+    /// The name of this process, which no other one has.
+    pub name: String,
+    /// The time after which a worker that does not renew a lease is lost.
+    pub lease: Duration,
+    /// The maximum number of unfinished predictions of each priority; 0 means no limit.
+    pub capacity: usize,
+    /// What is kept of predictions.
+    pub limits: Limits,
+}
+
+/// A shell command that prints a password.
+#[derive(Debug, Clone)]
+pub struct TokenCommand(String);
+
+impl TokenCommand {
+    /// A command for `sh -c`.
+    pub fn new(command: String) -> Self {
+        Self(command)
+    }
+
+    /// Runs the command, and returns the first line that it prints.
+    ///
+    /// # Errors
+    /// If it fails or prints nothing.
+    pub(super) async fn run(&self) -> Result<SecretString, BrokerError> {
+        let command = self.0.clone();
+        let run = tokio::task::spawn_blocking(move || {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(command).stdin(Stdio::null());
+            shell.output()
+        });
+        let output = run
+            .await
+            .map_err(|error| BrokerError::Token(error.to_string()))?;
+        let output = output.map_err(|error| BrokerError::Token(error.to_string()))?;
+        if !output.status.success() {
+            return Err(BrokerError::Token(output.status.to_string()));
+        }
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let token = printed.lines().next().unwrap_or_default().trim();
+        if token.is_empty() {
+            return Err(BrokerError::Token("it printed nothing".to_owned()));
+        }
+        Ok(token.to_owned().into())
+    }
+}
+
+impl BrokerConfig {
+    /// How often leases are renewed.
+    pub(super) fn renewal_interval(&self) -> Duration {
+        self.lease / 5
+    }
+
+    /// How long an awaited prediction lives without its front end.
+    pub(super) fn life(&self) -> Duration {
+        self.lease
+    }
+
+    /// The URL with its secrets.
+    pub(super) fn url(&self) -> &str {
+        self.url.expose_secret()
+    }
+
+    /// How long finished predictions are kept.
+    pub(super) fn kept_for(&self) -> Duration {
+        self.limits.remember_for.max(Duration::from_secs(1))
+    }
+}

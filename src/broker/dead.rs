@@ -1,0 +1,146 @@
+//! The dead list: predictions that were given up because a worker was lost each time they were drawn.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use redis::cmd;
+use serde::{Deserialize, Serialize};
+
+use super::error::BrokerError;
+use super::link::arguments;
+use super::script::DEAD;
+use super::shared::Broker;
+use super::store::RedisStore;
+use super::value::{bytes, fields};
+use crate::service::{
+    Accepted, Dispatch, InsertError, Job, Priority, Receiver, RestartPolicy, Store,
+};
+
+/// A prediction that was given up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeadJob {
+    /// What its worker has to know.
+    pub job: Job,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// Why it was given up.
+    pub error: String,
+    /// When it was given up, in RFC 3339.
+    pub failed_at: String,
+    priority: Priority,
+    caller: Option<String>,
+    trace: Option<String>,
+    receiver: Option<String>,
+}
+
+impl DeadJob {
+    pub(super) fn new(
+        accepted: &Accepted,
+        attempts: u32,
+        error: String,
+        failed_at: Timestamp,
+    ) -> Self {
+        Self {
+            job: accepted.job.clone(),
+            attempts,
+            error,
+            failed_at: failed_at.to_string(),
+            priority: accepted.dispatch.priority,
+            caller: accepted.dispatch.caller.clone(),
+            trace: accepted.dispatch.trace.clone(),
+            receiver: accepted
+                .receiver
+                .as_ref()
+                .map(|receiver| receiver.as_str().to_owned()),
+        }
+    }
+
+    /// The same prediction, accepted now.
+    fn again(self) -> Accepted {
+        Accepted {
+            job: Job {
+                created_at: Timestamp::now(),
+                ..self.job
+            },
+            restart_policy: RestartPolicy::DrawAgain,
+            receiver: self.receiver.map(Receiver::new),
+            dispatch: Dispatch {
+                priority: self.priority,
+                caller: self.caller,
+                trace: self.trace,
+            },
+        }
+    }
+}
+
+/// The dead list of a broker.
+#[derive(Debug)]
+pub struct DeadList(Arc<Broker>);
+
+impl DeadList {
+    /// The dead list of a broker.
+    pub fn new(broker: Arc<Broker>) -> Self {
+        Self(broker)
+    }
+
+    /// All predictions in the list, the oldest first. Damaged records are left out.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub async fn all(&self) -> Result<Vec<DeadJob>, BrokerError> {
+        let mut read = cmd("HGETALL");
+        read.arg(self.0.key("dead_jobs"));
+        let records = fields(self.0.link.request(&read).await?)?;
+        let mut jobs: Vec<DeadJob> = records
+            .values()
+            .filter_map(|record| serde_json::from_slice(record).ok())
+            .collect();
+        jobs.sort_by(|a, b| a.failed_at.cmp(&b.failed_at));
+        Ok(jobs)
+    }
+
+    /// The prediction of that id in the list.
+    ///
+    /// # Errors
+    /// If the broker does not answer, or the record is damaged.
+    pub async fn find(&self, id: &str) -> Result<Option<DeadJob>, BrokerError> {
+        let mut read = cmd("HGET");
+        read.arg(self.0.key("dead_jobs")).arg(id);
+        let record = bytes(self.0.link.request(&read).await?)?;
+        parse(&record)
+    }
+
+    /// Removes a prediction from the list; false if it is not there.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub async fn drop_job(&self, id: &str) -> Result<bool, BrokerError> {
+        let removed = self.0.call(&DEAD, &arguments([id.as_bytes()])).await?;
+        Ok(!bytes(removed)?.is_empty())
+    }
+
+    /// Queues a prediction of the list again, under its id, and removes it from the list; false if it is not there.
+    ///
+    /// # Errors
+    /// If the broker does not answer or has no room, or a prediction with this id is unfinished. It stays in the list then.
+    pub async fn retry(&self, id: &str) -> Result<bool, InsertError> {
+        let unavailable =
+            |error: BrokerError| InsertError::Unavailable(crate::service::StoreError::new(error));
+        let Some(job) = self.find(id).await.map_err(unavailable)? else {
+            return Ok(false);
+        };
+        let store = RedisStore::new(Arc::clone(&self.0));
+        store.insert(&job.again()).await?;
+        self.drop_job(id).await.map_err(unavailable)?;
+        Ok(true)
+    }
+}
+
+fn parse(record: &[u8]) -> Result<Option<DeadJob>, BrokerError> {
+    if record.is_empty() {
+        return Ok(None);
+    }
+    let job = serde_json::from_slice(record);
+    job.map(Some)
+        .map_err(|error| BrokerError::Damaged(format!("a record of the dead list: {error}")))
+}

@@ -1,0 +1,223 @@
+//! Fills the handles that somebody watches from the streams of their events, whichever process draws.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, error};
+
+use super::error::BrokerError;
+use super::link::arguments;
+use super::record::{apply, created_of};
+use super::script::{CANCEL, READ};
+use super::shared::{Broker, Live};
+use super::subscriptions::Subscription;
+use super::value::{entries, integer, list, next};
+use crate::service::{Cancellation, Event, Outcome, Prediction, RestartPolicy, codec};
+
+/// How often to look for events without a message that there are some.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a handle is left alone at first: most callers need only an id, and drop it.
+const FIRST_PAUSE: Duration = Duration::from_millis(3);
+
+/// Events that are read at once.
+const COUNT: &[u8] = b"500";
+
+/// More bytes of events than this are decoded on a blocking thread.
+const MAX_INLINE_BYTES: usize = 1 << 18;
+
+/// How long the broker is asked to cancel a prediction. After that, nobody renews the prediction's life.
+const CANCEL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The pause between two attempts to cancel.
+const CANCEL_PAUSE: Duration = Duration::from_millis(300);
+
+/// Follows one prediction until its end, or until nobody watches it.
+struct Follower {
+    broker: Arc<Broker>,
+    id: String,
+    created: String,
+    prediction: Weak<Prediction>,
+    reading: Arc<AsyncMutex<()>>,
+    cancellation: Cancellation,
+}
+
+impl Broker {
+    /// Registers a handle and fills it from now on. Returns the handle that is registered already instead, if there is one.
+    pub(super) fn follow(self: &Arc<Self>, prediction: Arc<Prediction>) -> Arc<Prediction> {
+        let live = Live {
+            prediction: Arc::downgrade(&prediction),
+            reading: Arc::default(),
+        };
+        {
+            let mut all = self.live.lock();
+            let other = all
+                .get(prediction.id())
+                .and_then(|live| live.prediction.upgrade());
+            let other = other.filter(|other| {
+                other.created_at() == prediction.created_at() && !other.is_suspended()
+            });
+            if let Some(other) = other {
+                return other;
+            }
+            all.insert(prediction.id().to_owned(), live.clone());
+        }
+        let follower = Follower {
+            broker: Arc::clone(self),
+            id: prediction.id().to_owned(),
+            created: created_of(&prediction),
+            prediction: live.prediction,
+            reading: live.reading,
+            cancellation: prediction.cancellation(),
+        };
+        tokio::spawn(follower.run());
+        prediction
+    }
+
+    /// The handle of a prediction that somebody watches.
+    pub(super) fn watched(&self, id: &str) -> Option<(Arc<Prediction>, Arc<AsyncMutex<()>>)> {
+        let live = self.live.lock().get(id).cloned()?;
+        let prediction = live.prediction.upgrade()?;
+        (!prediction.is_suspended()).then_some((prediction, live.reading))
+    }
+
+    /// Applies all events that there are. The handle ends if the broker no longer knows the prediction.
+    pub(super) async fn catch_up(
+        &self,
+        prediction: &Arc<Prediction>,
+        reading: &AsyncMutex<()>,
+    ) -> Result<(), BrokerError> {
+        let _reading = reading.lock().await;
+        let created = created_of(prediction);
+        let life = match prediction.restart_policy() {
+            RestartPolicy::Cancel => self.life(),
+            RestartPolicy::DrawAgain => "0".to_owned(),
+        };
+        while !prediction.status().is_terminal() {
+            let after = (prediction.next_event() - 1).to_string();
+            let request = arguments([
+                prediction.id().as_bytes(),
+                created.as_bytes(),
+                after.as_bytes(),
+                COUNT,
+                life.as_bytes(),
+            ]);
+            let mut answer = list(self.call(&READ, &request).await?)?.into_iter();
+            if integer(&next(&mut answer)?)? == 0 {
+                end(
+                    prediction,
+                    "Prediction failed: the broker no longer knows it",
+                );
+                return Ok(());
+            }
+            let read = entries(next(&mut answer)?)?;
+            if read.is_empty() {
+                return Ok(());
+            }
+            let bytes: usize = read.iter().map(|entry| entry.data.len()).sum();
+            if bytes <= MAX_INLINE_BYTES {
+                apply(prediction, read)?;
+            } else {
+                let prediction = Arc::clone(prediction);
+                let applying = tokio::task::spawn_blocking(move || apply(&prediction, read));
+                applying
+                    .await
+                    .map_err(|error| BrokerError::Damaged(error.to_string()))??;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cancels a prediction: at once if it waits, by its worker if it is being drawn.
+    pub(super) async fn cancel(&self, id: &str, created: &str) -> Result<(), BrokerError> {
+        let completion = crate::service::Completion {
+            outcome: Outcome::Canceled,
+            completed_at: jiff::Timestamp::now(),
+            predict_time: 0.0,
+        };
+        let kept = self.kept_for();
+        let mut request = arguments([id.as_bytes(), created.as_bytes(), kept.as_bytes()]);
+        for event in Event::last(completion) {
+            let stored = codec::encode(&event);
+            request.extend([stored.kind.as_bytes().to_vec(), stored.data]);
+        }
+        self.call(&CANCEL, &request).await?;
+        Ok(())
+    }
+}
+
+/// Ends a handle of this process with an error.
+fn end(prediction: &Prediction, message: &str) {
+    let completion = prediction.completion(Outcome::Failed(message.to_owned()));
+    prediction.apply(Event::last(completion));
+}
+
+impl Follower {
+    async fn run(self) {
+        self.wait_for_watchers().await;
+        let subscription = {
+            let channel = self.broker.key(&format!("changed:{}", self.id));
+            self.broker.subscriptions.subscribe(channel)
+        };
+        self.fill(&subscription).await;
+        let mut live = self.broker.live.lock();
+        // Another handle may have taken the place of this one.
+        if live
+            .get(&self.id)
+            .is_some_and(|live| Weak::ptr_eq(&live.prediction, &self.prediction))
+        {
+            live.remove(&self.id);
+        }
+    }
+
+    async fn wait_for_watchers(&self) {
+        sleep(FIRST_PAUSE).await;
+    }
+
+    async fn fill(&self, subscription: &Subscription) {
+        let mut is_cancelled = false;
+        // The life of an awaited prediction is renewed with each look at its events.
+        let interval = INTERVAL.min(self.broker.config.life() / 3);
+        while let Some(prediction) = self.prediction.upgrade() {
+            if prediction.status().is_terminal() || self.cancellation.is_suspended() {
+                return;
+            }
+            match self.broker.catch_up(&prediction, &self.reading).await {
+                Ok(()) => {}
+                Err(error) if error.is_temporary() => debug!(%error, "events cannot be read"),
+                Err(error) => {
+                    error!(%error, id = self.id, "the events of a prediction are damaged");
+                    end(&prediction, &format!("Prediction failed: {error}"));
+                }
+            }
+            if prediction.status().is_terminal() {
+                return;
+            }
+            drop(prediction);
+            tokio::select! {
+                () = self.cancellation.requested(), if !is_cancelled => {
+                    is_cancelled = true;
+                    self.cancel().await;
+                }
+                () = subscription.changed() => {}
+                () = sleep(interval) => {}
+            }
+        }
+        if !is_cancelled && self.cancellation.is_requested() {
+            self.cancel().await;
+        }
+    }
+
+    async fn cancel(&self) {
+        let began = Instant::now();
+        while let Err(error) = self.broker.cancel(&self.id, &self.created).await {
+            if !error.is_temporary() || began.elapsed() > CANCEL_TIMEOUT {
+                error!(%error, id = self.id, "a prediction cannot be cancelled");
+                return;
+            }
+            sleep(CANCEL_PAUSE).await;
+        }
+    }
+}

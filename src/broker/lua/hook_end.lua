@@ -1,0 +1,22 @@
+-- Ends the lease of webhooks: all are delivered, or another sender is to go on.
+-- ARGV prefix id entry fence done(0|1) sender lease
+-- 1: done; -1: somebody else sends them.
+local job = job_key(ARGV[2])
+if not is(job, 'hash') then
+  return -1
+end
+local fields = redis.call('HMGET', job, 'hook', 'hook_fence')
+if fields[1] ~= ARGV[3] or fields[2] ~= ARGV[4] then
+  return -1
+end
+local hooks = key('hooks')
+if ARGV[5] == '1' then
+  redis.call('XACK', hooks, SENDERS, ARGV[3])
+  redis.call('XDEL', hooks, ARGV[3])
+  redis.call('HDEL', job, 'hook', 'receiver')
+else
+  redis.call('HINCRBY', job, 'hook_fence', 1)
+  redis.call('XCLAIM', hooks, SENDERS, ARGV[6], 0, ARGV[3], 'IDLE', ARGV[7] + 1, 'JUSTID')
+  redis.call('PUBLISH', key('hooks'), '')
+end
+return 1

@@ -1,0 +1,69 @@
+-- Leases a job: one whose worker is lost, or else the next one that waits.
+-- ARGV prefix worker lease take_over(0|1)
+-- {0}: there is none; {1, id, priority, entry, lost(0|1), fields of the job}; {-1, id}: a damaged job was dropped.
+local worker, lease = ARGV[2], tonumber(ARGV[3])
+local priorities = {'high', 'normal', 'low'}
+local tickets = key('tickets')
+
+local function give(id, priority, entry, lost)
+  local job = job_key(id)
+  if not is(job, 'hash') or not redis.call('HGET', job, 'job') then
+    drop_ticket(priority, entry)
+    return {-1, id}
+  end
+  redis.call('HINCRBY', job, 'fence', 1)
+  redis.call('HSET', job, 'place', 'leased', 'worker', worker, 'entry', entry)
+  if redis.call('HGET', job, 'lifeline') == '1' and redis.call('EXISTS', key('life:' .. id)) == 0 then
+    redis.call('HSET', job, 'cancel', '1')
+  end
+  return {1, id, priority, entry, lost, redis.call('HGETALL', job)}
+end
+
+-- A job that waits although the lists do not have it gets its own ticket.
+local function waiting_holder(id)
+  return is(job_key(id), 'hash') and redis.call('HGET', job_key(id), 'place') == 'waiting' and id
+end
+
+if ARGV[4] == '1' then
+  for _, priority in ipairs(priorities) do
+    local queue = queue_key(priority)
+    local found = redis.call('XPENDING', queue, GROUP, 'IDLE', lease, '-', '+', 1)
+    if found[1] then
+      local entry = found[1][1]
+      local id = redis.call('HGET', tickets, priority .. '/' .. entry)
+      if id then
+        redis.call('XCLAIM', queue, GROUP, worker, 0, entry, 'JUSTID')
+        return give(id, priority, entry, 1)
+      end
+      drop_ticket(priority, entry)
+    end
+  end
+end
+
+for _, priority in ipairs(priorities) do
+  local queue = queue_key(priority)
+  for _ = 1, 100 do
+    local read = redis.call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', 1, 'STREAMS', queue, '>')
+    if not read then
+      break
+    end
+    local entry = read[1][2][1][1]
+    local place = priority .. '/' .. entry
+    local holder = redis.call('HGET', tickets, place)
+    local id = holder and (next_waiting(priority) or waiting_holder(holder))
+    if id then
+      -- The job whose turn it is gets this ticket, and its own goes to the job that had this one.
+      local job = job_key(id)
+      local own = is(job, 'hash') and redis.call('HGET', job, 'entry')
+      if own and own ~= entry and id ~= holder then
+        redis.call('HSET', tickets, place, id, priority .. '/' .. own, holder)
+        if is(job_key(holder), 'hash') then
+          redis.call('HSET', job_key(holder), 'entry', own)
+        end
+      end
+      return give(id, priority, entry, 0)
+    end
+    drop_ticket(priority, entry)
+  end
+end
+return {0}

@@ -1,0 +1,19 @@
+-- Gives a job back: it is the next one of its caller, and the attempt does not count.
+-- ARGV prefix id fence
+-- 1: done; -1: somebody else has the job.
+local id, fence = ARGV[2], ARGV[3]
+local job = job_key(id)
+if not is_leased(job, fence) then
+  return -1
+end
+local fields = redis.call('HMGET', job, 'priority', 'caller', 'entry', 'begun')
+if fields[4] == fence then
+  redis.call('HINCRBY', job, 'attempts', -1)
+end
+drop_ticket(fields[1], fields[3])
+local entry = new_ticket(fields[1], id)
+redis.call('HINCRBY', job, 'fence', 1)
+redis.call('HSET', job, 'place', 'waiting', 'entry', entry)
+wait_at_front(fields[1], fields[2], id)
+wake_worker()
+return 1

@@ -1,0 +1,15 @@
+-- Renews a lease.
+-- ARGV prefix id fence worker
+-- {1, cancel(0|1)}; {-1}: somebody else has the job.
+local id = ARGV[2]
+local job = job_key(id)
+if not is_leased(job, ARGV[3]) then
+  return {-1}
+end
+local fields = redis.call('HMGET', job, 'priority', 'entry', 'cancel', 'lifeline')
+redis.call('XCLAIM', queue_key(fields[1]), GROUP, ARGV[4], 0, fields[2], 'JUSTID')
+-- Nobody waits for the job any more.
+if fields[4] == '1' and redis.call('EXISTS', key('life:' .. id)) == 0 then
+  return {1, 1}
+end
+return {1, tonumber(fields[3]) or 0}

@@ -1,0 +1,250 @@
+//! [`RedisQueue`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use redis::cmd;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::error::BrokerError;
+use super::link::Link;
+use super::shared::Broker;
+use crate::service::{Depth, Job, Lease, PushError, Queue};
+
+/// How often to look for a job when nothing says that there is one.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often to look for a job while others are being drawn.
+const BUSY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The queue in Redis or Valkey that workers on many machines share.
+///
+/// Leases are renewed by a task until they are completed.
+#[derive(Debug)]
+pub struct RedisQueue(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    broker: Arc<Broker>,
+    /// For requests that block their connection.
+    blocking: Link,
+    closed: CancellationToken,
+    /// Leases that nobody has taken yet, with the time at which they were made.
+    ready: Mutex<VecDeque<(Lease, Instant)>>,
+    /// Whether a job is being leased now.
+    is_leasing: AtomicBool,
+    /// How many callers wait for a lease.
+    waiting: AtomicUsize,
+    leased: Notify,
+    /// When lost workers were last looked for, and when no job was found.
+    looked: Mutex<Looked>,
+}
+
+#[derive(Debug, Default)]
+struct Looked {
+    looked_at: Option<Instant>,
+    empty: Option<Instant>,
+}
+
+/// A caller that waits for a lease.
+struct Waiting<'a>(&'a State);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl RedisQueue {
+    /// The queue of a broker. A task of the current runtime renews the leases.
+    ///
+    /// # Errors
+    /// If the URL or the certificates cannot be used.
+    pub fn new(broker: Arc<Broker>) -> Result<Self, BrokerError> {
+        let state = Arc::new(State {
+            blocking: Link::new(Arc::clone(&broker.config))?,
+            broker,
+            closed: CancellationToken::new(),
+            ready: Mutex::default(),
+            is_leasing: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            leased: Notify::new(),
+            looked: Mutex::default(),
+        });
+        tokio::spawn(renew(Arc::clone(&state)));
+        Ok(Self(state))
+    }
+}
+
+/// Renews all leases, and those at once about which there is a message.
+async fn renew(state: Arc<State>) {
+    let broker = &state.broker;
+    let channel = broker.key(&format!("control:{}", broker.config.name));
+    let control = broker.subscriptions.subscribe(channel);
+    let interval = broker.config.renewal_interval();
+    loop {
+        tokio::select! {
+            () = sleep(interval) => {}
+            () = control.changed() => {}
+        }
+        broker.renew_leases().await;
+        // Nobody has taken it: another worker may be free.
+        let unused = {
+            let mut ready = state.ready.lock();
+            let is_old = ready.front().is_some_and(|(_, at)| at.elapsed() > interval);
+            if is_old { ready.pop_front() } else { None }
+        };
+        if let Some((lease, _)) = unused {
+            state.give_back(lease).await;
+        }
+    }
+}
+
+impl State {
+    /// Starts to lease a job, unless that is being done already. The result is in `ready`, so that no lease is lost when a
+    /// caller no longer waits.
+    fn start_leasing(self: &Arc<Self>) {
+        if self.is_leasing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let state = Arc::clone(self);
+        tokio::spawn(async move {
+            let take_over = state.is_time_to_take_over();
+            match state.broker.lease_job(take_over).await {
+                Ok(Some(lease)) if state.closed.is_cancelled() => state.give_back(lease).await,
+                Ok(Some(lease)) => {
+                    state.ready.lock().push_back((lease, Instant::now()));
+                }
+                Ok(None) => state.looked.lock().empty = Some(Instant::now()),
+                Err(error) => {
+                    debug!(%error, "no job can be leased");
+                    state.looked.lock().empty = Some(Instant::now());
+                }
+            }
+            state.is_leasing.store(false, Ordering::Release);
+            state.leased.notify_waiters();
+        });
+    }
+
+    fn is_time_to_take_over(&self) -> bool {
+        let interval = INTERVAL.min(self.broker.config.lease / 4);
+        let mut looked = self.looked.lock();
+        let is_time = self.broker.link.may_take_over()
+            && looked
+                .looked_at
+                .is_none_or(|looked_at| looked_at.elapsed() >= interval);
+        if is_time {
+            looked.looked_at = Some(Instant::now());
+        }
+        is_time
+    }
+
+    fn take(&self) -> Option<Lease> {
+        self.ready.lock().pop_front().map(|(lease, _)| lease)
+    }
+
+    /// Waits for a message that a job waits, or a while.
+    async fn wait_for_jobs(&self) {
+        let longest = INTERVAL.min(self.broker.config.lease / 4);
+        let mut wait = cmd("BLPOP");
+        wait.arg(self.broker.key("wake")).arg(longest.as_secs_f64());
+        tokio::select! {
+            answer = self.blocking.request(&wait) => if answer.is_err() {
+                sleep(longest).await;
+            },
+            () = self.closed.cancelled() => {}
+        }
+    }
+
+    async fn give_back(&self, lease: Lease) {
+        if let Some(held) = self.broker.held.find(&lease.job.id, lease.fence) {
+            self.broker.give_back(&held).await;
+        }
+        self.broker.held.remove(&lease.job.id, lease.fence);
+    }
+}
+
+#[async_trait]
+impl Queue for RedisQueue {
+    /// Does nothing: the store has queued the job when it was inserted.
+    async fn push(&self, _job: Job) -> Result<(), PushError> {
+        Ok(())
+    }
+
+    /// Does nothing: the queue outlives the process.
+    async fn restore(&self, _job: Job, _attempts: u32) {}
+
+    async fn lease(&self) -> Option<Lease> {
+        let state = &self.0;
+        state.waiting.fetch_add(1, Ordering::AcqRel);
+        let _waiting = Waiting(state);
+        loop {
+            if state.closed.is_cancelled() {
+                return None;
+            }
+            let leased = state.leased.notified();
+            if let Some(lease) = state.take() {
+                return Some(lease);
+            }
+            state.start_leasing();
+            leased.await;
+            if let Some(lease) = state.take() {
+                return Some(lease);
+            }
+            state.wait_for_jobs().await;
+        }
+    }
+
+    async fn try_lease(&self) -> Option<Lease> {
+        let state = &self.0;
+        let lease = state.take();
+        let is_time = {
+            let looked = state.looked.lock();
+            looked
+                .empty
+                .is_none_or(|empty| empty.elapsed() >= BUSY_INTERVAL)
+        };
+        if lease.is_none() && is_time && !state.closed.is_cancelled() {
+            // The caller must not wait for the broker: others are being drawn.
+            state.start_leasing();
+        }
+        lease
+    }
+
+    /// Always false: the store ends waiting predictions.
+    async fn remove(&self, _id: &str, _created_at: Timestamp) -> bool {
+        false
+    }
+
+    async fn complete(&self, lease: Lease) {
+        self.0.broker.held.remove(&lease.job.id, lease.fence);
+    }
+
+    async fn release(&self, lease: Lease) {
+        self.0.give_back(lease).await;
+    }
+
+    async fn depth(&self) -> Depth {
+        let backlog = *self.0.broker.backlog.lock();
+        Depth {
+            running: backlog.running,
+            waiting: backlog.waiting,
+        }
+    }
+
+    async fn close(&self) {
+        self.0.closed.cancel();
+        loop {
+            let Some(lease) = self.0.take() else { break };
+            self.0.give_back(lease).await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A prediction as the broker keeps it: the fields of its hash, and its events.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::error::BrokerError;
+use super::value::StreamEntry;
+use crate::service::codec::{self, Decoded};
+use crate::service::{
+    Accepted, Dispatch, Event, Job, Prediction, Priority, Receiver, RestartPolicy,
+};
+
+/// The fields of a prediction's hash.
+#[derive(Debug)]
+pub(super) struct JobRecord {
+    pub(super) accepted: Accepted,
+    pub(super) fence: u64,
+    /// How often it was begun.
+    pub(super) attempts: u32,
+    /// The number of its newest event.
+    pub(super) events: u64,
+    /// Whether its cancellation was requested.
+    pub(super) is_cancelled: bool,
+}
+
+/// The hash as it was read, before its job is understood.
+#[derive(Debug)]
+pub(super) struct Fields(pub(super) HashMap<String, Vec<u8>>);
+
+impl Fields {
+    fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.0.get(name)?).ok()
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// Understands the fields.
+    ///
+    /// # Errors
+    /// If somebody has changed them.
+    pub(super) fn record(&self) -> Result<JobRecord, BrokerError> {
+        let damaged = |what: &str| BrokerError::Damaged(format!("the {what} of a prediction"));
+        let job: Job = serde_json::from_slice(self.0.get("job").ok_or_else(|| damaged("job"))?)
+            .map_err(|error| BrokerError::Damaged(format!("the job of a prediction: {error}")))?;
+        if self.text("created") != Some(created(&job).as_str()) {
+            return Err(damaged("time"));
+        }
+        let filled = |name| self.text(name).filter(|text| !text.is_empty());
+        let accepted = Accepted {
+            restart_policy: match self.text("lifeline") {
+                Some("1") => RestartPolicy::Cancel,
+                _ => RestartPolicy::DrawAgain,
+            },
+            receiver: filled("receiver").map(|text| Receiver::new(text.to_owned())),
+            dispatch: Dispatch {
+                priority: self
+                    .text("priority")
+                    .and_then(Priority::named)
+                    .ok_or_else(|| damaged("priority"))?,
+                caller: filled("caller").map(str::to_owned),
+                trace: filled("trace").map(str::to_owned),
+            },
+            job,
+        };
+        Ok(JobRecord {
+            accepted,
+            fence: self.number("fence").ok_or_else(|| damaged("fence"))?,
+            attempts: self.number("attempts").ok_or_else(|| damaged("attempts"))?,
+            events: self.number("events").ok_or_else(|| damaged("events"))?,
+            is_cancelled: self.text("cancel") == Some("1"),
+        })
+    }
+}
+
+impl JobRecord {
+    /// The handle with its events; at most `replay` are replayed to late subscribers.
+    pub(super) fn prediction(
+        &self,
+        entries: Vec<StreamEntry>,
+        replay: usize,
+    ) -> Result<Arc<Prediction>, BrokerError> {
+        let prediction = Prediction::accepted(&self.accepted, replay);
+        apply(&prediction, entries)?;
+        Ok(Arc::new(prediction))
+    }
+}
+
+/// What distinguishes a prediction from others that have the same id at other times.
+pub(super) fn created(job: &Job) -> String {
+    job.created_at.as_nanosecond().to_string()
+}
+
+/// The same of a handle.
+pub(super) fn created_of(prediction: &Prediction) -> String {
+    prediction.created_at().as_nanosecond().to_string()
+}
+
+/// Applies events to a handle, in order; those that it has already are passed over.
+///
+/// # Errors
+/// If an event is damaged or missing.
+pub(super) fn apply(prediction: &Prediction, entries: Vec<StreamEntry>) -> Result<(), BrokerError> {
+    let mut next = prediction.next_event();
+    let mut batch = Vec::new();
+    let mut has_ended = prediction.status().is_terminal();
+    for entry in entries {
+        if entry.number < next && !has_ended {
+            continue;
+        }
+        if entry.number > next && !has_ended {
+            let missing = format!("event {next} of prediction {} is missing", prediction.id());
+            return Err(BrokerError::Damaged(missing));
+        }
+        next += 1;
+        let decoded = codec::decode(&entry.kind, entry.data);
+        match decoded.map_err(|error| BrokerError::Damaged(error.to_string()))? {
+            Decoded::Event(event) => {
+                has_ended |= matches!(event, Event::Completed(_));
+                batch.push(event);
+            }
+            Decoded::Note(line) => {
+                prediction.apply(std::mem::take(&mut batch));
+                prediction.add_note(&line);
+            }
+        }
+    }
+    prediction.apply(batch);
+    Ok(())
+}
+
+/// Applies events of which the files are left out.
+///
+/// # Errors
+/// If an event is damaged.
+pub(super) fn apply_without_files(
+    prediction: &Prediction,
+    entries: Vec<StreamEntry>,
+) -> Result<(), BrokerError> {
+    for entry in entries {
+        let decoded = codec::decode(&entry.kind, entry.data);
+        match decoded.map_err(|error| BrokerError::Damaged(error.to_string()))? {
+            Decoded::Event(event) => prediction.apply(vec![event]),
+            Decoded::Note(line) => prediction.add_note(&line),
+        }
+    }
+    Ok(())
+}

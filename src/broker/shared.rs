@@ -1,0 +1,88 @@
+//! [`Broker`]: what the queue, the store and the webhooks of one process share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use redis::Value;
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::config::BrokerConfig;
+use super::error::BrokerError;
+use super::held::HeldLeases;
+use super::link::{Arguments, Link};
+use super::measure::Occupancy;
+use super::replica::Replicas;
+use super::script::Script;
+use super::subscriptions::Subscriptions;
+use crate::service::Prediction;
+
+/// The connection to the broker with all that this process knows: the queue, the store and the webhooks share it.
+#[derive(Debug)]
+pub struct Broker {
+    pub(super) config: Arc<BrokerConfig>,
+    pub(super) link: Arc<Link>,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) replicas: Replicas,
+    /// Handles that somebody watches.
+    pub(super) live: Mutex<HashMap<String, Live>>,
+    pub(super) held: HeldLeases,
+    pub(super) backlog: Mutex<Occupancy>,
+}
+
+/// A handle that somebody watches, filled from the stream.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) prediction: Weak<Prediction>,
+    /// Held while events are applied.
+    pub(super) reading: Arc<AsyncMutex<()>>,
+}
+
+impl Broker {
+    /// Prepares the connection, which is made when it is first used. It must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the URL or the certificates cannot be used.
+    pub fn new(config: BrokerConfig) -> Result<Arc<Self>, BrokerError> {
+        let config = Arc::new(config);
+        let link = Arc::new(Link::new(Arc::clone(&config))?);
+        let waiting = Link::new(Arc::clone(&config))?;
+        Ok(Arc::new(Self {
+            subscriptions: Subscriptions::start(Arc::clone(&link)),
+            replicas: Replicas::start(Arc::clone(&config), waiting),
+            live: Mutex::default(),
+            held: HeldLeases::default(),
+            backlog: Mutex::default(),
+            link,
+            config,
+        }))
+    }
+
+    /// Why the broker cannot be used at the moment.
+    pub fn fault(&self) -> Option<String> {
+        self.link.fault()
+    }
+
+    pub(super) async fn call(
+        &self,
+        script: &Script,
+        arguments: &Arguments,
+    ) -> Result<Value, BrokerError> {
+        self.link.call(script, arguments).await
+    }
+
+    /// The name of a key or a channel.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.config.prefix)
+    }
+
+    /// The milliseconds for which a finished prediction is kept.
+    pub(super) fn kept_for(&self) -> String {
+        self.config.kept_for().as_millis().to_string()
+    }
+
+    /// The milliseconds for which an awaited prediction lives without its front end.
+    pub(super) fn life(&self) -> String {
+        self.config.life().as_millis().to_string()
+    }
+}

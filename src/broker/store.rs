@@ -1,0 +1,411 @@
+//! [`RedisStore`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tracing::{error, warn};
+
+use super::error::BrokerError;
+use super::held::{Held, Progress, RETRY_PAUSE};
+use super::link::arguments;
+use super::record::{Fields, apply_without_files, created, created_of};
+use super::script::{BEGIN, DRAW_AGAIN, FINISH, LIST, LOAD, NOTE, PUBLISH, SUBMIT};
+use super::shared::Broker;
+use super::value::{bytes, entries, fields, integer, list, next, text};
+use crate::output::Provenance;
+use crate::service::codec;
+use crate::service::{
+    Accepted, Completion, Cursor, Event, InsertError, Lease, ListQuery, Outcome, Page, Prediction,
+    RestartPolicy, Snapshot, Store, StoreError,
+};
+
+/// Events with more bytes of files than this are encoded on a blocking thread.
+const MAX_INLINE_BYTES: usize = 1 << 18;
+
+/// Predictions that are read at once for a list.
+const LIST_COUNT: &[u8] = b"50";
+
+/// How often a prediction is submitted again when another one with its id has ended meanwhile.
+const MAX_SUBMISSIONS: usize = 3;
+
+/// A store in Redis or Valkey, which front ends and workers on many machines share.
+#[derive(Debug)]
+pub struct RedisStore(Arc<Broker>);
+
+impl RedisStore {
+    /// The store of a broker.
+    pub fn new(broker: Arc<Broker>) -> Self {
+        Self(broker)
+    }
+
+    async fn submit(&self, accepted: &Accepted) -> Result<i64, BrokerError> {
+        let broker = &self.0;
+        let job = &accepted.job;
+        let text = serde_json::to_vec(job)
+            .map_err(|error| BrokerError::Damaged(format!("a job: {error}")))?;
+        let dispatch = &accepted.dispatch;
+        let capacity = broker.config.capacity.to_string();
+        let is_awaited = accepted.restart_policy == RestartPolicy::Cancel;
+        let receiver = accepted.receiver.as_ref();
+        let request = arguments([
+            job.id.as_bytes(),
+            created(job).as_bytes(),
+            &text,
+            dispatch.priority.as_str().as_bytes(),
+            dispatch.caller.as_deref().unwrap_or_default().as_bytes(),
+            capacity.as_bytes(),
+            if is_awaited { b"1" } else { b"0" },
+            broker.life().as_bytes(),
+            receiver.map_or("", |receiver| receiver.as_str()).as_bytes(),
+            dispatch.trace.as_deref().unwrap_or_default().as_bytes(),
+        ]);
+        let answer = broker.call(&SUBMIT, &request).await?;
+        let answer = integer(&answer)?;
+        if answer == 1 {
+            broker.replicas.confirmed().await?;
+        }
+        Ok(answer)
+    }
+
+    /// A prediction from the broker, with its events.
+    async fn load(&self, id: &str) -> Result<Option<Arc<Prediction>>, BrokerError> {
+        let broker = &self.0;
+        let answer = broker.call(&LOAD, &arguments([id.as_bytes()])).await?;
+        let mut parts = list(answer)?.into_iter();
+        if integer(&next(&mut parts)?)? == 0 {
+            return Ok(None);
+        }
+        let fields = Fields(fields(next(&mut parts)?)?);
+        let events = entries(next(&mut parts)?)?;
+        let replay = broker.config.limits.replay;
+        // To read a job may mean to decode pictures in it.
+        let reading = spawn_blocking(move || {
+            let record = fields.record()?;
+            record.prediction(events, replay)
+        });
+        let prediction = reading
+            .await
+            .map_err(|error| BrokerError::Damaged(error.to_string()))??;
+        if prediction.status().is_terminal() {
+            return Ok(Some(prediction));
+        }
+        Ok(Some(broker.follow(prediction)))
+    }
+
+    async fn find_up_to_date(&self, id: &str) -> Result<Option<Arc<Prediction>>, BrokerError> {
+        if let Some((watched, reading)) = self.0.watched(id) {
+            self.0.catch_up(&watched, &reading).await?;
+            if !watched.status().is_terminal() {
+                return Ok(Some(watched));
+            }
+        }
+        self.load(id).await
+    }
+
+    /// Publishes events of a drawing, however long the broker is away.
+    async fn publish(&self, held: &Held, events: &[Vec<u8>]) -> Progress {
+        let drawn = held.prediction.drawn_events().to_string();
+        let mut request = held.arguments();
+        request.push(self.0.config.name.clone().into_bytes());
+        request.push(drawn.into_bytes());
+        request.extend_from_slice(events);
+        loop {
+            if held.is_lost() {
+                return Progress::Lost;
+            }
+            let published = self.0.call(&PUBLISH, &request).await;
+            match published.and_then(Progress::read) {
+                Ok(progress) => return progress,
+                Err(error) if error.is_temporary() => sleep(RETRY_PAUSE).await,
+                Err(error) => {
+                    error!(%error, id = held.prediction.id(), "events cannot be published");
+                    held.fail(format!("Prediction failed: {error}"));
+                    return Progress::Cancel;
+                }
+            }
+        }
+    }
+
+    /// Records the end of a leased prediction, however long the broker is away.
+    pub(super) async fn finish(broker: &Broker, held: &Held, end: &Completion, dead: &[u8]) {
+        let mut request = held.arguments();
+        request.extend(arguments([
+            held.priority.as_str().as_bytes(),
+            held.entry.as_bytes(),
+            end.outcome.status().as_str().as_bytes(),
+            broker.kept_for().as_bytes(),
+            dead,
+        ]));
+        for event in Event::last(end.clone()) {
+            let stored = codec::encode(&event);
+            request.extend([stored.kind.as_bytes().to_vec(), stored.data]);
+        }
+        while !held.is_lost() {
+            match broker.call(&FINISH, &request).await {
+                Ok(answer) => {
+                    if integer(&answer).is_ok_and(|answer| answer < 0) {
+                        held.lose();
+                    }
+                    return;
+                }
+                Err(error) if error.is_temporary() => sleep(RETRY_PAUSE).await,
+                Err(error) => {
+                    error!(%error, id = held.prediction.id(), "an end cannot be recorded");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn read_list(&self, query: &ListQuery) -> Result<Page, BrokerError> {
+        let wanted = query.limit.saturating_add(1);
+        let mut before = query
+            .after
+            .as_ref()
+            .map_or_else(|| "+".to_owned(), |cursor| format!("({}", member(cursor)));
+        let mut states = Vec::new();
+        loop {
+            let request = arguments([before.as_bytes(), LIST_COUNT]);
+            let rows = list(self.0.call(&LIST, &request).await?)?;
+            if rows.is_empty() {
+                return Ok(Page::of(states, query.limit));
+            }
+            for row in rows {
+                let mut parts = list(row)?.into_iter();
+                before = format!("({}", text(next(&mut parts)?)?);
+                let Some(found) = parts.next() else { continue };
+                let state = state(fields(found)?, entries(next(&mut parts)?)?);
+                match state {
+                    Ok(state) if query.statuses.contains(&state.status) => states.push(state),
+                    Ok(_) => {}
+                    Err(error) => warn!(%error, "a prediction is left out of a list"),
+                }
+                if states.len() == wanted {
+                    return Ok(Page::of(states, query.limit));
+                }
+            }
+        }
+    }
+}
+
+/// The member of the list of all predictions that a cursor means.
+fn member(cursor: &Cursor) -> String {
+    cursor.to_string()
+}
+
+fn state(
+    found: std::collections::HashMap<String, Vec<u8>>,
+    events: Vec<super::value::StreamEntry>,
+) -> Result<Snapshot, BrokerError> {
+    let record = Fields(found).record()?;
+    let prediction = record.prediction(Vec::new(), 0)?;
+    apply_without_files(&prediction, events)?;
+    Ok(prediction.snapshot())
+}
+
+fn encode(events: &[Event]) -> Vec<Vec<u8>> {
+    let stored = events.iter().map(codec::encode);
+    stored
+        .flat_map(|stored| [stored.kind.as_bytes().to_vec(), stored.data])
+        .collect()
+}
+
+async fn encode_elsewhere(events: Vec<Event>) -> (Vec<Event>, Vec<Vec<u8>>) {
+    let size = |event: &Event| match event {
+        Event::Output { file, .. } => file.len(),
+        _ => 0,
+    };
+    if events.iter().map(size).sum::<usize>() <= MAX_INLINE_BYTES {
+        let encoded = encode(&events);
+        return (events, encoded);
+    }
+    let encoding = spawn_blocking(move || {
+        let encoded = encode(&events);
+        (events, encoded)
+    });
+    match encoding.await {
+        Ok(encoded) => encoded,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down drops this work, and then it also drops this task.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn insert(&self, accepted: &Accepted) -> Result<Arc<Prediction>, InsertError> {
+        let unavailable = |error: BrokerError| InsertError::Unavailable(StoreError::new(error));
+        for _ in 0..MAX_SUBMISSIONS {
+            match self.submit(accepted).await.map_err(unavailable)? {
+                1 => {
+                    let replay = self.0.config.limits.replay;
+                    let prediction = Arc::new(Prediction::accepted(accepted, replay));
+                    return Ok(self.0.follow(prediction));
+                }
+                0 => {
+                    let found = self.find_up_to_date(&accepted.job.id).await;
+                    let found = found.map_err(unavailable)?;
+                    if let Some(found) = found.filter(|found| !found.status().is_terminal()) {
+                        return Err(InsertError::Unfinished(found));
+                    }
+                }
+                _ => return Err(InsertError::Full),
+            }
+        }
+        Err(unavailable(BrokerError::Timeout))
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<Arc<Prediction>>, StoreError> {
+        self.find_up_to_date(id).await.map_err(StoreError::new)
+    }
+
+    async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>> {
+        let found = self.find_up_to_date(id).await;
+        let found = found.unwrap_or_else(|error| {
+            warn!(%error, id, "a prediction cannot be read");
+            None
+        });
+        found.filter(|prediction| !prediction.status().is_terminal())
+    }
+
+    async fn leased(&self, lease: &Lease) -> Option<Arc<Prediction>> {
+        let held = self.0.held.find(&lease.job.id, lease.fence);
+        held.map(|held| Arc::clone(&held.prediction))
+    }
+
+    async fn all_unfinished(&self) -> Vec<Arc<Prediction>> {
+        let held = self.0.held.all();
+        let held = held.iter().map(|held| Arc::clone(&held.prediction));
+        let live = self.0.live.lock();
+        let watched = live.values().filter_map(|live| live.prediction.upgrade());
+        held.chain(watched).collect()
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.read_list(query).await.map_err(StoreError::new)
+    }
+
+    async fn append(&self, prediction: &Arc<Prediction>, events: Vec<Event>) {
+        let Some(held) = self.0.held.of(prediction) else {
+            return;
+        };
+        let (events, encoded) = encode_elsewhere(events).await;
+        match self.publish(&held, &encoded).await {
+            Progress::GoOn => prediction.apply(events),
+            Progress::Cancel => {
+                prediction.apply(events);
+                prediction.cancel();
+            }
+            Progress::Lost => held.lose(),
+            Progress::Missing => {
+                warn!(
+                    id = prediction.id(),
+                    "the broker has lost events; the prediction is drawn again"
+                );
+                prediction.suspend();
+            }
+        }
+    }
+
+    async fn record_end(&self, prediction: &Arc<Prediction>, completion: &Completion) {
+        let Some(held) = self.0.held.of(prediction) else {
+            return;
+        };
+        let mut end = completion.clone();
+        if let Some(message) = held.failure() {
+            end.outcome = Outcome::Failed(message);
+        }
+        Self::finish(&self.0, &held, &end, b"").await;
+    }
+
+    async fn publish_end(&self, prediction: &Arc<Prediction>, completion: Completion) {
+        prediction.apply(Event::last(completion));
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.0.fault()
+    }
+
+    async fn begin(&self, prediction: &Arc<Prediction>, by: &Provenance) -> Result<(), StoreError> {
+        let Some(held) = self.0.held.of(prediction) else {
+            return Ok(());
+        };
+        let provenance = serde_json::to_string(&(env!("CARGO_PKG_VERSION"), by));
+        let provenance = provenance.map_err(StoreError::new)?;
+        let mut request = held.arguments();
+        request.push(provenance.clone().into_bytes());
+        let answer = self.0.call(&BEGIN, &request).await;
+        let answer = match answer {
+            Err(error) if !error.is_temporary() => {
+                held.fail(format!("Prediction failed: {error}"));
+                return Ok(());
+            }
+            answer => answer.map_err(StoreError::new)?,
+        };
+        let mut parts = list(answer).map_err(StoreError::new)?.into_iter();
+        let answer = next(&mut parts).and_then(|answer| integer(&answer));
+        if answer.map_err(StoreError::new)? != 1 {
+            held.lose();
+            return Ok(());
+        }
+        let before = next(&mut parts).and_then(bytes).unwrap_or_default();
+        if !before.is_empty() && before != provenance.as_bytes() {
+            warn!(
+                id = prediction.id(),
+                before = %String::from_utf8_lossy(&before),
+                now = provenance,
+                "a prediction is drawn again by another version, model or device; its frames may differ from those before"
+            );
+        }
+        Ok(())
+    }
+
+    async fn add_note(&self, prediction: &Arc<Prediction>, line: &str) {
+        let created = created_of(prediction);
+        let request = arguments([
+            prediction.id().as_bytes(),
+            created.as_bytes(),
+            line.as_bytes(),
+        ]);
+        if let Err(error) = self.0.call(&NOTE, &request).await {
+            warn!(%error, line, "a note is not recorded");
+        }
+    }
+
+    async fn draw_again(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
+        if prediction.restart_policy() == RestartPolicy::Cancel {
+            let created = created_of(prediction);
+            let request = arguments([prediction.id().as_bytes(), created.as_bytes()]);
+            let answer = self.0.call(&DRAW_AGAIN, &request).await;
+            answer.map_err(StoreError::new)?;
+            prediction.set_drawn_again();
+        }
+        Ok(())
+    }
+
+    async fn record_cancel(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
+        let created = created_of(prediction);
+        let cancelled = self.0.cancel(prediction.id(), &created).await;
+        cancelled.map_err(StoreError::new)?;
+        let confirmed = self.0.replicas.confirmed().await;
+        confirmed.map_err(StoreError::new)
+    }
+
+    async fn suspend(&self, prediction: &Arc<Prediction>) {
+        if let Some(held) = self.0.held.of(prediction) {
+            self.0.give_back(&held).await;
+        }
+    }
+}

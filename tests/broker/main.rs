@@ -1,0 +1,17 @@
+//! Many machines on one broker: processes of the real program, with tiny drawings.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test that panics has failed as it should"
+)]
+
+mod cluster;
+mod event_log;
+mod receiver;
+mod front_ends;
+mod workers;
+mod outages;
+mod webhooks;
+mod queues;
