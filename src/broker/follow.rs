@@ -156,12 +156,12 @@ fn end(prediction: &Prediction, message: &str) {
 
 impl Follower {
     async fn run(self) {
-        self.wait_for_watchers().await;
-        let subscription = {
+        sleep(FIRST_PAUSE).await;
+        if self.prediction.strong_count() > 0 || self.cancellation.is_requested() {
             let channel = self.broker.key(&format!("changed:{}", self.id));
-            self.broker.subscriptions.subscribe(channel)
-        };
-        self.fill(&subscription).await;
+            let subscription = self.broker.subscriptions.subscribe(channel);
+            self.fill(&subscription).await;
+        }
         let mut live = self.broker.live.lock();
         // Another handle may have taken the place of this one.
         if live
@@ -170,10 +170,6 @@ impl Follower {
         {
             live.remove(&self.id);
         }
-    }
-
-    async fn wait_for_watchers(&self) {
-        sleep(FIRST_PAUSE).await;
     }
 
     async fn fill(&self, subscription: &Subscription) {
