@@ -253,7 +253,7 @@ impl Service {
         lease: Option<Lease>,
     ) {
         if prediction.is_suspended() && outcome == Outcome::Canceled {
-            info!("prediction left to the next start of the server");
+            info!("prediction left to the next start of the server, or to another one");
             self.backends.store.suspend(prediction).await;
             if let Some(lease) = lease {
                 self.backends.queue.complete(lease).await;

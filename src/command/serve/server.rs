@@ -197,7 +197,9 @@ impl Server {
                     self.service.cancel_all().await;
                 }
                 Unfinished::Kept => {
-                    warn!("leaving predictions that have not finished to the next start");
+                    warn!(
+                        "leaving predictions that have not finished to the next start, or to other machines"
+                    );
                     self.service.suspend_all().await;
                 }
             }
