@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(3);
 
 /// Events that are read at once.
-const COUNT: &[u8] = b"500";
+const MAX_EVENTS: usize = 500;
 
 /// More bytes of events than this are decoded on a blocking thread.
 const MAX_INLINE_BYTES: usize = 1 << 18;
@@ -87,9 +87,9 @@ impl Broker {
     pub(super) async fn catch_up(
         &self,
         prediction: &Arc<Prediction>,
-        reading: &AsyncMutex<()>,
+        reading: &Arc<AsyncMutex<()>>,
     ) -> Result<(), BrokerError> {
-        let _reading = reading.lock().await;
+        let mut reading = Arc::clone(reading).lock_owned().await;
         let created = created_of(prediction);
         let life = match prediction.restart_policy() {
             RestartPolicy::Cancel => self.life(),
@@ -101,7 +101,7 @@ impl Broker {
                 prediction.id().as_bytes(),
                 created.as_bytes(),
                 after.as_bytes(),
-                COUNT,
+                MAX_EVENTS.to_string().as_bytes(),
                 life.as_bytes(),
             ]);
             let mut answer = list(self.call(&READ, &request).await?)?.into_iter();
@@ -113,18 +113,25 @@ impl Broker {
                 return Ok(());
             }
             let read = entries(next(&mut answer)?)?;
-            if read.is_empty() {
-                return Ok(());
-            }
+            let is_all = read.len() < MAX_EVENTS;
             let bytes: usize = read.iter().map(|entry| entry.data.len()).sum();
             if bytes <= MAX_INLINE_BYTES {
                 apply(prediction, read)?;
             } else {
                 let prediction = Arc::clone(prediction);
-                let applying = tokio::task::spawn_blocking(move || apply(&prediction, read));
-                applying
-                    .await
-                    .map_err(|error| BrokerError::Damaged(error.to_string()))??;
+                // Nobody else reads before this is done, even if nobody waits for it any more.
+                let applying = tokio::task::spawn_blocking(move || {
+                    let applied = apply(&prediction, read);
+                    (applied, reading)
+                });
+                let applied = applying.await;
+                let (applied, returned) =
+                    applied.map_err(|error| BrokerError::Damaged(error.to_string()))?;
+                applied?;
+                reading = returned;
+            }
+            if is_all {
+                break;
             }
         }
         Ok(())
@@ -156,12 +163,12 @@ fn end(prediction: &Prediction, message: &str) {
 
 impl Follower {
     async fn run(self) {
-        self.wait_for_watchers().await;
-        let subscription = {
+        sleep(FIRST_PAUSE).await;
+        if self.prediction.strong_count() > 0 || self.cancellation.is_requested() {
             let channel = self.broker.key(&format!("changed:{}", self.id));
-            self.broker.subscriptions.subscribe(channel)
-        };
-        self.fill(&subscription).await;
+            let subscription = self.broker.subscriptions.subscribe(channel);
+            self.fill(&subscription).await;
+        }
         let mut live = self.broker.live.lock();
         // Another handle may have taken the place of this one.
         if live
@@ -170,10 +177,6 @@ impl Follower {
         {
             live.remove(&self.id);
         }
-    }
-
-    async fn wait_for_watchers(&self) {
-        sleep(FIRST_PAUSE).await;
     }
 
     async fn fill(&self, subscription: &Subscription) {

@@ -57,6 +57,7 @@ impl Broker {
             self.config.name.as_bytes(),
             lease.as_bytes(),
             if take_over { b"1" } else { b"0" },
+            self.may_look(),
         ]);
         loop {
             let mut parts = list(self.call(&LEASE, &request).await?)?.into_iter();

@@ -16,6 +16,7 @@ use tracing::debug;
 
 use super::error::BrokerError;
 use super::link::Link;
+use super::renewal::Attempt;
 use super::shared::Broker;
 use crate::service::{Depth, Job, Lease, PushError, Queue};
 
@@ -103,7 +104,7 @@ async fn renew(state: Arc<State>) {
             if is_old { ready.pop_front() } else { None }
         };
         if let Some((lease, _)) = unused {
-            state.give_back(lease).await;
+            state.give_back(lease, Attempt::DoesNotCount).await;
         }
     }
 }
@@ -119,7 +120,9 @@ impl State {
         tokio::spawn(async move {
             let take_over = state.is_time_to_take_over();
             match state.broker.lease_job(take_over).await {
-                Ok(Some(lease)) if state.closed.is_cancelled() => state.give_back(lease).await,
+                Ok(Some(lease)) if state.closed.is_cancelled() => {
+                    state.give_back(lease, Attempt::DoesNotCount).await
+                }
                 Ok(Some(lease)) => {
                     state.ready.lock().push_back((lease, Instant::now()));
                 }
@@ -164,9 +167,9 @@ impl State {
         }
     }
 
-    async fn give_back(&self, lease: Lease) {
+    async fn give_back(&self, lease: Lease, attempt: Attempt) {
         if let Some(held) = self.broker.held.find(&lease.job.id, lease.fence) {
-            self.broker.give_back(&held).await;
+            self.broker.give_back(&held, attempt).await;
         }
         self.broker.held.remove(&lease.job.id, lease.fence);
     }
@@ -229,7 +232,11 @@ impl Queue for RedisQueue {
     }
 
     async fn release(&self, lease: Lease) {
-        self.0.give_back(lease).await;
+        self.0.give_back(lease, Attempt::DoesNotCount).await;
+    }
+
+    async fn abandon(&self, lease: Lease) {
+        self.0.give_back(lease, Attempt::Counts).await;
     }
 
     async fn depth(&self) -> Depth {
@@ -244,7 +251,7 @@ impl Queue for RedisQueue {
         self.0.closed.cancel();
         loop {
             let Some(lease) = self.0.take() else { break };
-            self.0.give_back(lease).await;
+            self.0.give_back(lease, Attempt::DoesNotCount).await;
         }
     }
 }

@@ -147,3 +147,96 @@ pub(super) fn apply_without_files(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::inputs::Input;
+    use crate::service::{CancelPolicy, Destination};
+
+    fn fields() -> Fields {
+        let values = json!({"prompt": "a house", "seed": 7});
+        let job = Job {
+            id: "a".to_owned(),
+            input: Input::from_values(values.as_object().unwrap()).unwrap(),
+            notes: Vec::new(),
+            destination: Destination::Inline,
+            cancel_policy: CancelPolicy::OnRequest,
+            created_at: Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap(),
+        };
+        let texts = [
+            ("job", serde_json::to_string(&job).unwrap()),
+            ("created", created(&job)),
+            ("priority", "low".to_owned()),
+            ("lifeline", "1".to_owned()),
+            ("caller", "me".to_owned()),
+            ("receiver", String::new()),
+            ("fence", "3".to_owned()),
+            ("attempts", "2".to_owned()),
+            ("events", "0".to_owned()),
+        ];
+        let texts = texts.map(|(name, text)| (name.to_owned(), text.into_bytes()));
+        Fields(texts.into())
+    }
+
+    fn log(number: u64, line: &str) -> StreamEntry {
+        StreamEntry {
+            number,
+            kind: "log".to_owned(),
+            data: line.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_fields_of_a_prediction_are_understood() {
+        let record = fields().record().unwrap();
+        assert_eq!(record.accepted.job.id, "a");
+        assert_eq!(record.accepted.restart_policy, RestartPolicy::Cancel);
+        assert_eq!(record.accepted.dispatch.priority, Priority::Low);
+        assert_eq!(record.accepted.dispatch.caller.as_deref(), Some("me"));
+        assert!(record.accepted.receiver.is_none() && !record.is_cancelled);
+        assert_eq!((record.fence, record.attempts), (3, 2));
+    }
+
+    #[test]
+    fn damaged_fields_are_errors() {
+        for name in ["job", "created", "priority", "fence", "attempts", "events"] {
+            for wrong in [None, Some("{wrong"), Some("")] {
+                let mut fields = fields();
+                fields.0.remove(name);
+                if let Some(wrong) = wrong {
+                    fields.0.insert(name.to_owned(), wrong.as_bytes().to_vec());
+                }
+                let error = fields.record().unwrap_err();
+                assert!(matches!(error, BrokerError::Damaged(_)), "{name} {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn events_are_applied_once_and_in_order() {
+        let record = fields().record().unwrap();
+        let prediction = record
+            .prediction(vec![log(1, "a"), log(2, "b")], 10)
+            .unwrap();
+        apply(&prediction, vec![log(2, "b"), log(3, "c")]).unwrap();
+        assert_eq!(prediction.snapshot().logs.as_ref(), "abc");
+        let error = apply(&prediction, vec![log(5, "e")]).unwrap_err();
+        assert!(error.to_string().contains("event 4"), "{error}");
+        let note = StreamEntry {
+            kind: "note".to_owned(),
+            ..log(4, "note")
+        };
+        apply(&prediction, vec![note, log(5, "e")]).unwrap();
+        assert_eq!(prediction.snapshot().logs.as_ref(), "abcnote\ne");
+        assert_eq!(prediction.drawn_events(), 4);
+        let odd = StreamEntry {
+            kind: "odd".to_owned(),
+            ..log(6, "")
+        };
+        apply(&prediction, vec![odd]).unwrap_err();
+    }
+}

@@ -11,6 +11,7 @@ use super::error::BrokerError;
 use super::held::{Held, Progress, RETRY_PAUSE};
 use super::link::arguments;
 use super::record::{Fields, apply_without_files, created, created_of};
+use super::renewal::Attempt;
 use super::script::{BEGIN, DRAW_AGAIN, FINISH, LIST, LOAD, NOTE, PUBLISH, SUBMIT};
 use super::shared::Broker;
 use super::value::{bytes, entries, fields, integer, list, next, text};
@@ -385,7 +386,8 @@ impl Store for RedisStore {
     }
 
     async fn draw_again(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
-        if prediction.restart_policy() == RestartPolicy::Cancel {
+        let is_held = self.0.held.of(prediction).is_some();
+        if prediction.restart_policy() == RestartPolicy::Cancel && !is_held {
             let created = created_of(prediction);
             let request = arguments([prediction.id().as_bytes(), created.as_bytes()]);
             let answer = self.0.call(&DRAW_AGAIN, &request).await;
@@ -405,7 +407,7 @@ impl Store for RedisStore {
 
     async fn suspend(&self, prediction: &Arc<Prediction>) {
         if let Some(held) = self.0.held.of(prediction) {
-            self.0.give_back(&held).await;
+            self.0.give_back(&held, Attempt::DoesNotCount).await;
         }
     }
 }

@@ -22,6 +22,7 @@ use super::serve::{self, ServeArguments};
     mut_arg("stream_subscribers", hide),
     mut_arg("completed_with_output", hide),
     mut_arg("queue", hide),
+    mut_arg("full_status", hide),
     mut_arg("history", hide),
     mut_arg("remember", hide),
     mut_arg("remember_bytes", hide),

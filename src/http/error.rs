@@ -54,6 +54,9 @@ pub(super) enum HttpError {
     /// All slots are taken and the queue is full.
     #[error("At capacity - all prediction slots busy")]
     AtCapacity,
+    /// The same, where it is answered with 429.
+    #[error("At capacity - all prediction slots busy")]
+    TooManyPredictions,
     /// A prediction with this ID has not finished yet.
     #[error("A prediction with the id {id} is running already. PUT /predictions/{id} joins it.", id = .0.id())]
     AlreadyRunning(Arc<Prediction>),
@@ -161,7 +164,7 @@ impl HttpError {
             | Self::Unfinished { .. }
             | Self::DrawingCanceled { .. } => StatusCode::CONFLICT,
             Self::NotFound | Self::NothingToCancel => StatusCode::NOT_FOUND,
-            Self::TooManySubscribers => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManySubscribers | Self::TooManyPredictions => StatusCode::TOO_MANY_REQUESTS,
             Self::TrainingStream | Self::NoSuchFormat | Self::OtherFormat { .. } => {
                 StatusCode::NOT_ACCEPTABLE
             }
@@ -174,7 +177,9 @@ impl HttpError {
     /// The number of seconds after which the client may try again.
     fn retry_after(&self) -> Option<HeaderValue> {
         match self {
-            Self::TooManyConnections => Some(HeaderValue::from_static("1")),
+            Self::TooManyConnections | Self::TooManyPredictions => {
+                Some(HeaderValue::from_static("1"))
+            }
             Self::StoreFault { .. } | Self::StoreUnavailable => {
                 Some(HeaderValue::from_static("10"))
             }
@@ -201,6 +206,7 @@ impl HttpError {
             | Self::StoreFault { .. }
             | Self::StoreUnavailable
             | Self::AtCapacity
+            | Self::TooManyPredictions
             | Self::AlreadyRunning(_) => {
                 json!({ "error": self.to_string(), "status": "failed" })
             }

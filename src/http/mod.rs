@@ -43,4 +43,4 @@ mod listen;
 pub use connection_watch::ConnectionTimeouts;
 pub use listen::{ConnectionLimits, serve};
 pub use router::{router, worker_router};
-pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};
+pub use state::{CompletedOutput, Dependencies, FullStatus, RequestLimits, ServerConfig};

@@ -25,7 +25,7 @@ use super::preference::{Preference, accepts_events, last_event_id};
 use super::read_inputs::read_inputs;
 use super::request_addresses::RequestAddresses;
 use super::request_log::record_prediction;
-use super::state::AppState;
+use super::state::{AppState, FullStatus};
 use super::stream::{StreamPermit, events, events_from_start};
 use crate::cog::Detail;
 use crate::delivery::webhook::Webhook;
@@ -181,8 +181,11 @@ async fn start(
         dispatch: dispatch(headers, request.priority.unwrap_or_default()),
     };
     let is_awaited = !matches!(reply, Reply::Accepted);
-    let accepted = accept(state, submission, addresses.webhook, is_awaited);
-    let prediction = accepted.await?;
+    let accepted = accept(state, submission, addresses.webhook, is_awaited).await;
+    let prediction = accepted.map_err(|error| match (error, state.config.full_status) {
+        (HttpError::AtCapacity, FullStatus::TooManyRequests) => HttpError::TooManyPredictions,
+        (error, _) => error,
+    })?;
     record_prediction(prediction.id());
     match reply {
         Reply::Stream(permit) => Ok(events_from_start(state, prediction, permit)),

@@ -21,6 +21,7 @@ use super::readiness::{Health, Readiness};
 use super::shutdown::Shutdown;
 use super::store::{InMemoryStore, InsertError, ListQuery, Page, Store, StoreError};
 use crate::cog::HealthStatus;
+use crate::errors::chain;
 use crate::inputs::Input;
 
 /// What a caller wants drawn.
@@ -252,7 +253,7 @@ impl Service {
         lease: Option<Lease>,
     ) {
         if prediction.is_suspended() && outcome == Outcome::Canceled {
-            info!("prediction left to the next start of the server");
+            info!("prediction left to the next start of the server, or to another one");
             self.backends.store.suspend(prediction).await;
             if let Some(lease) = lease {
                 self.backends.queue.complete(lease).await;
@@ -388,6 +389,14 @@ impl Service {
             let goes_on = prediction.restart_policy() == RestartPolicy::DrawAgain
                 || self.backends.store.is_shared();
             if is_durable && goes_on {
+                if self.backends.store.is_shared()
+                    && let Err(error) = self.backends.store.draw_again(&prediction).await
+                {
+                    warn!(
+                        error = chain(&error),
+                        "a prediction ends with the connection of its client"
+                    );
+                }
                 prediction.suspend();
             } else {
                 prediction.cancel();

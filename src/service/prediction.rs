@@ -27,6 +27,8 @@ pub struct Prediction {
     input: Arc<Map<String, Value>>,
     created_at: Timestamp,
     cancel_policy: CancelPolicy,
+    /// The trace that it belongs to.
+    trace: Option<String>,
     state: Mutex<PredictionState>,
     /// A number that grows with every change.
     changes: watch::Sender<u64>,
@@ -117,6 +119,7 @@ impl Prediction {
             input: Arc::new(job.input.shown_values()),
             created_at: job.created_at,
             cancel_policy: job.cancel_policy,
+            trace: accepted.dispatch.trace.clone(),
             state: Mutex::new(PredictionState {
                 status: Status::Starting,
                 waiting: true,
@@ -147,6 +150,11 @@ impl Prediction {
     /// When it was accepted.
     pub fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    /// The trace that it belongs to, as in the header `traceparent`, if its store passes it on.
+    pub(crate) fn trace(&self) -> Option<&str> {
+        self.trace.as_deref()
     }
 
     /// The current state. The files are shared, not copied.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use super::event::Event;
 use super::fault::Failure;
@@ -30,6 +30,7 @@ use super::recording::Recording;
 use crate::draw::Frame;
 use crate::inputs::Input;
 use crate::output::{Provenance, opening_line, step_line};
+use crate::telemetry::join_trace;
 
 /// A frame as the worker reports it.
 struct DrawnFrame {
@@ -54,6 +55,7 @@ pub(super) fn spawn(
 ) -> UnboundedSender<WorkerMessage> {
     let (sender, inbox) = mpsc::unbounded_channel();
     let span = info_span!("prediction", prediction_id = prediction.id());
+    join_trace(&span, prediction.trace());
     let task = run(Arc::clone(service), prediction, lease, inbox).instrument(span);
     service.shutdown.tasks().spawn_on(task, runtime);
     sender
@@ -86,6 +88,14 @@ async fn run(
                 service.watch_while_waiting(&prediction);
             }
         }
+        Published::Crashed if service.backends.store.is_shared() => {
+            warn!("the worker failed; another one may draw the prediction");
+            service.backends.queue.abandon(lease).await;
+        }
+        Published::Crashed => {
+            let outcome = Failure::WorkerCrashed.into();
+            service.end(&prediction, outcome, Some(lease)).await;
+        }
     }
 }
 
@@ -105,6 +115,8 @@ enum Published {
     Ended(Outcome),
     /// It was not begun, and waits again.
     Released,
+    /// The worker failed while it drew it.
+    Crashed,
 }
 
 impl From<Outcome> for Published {
@@ -165,7 +177,7 @@ impl Publisher {
                 }
                 Some(WorkerMessage::Released) => return Published::Released,
                 Some(WorkerMessage::Ended(outcome)) => return outcome.into(),
-                None => return Outcome::from(Failure::WorkerCrashed).into(),
+                None => return Published::Crashed,
             }
         }
     }

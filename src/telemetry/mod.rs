@@ -5,5 +5,7 @@ pub mod metric;
 #[cfg(feature = "otel")]
 mod collector;
 mod logs;
+mod trace;
 
 pub use logs::{LogError, LogFormat, LogLevel, LogSettings, Logs};
+pub(crate) use trace::join_trace;

@@ -100,10 +100,20 @@ impl Broker {
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-p", &self.port.to_string()])
+            .args(self.password())
             .args(arguments)
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn password(&self) -> Vec<&str> {
+        let mut options = self.options.iter();
+        let option = options.find(|option| *option == "--requirepass");
+        match option.and(options.next()) {
+            Some(password) => vec!["--no-auth-warning", "-a", password],
+            None => Vec::new(),
+        }
     }
 
     /// `kill -9`.

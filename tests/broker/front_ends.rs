@@ -25,7 +25,7 @@ fn a_prediction_is_accepted_by_one_front_end_drawn_elsewhere_and_shown_by_anothe
     for (index, id) in ids.iter().enumerate() {
         let state = front_ends[(index + 1) % 2].finished(id);
         assert_eq!(state["status"], "succeeded", "{state}");
-        assert_eq!(state["output"].as_array().unwrap().len(), 20);
+        assert_eq!(state["output"].as_array().unwrap().len(), 21);
         outputs.push(state["output"].clone());
     }
     // The same seed is the same drawing on every worker.
@@ -65,7 +65,7 @@ fn a_request_that_waits_gets_the_drawing_of_a_worker_and_a_disconnection_cancels
     assert_eq!(response.status(), 200);
     let state: Value = response.json().unwrap();
     assert_eq!(state["status"], "succeeded");
-    assert_eq!(state["output"].as_array().unwrap().len(), 5);
+    assert_eq!(state["output"].as_array().unwrap().len(), 6);
     // Nobody waits any more.
     let mut body = drawing(5000);
     body["id"] = json!("long");
@@ -93,7 +93,7 @@ fn an_event_stream_is_resumed_at_another_front_end() {
     front_end.kill();
     log.read(other.events("a", Some(log.last())), usize::MAX);
     log.assert_complete();
-    assert_eq!(log.files().len(), 60);
+    assert_eq!(log.files().len(), 61);
     // Later, the other one has all of it as well.
     let mut again = EventLog::default();
     again.read(other.events("a", None), usize::MAX);
@@ -168,7 +168,7 @@ fn a_second_request_with_the_same_id_joins_at_another_front_end_or_is_refused() 
     let (status, _) = front_ends[1].put("same", &drawing(3));
     assert_eq!(status, 202);
     let state = front_ends[0].finished("same");
-    assert_eq!(state["output"].as_array().unwrap().len(), 3);
+    assert_eq!(state["output"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_server_with_slots_draws_for_itself_and_for_others() {
         .send()
         .unwrap();
     let state: Value = response.json().unwrap();
-    assert_eq!(state["output"].as_array().unwrap().len(), 4);
+    assert_eq!(state["output"].as_array().unwrap().len(), 5);
     front_end.put("other", &drawing(4));
     let mut log = EventLog::default();
     log.read(server.events("other", None), usize::MAX);

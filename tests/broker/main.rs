@@ -15,3 +15,4 @@ mod workers;
 mod outages;
 mod webhooks;
 mod queues;
+mod security;

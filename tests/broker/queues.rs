@@ -65,6 +65,8 @@ fn a_full_queue_refuses_more() {
     wait_until("it says so", || {
         front_end.get("/ready").1["status"] == "BUSY"
     });
+    let other = cluster.front_end(&["--broker-queue", "2", "--full-status", "429"]);
+    assert_eq!(other.put("c", &drawing(2)).0, 429);
     assert_eq!(front_end.cancel("a"), 200);
     assert_eq!(front_end.put("c", &drawing(2)).0, 202);
 }

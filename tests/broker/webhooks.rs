@@ -71,6 +71,6 @@ fn the_messages_of_a_prediction_come_in_order_and_completed_last_also_when_their
             .rfind(|message| message.state["id"] == id)
             .unwrap();
         assert_eq!(last.state["status"], "succeeded");
-        assert_eq!(last.state["output"].as_array().unwrap().len(), 80);
+        assert_eq!(last.state["output"].as_array().unwrap().len(), 81);
     }
 }

@@ -48,7 +48,7 @@ fn a_worker_that_was_stopped_beyond_its_lease_publishes_nothing_more() {
     let mut log = EventLog::default();
     log.read(front_end.events("a", None), usize::MAX);
     log.assert_complete();
-    assert_eq!(log.files().len(), 150);
+    assert_eq!(log.files().len(), 151);
     wait_until("it knows", || {
         stopped.metric("clipdraw_leases_lost_total") == 1.0
     });

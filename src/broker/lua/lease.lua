@@ -1,5 +1,5 @@
 -- Leases a job: one whose worker is lost, or else the next one that waits.
--- ARGV prefix worker lease take_over(0|1)
+-- ARGV prefix worker lease take_over(0|1) look(0|1); `look`: whether a life that was not renewed means that nobody waits.
 -- {0}: there is none; {1, id, priority, entry, lost(0|1), fields of the job}; {-1, id}: a damaged job was dropped.
 local worker, lease = ARGV[2], tonumber(ARGV[3])
 local priorities = {'high', 'normal', 'low'}
@@ -13,7 +13,8 @@ local function give(id, priority, entry, lost)
   end
   redis.call('HINCRBY', job, 'fence', 1)
   redis.call('HSET', job, 'place', 'leased', 'worker', worker, 'entry', entry)
-  if redis.call('HGET', job, 'lifeline') == '1' and redis.call('EXISTS', key('life:' .. id)) == 0 then
+  local is_awaited = redis.call('HGET', job, 'lifeline') == '1'
+  if ARGV[5] == '1' and is_awaited and redis.call('EXISTS', key('life:' .. id)) == 0 then
     redis.call('HSET', job, 'cancel', '1')
   end
   return {1, id, priority, entry, lost, redis.call('HGETALL', job)}

@@ -1,5 +1,5 @@
--- Gives a job back: it is the next one of its caller, and the attempt does not count.
--- ARGV prefix id fence
+-- Gives a job back: it is the next one of its caller.
+-- ARGV prefix id fence counts(0|1); `counts`: whether the attempt counts.
 -- 1: done; -1: somebody else has the job.
 local id, fence = ARGV[2], ARGV[3]
 local job = job_key(id)
@@ -7,7 +7,7 @@ if not is_leased(job, fence) then
   return -1
 end
 local fields = redis.call('HMGET', job, 'priority', 'caller', 'entry', 'begun')
-if fields[4] == fence then
+if fields[4] == fence and ARGV[4] == '0' then
   redis.call('HINCRBY', job, 'attempts', -1)
 end
 drop_ticket(fields[1], fields[3])

@@ -1,5 +1,5 @@
 -- Renews a lease.
--- ARGV prefix id fence worker
+-- ARGV prefix id fence worker look(0|1); whether a life that was not renewed means that nobody waits.
 -- {1, cancel(0|1)}; {-1}: somebody else has the job.
 local id = ARGV[2]
 local job = job_key(id)
@@ -9,7 +9,7 @@ end
 local fields = redis.call('HMGET', job, 'priority', 'entry', 'cancel', 'lifeline')
 redis.call('XCLAIM', queue_key(fields[1]), GROUP, ARGV[4], 0, fields[2], 'JUSTID')
 -- Nobody waits for the job any more.
-if fields[4] == '1' and redis.call('EXISTS', key('life:' .. id)) == 0 then
+if ARGV[5] == '1' and fields[4] == '1' and redis.call('EXISTS', key('life:' .. id)) == 0 then
   return {1, 1}
 end
 return {1, tonumber(fields[3]) or 0}

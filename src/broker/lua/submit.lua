@@ -12,6 +12,12 @@ end
 if known[1] == 'starting' or known[1] == 'processing' then
   return 0
 end
+-- What could fail below is put right before anything is written.
+expect(key('tickets'), 'hash')
+expect(key('turn:' .. priority), 'list')
+expect(key('wait:' .. priority .. ':' .. caller), 'list')
+expect(key('recent'), 'zset')
+expect(key('hooks'), 'stream')
 local queue = queue_key(priority)
 local limit = tonumber(ARGV[7])
 if limit > 0 and redis.call('XLEN', queue) >= limit then

@@ -99,6 +99,9 @@ pub(super) struct PredictionArguments {
     /// does.
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(super) queue: u16,
+    /// Status of responses when all slots and all places in the queue are taken: 409 as in Cog, or 429.
+    #[arg(long, default_value_t = 409, value_name = "STATUS", value_parser = full_status)]
+    pub(super) full_status: u16,
     /// Maximum seconds for loading CLIP; 0 means no limit. Default: no limit.
     #[arg(long, env = environment::SETUP_TIMEOUT, value_name = "SECONDS", value_parser = seconds)]
     pub(super) setup_timeout: Option<Duration>,
@@ -264,4 +267,11 @@ fn prefix(text: &str) -> Result<String, String> {
         return Err("it must be a text such as cd:{0}:".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn full_status(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(status @ (409 | 429)) => Ok(status),
+        _ => Err("it must be 409 or 429".to_owned()),
+    }
 }

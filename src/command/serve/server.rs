@@ -147,6 +147,7 @@ impl Server {
             host_names: settings::host_names(&arguments.requests),
             limits: settings::request_limits(arguments),
             completed_output: settings::completed_output(&arguments.requests),
+            full_status: settings::full_status(&arguments.predictions),
         };
         let router = match task {
             Task::Serve => http::router(dependencies, config),
@@ -196,7 +197,9 @@ impl Server {
                     self.service.cancel_all().await;
                 }
                 Unfinished::Kept => {
-                    warn!("leaving predictions that have not finished to the next start");
+                    warn!(
+                        "leaving predictions that have not finished to the next start, or to other machines"
+                    );
                     self.service.suspend_all().await;
                 }
             }

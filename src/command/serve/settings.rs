@@ -14,7 +14,9 @@ use super::open_files;
 use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
-use crate::http::{CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
+use crate::http::{
+    CompletedOutput, ConnectionLimits, ConnectionTimeouts, FullStatus, RequestLimits,
+};
 use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
 
@@ -105,6 +107,13 @@ pub(super) fn completed_output(arguments: &RequestArguments) -> CompletedOutput 
         CompletedOutput::All
     } else {
         CompletedOutput::Unsent
+    }
+}
+
+pub(super) fn full_status(arguments: &PredictionArguments) -> FullStatus {
+    match arguments.full_status {
+        429 => FullStatus::TooManyRequests,
+        _ => FullStatus::Conflict,
     }
 }
 

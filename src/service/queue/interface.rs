@@ -42,6 +42,12 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Gives a lease back: the job is the next one to be leased, and this lease does not count.
     async fn release(&self, lease: Lease);
 
+    /// Ends a lease because the worker failed. Where other processes could do better, the job waits again, and this lease
+    /// counts as an attempt.
+    async fn abandon(&self, lease: Lease) {
+        self.complete(lease).await;
+    }
+
     /// How many jobs are running and waiting.
     async fn depth(&self) -> Depth;
 

@@ -10,7 +10,9 @@ use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{
     self, AddressPolicy, Client, ClientTimeouts, Downloader, UploadingFileSink,
 };
-use clipdraw::http::{self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
+use clipdraw::http::{
+    self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, FullStatus, RequestLimits,
+};
 use clipdraw::service::{Backends, Destination, ListQuery, Service, Snapshot, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -166,6 +168,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
             .map(|names| names.iter().map(ToString::to_string).collect()),
         limits: choices.limits,
         completed_output: choices.completed_output,
+        full_status: FullStatus::Conflict,
     };
     let router = http::router(dependencies, config);
     Parts {
