@@ -231,7 +231,7 @@ fn a_canvas_of_any_size_has_the_gradient_of_finite_differences() {
             picture.values_mut()[place] -= 50.0;
             let (found, expected) = (f64::from(back.values()[place]), (above - below) / 100.0);
             assert!(
-                (found - expected).abs() < 1e-4 + 1e-3 * expected.abs(),
+                (found - expected).abs() < 1e-6 + 1e-3 * expected.abs(),
                 "{width}x{height}, pixel {x}, {y}: {found}, expected {expected}"
             );
         }
@@ -256,7 +256,7 @@ fn finely_sampled(picture: &Picture, view: &ViewTransform, side: usize, count: u
 #[test]
 fn a_view_of_a_large_canvas_is_the_finely_sampled_one() {
     let mut random = ChaCha8Rng::seed_from_u64(8);
-    // The last two are not pooled: they show what the same number of samples costs without.
+    // The last two are not pooled, and differ as much.
     for (width, height, side) in [
         (1024, 1024, 64),
         (1023, 681, 64),
@@ -289,9 +289,8 @@ fn a_view_of_a_large_canvas_is_the_finely_sampled_one() {
         }
         let count = expected.len() as f64;
         let (deviation, bias) = ((squares / count).sqrt(), sum / count);
-        eprintln!("{width}x{height}: {worst} {deviation} {bias}");
         assert!(
-            worst < 0.15 && deviation < 0.01 && bias.abs() < 1e-3,
+            worst < 0.08 && deviation < 0.004 && bias.abs() < 1e-4,
             "{width}x{height}: {worst} {deviation} {bias}"
         );
     }

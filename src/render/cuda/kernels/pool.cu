@@ -20,7 +20,7 @@ DEVICE float *pooled_gradient(const Batch &batch, const SceneLayout &scene) {
 }
 
 // The weight of a pixel in the mean of its square.
-DEVICE float pooling_weight(const SceneLayout &scene) { return 1.0f / (float)(1 << 2 * scene.halvings); }
+DEVICE float pooling_weight(const SceneLayout &scene) { return 1.0f / (float)(1 << (2 * scene.halvings)); }
 
 // Grid x: pixels of a pooled picture, VIEW_THREADS to a block.
 KERNEL pool_forward(const Batch batch) {
@@ -54,7 +54,8 @@ KERNEL pool_backward(const Batch batch) {
     THREADS(VIEW_THREADS) {
         const int pixel = blockIdx.x * VIEW_THREADS + t;
         if (scene.halvings == 0 || pixel >= area) continue;
-        const int column = pixel % scene.width >> scene.halvings, row = pixel / scene.width >> scene.halvings;
+        const int column = (pixel % scene.width) >> scene.halvings;
+        const int row = (pixel / scene.width) >> scene.halvings;
         const float *gradient = batch.pooled_gradient + scene.first_pooled_pixel + row * scene.pooled_width + column;
         for (int channel = 0; channel < 3; ++channel)
             batch.picture_gradient[scene.first_pixel + (long long)channel * area + pixel] =
