@@ -105,7 +105,10 @@ def check_files(report, root, config, history):
     named = [one for one in variables if SECRET_NAMES.search(one)]
     named += [shortened(line) for line in history if SECRET_NAMES.search(line.split("{")[0])]
     report.equal("secrets in the environment and the history", named, [])
-    check_owners(report, everything)
+    if os.geteuid() == 0:
+        check_owners(report, everything)
+    else:
+        report.pass_over("the owners of files in the image: only root can unpack them")
 
 
 def has_private_key(path):
