@@ -18,7 +18,7 @@ STORE = "CLIPDRAW_STORE=/data/predictions.sqlite3"
 SMALL = {"prompt": "a house", "seed": 7, "num_paths": 8, "num_augmentations": 2, "display_frequency": 10}
 QUICK = {**SMALL, "num_iterations": 30}
 # Some seconds.
-SLOW = {**SMALL, "num_iterations": 400, "display_frequency": 50}
+SLOW = {**SMALL, "num_iterations": 250, "display_frequency": 50}
 ENDLESS = {**SMALL, "num_iterations": 10000, "display_frequency": 10000}
 
 
