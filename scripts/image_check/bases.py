@@ -85,7 +85,8 @@ class Bases:
 
     def pull(self, name):
         try:
-            self.engine.buildah("pull", "--quiet", HUB + name, timeout=300)
+            # Without this policy, an image of that name made here would do.
+            self.engine.buildah("pull", "--policy", "always", "--quiet", HUB + name, timeout=300)
         except (RuntimeError, subprocess.TimeoutExpired):
             return False
         return True

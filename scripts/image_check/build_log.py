@@ -10,6 +10,7 @@ import sys
 # [2/7] STEP 3/9: RUN make        (an image of one stage has no first bracket)
 BUILDAH_STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (.*)$")
 BUILDAH_CACHED = re.compile(r"^--> Using cache ([0-9a-f]{12,64})$")
+BUILDAH_RESULT = re.compile(r"^--> [0-9a-f]{11,64}$")
 BUILDAH_IMAGE = re.compile(r"^(?:--> )?([0-9a-f]{11,64})$")
 
 # #12 [build 3/9] RUN make        #12 CACHED
@@ -20,12 +21,19 @@ BUILDKIT_CACHED = re.compile(r"^#(\d+) CACHED$")
 def steps(log):
     """The steps in order, without those that only name a base image: `stage`, `number`, `text`, `cached`."""
     found, by_vertex = [], {}
+    # Steps of buildah without a result so far. A step that copies from another stage waits for that stage.
+    waiting = []
     for line in log.splitlines():
         line = line.rstrip()
         if match := BUILDAH_STEP.match(line):
-            found.append({"stage": match[1] or "1", "number": int(match[2]), "text": match[3], "cached": False})
-        elif BUILDAH_CACHED.match(line) and found:
-            found[-1]["cached"] = True
+            step = {"stage": match[1] or "1", "number": int(match[2]), "text": match[3], "cached": False}
+            found.append(step)
+            if not step["text"].startswith("FROM "):
+                waiting.append(step)
+        elif BUILDAH_CACHED.match(line) and waiting:
+            waiting[-1]["cached"] = True
+        elif BUILDAH_RESULT.match(line) and waiting:
+            waiting.pop()
         elif match := BUILDKIT_STEP.match(line):
             # BuildKit repeats the name of a step whose output it shows again.
             if match[1] not in by_vertex:

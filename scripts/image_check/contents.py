@@ -18,6 +18,9 @@ USER = 10001
 # Libraries that the program opens at run time; the driver's is not part of the image.
 OPENED_BY_PROGRAM = {"cpu": [], "cuda": ["libtorch_cuda.so", "libnvrtc.so.13", "libnvrtc-builtins.so.13.0"]}
 
+# libtorch puts this name together at run time; it compiles the kernels of some rare operations.
+UNNAMED = ["libcaffe2_nvrtc.so"]
+
 COMPILERS = re.compile(r"(\w+-linux-gnu-)?(gcc|g\+\+|cc|c\+\+|cpp|ld|as|clang|rustc|cargo|make|cmake|nvcc|ptxas)(-[\d.]+)?$")
 
 CACHES = re.compile(r"(\.deb|\.whl|\.crate)$|^/(root/\.cache|root/\.cargo|wheels|build|cache|var/lib/apt/lists|usr/local/cargo)/.")
@@ -105,7 +108,10 @@ def check_files(report, root, config, history):
     named = [one for one in variables if SECRET_NAMES.search(one)]
     named += [shortened(line) for line in history if SECRET_NAMES.search(line.split("{")[0])]
     report.equal("secrets in the environment and the history", named, [])
-    check_owners(report, everything)
+    if os.geteuid() == 0:
+        check_owners(report, everything)
+    else:
+        report.pass_over("the owners of files in the image: only root can unpack them")
 
 
 def has_private_key(path):
@@ -137,7 +143,7 @@ def check_libraries(report, root, device):
         if re.search(r"\.so(\.|$)", path) and not stat.S_ISDIR(status.st_mode):
             places[os.path.basename(path)] = place
     program = os.path.join(root, "usr/local/bin/clipdraw")
-    used, waiting = set(), [program, *[places[name] for name in OPENED_BY_PROGRAM[device] if name in places]]
+    used, waiting = set(), [program, *[places[name] for name in OPENED_BY_PROGRAM[device] + UNNAMED if name in places]]
     missing = sorted(name for name in OPENED_BY_PROGRAM[device] if name not in places)
     report.equal("libraries that the program opens and that are missing", missing, [])
     while waiting:
@@ -168,6 +174,6 @@ def linked(place):
 
 def mentioned(place):
     """Everything in a file that looks like the beginning of a library's name."""
-    command = ["grep", "--text", "--only-matching", "--no-filename", "--extended-regexp", "lib[A-Za-z0-9_-]{2,60}", place]
+    command = ["grep", "--text", "--only-matching", "--no-filename", "--extended-regexp", "(lib|nvshmem_)[A-Za-z0-9_-]{2,60}", place]
     done = subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"})
     return {line.decode() for line in done.stdout.splitlines()}

@@ -194,6 +194,8 @@ class Buildah(Engine):
             os.symlink(os.path.join(HERE, "docker_by_buildah"), link)
         self.environment.update(CONTAINERS_STORAGE_CONF=configuration, TMPDIR=self.temporary)
         self.environment["PATH"] = self.commands + os.pathsep + os.environ["PATH"]
+        # Builds that were ended leave containers, which hold their layers.
+        self.buildah("rm", "--all")
         self.mounted = {}
 
     def buildah(self, *arguments, **options):

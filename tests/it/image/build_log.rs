@@ -60,6 +60,26 @@ fn steps_of_buildah_are_read_with_whether_they_ran() {
     assert_eq!(steps(BUILDAH), expected);
 }
 
+/// A stage that copies from another one waits for it, and its result comes after those of the other.
+const WAITING: &str = "\
+[2/2] STEP 1/2: FROM scratch
+[2/2] STEP 2/2: COPY --from=tools /sbin/tini /sbin/tini
+[1/2] STEP 1/2: FROM docker.io/library/debian:trixie-slim AS tools
+[1/2] STEP 2/2: RUN apt-get install -y tini
+--> 0a1b2c3d4e5
+--> Using cache 9988776655443322110099887766554433221100998877665544332211009988
+--> 99887766554
+";
+
+#[test]
+fn a_step_that_waits_for_another_stage_keeps_its_own_result() {
+    let expected = json!([
+        {"stage": "2", "number": 2, "text": "COPY --from=tools /sbin/tini /sbin/tini", "cached": true},
+        {"stage": "1", "number": 2, "text": "RUN apt-get install -y tini", "cached": false},
+    ]);
+    assert_eq!(steps(WAITING), expected);
+}
+
 #[test]
 fn steps_of_docker_are_read_with_whether_they_ran() {
     let expected = json!([
