@@ -11,7 +11,9 @@ use axum::http::{Request, StatusCode, header};
 use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, UploadingFileSink};
 use clipdraw::draw::{Advance, DrawError, Spec};
-use clipdraw::http::{self, CompletedOutput, Dependencies, RequestLimits, ServerConfig};
+use clipdraw::http::{
+    self, CompletedOutput, Dependencies, FullStatus, RequestLimits, ServerConfig,
+};
 use clipdraw::inputs::Input;
 use clipdraw::output::Provenance;
 use clipdraw::service::{
@@ -262,6 +264,7 @@ fn config() -> ServerConfig {
             subscribers: 1,
         },
         completed_output: CompletedOutput::Unsent,
+        full_status: FullStatus::Conflict,
     }
 }
 

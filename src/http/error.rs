@@ -48,7 +48,7 @@ pub(super) enum HttpError {
     StoreUnavailable,
     /// The server stops while the client waits, and continues with the prediction after its next start.
     #[error(
-        "The server is shutting down. It continues with the prediction {0} after its next start."
+        "The server is shutting down. The prediction {0} is continued after its next start, or by another server."
     )]
     Suspended(Arc<str>),
     /// All slots are taken and the queue is full.

@@ -142,7 +142,8 @@ pub(super) struct StoreArguments {
 #[command(next_help_heading = "Many machines")]
 pub(in crate::command) struct BrokerArguments {
     /// Redis or Valkey server that keeps predictions and their queue for many machines: redis://HOST:PORT, or rediss:// for
-    /// TLS, with USER:PASSWORD@ and /DATABASE where they are needed. Default: this machine works alone.
+    /// TLS, with USER:PASSWORD@ and /DATABASE where they are needed. --store has no effect then. Default: this machine works
+    /// alone.
     #[arg(long, env = environment::BROKER, hide_env_values = true, value_name = "URL")]
     pub(super) broker: Option<SecretString>,
     /// Shell command that prints the password, such as an access token that is valid for an hour. It runs for each new

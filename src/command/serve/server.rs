@@ -17,10 +17,10 @@ use super::{background, settings, store};
 use crate::broker::{HookRunner, upkeep};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
-use crate::delivery::{Downloader, UploadingFileSink};
+use crate::delivery::{Client, Downloader, UploadingFileSink};
 use crate::errors::chain;
 use crate::http;
-use crate::service::{Backends, ClipEngine, EngineError, Service, Store, worker};
+use crate::service::{Backends, ClipEngine, EngineError, Limits, Service, Store, worker};
 use crate::telemetry::metric;
 
 /// How long cancelled predictions have to finish during shutdown; a step of the largest drawing
@@ -112,22 +112,7 @@ impl Server {
         if shared.is_some() {
             limits.queue = broker::capacity(&arguments.broker);
         }
-        let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
-        let sources = Arc::new(Downloader::new(Arc::clone(&client)));
-        let mut backends = Backends {
-            sources,
-            ..Backends::in_memory(limits, files)
-        };
-        match &shared {
-            Some(shared) => {
-                backends.store = Arc::clone(&shared.store);
-                backends.queue = Arc::clone(&shared.queue);
-            }
-            None => {
-                backends.store =
-                    tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
-            }
-        }
+        let backends = backends(arguments, limits, shared.as_ref(), &client)?;
         let store = Arc::clone(&backends.store);
         let service = Service::new(limits, backends);
         let webhooks = settings::webhook_sender(&arguments.delivery, &client)?;
@@ -141,14 +126,7 @@ impl Server {
             stop: stop.clone(),
             metrics: metric::collect(),
         };
-        let config = http::ServerConfig {
-            access_token: settings::access_token(&arguments.requests),
-            cors_origins: arguments.requests.cors_origin.clone(),
-            host_names: settings::host_names(&arguments.requests),
-            limits: settings::request_limits(arguments),
-            completed_output: settings::completed_output(&arguments.requests),
-            full_status: settings::full_status(&arguments.predictions),
-        };
+        let config = settings::server_config(arguments);
         let router = match task {
             Task::Serve => http::router(dependencies, config),
             Task::Work => http::worker_router(dependencies, config),
@@ -164,12 +142,7 @@ impl Server {
         // The server is not ready before its worker has loaded the model, so nothing new is accepted before this.
         recover(&service, &webhooks).await?;
         let hooks = shared.map(|shared| share(arguments, task, shared, &service, &webhooks));
-        let worker = if arguments.predictions.slots == 0 {
-            service.serve_without_model();
-            None
-        } else {
-            Some(start_worker(arguments, &service)?)
-        };
+        let worker = start_worker(arguments, &service)?;
         let setup_timeout = arguments.predictions.setup_timeout;
         tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
         on_listening(address);
@@ -257,6 +230,27 @@ impl Server {
     }
 }
 
+/// The queue and the store of a broker, or of this process alone, and what sends and fetches files.
+fn backends(
+    arguments: &ServeArguments,
+    limits: Limits,
+    shared: Option<&Shared>,
+    client: &Arc<Client>,
+) -> anyhow::Result<Backends> {
+    let files = Arc::new(UploadingFileSink::new(Arc::clone(client)));
+    let mut backends = Backends {
+        sources: Arc::new(Downloader::new(Arc::clone(client))),
+        ..Backends::in_memory(limits, files)
+    };
+    if let Some(shared) = shared {
+        backends.store = Arc::clone(&shared.store);
+        backends.queue = Arc::clone(&shared.queue);
+    } else {
+        backends.store = tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
+    }
+    Ok(backends)
+}
+
 /// Starts what a process does beside requests and drawings if it shares a broker. Front ends send webhooks.
 fn share(
     arguments: &ServeArguments,
@@ -302,10 +296,15 @@ async fn bind(arguments: &ServeArguments) -> anyhow::Result<(TcpListener, Socket
     Ok((listener, address))
 }
 
+/// Starts the drawing thread; `None` if the workers of a broker draw.
 fn start_worker(
     arguments: &ServeArguments,
     service: &Arc<Service>,
-) -> anyhow::Result<thread::JoinHandle<()>> {
+) -> anyhow::Result<Option<thread::JoinHandle<()>>> {
+    if arguments.predictions.slots == 0 {
+        service.serve_without_model();
+        return Ok(None);
+    }
     let compute = arguments.compute.clone();
     // An unknown device or weights file is a mistake on the command line. It is reported now, and not as a
     // failure to load the model.
@@ -317,7 +316,8 @@ fn start_worker(
         }
         ClipEngine::new(model.clip, model.provenance, model.graphs)
     };
-    worker::start(Arc::clone(service), Box::new(load)).context("cannot start the drawing thread")
+    let started = worker::start(Arc::clone(service), Box::new(load));
+    started.map(Some).context("cannot start the drawing thread")
 }
 
 /// The exit status after a graceful shutdown: 0 after SIGTERM, as orchestrators expect, and 130

@@ -15,7 +15,7 @@ use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
 use crate::http::{
-    CompletedOutput, ConnectionLimits, ConnectionTimeouts, FullStatus, RequestLimits,
+    CompletedOutput, ConnectionLimits, ConnectionTimeouts, FullStatus, RequestLimits, ServerConfig,
 };
 use crate::service::{self, Destination};
 use crate::telemetry::LogSettings;
@@ -92,7 +92,18 @@ pub(super) fn service_limits(arguments: &PredictionArguments) -> service::Limits
     }
 }
 
-pub(super) fn request_limits(arguments: &ServeArguments) -> RequestLimits {
+pub(super) fn server_config(arguments: &ServeArguments) -> ServerConfig {
+    ServerConfig {
+        access_token: access_token(&arguments.requests),
+        cors_origins: arguments.requests.cors_origin.clone(),
+        host_names: host_names(&arguments.requests),
+        limits: request_limits(arguments),
+        completed_output: completed_output(&arguments.requests),
+        full_status: full_status(&arguments.predictions),
+    }
+}
+
+fn request_limits(arguments: &ServeArguments) -> RequestLimits {
     let requests = &arguments.requests;
     RequestLimits {
         body_bytes: requests.max_body_bytes,
@@ -102,7 +113,7 @@ pub(super) fn request_limits(arguments: &ServeArguments) -> RequestLimits {
     }
 }
 
-pub(super) fn completed_output(arguments: &RequestArguments) -> CompletedOutput {
+fn completed_output(arguments: &RequestArguments) -> CompletedOutput {
     if arguments.completed_with_output {
         CompletedOutput::All
     } else {
@@ -110,7 +121,7 @@ pub(super) fn completed_output(arguments: &RequestArguments) -> CompletedOutput 
     }
 }
 
-pub(super) fn full_status(arguments: &PredictionArguments) -> FullStatus {
+fn full_status(arguments: &PredictionArguments) -> FullStatus {
     match arguments.full_status {
         429 => FullStatus::TooManyRequests,
         _ => FullStatus::Conflict,
@@ -130,7 +141,7 @@ pub(super) fn connection_limits(arguments: &RequestArguments) -> ConnectionLimit
 }
 
 /// The host names that the server answers to; `None` means every name.
-pub(super) fn host_names(arguments: &RequestArguments) -> Option<Vec<String>> {
+fn host_names(arguments: &RequestArguments) -> Option<Vec<String>> {
     let host = arguments.host;
     if !host.is_loopback() && arguments.allow_host.is_empty() {
         return None;
@@ -144,7 +155,7 @@ pub(super) fn host_names(arguments: &RequestArguments) -> Option<Vec<String>> {
     Some(local.chain(arguments.allow_host.iter().cloned()).collect())
 }
 
-pub(super) fn access_token(arguments: &RequestArguments) -> Option<SecretString> {
+fn access_token(arguments: &RequestArguments) -> Option<SecretString> {
     non_empty(arguments.auth_token.as_ref())
 }
 

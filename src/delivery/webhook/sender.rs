@@ -406,7 +406,7 @@ mod tests {
     }
 
     async fn post(sender: &WebhookSender, address: &str) {
-        let transport = sender.transport(address.parse().unwrap(), HeaderMap::new());
+        let transport = sender.transport(address.parse().unwrap(), HeaderMap::new(), None);
         transport.post("a.1.completed", "{}".into()).await.unwrap();
     }
 
