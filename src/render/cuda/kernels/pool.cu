@@ -31,13 +31,13 @@ KERNEL pool_forward(const Batch batch) {
     THREADS(VIEW_THREADS) {
         const int pixel = blockIdx.x * VIEW_THREADS + t;
         if (scene.halvings == 0 || pixel >= pooled_area) continue;
-        const int left = pixel % scene.pooled_width * factor, top = pixel / scene.pooled_width * factor;
+        const int first_column = pixel % scene.pooled_width * factor, first_row = pixel / scene.pooled_width * factor;
         for (int channel = 0; channel < 3; ++channel) {
             const float *values = batch.pictures + scene.first_pixel + (long long)channel * area;
             float sum = 0.0f;
-            for (int column = left; column < left + factor; ++column) {
+            for (int column = first_column; column < first_column + factor; ++column) {
                 float of_column = 0.0f;
-                for (int row = top; row < top + factor; ++row)
+                for (int row = first_row; row < first_row + factor; ++row)
                     of_column += texel(values, scene.width, scene.height, column, row);
                 sum += of_column;
             }
