@@ -90,7 +90,7 @@ class Engine:
         self.environment = dict(os.environ)
 
     def build(self, root, device, tag, deadline):
-        """Runs scripts/docker-build of a checkout; the log is also shown as it grows."""
+        """Runs scripts/docker-build of a checkout; its log is also in the work folder."""
         command = [os.path.join(root, "scripts/docker-build"), "--device", device, "--tag", tag]
         began = time.monotonic()
         log = os.path.join(self.work, f"build-{device}.log")
