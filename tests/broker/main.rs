@@ -16,3 +16,4 @@ mod outages;
 mod webhooks;
 mod queues;
 mod security;
+mod chaos;

@@ -12,6 +12,7 @@
 #[path = "../conformance/cog.rs"]
 mod cog;
 mod accept;
+mod broker;
 mod connections;
 mod overhead;
 mod server;
@@ -54,6 +55,9 @@ async fn main() {
     }
     if wanted("accept") {
         accept::accept().await;
+    }
+    if wanted("broker") {
+        broker::broker().await;
     }
     if wanted("overhead") {
         overhead::overhead().await;
