@@ -28,7 +28,8 @@
 //! - [`import`]: pictures and strokes in files that callers give.
 //! - [`mod@plot`]: an SVG as polylines for a pen plotter.
 //! - [`optimizer`]: Adam for the numbers of strokes.
-//! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
+//! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`replicate`], [`secret`], [`command`]: the server and
+//!   the command.
 //! - [`broker`]: many machines on one queue in Redis or Valkey.
 //! - [`check`]: whether a device draws what the processor draws, and how fast.
 //!
@@ -50,6 +51,7 @@ pub mod errors;
 mod hex;
 pub mod backoff;
 pub mod tls;
+pub mod secret;
 pub mod environment;
 pub mod suggest;
 pub mod telemetry;
@@ -66,6 +68,7 @@ pub mod inputs;
 pub mod cog;
 pub mod model_store;
 pub mod service;
+pub mod replicate;
 pub mod check;
 pub mod delivery;
 pub mod broker;

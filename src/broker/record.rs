@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::inputs::Input;
-    use crate::service::{CancelPolicy, Destination};
+    use crate::service::{CancelPolicy, Destination, Origin};
 
     fn fields() -> Fields {
         let values = json!({"prompt": "a house", "seed": 7});
@@ -166,6 +166,7 @@ mod tests {
             destination: Destination::Inline,
             cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap(),
+            origin: Origin::default(),
         };
         let texts = [
             ("job", serde_json::to_string(&job).unwrap()),

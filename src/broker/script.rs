@@ -55,6 +55,7 @@ scripts! {
     LOAD "load",
     LIST "list",
     DEPTH "depth",
+    SECRET "secret",
     NOTE "note",
     DRAW_AGAIN "draw_again",
     HOOK_LEASE "hook_lease" once,

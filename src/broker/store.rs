@@ -1,6 +1,7 @@
 //! [`RedisStore`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
@@ -12,10 +13,11 @@ use super::held::{Held, Progress, RETRY_PAUSE};
 use super::link::arguments;
 use super::record::{Fields, apply_without_files, created, created_of};
 use super::renewal::Attempt;
-use super::script::{BEGIN, DRAW_AGAIN, FINISH, LIST, LOAD, NOTE, PUBLISH, SUBMIT};
+use super::script::{BEGIN, DRAW_AGAIN, FINISH, LIST, LOAD, NOTE, PUBLISH, SECRET, SUBMIT};
 use super::shared::Broker;
 use super::value::{bytes, entries, fields, integer, list, next, text};
 use crate::output::Provenance;
+use crate::secret::Secret;
 use crate::service::codec;
 use crate::service::{
     Accepted, Completion, Cursor, Event, InsertError, Lease, ListQuery, Outcome, Page, Prediction,
@@ -27,6 +29,9 @@ const MAX_INLINE_BYTES: usize = 1 << 18;
 
 /// Predictions that are read at once for a list.
 const LIST_COUNT: &[u8] = b"50";
+
+/// The pause between two requests for the secret at the start of a server.
+const SECRET_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a prediction is submitted again when another one with its id has ended meanwhile.
 const MAX_SUBMISSIONS: usize = 3;
@@ -337,6 +342,23 @@ impl Store for RedisStore {
 
     fn fault(&self) -> Option<String> {
         self.0.fault()
+    }
+
+    async fn secret(&self) -> Result<Option<Secret>, StoreError> {
+        let new = Secret::generate();
+        let request = arguments([new.expose_bytes()]);
+        loop {
+            let kept = self.0.call(&SECRET, &request).await;
+            match kept.and_then(bytes) {
+                Ok(kept) => return Ok(Secret::from_bytes(kept)),
+                // A server waits for its broker, as a worker does.
+                Err(error) if error.is_temporary() => {
+                    warn!(%error, "the server starts when the broker answers");
+                    sleep(SECRET_PAUSE).await;
+                }
+                Err(error) => return Err(StoreError::new(error)),
+            }
+        }
     }
 
     async fn begin(&self, prediction: &Arc<Prediction>, by: &Provenance) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use super::measure::{self, Occupancy};
 use super::script::{DEPTH, SETUP, TIDY};
 use super::shared::Broker;
 use super::value::{bytes, integer, list, next};
+use crate::output::Provenance;
 use crate::service::Service;
 
 /// How often the queues are measured.
@@ -31,9 +32,23 @@ const AWAY_INTERVAL: Duration = Duration::from_millis(300);
 const SETUP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What workers say about their model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Model {
     token_limit: usize,
+    /// What draws. Workers of earlier versions do not say it.
+    #[serde(default)]
+    provenance: Option<Provenance>,
+}
+
+impl Model {
+    /// The model of this process; `None` while it is not loaded.
+    fn of(service: &Service) -> Option<Self> {
+        let token_limit = service.token_limit();
+        (token_limit != usize::MAX).then(|| Self {
+            token_limit,
+            provenance: service.readiness().model().map(|model| (*model).clone()),
+        })
+    }
 }
 
 /// Whether this process has a model of its own.
@@ -59,11 +74,13 @@ pub async fn upkeep(broker: Arc<Broker>, service: Arc<Service>, role: Role) {
             Ok(model) if role == Role::FrontEnd => {
                 if let Some(model) = model {
                     service.set_token_limit(model.token_limit);
+                    if let Some(provenance) = &model.provenance {
+                        service.set_model(provenance);
+                    }
                 }
             }
             Ok(known) => {
-                let own = service.token_limit();
-                let own = (own != usize::MAX).then_some(Model { token_limit: own });
+                let own = Model::of(&service);
                 if own.is_some() && (own != known || said.is_none()) {
                     said = say(&broker, own).await.ok();
                 }

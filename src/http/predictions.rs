@@ -31,8 +31,8 @@ use crate::cog::Detail;
 use crate::delivery::webhook::Webhook;
 use crate::hex::lower_hex;
 use crate::service::{
-    CancelPolicy, Destination, Dispatch, Prediction, Priority, RestartPolicy, Snapshot, Submission,
-    SubmitError,
+    CancelPolicy, Destination, Dispatch, Origin, Prediction, Priority, RestartPolicy, Snapshot,
+    Submission, SubmitError,
 };
 
 /// Responses with more bytes of output than this are serialized on a blocking thread.
@@ -179,6 +179,7 @@ async fn start(
         },
         receiver: addresses.webhook.as_ref().map(Webhook::to_receiver),
         dispatch: dispatch(headers, request.priority.unwrap_or_default()),
+        origin: Origin::default(),
     };
     let is_awaited = !matches!(reply, Reply::Accepted);
     let accepted = accept(state, submission, addresses.webhook, is_awaited).await;
@@ -198,7 +199,7 @@ async fn start(
 }
 
 /// How a prediction is queued: by its priority, and by turns with those of other callers, who have other tokens.
-fn dispatch(headers: &HeaderMap, priority: Priority) -> Dispatch {
+pub(super) fn dispatch(headers: &HeaderMap, priority: Priority) -> Dispatch {
     let header = |name| headers.get(name).map(HeaderValue::as_bytes);
     Dispatch {
         priority,
@@ -215,7 +216,7 @@ fn digest(token: &[u8]) -> String {
 
 /// Submits a prediction and starts its webhooks. This continues if the client disconnects in between, because a store may
 /// have recorded the prediction already; it is cancelled then if that client waits for its end (`is_awaited`).
-async fn accept(
+pub(super) async fn accept(
     state: &Arc<AppState>,
     submission: Submission,
     webhook: Option<Webhook>,
@@ -297,7 +298,15 @@ impl Drop for CancelOnDrop<'_> {
 
 async fn body(status: StatusCode, snapshot: Snapshot) -> Result<Response, HttpError> {
     let size: usize = snapshot.output.iter().map(|file| file.len()).sum();
-    let write = move || serde_json::to_vec(&snapshot);
+    json_response(status, size, move || serde_json::to_vec(&snapshot)).await
+}
+
+/// A response with JSON that has about `size` bytes.
+pub(super) async fn json_response(
+    status: StatusCode,
+    size: usize,
+    write: impl FnOnce() -> serde_json::Result<Vec<u8>> + Send + 'static,
+) -> Result<Response, HttpError> {
     let written = if size <= MAX_INLINE_BYTES {
         write()
     } else {

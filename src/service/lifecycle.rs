@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -14,6 +15,7 @@ use super::file_source::{FileSource, NoFileSource};
 use super::job::{CancelPolicy, Destination, Job};
 use super::limits::Limits;
 use super::measure;
+use super::origin::Origin;
 use super::outcome::Outcome;
 use super::prediction::Prediction;
 use super::queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
@@ -23,6 +25,7 @@ use super::store::{InMemoryStore, InsertError, ListQuery, Page, Store, StoreErro
 use crate::cog::HealthStatus;
 use crate::errors::chain;
 use crate::inputs::Input;
+use crate::output::Provenance;
 
 /// What a caller wants drawn.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Submission {
     pub receiver: Option<Receiver>,
     /// How it is queued.
     pub dispatch: Dispatch,
+    /// How it was asked for; the service adds the version of the model.
+    pub origin: Origin,
 }
 
 /// Why a prediction is not accepted.
@@ -86,7 +91,7 @@ impl Backends {
     /// A queue and a store within this process, which fetch no files.
     pub fn in_memory(limits: Limits, files: Arc<dyn FileSink>) -> Self {
         Self {
-            queue: Arc::new(InMemoryQueue::new(limits.capacity())),
+            queue: Arc::new(InMemoryQueue::new(limits.long_capacity())),
             store: Arc::new(InMemoryStore::new(limits)),
             files,
             sources: Arc::new(NoFileSource),
@@ -143,6 +148,10 @@ impl Service {
             destination: submission.destination,
             cancel_policy: submission.cancel_policy,
             created_at: Timestamp::now(),
+            origin: Origin {
+                version: self.model_version(),
+                ..submission.origin
+            },
         };
         let accepted = Accepted {
             job,
@@ -154,7 +163,7 @@ impl Service {
             return self.submit_shared(&accepted).await;
         }
         let _admission = self.admission.lock().await;
-        self.admit(&accepted.job.id).await?;
+        self.admit(&accepted.job).await?;
         let prediction = self.backends.store.insert(&accepted).await?;
         if let Err(cause) = self.backends.queue.push(accepted.job).await {
             // Only a queue that is shared with other processes can be full or closed after the
@@ -163,6 +172,7 @@ impl Service {
             return Err(cause.into());
         }
         self.watch_while_waiting(&prediction);
+        self.cancel_at_deadline(&prediction);
         Ok(prediction)
     }
 
@@ -181,6 +191,7 @@ impl Service {
             _ => return Err(SubmitError::NotReady),
         }
         let prediction = self.backends.store.insert(accepted).await?;
+        self.cancel_at_deadline(&prediction);
         if prediction.restart_policy() == RestartPolicy::Cancel {
             // Its caller waits on a connection to this process, so the shutdown waits for the end.
             let awaited = Arc::clone(&prediction);
@@ -205,6 +216,11 @@ impl Service {
         self.readiness.set_token_limit(limit);
     }
 
+    /// Sets what draws in other processes.
+    pub fn set_model(&self, model: &Provenance) {
+        self.readiness.set_model(model);
+    }
+
     pub(super) fn watch_while_waiting(self: &Arc<Self>, prediction: &Arc<Prediction>) {
         let service = Arc::clone(self);
         let waiting = service.cancel_while_waiting(Arc::clone(prediction));
@@ -212,14 +228,42 @@ impl Service {
         self.shutdown.tasks().spawn(waiting.instrument(span));
     }
 
-    async fn admit(&self, id: &str) -> Result<(), SubmitError> {
-        if let Some(unfinished) = self.unfinished(id).await {
+    /// Cancels a prediction at its deadline, if it has one and has not ended by then.
+    pub(super) fn cancel_at_deadline(self: &Arc<Self>, prediction: &Arc<Prediction>) {
+        let Some(deadline) = prediction.origin().deadline else {
+            return;
+        };
+        let left = deadline.saturating_sub(Timestamp::now().as_millisecond());
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        let (service, prediction) = (Arc::clone(self), Arc::clone(prediction));
+        let cancelling = async move {
+            tokio::select! {
+                biased;
+                _ = prediction.finished() => return,
+                () = prediction.suspended() => return,
+                () = tokio::time::sleep(left) => {}
+            }
+            info!(id = prediction.id(), "the time for a prediction is over");
+            if let Err(error) = service.cancel(&prediction).await {
+                warn!(error = chain(&error), "a request to cancel is not recorded");
+            }
+        };
+        tokio::spawn(cancelling);
+    }
+
+    async fn admit(&self, job: &Job) -> Result<(), SubmitError> {
+        if let Some(unfinished) = self.unfinished(&job.id).await {
             return Err(SubmitError::AlreadyRunning(unfinished));
         }
         if let Some(fault) = self.backends.store.fault() {
             return Err(SubmitError::StoreFault(fault));
         }
-        match self.status().await {
+        let capacity = if job.origin.waits() {
+            self.limits.long_capacity()
+        } else {
+            self.limits.capacity()
+        };
+        match self.status(capacity).await {
             HealthStatus::Ready => Ok(()),
             HealthStatus::Busy => Err(SubmitError::AtCapacity),
             HealthStatus::Defunct => Err(SubmitError::Closed),
@@ -337,13 +381,14 @@ impl Service {
         self.backends.store.draw_again(prediction).await
     }
 
-    /// The status of the server, without the logs that [`Service::health`] copies.
-    async fn status(&self) -> HealthStatus {
+    /// The status of the server for a caller that is accepted up to `capacity`, without the logs that
+    /// [`Service::health`] copies.
+    async fn status(&self, capacity: usize) -> HealthStatus {
         if self.shutdown.is_closed() {
             return HealthStatus::Defunct;
         }
         let depth = self.backends.queue.depth().await;
-        self.readiness.status(depth, self.limits.capacity())
+        self.readiness.status(depth, capacity)
     }
 
     /// The state of the server.
@@ -360,6 +405,11 @@ impl Service {
             health.status = HealthStatus::Defunct;
         }
         health
+    }
+
+    /// The version of the model that draws; `None` until it is loaded.
+    pub fn model_version(&self) -> Option<String> {
+        self.readiness.model().map(|model| model.version())
     }
 
     /// Whether the model can draw.

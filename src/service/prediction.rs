@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::accepted::{Accepted, RestartPolicy};
 use super::event::{Event, History, Truncated};
 use super::job::CancelPolicy;
+use super::origin::Origin;
 use super::outcome::{Completion, Outcome};
 use super::snapshot::{PREDICT_TIME, Snapshot};
 use crate::cog::Status;
@@ -29,6 +30,7 @@ pub struct Prediction {
     cancel_policy: CancelPolicy,
     /// The trace that it belongs to.
     trace: Option<String>,
+    origin: Arc<Origin>,
     state: Mutex<PredictionState>,
     /// A number that grows with every change.
     changes: watch::Sender<u64>,
@@ -120,6 +122,7 @@ impl Prediction {
             created_at: job.created_at,
             cancel_policy: job.cancel_policy,
             trace: accepted.dispatch.trace.clone(),
+            origin: Arc::new(job.origin.clone()),
             state: Mutex::new(PredictionState {
                 status: Status::Starting,
                 waiting: true,
@@ -157,6 +160,11 @@ impl Prediction {
         self.trace.as_deref()
     }
 
+    /// How it was asked for.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The current state. The files are shared, not copied.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state.lock();
@@ -165,12 +173,14 @@ impl Prediction {
             status: state.status,
             input: Arc::clone(&self.input),
             output: state.output.clone(),
+            omitted: 0,
             logs: state.logs.as_str().into(),
             error: state.error.clone(),
             metrics: state.metrics.clone(),
             created_at: self.created_at,
             started_at: state.started_at,
             completed_at: state.completed_at,
+            origin: Arc::clone(&self.origin),
         }
     }
 
@@ -184,11 +194,15 @@ impl Prediction {
 
     /// The state when it was accepted.
     pub fn accepted_snapshot(&self) -> Snapshot {
-        Snapshot::accepted(
+        let accepted = Snapshot::accepted(
             Arc::clone(&self.id),
             Arc::clone(&self.input),
             self.created_at,
-        )
+        );
+        Snapshot {
+            origin: Arc::clone(&self.origin),
+            ..accepted
+        }
     }
 
     /// The current status.
@@ -449,6 +463,7 @@ mod tests {
             destination: Destination::Inline,
             cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::UNIX_EPOCH,
+            origin: Origin::default(),
         };
         let accepted = Accepted {
             job,

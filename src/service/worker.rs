@@ -104,6 +104,7 @@ impl<E: Engine> Worker<E> {
                 );
                 let logs = format!("loading the model\n{line}\nServer ready\n");
                 self.service.readiness.set_token_limit(engine.token_limit());
+                self.service.readiness.set_model(provenance);
                 self.service.readiness.model_loaded(logs);
                 // After this line, requests must be answered.
                 info!("{line}");
@@ -208,6 +209,11 @@ impl<E: Engine> Worker<E> {
     }
 
     fn assign(&self, Leased { prediction, lease }: Leased) -> Assignment {
+        if self.backends().store.is_shared() {
+            // The process that has accepted it may be gone.
+            let _entered = self.runtime.enter();
+            self.service.cancel_at_deadline(&prediction);
+        }
         let spec = lease.job.input.spec().clone();
         let outputs = lease.job.input.outputs();
         Assignment {

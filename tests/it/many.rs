@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use clipdraw::clip::{Clip, WeightsSource};
 use clipdraw::draw::{Drawing, Spec, Step, WeightedPrompt};
 use clipdraw::inputs::Input;
-use clipdraw::service::{CancelPolicy, Destination, Dispatch, Event, RestartPolicy, Submission};
+use clipdraw::service::{
+    CancelPolicy, Destination, Dispatch, Event, Origin, RestartPolicy, Submission,
+};
 use serde_json::{Value, json};
 use tch::{Device, Kind};
 
@@ -182,6 +184,7 @@ fn submission(values: &Value) -> Submission {
         restart_policy: RestartPolicy::Cancel,
         receiver: None,
         dispatch: Dispatch::default(),
+        origin: Origin::default(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clipdraw::cog::{HealthStatus, Status};
 use clipdraw::inputs::Input;
 use clipdraw::service::{
-    CancelPolicy, Destination, Dispatch, Event, Prediction, RestartPolicy, Service, Snapshot,
-    Submission, SubmitError, worker,
+    CancelPolicy, Destination, Dispatch, Event, Origin, Prediction, RestartPolicy, Service,
+    Snapshot, Submission, SubmitError, worker,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ fn request(id: &str, values: &Value) -> Submission {
         restart_policy: RestartPolicy::Cancel,
         receiver: None,
         dispatch: Dispatch::default(),
+        origin: Origin::default(),
     }
 }
 

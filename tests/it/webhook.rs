@@ -17,7 +17,7 @@ use clipdraw::delivery::webhook::{
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, ClientTimeouts, PrivateAddresses};
 use clipdraw::inputs::Input;
 use clipdraw::service::{
-    CancelPolicy, Destination, Dispatch, Prediction, RestartPolicy, Service, Submission,
+    CancelPolicy, Destination, Dispatch, Origin, Prediction, RestartPolicy, Service, Submission,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
@@ -73,6 +73,7 @@ async fn submit(service: &Arc<Service>, id: &str, prompt: &str) -> Arc<Predictio
             restart_policy: RestartPolicy::Cancel,
             receiver: None,
             dispatch: Dispatch::default(),
+            origin: Origin::default(),
         })
         .await
         .unwrap()
@@ -322,6 +323,7 @@ async fn draw_much(address: &str) -> Arc<Prediction> {
         restart_policy: RestartPolicy::Cancel,
         receiver: None,
         dispatch: Dispatch::default(),
+        origin: Origin::default(),
     };
     let prediction = service.submit(submission).await.unwrap();
     let sender = WebhookSender::new(

@@ -68,6 +68,7 @@ pub(in crate::command) fn connect(
     let limits = Limits {
         slots: 0,
         queue: capacity(arguments),
+        long_queue: 0,
         replay: 0,
         remember: 0,
         remember_for: Duration::from_hours(1),

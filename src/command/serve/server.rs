@@ -107,7 +107,7 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let client = settings::client(&arguments.delivery)?;
         let destination = settings::destination(&arguments.delivery, &client)?;
-        let mut limits = settings::service_limits(&arguments.predictions);
+        let mut limits = settings::service_limits(arguments);
         let shared = broker::open(arguments, task, limits)?;
         if shared.is_some() {
             limits.queue = broker::capacity(&arguments.broker);
@@ -115,14 +115,17 @@ impl Server {
         let backends = backends(arguments, limits, shared.as_ref(), &client)?;
         let store = Arc::clone(&backends.store);
         let service = Service::new(limits, backends);
+        let api = Arc::new(settings::api(arguments, &*store).await?);
         let webhooks = settings::webhook_sender(&arguments.delivery, &client)?;
-        let webhooks = Arc::new(webhooks.with_store(Arc::clone(&store)));
+        let webhooks = webhooks.with_store(Arc::clone(&store));
+        let webhooks = Arc::new(webhooks.with_api(Arc::clone(&api)));
         let stop = CancellationToken::new();
         let dependencies = http::Dependencies {
             service: Arc::clone(&service),
             client,
             destination,
             webhooks: Arc::clone(&webhooks),
+            api,
             stop: stop.clone(),
             metrics: metric::collect(),
         };

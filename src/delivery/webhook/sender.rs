@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +26,8 @@ use super::output::WebhookOutput;
 use super::progress::{Sent, WebhookTask};
 use crate::backoff::Backoff;
 use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
+use crate::replicate::{Api, Site};
+use crate::secret::WebhookKey;
 use crate::service::{Prediction, Receiver, Store};
 
 /// The field of a request that names the receiver.
@@ -40,6 +43,12 @@ const TRACE_HEADERS: [HeaderName; 2] = [
 /// The header with the name of a message (Standard Webhooks). It is the same whenever the message is repeated.
 const MESSAGE_NAME: HeaderName = HeaderName::from_static("webhook-id");
 
+/// The header with the time of the attempt, in seconds since 1970 (Standard Webhooks).
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+
+/// The header with the signature of the message (Standard Webhooks).
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
 /// A receiver of webhooks, and the kinds of messages that it wants.
 #[derive(Clone)]
 pub struct Webhook {
@@ -47,6 +56,8 @@ pub struct Webhook {
     events: EventFilter,
     headers: HeaderMap,
     output: Option<WebhookOutput>,
+    /// The address under which its caller reaches this server, if that is one of Replicate's clients.
+    base: Option<String>,
 }
 
 /// A [`Webhook`] as a store keeps it.
@@ -56,6 +67,8 @@ struct StoredWebhook {
     events: EventFilter,
     headers: Vec<(String, String)>,
     output: Option<WebhookOutput>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
 }
 
 /// The text of a stored [`Webhook`] cannot be read.
@@ -102,6 +115,8 @@ pub struct WebhookSender {
     config: WebhookConfig,
     /// The value of `Authorization`.
     authorization: Option<HeaderValue>,
+    /// Signs messages, and gives them the form of Replicate for its clients.
+    api: Option<Arc<Api>>,
     tasks: TaskTracker,
     stopping: CancellationToken,
     backlog: Backlog,
@@ -133,6 +148,7 @@ impl Webhook {
             events,
             headers,
             output: None,
+            base: None,
         })
     }
 
@@ -140,6 +156,16 @@ impl Webhook {
     #[must_use]
     pub fn with_output(self, output: Option<WebhookOutput>) -> Self {
         Self { output, ..self }
+    }
+
+    /// The same receiver, which gets messages in Replicate's form; `base` is the address under which the caller reaches this
+    /// server.
+    #[must_use]
+    pub fn in_replicates_form(self, base: String) -> Self {
+        Self {
+            base: Some(base),
+            ..self
+        }
     }
 
     /// The text that a store keeps.
@@ -153,6 +179,7 @@ impl Webhook {
             events: self.events.clone(),
             headers: headers.collect(),
             output: self.output,
+            base: self.base.clone(),
         };
         let text = serde_json::to_string(&stored);
         Receiver::new(text.expect("texts can be written as JSON"))
@@ -179,6 +206,7 @@ impl Webhook {
             events: stored.events,
             headers,
             output: stored.output,
+            base: stored.base,
         })
     }
 }
@@ -201,6 +229,7 @@ struct HttpTransport {
     headers: HeaderMap,
     /// The right to send, if other processes could send too.
     lease: Option<Arc<dyn WebhookLease>>,
+    key: Option<WebhookKey>,
 }
 
 impl Transport for HttpTransport {
@@ -212,8 +241,15 @@ impl Transport for HttpTransport {
             std::future::pending::<()>().await;
         }
         let mut headers = self.headers.clone();
-        if let Ok(name) = HeaderValue::from_str(name) {
-            headers.insert(MESSAGE_NAME, name);
+        if let Ok(value) = HeaderValue::from_str(name) {
+            headers.insert(MESSAGE_NAME, value);
+        }
+        if let Some(key) = &self.key {
+            let now = Timestamp::now().as_second();
+            headers.insert(TIMESTAMP, now.into());
+            if let Ok(signature) = HeaderValue::from_str(&key.sign(name, now, &json)) {
+                headers.insert(SIGNATURE, signature);
+            }
         }
         let answer = self.client.post_json(&self.url, &headers, json).await;
         if let (Some(lease), Ok(status)) = (&self.lease, &answer)
@@ -235,7 +271,17 @@ impl WebhookSender {
             backlog: Backlog::new(config.backlog),
             config,
             authorization: None,
+            api: None,
             store: None,
+        }
+    }
+
+    /// Signs every message, and sends those to receivers that Replicate's clients have named in Replicate's form.
+    #[must_use]
+    pub fn with_api(self, api: Arc<Api>) -> Self {
+        Self {
+            api: Some(api),
+            ..self
         }
     }
 
@@ -324,10 +370,15 @@ impl WebhookSender {
             Some(store) => DeliveryNotes::stored(&prediction, Arc::clone(store)),
             None => DeliveryNotes::of(&prediction),
         };
+        let api = self.api.as_ref();
+        let site = api
+            .zip(webhook.base)
+            .map(|(api, base)| Site::new(api, base));
         WebhookTask {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
                 transport: self.transport(webhook.url, webhook.headers, lease),
+                site,
                 backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
                 backlog: self.backlog.clone(),
@@ -358,6 +409,7 @@ impl WebhookSender {
             url,
             headers,
             lease,
+            key: self.api.as_ref().map(|api| api.webhook_key().clone()),
         }
     }
 
