@@ -175,7 +175,7 @@ fn several_drawings_of_a_plan_are_those_of_their_seeds() {
 fn a_loss_that_is_not_finite_stops_the_drawing_and_is_named() {
     let clip = embedded();
     let mut spec = only_shapes(3);
-    spec.objective.clip_weight = 1e39;
+    spec.objective.likeness.as_mut().unwrap().amount = f32::INFINITY;
     let mut drawing = Drawing::start(&clip, spec).unwrap();
     let error = drawing.step(&clip).unwrap_err().to_string();
     assert_eq!(
