@@ -107,7 +107,7 @@ class Runner(BaseRunner):
             le=1024,
         ),
         background: str = Input(
-            description="Background colour, #rrggbb or #rgb. With none, the SVG has no background and the PNG is transparent; while it is drawn, the paper is white.",
+            description="Background colour, #rrggbb or #rgb. With none, the SVG has no background, and the PNG and animations are transparent (a GIF only where nothing is drawn); while it is drawn, the paper is white.",
             default="#ffffff",
             regex="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$",
         ),
@@ -140,6 +140,12 @@ class Runner(BaseRunner):
             default=1.0,
             ge=-10.0,
             le=10.0,
+        ),
+        likeness: float = Input(
+            description="How much the drawing follows the shapes of the picture in image_prompt, besides what it shows: from 0, not at all, to 1, closely. For this, the whole picture is fitted into the canvas, and what it leaves free is the background.",
+            default=0.0,
+            ge=0.0,
+            le=1.0,
         ),
         init_svg: Optional[Path] = Input(
             description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths there are as many strokes as in the file; more are added at random.",

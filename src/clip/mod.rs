@@ -29,7 +29,7 @@ use crate::compute::{Precision, library};
 use self::checkpoint::detect::{Evidence, detect_config};
 use self::checkpoint::weights::{Origin, Weights};
 use self::checkpoint::{ModelConfig, all_finite, read_checkpoint, read_checkpoint_bytes};
-use self::image::{ImageEncoder, unit};
+use self::image::{ImageEncoder, TowerViews, unit};
 use self::text::TextTower;
 
 pub use checkpoint::weights_files;
@@ -39,7 +39,10 @@ pub use config::{
 };
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
-pub use image::{BatchPart, Encoded, EncoderBatch, ViewGroup, forward_backward};
+pub use image::{
+    BatchPart, Encoded, EncodedGradient, EncoderBatch, ViewGroup, forward_backward,
+    forward_backward_all,
+};
 pub use tokenizer::Tokenizer;
 
 /// The number of prompts whose embeddings are cached.
@@ -343,6 +346,24 @@ impl Clip {
     /// When libtorch fails.
     pub fn batches(&self, groups: &[ViewGroup]) -> Result<Vec<EncoderBatch>, ClipError> {
         EncoderBatch::divide(&self.image, groups)
+    }
+
+    /// The features of views `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, as [`Encoded::features`] gives them, for each
+    /// of the image towers.
+    ///
+    /// # Errors
+    /// When the views have another shape, or libtorch fails.
+    pub fn features(&self, views: &Tensor) -> Result<Vec<[Tensor; 2]>, ClipError> {
+        self.check_pictures(&views.size())?;
+        if self.device == Device::Cpu {
+            library::use_one_thread();
+        }
+        (0..self.config.towers)
+            .map(|tower| self.image.features(&TowerViews::One(tower), views))
+            .collect::<Result<_, _>>()
+            .map_err(ClipError::while_doing(
+                "computing the features of a picture",
+            ))
     }
 
     fn check_pictures(&self, found: &[i64]) -> Result<(), ClipError> {

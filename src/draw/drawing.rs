@@ -142,6 +142,7 @@ impl Drawing {
         let context = TermContext {
             clip,
             prompts: &prompts,
+            canvas: &spec.canvas,
             preset: &preset,
         };
         let objective = Objective::new(&spec.objective, &context, spec.steps).map_err(|cause| {
@@ -332,8 +333,12 @@ impl Drawing {
                 return Err(self.not_finite_from_views(Quantity::Loss, term));
             }
             if !term.value.is_finite() {
-                let term = self.objective.description(term.name);
-                return Err(self.not_finite(Quantity::Loss, term));
+                let description = self.objective.description(term.name);
+                return Err(if Objective::is_of_features(term.name) {
+                    self.not_finite_from_views(Quantity::Loss, description)
+                } else {
+                    self.not_finite(Quantity::Loss, description)
+                });
             }
         }
         Ok(())

@@ -29,6 +29,11 @@ impl ImagePrompt {
         }
     }
 
+    /// The picture, reduced to about the size that a model sees.
+    pub fn picture(&self) -> Arc<DecodedPicture> {
+        Arc::clone(&self.picture)
+    }
+
     /// The unit vector of the picture on a background, `[E]`. With several image towers it is their mean.
     pub(super) fn embed(&self, clip: &Clip, background: Rgb) -> Result<Vec<f32>, ClipError> {
         let embed = || {

@@ -13,6 +13,8 @@ mod step;
 mod planned_run;
 mod step_program;
 mod stepper;
+#[cfg(test)]
+mod likeness_tests;
 
 pub use drawing::{Drawing, Frame, Progress, Step};
 pub use error::{DrawError, Quantity};

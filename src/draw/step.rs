@@ -12,12 +12,16 @@ use tch::{TchError, Tensor};
 
 use super::drawing::{Drawing, Step};
 use super::error::DrawError;
-use super::objective::{DeviceOutcome, Objective, ViewOutcome};
-use crate::clip::{BatchPart, Clip, ClipError, EncoderBatch, ViewGroup, forward_backward};
+use super::objective::{DeviceOutcome, Objective, ViewFeatures, ViewOutcome};
+use crate::clip::{
+    BatchPart, Clip, ClipError, Encoded, EncodedGradient, EncoderBatch, ViewGroup,
+    forward_backward_all,
+};
 use crate::compute::to_host;
+use crate::render::cpu::warp::ViewBatch;
 use crate::render::view::ViewTransform;
 use crate::render::{RenderError, Renderer, Scene, renderer_for};
-use crate::scene::StrokeGradient;
+use crate::scene::{Picture, StrokeGradient};
 
 impl Drawing {
     /// Moves the strokes by one step, with the renderer that suits the model's device. When all updates are
@@ -116,18 +120,67 @@ fn evaluate(
         .iter()
         .map(|drawing| drawing.view_group())
         .collect();
-    let objectives: Vec<_> = drawings.iter().map(|drawing| &drawing.objective).collect();
-    let pass = ClipPass::run(
-        rendered.views(),
-        clip.batches(&groups)?,
-        &groups,
-        &objectives,
-    )?;
+    let side = clip.input_size() as usize;
+    let targets = drawings.iter().zip(views).map(|(drawing, views)| {
+        let objective = &drawing.objective;
+        let picture = objective.picture();
+        let picture = picture.map(|picture| views_of(picture, views, side));
+        let picture = picture.transpose();
+        Ok(DrawingTarget {
+            objective,
+            picture: picture.map_err(ClipError::while_doing("storing views of a picture"))?,
+        })
+    });
+    let targets = targets.collect::<Result<Vec<_>, ClipError>>()?;
+    let pass = ClipPass::run(rendered.views(), clip.batches(&groups)?, &groups, &targets)?;
     let gradients = rendered.backward(&pass.gradient)?;
     let values = pass.results.flatten().and_then(|values| to_host(&values));
     let values = values.map_err(ClipError::while_doing("copying losses from the device"))?;
     let outcomes = pass.results.by_drawing(&values, drawings.len());
     Ok(outcomes.into_iter().zip(gradients).collect())
+}
+
+/// Views of a picture, `[n, 3, side, side]`, on the processor. The same warps are taken of the drawing.
+fn views_of(picture: &Picture, views: &[ViewTransform], side: usize) -> Result<Tensor, TchError> {
+    let values = ViewBatch::new(picture, views, side).values;
+    let side = side as i64;
+    Tensor::f_from_slice(&values)?.f_reshape([-1, 3, side, side])
+}
+
+/// What the views of a drawing are compared with.
+#[derive(Debug)]
+pub(super) struct DrawingTarget<'a> {
+    pub(super) objective: &'a Objective,
+    /// The same views of the picture that a term compares them with, `[n, 3, R, R]`.
+    pub(super) picture: Option<Tensor>,
+}
+
+impl<'a> DrawingTarget<'a> {
+    /// For an objective without a picture.
+    pub(super) fn without_picture(objective: &'a Objective) -> Self {
+        Self {
+            objective,
+            picture: None,
+        }
+    }
+
+    /// That of some of the views, for another thread.
+    fn part(&self, part: &BatchPart) -> Result<PartTarget, TchError> {
+        let count = part.views.end - part.views.start;
+        let picture = self.picture.as_ref();
+        let picture = picture.map(|views| views.f_narrow(0, part.first as i64, count));
+        Ok(PartTarget {
+            objective: self.objective.clone(),
+            picture: picture.transpose()?,
+        })
+    }
+}
+
+/// What the views of a part of a batch are compared with.
+#[derive(Debug)]
+struct PartTarget {
+    objective: Objective,
+    picture: Option<Tensor>,
 }
 
 /// CLIP's part of a step: the views of all drawings through CLIP and back. Nothing of it waits for the device.
@@ -148,25 +201,29 @@ pub(super) struct ClipResults {
 }
 
 impl ClipPass {
-    /// Encodes the views of the drawings with these objectives, which lie one after the other in `views`.
+    /// Encodes the views of the drawings with these targets, which lie one after the other in `views`.
     pub(super) fn run(
         views: &Tensor,
         batches: Vec<EncoderBatch>,
         groups: &[ViewGroup],
-        objectives: &[&Objective],
+        targets: &[DrawingTarget<'_>],
     ) -> Result<Self, ClipError> {
         let batches = batches.into_iter().map(|batch| {
             let own = batch.parts().iter();
-            let own: Vec<_> = own.map(|part| objectives[part.group].clone()).collect();
-            (batch, own)
+            let own = own.map(|part| targets[part.group].part(part));
+            let own = own.collect::<Result<Vec<_>, _>>()?;
+            Ok((batch, own))
         });
-        let results =
-            forward_backward(views, batches.collect(), |batch, embeddings, objectives| {
-                losses_and_gradient(batch.parts(), embeddings, &objectives)
-                    .map_err(ClipError::while_doing("computing losses"))
-            })?;
+        let batches = batches
+            .collect::<Result<_, _>>()
+            .map_err(ClipError::while_doing("dividing views of pictures"))?;
+        let results = forward_backward_all(views, batches, |batch, encoded, targets| {
+            let features = features(batch, encoded, &targets)?;
+            losses_and_gradient(batch.parts(), &encoded.embeddings(), &targets, features)
+                .map_err(ClipError::while_doing("computing losses"))
+        })?;
         let (parts, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
-        let scales = objectives.iter().map(|objective| objective.scale());
+        let scales = targets.iter().map(|target| target.objective.scale());
         let gradient = scaled(&gradients, groups, scales)
             .map_err(ClipError::while_doing("scaling the gradient on views"))?;
         let (owners, outcomes) = parts.into_iter().flatten().unzip();
@@ -194,26 +251,83 @@ impl ClipResults {
     }
 }
 
+/// The features of the views of a batch and of its pictures.
+#[derive(Debug)]
+struct BatchFeatures {
+    /// Of all views, `[n, ...]`.
+    views: [Tensor; 2],
+    /// For each part those of the same views of its picture, if it has one.
+    pictures: Vec<Option<[Tensor; 2]>>,
+}
+
+/// `None` if no part has a picture.
+fn features(
+    batch: &EncoderBatch,
+    encoded: &Encoded,
+    targets: &[PartTarget],
+) -> Result<Option<BatchFeatures>, ClipError> {
+    if targets.iter().all(|target| target.picture.is_none()) {
+        return Ok(None);
+    }
+    let pictures = batch.parts().iter().zip(targets).map(|(part, target)| {
+        let views = target.picture.as_ref();
+        views.map(|views| batch.features(part, views)).transpose()
+    });
+    Ok(Some(BatchFeatures {
+        views: encoded.features()?,
+        pictures: pictures.collect::<Result<_, _>>()?,
+    }))
+}
+
+impl BatchFeatures {
+    /// Those of a part, whose gradient flows to the features of all views.
+    fn part(&self, index: usize, part: &BatchPart) -> Result<Option<ViewFeatures>, TchError> {
+        let Some([outer, inner]) = &self.pictures[index] else {
+            return Ok(None);
+        };
+        let length = part.views.end - part.views.start;
+        let own = |layer: usize| self.views[layer].f_narrow(0, part.views.start, length);
+        let picture = [outer.shallow_clone(), inner.shallow_clone()];
+        Ok(Some(ViewFeatures::new(
+            [own(0)?, own(1)?],
+            picture,
+            &part.towers,
+        )))
+    }
+}
+
 /// The results of the objective of each part of a batch, and the gradient of all of them with respect
-/// to the embeddings, `[n, E]`, in units of each drawing's scale.
+/// to the embeddings, `[n, E]`, and to the features, if there are any, in units of each drawing's scale.
 fn losses_and_gradient(
     parts: &[BatchPart],
     embeddings: &Tensor,
-    objectives: &[Objective],
-) -> Result<(Vec<(usize, DeviceOutcome)>, Tensor), TchError> {
+    targets: &[PartTarget],
+    features: Option<BatchFeatures>,
+) -> Result<(Vec<(usize, DeviceOutcome)>, EncodedGradient), TchError> {
     let embeddings = embeddings.f_set_requires_grad(true)?;
+    let mut variables = vec![embeddings.shallow_clone()];
+    for views in features.iter().flat_map(|features| &features.views) {
+        variables.push(views.f_set_requires_grad(true)?);
+    }
     let mut outcomes = Vec::with_capacity(parts.len());
     let mut totals = Vec::with_capacity(parts.len());
-    for (part, objective) in parts.iter().zip(objectives) {
+    for (index, (part, target)) in parts.iter().zip(targets).enumerate() {
         let length = part.views.end - part.views.start;
         let own = embeddings.f_narrow(0, part.views.start, length)?;
-        let (total, outcome) = objective.on_views(&own)?;
+        let features = features.as_ref();
+        let features = features.map(|features| features.part(index, part));
+        let features = features.transpose()?.flatten();
+        let (total, outcome) = target.objective.on_views(&own, features.as_ref())?;
         totals.push(total);
         outcomes.push((part.group, outcome));
     }
     let total = Tensor::f_stack(&totals, 0)?.f_sum(None)?;
-    let gradient = Tensor::f_run_backward(&[total], &[&embeddings], false, false)?;
-    Ok((outcomes, gradient[0].shallow_clone()))
+    let mut gradients = Tensor::f_run_backward(&[total], &variables, false, false)?.into_iter();
+    let gradient = EncodedGradient {
+        embeddings: gradients.next().expect("there is one for each variable"),
+        features: gradients.next().zip(gradients.next()).map(Into::into),
+    };
+    Ok((outcomes, gradient))
 }
 
 /// The gradients of all batches in one tensor, `[N, 3, R, R]`, those of each group times its scale.

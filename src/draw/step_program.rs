@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 
 use super::drawing::Drawing;
 use super::objective::{Objective, ViewOutcome};
-use super::step::{ClipPass, ClipResults, SharedFailure};
+use super::step::{ClipPass, ClipResults, DrawingTarget, SharedFailure};
 use crate::clip::{Clip, ClipError, EncoderBatch, ViewGroup};
 use crate::compute::cuda::CudaError;
 use crate::compute::graph::Graph;
@@ -159,7 +159,10 @@ impl Variant {
     ) -> Result<StepResults, SharedFailure> {
         run.forward()?;
         let batches = self.batches.iter().map(EncoderBatch::share).collect();
-        let pass = ClipPass::run(run.views(), batches, &self.groups, objectives)?;
+        // A drawing with a picture is moved step by step.
+        let targets = objectives.iter().copied();
+        let targets: Vec<_> = targets.map(DrawingTarget::without_picture).collect();
+        let pass = ClipPass::run(run.views(), batches, &self.groups, &targets)?;
         run.update(&pass.gradient)?;
         let flat = pass.results.flatten();
         Ok(StepResults {

@@ -1,9 +1,12 @@
-//! Decompression with a limit.
+//! Limits that several kinds of files share, and decompression with a limit.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
+
+/// The largest coordinate, in pixels. To paint much larger shapes takes minutes.
+pub(super) const MAX_COORDINATE: f32 = 1.0e4;
 
 /// The first bytes of a gzip file (RFC 1952, section 2.3.1).
 const GZIP: &[u8] = &[0x1f, 0x8b];

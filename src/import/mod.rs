@@ -5,6 +5,7 @@
 
 mod bounded;
 mod document;
+mod jpeg;
 mod picture;
 mod own;
 mod starting_paths;

@@ -3,13 +3,11 @@
 use resvg::usvg::roxmltree::{Document, Node};
 use serde_json::{Map, Value};
 
+use super::bounded::MAX_COORDINATE;
 use crate::scene::{Point, Rgb, Strokes};
 
 /// The name of this program in the metadata of its files.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
-
-/// Coordinates are not larger than this in drawings; to paint much larger ones would take long.
-const MAX_COORDINATE: f32 = 1.0e4;
 
 /// The id of the group with the strokes that stay as they are.
 pub(crate) const FIXED_GROUP: &str = "fixed";

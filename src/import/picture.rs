@@ -6,7 +6,9 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use resvg::{tiny_skia, usvg};
 
+use super::bounded::MAX_COORDINATE;
 use super::document::{self, SvgError};
+use super::jpeg;
 use crate::scene::{Picture, Rgb};
 
 /// The maximum number of pixels of a picture.
@@ -21,9 +23,6 @@ const SVG_SIDE: f32 = 512.0;
 /// The maximum number of layers of an SVG that is painted: groups with an opacity, a mask and so on. Each costs as much
 /// as the whole picture.
 const MAX_LAYERS: usize = 256;
-
-/// The largest coordinate of an SVG that is painted, in pixels. resvg takes minutes for much larger shapes.
-const MAX_COORDINATE: f32 = 1.0e4;
 
 /// Why a picture cannot be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +48,9 @@ pub enum PictureError {
         #[source]
         cause: image::ImageError,
     },
+    /// The end of a JPEG is missing.
+    #[error("the JPEG is incomplete: its end is missing")]
+    Incomplete,
     /// The SVG cannot be used.
     #[error(transparent)]
     Svg(#[from] SvgError),
@@ -179,6 +181,10 @@ pub fn decode_picture(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
         format: name,
         cause,
     };
+    // The decoder makes a picture of what there is.
+    if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) {
+        return Err(PictureError::Incomplete);
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);

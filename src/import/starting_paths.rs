@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::bounded::MAX_COORDINATE;
 use crate::scene::{POINTS_PER_SEGMENT, Point, REFERENCE_SIDE, Strokes};
 
 /// One stroke.
@@ -36,6 +37,16 @@ pub enum StartingPathsError {
         /// The number of its segments.
         segments: usize,
     },
+    /// A coordinate or a width is too large; to paint much larger strokes would take long.
+    #[error(
+        "path {index} has the coordinate or width {number}; at most {MAX_COORDINATE} are allowed"
+    )]
+    TooFar {
+        /// Which path, counted from 0.
+        index: usize,
+        /// The number.
+        number: f32,
+    },
     /// A number is infinite, or a width is not positive.
     #[error("path {index} has a number that is not allowed")]
     Number {
@@ -60,6 +71,13 @@ pub(super) fn read(text: &str) -> Result<([f32; 2], Strokes), StartingPathsError
         let numbers = path.points.iter().flatten().chain(&path.stroke_color);
         if path.stroke_width <= 0.0 || !numbers.chain([&path.stroke_width]).all(|x| x.is_finite()) {
             return Err(StartingPathsError::Number { index });
+        }
+        let lengths = path.points.iter().flatten().chain([&path.stroke_width]);
+        if let Some(number) = lengths
+            .copied()
+            .find(|number| number.abs() > MAX_COORDINATE)
+        {
+            return Err(StartingPathsError::TooFar { index, number });
         }
         let color = path.stroke_color.map(|channel| channel.clamp(0.0, 1.0));
         strokes.push(&path.points, path.stroke_width, color);

@@ -37,8 +37,11 @@ pub enum StrokesError {
     #[error(transparent)]
     StartingPaths(#[from] StartingPathsError),
     /// There are no strokes.
-    #[error("it has no strokes")]
-    NoStrokes,
+    #[error("it has no strokes{}", found(notes))]
+    NoStrokes {
+        /// What there was instead, in lines.
+        notes: Vec<String>,
+    },
     /// There are too many strokes.
     #[error("it has {count} strokes; at most {MAX_STROKES} are allowed")]
     TooManyStrokes {
@@ -61,7 +64,7 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
     if text.trim_start().starts_with('[') {
         let (size, strokes) = starting_paths::read(&text)?;
         let count = strokes.len();
-        return imported(strokes, count, size);
+        return imported(strokes, count, size, Vec::new());
     }
     let document = document::parse(&text)?;
     let inputs = own::inputs(&document);
@@ -71,7 +74,7 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
         let count = strokes.len();
         return Ok(ImportedStrokes {
             inputs: inputs.unwrap_or_default(),
-            ..imported(strokes, count, size)?
+            ..imported(strokes, count, size, Vec::new())?
         });
     }
     let tree = document::build(&document)?;
@@ -88,18 +91,27 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
     let size = [tree.size().width(), tree.size().height()];
     Ok(ImportedStrokes {
         inputs: inputs.unwrap_or_default(),
-        notes: found.changes.notes(),
-        ..imported(found.strokes, found.count, size)?
+        ..imported(found.strokes, found.count, size, found.changes.notes())?
     })
+}
+
+/// The end of a message about a file without strokes.
+fn found(notes: &[String]) -> String {
+    if notes.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", notes.join("; "))
+    }
 }
 
 fn imported(
     strokes: Strokes,
     count: usize,
     size: [f32; 2],
+    notes: Vec<String>,
 ) -> Result<ImportedStrokes, StrokesError> {
     if count == 0 {
-        return Err(StrokesError::NoStrokes);
+        return Err(StrokesError::NoStrokes { notes });
     }
     if count > MAX_STROKES {
         return Err(StrokesError::TooManyStrokes { count });
@@ -108,7 +120,7 @@ fn imported(
         strokes,
         size,
         inputs: Map::new(),
-        notes: Vec::new(),
+        notes,
     })
 }
 

@@ -36,7 +36,7 @@ impl<T> Declaration<T> {
                 problem: Problem::Limits {
                     value: Quote::of(value),
                     violations,
-                    allowed: self.kind.allowed(),
+                    allowed: self.kind.allowed() + &self.kind.wrong_part(value),
                 },
             });
         }

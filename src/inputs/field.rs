@@ -16,9 +16,9 @@ pub const COLOR_PATTERN: &str = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$";
 /// The same for texts that are a colour or `none`.
 pub const PAPER_PATTERN: &str = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$|^none$";
 
-/// The same for one or more colours with commas or spaces between them. JSON Schema has no words for their maximum number.
+/// The same for one or more colours with a comma or spaces between two. JSON Schema has no words for their maximum number.
 pub const COLORS_PATTERN: &str =
-    "^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})([ ,]+#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))*[ ,]*$";
+    "^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})(( *, *| +)#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))* *$";
 
 /// The word for a background that is left out.
 pub(super) const NO_COLOR: &str = "none";
@@ -151,6 +151,28 @@ impl Kind {
         }
     }
 
+    /// Which part of a value is wrong, as the end of a sentence; empty if that is plain.
+    pub(super) fn wrong_part(&self, value: &Value) -> String {
+        let Kind::Colors { .. } = self else {
+            return String::new();
+        };
+        let entries = entries(value.as_str().unwrap_or_default());
+        let wrong = entries
+            .iter()
+            .position(|entry| entry.parse::<Rgb>().is_err());
+        match wrong {
+            Some(index) if entries.len() > 1 => {
+                let what = if entries[index].is_empty() {
+                    "empty"
+                } else {
+                    "not a colour"
+                };
+                format!("; entry {} of {} is {what}", index + 1, entries.len())
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Which values are allowed, in words that follow "must be".
     pub fn allowed(&self) -> String {
         match *self {
@@ -238,14 +260,21 @@ impl Kind {
 
 /// The colours in a text of [`COLORS_PATTERN`].
 pub(super) fn colors(text: &str) -> Option<Vec<Rgb>> {
-    let parts: Vec<&str> = text
-        .split([' ', ','])
-        .filter(|part| !part.is_empty())
-        .collect();
-    if parts.is_empty() || text.trim_start_matches(' ').starts_with(',') {
-        return None;
-    }
-    parts.into_iter().map(|part| part.parse().ok()).collect()
+    entries(text)
+        .into_iter()
+        .map(|entry| entry.parse().ok())
+        .collect()
+}
+
+/// What is between commas, and what is between spaces there. An entry may be empty.
+fn entries(text: &str) -> Vec<&str> {
+    let parts = text.split(',').map(|part| part.trim_matches(' '));
+    parts
+        .flat_map(|part| {
+            let words = part.split(' ').filter(|word| !word.is_empty());
+            words.chain(part.is_empty().then_some(part))
+        })
+        .collect()
 }
 
 fn check_text(value: &Value, check: impl FnOnce(&str) -> Option<Violation>) -> Vec<Violation> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::field::Kind;
 use super::file::File;
-use super::table::find;
+use super::table::{LIKENESS, find};
 use crate::import::{ImportedStrokes, read_strokes};
 use crate::scene::{Canvas, REFERENCE_SIDE, Rgb};
 
@@ -14,6 +14,9 @@ pub(super) const INIT_SVG: &str = "init_svg";
 
 /// The name of the input with the number of strokes.
 pub(super) const NUM_PATHS: &str = "num_paths";
+
+/// The name of the input with a picture as the prompt.
+pub(super) const IMAGE_PROMPT: &str = "image_prompt";
 
 /// The name of the input with the number of drawings, which says nothing about the one in the file.
 pub(super) const NUM_OUTPUTS: &str = "num_outputs";
@@ -34,6 +37,8 @@ pub(super) fn inherit(given: &mut Map<String, Value>) {
     let Ok(imported) = read_strokes(&file.bytes) else {
         return;
     };
+    // A picture is not in the file, so its shapes can be followed only if it is given again.
+    let has_picture = given.get(IMAGE_PROMPT).is_some_and(|file| !file.is_null());
     let mut add = |name: &str, value: Value| {
         let is_allowed = find(name).is_some_and(|field| {
             !matches!(field.kind, Kind::File { .. }) && field.kind.violations(&value).is_empty()
@@ -44,7 +49,8 @@ pub(super) fn inherit(given: &mut Map<String, Value>) {
     };
     let moving = imported.strokes.moving();
     for (name, value) in &imported.inputs {
-        if name != NUM_PATHS && name != NUM_OUTPUTS {
+        let is_used = name != LIKENESS || has_picture;
+        if is_used && name != NUM_PATHS && name != NUM_OUTPUTS {
             add(name, value.clone());
         }
     }

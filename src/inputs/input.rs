@@ -9,7 +9,7 @@ use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
-use super::inherit::{NUM_OUTPUTS, inherit};
+use super::inherit::{IMAGE_PROMPT, NUM_OUTPUTS, inherit};
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, MAX_OUTPUTS, Plan};
 use super::unknown;
@@ -36,9 +36,6 @@ const REGION_SHAPE: &str = "region_shape";
 
 /// The name of the input with a painted region.
 const REGION_MASK: &str = "region_mask";
-
-/// The name of the input with a picture as the prompt.
-const IMAGE_PROMPT: &str = "image_prompt";
 
 /// The name of the input with the seed of the first drawing.
 const SEED: &str = "seed";
@@ -717,6 +714,16 @@ mod tests {
     fn wrong_colours_and_combinations_are_explained() {
         let many: Vec<String> = (100..133).map(|number| format!("#{number}")).collect();
         for (raw, expected) in [
+            (
+                json!({"palette": "#f00,,#00f"}),
+                "palette: \"#f00,,#00f\" is not allowed; it must be 1 to 32 colours of the form #rrggbb or #rgb, separated \
+                 by commas; entry 2 of 3 is empty",
+            ),
+            (json!({"palette": "#f00, "}), "entry 2 of 2 is empty"),
+            (
+                json!({"palette": "#f00 #0f0,blue"}),
+                "entry 3 of 3 is not a colour",
+            ),
             (
                 json!({"palette": "#f00 blue"}),
                 "palette: \"#f00 blue\" is not allowed; it must be 1 to 32 colours of the form #rrggbb or #rgb, separated",

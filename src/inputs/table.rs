@@ -13,7 +13,7 @@ use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
 use super::mask::MaskPicture;
 use super::prompt::Prompt;
-use crate::draw::objective::{CenterConstraint, ObjectiveSpec, PaletteSpec, Region};
+use crate::draw::objective::{CenterConstraint, LikenessSpec, ObjectiveSpec, PaletteSpec, Region};
 use crate::draw::{ImagePrompt, Spec};
 use crate::import::{DecodedPicture, ImportedStrokes};
 use crate::output::{AnimationFormat, AnimationStyle, OutputFormat};
@@ -114,8 +114,9 @@ inputs! {
     /// Height of the canvas in pixels.
     canvas_height: u32 = integer(224, 64, 1024), Canvas;
 
-    /// Background colour, #rrggbb or #rgb. With none, the SVG has no background and the PNG is
-    /// transparent; while it is drawn, the paper is white.
+    /// Background colour, #rrggbb or #rgb. With none, the SVG has no background, and the PNG and
+    /// animations are transparent (a GIF only where nothing is drawn); while it is drawn, the paper is
+    /// white.
     background: Option<Rgb> = color_or_none("#ffffff"), Canvas;
 
     /// Weight of the CLIP loss. With 0, only the centre constraint acts, which helps when debugging
@@ -140,6 +141,11 @@ inputs! {
 
     /// Weight of the picture in image_prompt, like that of a prompt.
     image_prompt_weight: f64 = number(1.0, -10.0, 10.0), Prompt;
+
+    /// How much the drawing follows the shapes of the picture in image_prompt, besides what it shows: from 0,
+    /// not at all, to 1, closely. For this, the whole picture is fitted into the canvas, and what it leaves free
+    /// is the background.
+    likeness: f64 = number(0.0, 0.0, 1.0), Prompt;
 
     /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON.
     /// A drawing of this program is continued exactly, with its own inputs where others are not given. Without
@@ -209,6 +215,9 @@ inputs! {
     num_outputs: usize = integer(1, 1, MAX_OUTPUTS as i64), Prompt;
 }
 
+/// The name of the input that says how much the shapes of the picture in `image_prompt` are followed.
+pub(super) const LIKENESS: &str = "likeness";
+
 /// The maximum number of drawings of one prediction.
 pub(super) const MAX_OUTPUTS: u64 = 16;
 
@@ -256,6 +265,11 @@ impl Inputs {
         if self.num_paths < moving {
             let rule = format!("it must be at least {moving}, the number of strokes in init_svg");
             return Err(broken_rule("num_paths", &self.num_paths.into(), rule));
+        }
+        if self.likeness > 0.0 && self.image_prompt == FileInput::Absent {
+            let rule = "it must be 0 without image_prompt, the picture whose shapes it is about";
+            let value = shortest_number(self.likeness);
+            return Err(broken_rule(LIKENESS, &value, rule.to_owned()));
         }
         if self.region_shape != RegionShape::Circle && self.region_mask != FileInput::Absent {
             let rule = "it cannot be combined with region_mask, which is a shape of its own";
@@ -372,6 +386,7 @@ impl Inputs {
             truncate,
             image_prompt,
             image_prompt_weight,
+            likeness,
             init_svg,
             fixed_svg,
             region_shape,
@@ -396,10 +411,12 @@ impl Inputs {
                 background.unwrap_or(Rgb::WHITE),
             )
         };
+        let lost_picture = lost_picture(&init_svg, &image_prompt);
         let strokes = GivenStrokes::new(init_svg, fixed_svg, &canvas);
         let mask = region_mask
             .content()
             .map(|picture| picture.on_canvas(&canvas));
+        let image_prompts = image_prompts(image_prompt, image_prompt_weight);
         let spec = Spec {
             prompts: prompt.parts,
             canvas,
@@ -419,6 +436,7 @@ impl Inputs {
                     weight: distance_from_centre_weight,
                 },
                 palette: palette_spec,
+                likeness: likeness_spec(&image_prompts, likeness),
                 region: mask.map_or_else(
                     || region_shape.region([region_width, region_height], region_rotation),
                     |mask| Region::Mask(Arc::new(mask)),
@@ -428,11 +446,11 @@ impl Inputs {
             ink: ink.ink(stroke_color, stroke_width),
             preset: recipe.preset(),
             truncate,
-            image_prompts: image_prompts(image_prompt, image_prompt_weight),
+            image_prompts,
         };
         Plan {
             prompt: prompt.text,
-            notes: [prompt.notes, strokes.notes].concat(),
+            notes: [prompt.notes, strokes.notes, lost_picture].concat(),
             spec,
             output_format,
             clean,
@@ -485,6 +503,29 @@ fn image_prompts(picture: FileInput<DecodedPicture>, weight: f64) -> Vec<ImagePr
         .content()
         .map(|picture| ImagePrompt::new(picture, weight as f32));
     image.into_iter().collect()
+}
+
+/// A line if the drawing in `init_svg` followed the shapes of a picture, and it is not given again.
+fn lost_picture(
+    init_svg: &FileInput<ImportedStrokes>,
+    picture: &FileInput<DecodedPicture>,
+) -> Vec<String> {
+    let drawn = init_svg
+        .as_content()
+        .and_then(|file| file.inputs.get(LIKENESS)?.as_f64());
+    let is_lost = drawn.is_some_and(|likeness| likeness > 0.0) && *picture == FileInput::Absent;
+    let line = "init_svg: it was drawn with likeness to a picture, which is not in the file; give it again as \
+                image_prompt to follow it on";
+    is_lost.then(|| line.to_owned()).into_iter().collect()
+}
+
+/// The picture whose shapes are followed, if they are.
+fn likeness_spec(images: &[ImagePrompt], amount: f64) -> Option<LikenessSpec> {
+    let image = images.first().filter(|_| amount > 0.0)?;
+    Some(LikenessSpec {
+        picture: image.picture(),
+        amount: amount as f32,
+    })
 }
 
 /// The input of that name.

@@ -19,7 +19,7 @@ use std::ops::Range;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, TchError, Tensor};
 
-use super::encoder::{Encoded, ImageEncoder, TowerViews, VIEWS_PER_TOWER};
+use super::encoder::{Encoded, EncodedGradient, ImageEncoder, TowerViews, VIEWS_PER_TOWER};
 use crate::clip::error::ClipError;
 use crate::compute::library;
 
@@ -42,6 +42,10 @@ pub struct BatchPart {
     pub group: usize,
     /// Which views of the batch they are.
     pub views: Range<i64>,
+    /// The index of the first of them among the views of the group.
+    pub first: usize,
+    /// The number of the tower that encodes each of them.
+    pub towers: Vec<usize>,
 }
 
 /// Views that are encoded together. A batch can be sent to another thread.
@@ -111,15 +115,18 @@ impl EncoderBatch {
             for start in (0..group.count).step_by(length) {
                 let count = length.min(group.count - start);
                 let tower = group.first_tower + start / VIEWS_PER_TOWER;
+                let part = BatchPart {
+                    group: index,
+                    views: 0..count as i64,
+                    first: start,
+                    towers: vec![tower % encoder.tower_count(); count],
+                };
                 let start = first + start as i64;
                 batches.push(Self {
                     encoder: encoder.single_tower(tower),
                     towers: TowerViews::One(0),
                     views: start..start + count as i64,
-                    parts: vec![BatchPart {
-                        group: index,
-                        views: 0..count as i64,
-                    }],
+                    parts: vec![part],
                 });
             }
             first += group.count as i64;
@@ -136,11 +143,14 @@ impl EncoderBatch {
         let mut towers = Vec::new();
         let mut first = 0;
         for (index, group) in groups.iter().enumerate() {
-            towers.extend(encoder.towers_of(group.first_tower, group.count));
+            let own = encoder.towers_of(group.first_tower, group.count);
+            towers.extend_from_slice(&own);
             let end = first + group.count as i64;
             parts.push(BatchPart {
                 group: index,
                 views: first..end,
+                first: 0,
+                towers: own,
             });
             first = end;
         }
@@ -169,6 +179,24 @@ impl EncoderBatch {
             .encode(&self.towers, views)
             .map_err(ClipError::while_doing("encoding views"))
     }
+
+    /// The features of other views, `[n, 3, R, R]`, as [`Encoded::features`] gives them. The towers that encode the views of a
+    /// part of this batch encode these, without gradient, on the calling thread.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn features(&self, part: &BatchPart, views: &Tensor) -> Result<[Tensor; 2], ClipError> {
+        let features = || match &self.towers {
+            TowerViews::One(tower) => self.encoder.features(&TowerViews::One(*tower), views),
+            TowerViews::Several(_) => {
+                let towers = self.encoder.views_of(&part.towers)?;
+                self.encoder.features(&towers, views)
+            }
+        };
+        features().map_err(ClipError::while_doing(
+            "computing the features of a picture",
+        ))
+    }
 }
 
 /// Encodes each batch, asks `evaluate` for the gradient of a loss with respect to its embeddings, and pulls
@@ -189,10 +217,29 @@ where
     S: Send,
     T: Send,
 {
+    forward_backward_all(views, batches, |batch, encoded, state| {
+        let (outcome, gradient) = evaluate(batch, &encoded.embeddings(), state)?;
+        Ok((outcome, gradient.into()))
+    })
+}
+
+/// As [`forward_backward`], for a loss that may depend on the features of views as well.
+///
+/// # Errors
+/// When libtorch fails, or `evaluate` does.
+pub fn forward_backward_all<S, T>(
+    views: &Tensor,
+    batches: Vec<(EncoderBatch, S)>,
+    evaluate: impl Fn(&EncoderBatch, &Encoded, S) -> Result<(T, EncodedGradient), ClipError> + Sync,
+) -> Result<Vec<(T, Tensor)>, ClipError>
+where
+    S: Send,
+    T: Send,
+{
     let run = |(batch, views, state): (EncoderBatch, Tensor, S)| {
         let encoded = batch.encode(&views)?;
-        let (outcome, gradient) = evaluate(&batch, &encoded.embeddings(), state)?;
-        Ok((outcome, encoded.pull_back(&gradient)?))
+        let (outcome, gradient) = evaluate(&batch, &encoded, state)?;
+        Ok((outcome, encoded.pull_back_all(&gradient)?))
     };
     let with_views = |(batch, state): (EncoderBatch, S)| -> Result<_, TchError> {
         let length = batch.views.end - batch.views.start;

@@ -5,6 +5,8 @@
 //! (`efficientnet_lite_builder.py`): no squeeze-and-excitation, `ReLU6` throughout, and TensorFlow's
 //! "same" padding. Batch normalization is folded into the convolutions before the weights are written.
 
+use std::ops::Range;
+
 use tch::{TchError, Tensor};
 
 use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
@@ -19,6 +21,9 @@ const EXPANSIONS: [i64; 7] = [1, 6, 6, 6, 6, 6, 6];
 const KERNELS: [i64; 7] = [3, 3, 5, 3, 5, 5, 3];
 /// Stride of the first block of each stage.
 const STRIDES: [i64; 7] = [1, 2, 2, 2, 1, 2, 1];
+/// The stages whose outputs are features, counted from 0: their maps have 16 x 16 and 8 x 8 pixels of a picture of 64 x 64.
+/// Drawings that followed later stages (2 and 4) had the shapes of a picture less exactly, and those of 1 and 4 were alike.
+const FEATURE_STAGES: [usize; 2] = [1, 2];
 
 /// The sizes of one block, an inverted residual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,11 @@ impl EfficientNetSize {
             }
         }
         blocks
+    }
+
+    /// The numbers of blocks after which features are taken.
+    fn feature_depths(&self) -> [usize; 2] {
+        FEATURE_STAGES.map(|stage| self.layers[..=stage].iter().sum::<i64>() as usize)
     }
 }
 
@@ -217,6 +227,8 @@ pub(crate) struct EfficientNet {
     pub(super) blocks: Vec<InvertedResidual>,
     pub(super) head: SamePaddedConvolution,
     pub(super) projection: Linear,
+    /// The numbers of blocks after which features are taken.
+    pub(super) feature_depths: [usize; 2],
 }
 
 impl EfficientNet {
@@ -242,16 +254,31 @@ impl EfficientNet {
                 ConvolutionSize::new(last, size.head, 1),
             )?,
             projection: Linear::new(&weights.at("projection"), size.head, config.embed_dim)?,
+            feature_depths: size.feature_depths(),
         })
     }
 
-    /// Normalized 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
-    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+    /// Normalized 32-bit pictures `[N, 3, R, R]` to features, `[N, C, H, W]` each.
+    pub(crate) fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
         let map = channels_last(&pictures.f_to_kind(self.stem.bias.kind())?)?;
-        let mut map = self.stem.forward_relu6(&map)?;
-        for block in &self.blocks {
+        let map = self.stem.forward_relu6(&map)?;
+        let [first, second] = self.feature_depths;
+        let outer = self.forward_blocks(map, 0..first)?;
+        let inner = self.forward_blocks(outer.shallow_clone(), first..second)?;
+        Ok([outer, inner])
+    }
+
+    fn forward_blocks(&self, mut map: Tensor, blocks: Range<usize>) -> Result<Tensor, TchError> {
+        for block in &self.blocks[blocks] {
             map = block.forward(&map)?;
         }
+        Ok(map)
+    }
+
+    /// The last features to embeddings `[N, E]` that are not normalized.
+    pub(crate) fn finish(&self, features: &Tensor) -> Result<Tensor, TchError> {
+        let rest = self.feature_depths[1]..self.blocks.len();
+        let map = self.forward_blocks(features.shallow_clone(), rest)?;
         let map = self.head.forward_relu6(&map)?;
         self.projection
             .forward(&map.f_mean_dim([2_i64, 3].as_slice(), false, None)?)

@@ -32,11 +32,35 @@ pub struct Encoded {
     pass: Pass,
 }
 
+/// The gradient of a loss with respect to encoded views.
+#[derive(Debug)]
+pub struct EncodedGradient {
+    /// With respect to their embeddings, `[N, E]`, 32-bit.
+    pub embeddings: Tensor,
+    /// With respect to their features, shaped as those of [`Encoded::features`], 32-bit; `None` if the loss does not depend
+    /// on them.
+    pub features: Option<[Tensor; 2]>,
+}
+
+impl From<Tensor> for EncodedGradient {
+    /// Of a loss that depends on embeddings `[N, E]` alone.
+    fn from(embeddings: Tensor) -> Self {
+        Self {
+            embeddings,
+            features: None,
+        }
+    }
+}
+
 /// How views were encoded, and so how a gradient gets back to them.
 #[derive(Debug)]
 enum Pass {
     /// By libtorch.
-    Torch { views: Tensor, gradient_scale: f64 },
+    Torch {
+        views: Tensor,
+        features: TowerFeatures,
+        gradient_scale: f64,
+    },
     /// By [`NativeTower`].
     Native(Box<NativePass>),
 }
@@ -55,13 +79,40 @@ impl Encoded {
         self.embeddings.detach()
     }
 
+    /// The outputs of two inner layers of the image tower for the views, `[N, ...]` each, 32-bit, on the model's device,
+    /// without gradient. What follows the first dimension depends on the tower; the channels of some are filled up with
+    /// zeros.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn features(&self) -> Result<[Tensor; 2], ClipError> {
+        let features = match &self.pass {
+            Pass::Torch { features, .. } => {
+                let all = features.of_views().and_then(in_fp32);
+                all.and_then(|[outer, inner]| Ok([outer.f_detach()?, inner.f_detach()?]))
+            }
+            Pass::Native(pass) => pass
+                .tower
+                .features_on(&pass.tape, self.embeddings.size()[0]),
+        };
+        features.map_err(ClipError::while_doing("reading the features of views"))
+    }
+
     /// The gradient of a loss with respect to the views, `[N, 3, R, R]`, from its gradient with respect
     /// to their embeddings, `[N, E]`, 32-bit (a vector-Jacobian product).
     ///
     /// # Errors
     /// When the gradient has another shape than the embeddings, or libtorch fails.
     pub fn pull_back(self, gradient: &Tensor) -> Result<Tensor, ClipError> {
-        let (found, expected) = (gradient.size(), self.embeddings.size());
+        self.pull_back_all(&gradient.shallow_clone().into())
+    }
+
+    /// As [`Self::pull_back`], for a loss that may depend on the features as well.
+    ///
+    /// # Errors
+    /// As [`Self::pull_back`].
+    pub fn pull_back_all(self, gradient: &EncodedGradient) -> Result<Tensor, ClipError> {
+        let (found, expected) = (gradient.embeddings.size(), self.embeddings.size());
         if found != expected {
             return Err(ClipError::WrongGradient { found, expected });
         }
@@ -69,24 +120,61 @@ impl Encoded {
             .map_err(ClipError::while_doing("pulling a gradient back to views"))
     }
 
-    fn backward(self, gradient: &Tensor) -> Result<Tensor, TchError> {
-        // The derivative of this sum with respect to the embeddings is `gradient` itself.
-        let total = self.embeddings.f_mul(gradient)?.f_sum(None)?;
+    fn backward(self, gradient: &EncodedGradient) -> Result<Tensor, TchError> {
+        // The derivative of this sum with respect to the embeddings is their gradient itself.
+        let total = self.embeddings.f_mul(&gradient.embeddings)?.f_sum(None)?;
         match self.pass {
             Pass::Torch {
                 views,
+                features,
                 gradient_scale,
             } => {
+                let mut total = total;
+                if let Some(gradients) = &gradient.features {
+                    for (features, gradient) in in_fp32(features.of_views()?)?.iter().zip(gradients)
+                    {
+                        total = total.f_add(&features.f_mul(gradient)?.f_sum(None)?)?;
+                    }
+                }
                 let total = total.f_mul_scalar(gradient_scale)?;
                 let gradients = Tensor::f_run_backward(&[total], &[&views], false, false)?;
                 gradients[0].f_mul_scalar(1.0 / gradient_scale)
             }
             Pass::Native(pass) => {
                 let gradients = Tensor::f_run_backward(&[total], &[&pass.unscaled], false, false)?;
-                pass.tower.backward(pass.tape, &gradients[0])
+                let features = gradient.features.as_ref();
+                pass.tower.backward(pass.tape, &gradients[0], features)
             }
         }
     }
+}
+
+/// The features of the views that each tower encoded, which are in the order of the views only when they are needed.
+#[derive(Debug)]
+struct TowerFeatures {
+    /// For each tower those of its views, `[n, ...]`.
+    parts: Vec<[Tensor; 2]>,
+    /// For each view its index among those of all parts; `None` if they are in order.
+    places: Option<Tensor>,
+}
+
+impl TowerFeatures {
+    /// Those of all views, `[N, ...]`, in the number type of the towers.
+    fn of_views(&self) -> Result<[Tensor; 2], TchError> {
+        let ordered = |stage: usize| {
+            let parts: Vec<&Tensor> = self.parts.iter().map(|part| &part[stage]).collect();
+            match (&self.places, &parts[..]) {
+                (None, [only]) => Ok(only.shallow_clone()),
+                (None, parts) => Tensor::f_cat(parts, 0),
+                (Some(places), parts) => Tensor::f_cat(parts, 0)?.f_index_select(0, places),
+            }
+        };
+        Ok([ordered(0)?, ordered(1)?])
+    }
+}
+
+fn in_fp32([outer, inner]: [Tensor; 2]) -> Result<[Tensor; 2], TchError> {
+    Ok([outer.f_to_kind(Kind::Float)?, inner.f_to_kind(Kind::Float)?])
 }
 
 /// The image towers with the normalization before them; clones share their weights.
@@ -103,7 +191,7 @@ pub(crate) struct ImageEncoder {
 
 /// Which views each tower encodes, as tensors on the device, so that a step copies nothing there.
 #[derive(Debug)]
-pub(super) struct TowerOrder {
+pub(crate) struct TowerOrder {
     /// For each tower that encodes any view its number and the indices of its views.
     parts: Vec<(usize, Tensor)>,
     /// For each view its index among the results of all parts.
@@ -112,7 +200,7 @@ pub(super) struct TowerOrder {
 
 /// Which views each tower encodes.
 #[derive(Debug)]
-pub(super) enum TowerViews {
+pub(crate) enum TowerViews {
     /// This tower encodes all of them.
     One(usize),
     /// Several towers share them.
@@ -208,13 +296,28 @@ impl ImageTower {
         }
     }
 
-    /// Normalized pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
-    fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+    /// Normalized pictures `[N, 3, R, R]` to features, `[N, ...]` each.
+    fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
         match self {
-            Self::Transformer(tower) => tower.forward(pictures),
-            Self::ResNet(tower) => tower.forward(pictures),
-            Self::EfficientNet(tower) => tower.forward(pictures),
+            Self::Transformer(tower) => tower.features(pictures),
+            Self::ResNet(tower) => tower.features(pictures),
+            Self::EfficientNet(tower) => tower.features(pictures),
         }
+    }
+
+    /// The last features to embeddings `[N, E]` that are not normalized.
+    fn finish(&self, features: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Transformer(tower) => tower.finish(features),
+            Self::ResNet(tower) => tower.finish(features),
+            Self::EfficientNet(tower) => tower.finish(features),
+        }
+    }
+
+    /// Normalized pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized, and features.
+    fn forward(&self, pictures: &Tensor) -> Result<(Tensor, [Tensor; 2]), TchError> {
+        let features = self.features(pictures)?;
+        Ok((self.finish(&features[1])?, features))
     }
 }
 
@@ -247,7 +350,7 @@ impl ImageEncoder {
     pub(crate) fn forward(&self, views: &Tensor) -> Result<Tensor, TchError> {
         let views = views.f_to_device(self.device())?;
         let towers = self.views_of(&self.towers_of(0, views.size()[0] as usize))?;
-        self.forward_by(&towers, &views)
+        Ok(self.forward_by(&towers, &views)?.0)
     }
 
     /// An encoder with only one of the towers, the one with the number `tower` modulo their number.
@@ -305,7 +408,7 @@ impl ImageEncoder {
             .f_to_device(self.device())?
             .f_detach()?
             .f_set_requires_grad(true)?;
-        let embeddings = self.forward_by(towers, &views)?;
+        let (embeddings, features) = self.forward_by(towers, &views)?;
         let gradient_scale = if self.kind == Kind::Half {
             HALF_PRECISION_SCALE
         } else {
@@ -315,30 +418,85 @@ impl ImageEncoder {
             embeddings,
             pass: Pass::Torch {
                 views,
+                features,
                 gradient_scale,
             },
         })
     }
 
-    /// Views on the encoder's device to unit vectors.
-    fn forward_by(&self, towers: &TowerViews, views: &Tensor) -> Result<Tensor, TchError> {
-        let normalized = views.f_sub(&self.mean)?.f_div(&self.std)?;
-        let embeddings = match towers {
-            TowerViews::One(tower) => self.towers[*tower].forward(&normalized)?,
+    /// The features of views as [`Encoded::features`] gives them, without the layers after them.
+    pub(crate) fn features(
+        &self,
+        towers: &TowerViews,
+        views: &Tensor,
+    ) -> Result<[Tensor; 2], TchError> {
+        if let TowerViews::One(tower) = towers
+            && let Some(native) = &self.native[*tower]
+        {
+            return native.features(views);
+        }
+        let features = || {
+            let normalized = self.normalized(&views.f_to_device(self.device())?)?;
+            let features = match towers {
+                TowerViews::One(tower) => self.towers[*tower].features(&normalized)?,
+                TowerViews::Several(order) => {
+                    let parts = order.parts.iter().map(|(number, own)| {
+                        self.towers[*number].features(&normalized.f_index_select(0, own)?)
+                    });
+                    let parts = parts.collect::<Result<_, _>>()?;
+                    let places = Some(order.places.shallow_clone());
+                    TowerFeatures { parts, places }.of_views()?
+                }
+            };
+            in_fp32(features)
+        };
+        tch::no_grad(features)
+    }
+
+    fn normalized(&self, views: &Tensor) -> Result<Tensor, TchError> {
+        views.f_sub(&self.mean)?.f_div(&self.std)
+    }
+
+    /// Views on the encoder's device to unit vectors and features.
+    fn forward_by(
+        &self,
+        towers: &TowerViews,
+        views: &Tensor,
+    ) -> Result<(Tensor, TowerFeatures), TchError> {
+        let normalized = self.normalized(views)?;
+        let (embeddings, features) = match towers {
+            TowerViews::One(tower) => {
+                let (embeddings, features) = self.towers[*tower].forward(&normalized)?;
+                let parts = vec![features];
+                (
+                    embeddings,
+                    TowerFeatures {
+                        parts,
+                        places: None,
+                    },
+                )
+            }
             TowerViews::Several(order) => self.forward_by_several(order, &normalized)?,
         };
-        unit(&embeddings.f_to_kind(Kind::Float)?)
+        Ok((unit(&embeddings.f_to_kind(Kind::Float)?)?, features))
     }
 
     /// Encodes all views of each tower at once, and returns the embeddings in the order of the
     /// views.
-    fn forward_by_several(&self, order: &TowerOrder, views: &Tensor) -> Result<Tensor, TchError> {
+    fn forward_by_several(
+        &self,
+        order: &TowerOrder,
+        views: &Tensor,
+    ) -> Result<(Tensor, TowerFeatures), TchError> {
         let parts = order
             .parts
             .iter()
             .map(|(number, own)| self.towers[*number].forward(&views.f_index_select(0, own)?));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
-        Tensor::f_cat(&parts, 0)?.f_index_select(0, &order.places)
+        let (embeddings, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let embeddings = Tensor::f_cat(&embeddings, 0)?.f_index_select(0, &order.places)?;
+        let places = Some(order.places.shallow_clone());
+        Ok((embeddings, TowerFeatures { parts, places }))
     }
 
     fn order(&self, towers: &[usize]) -> Result<TowerOrder, TchError> {
@@ -349,6 +507,11 @@ impl ImageEncoder {
         let order = TowerOrder::new(towers, self.device())?;
         orders.put(towers.to_vec(), order.share());
         Ok(order)
+    }
+
+    /// The number of towers.
+    pub(super) fn tower_count(&self) -> usize {
+        self.towers.len()
     }
 
     /// The device that holds the weights.

@@ -8,6 +8,6 @@ mod native;
 mod encoder;
 mod batch;
 
-pub use batch::{BatchPart, EncoderBatch, ViewGroup, forward_backward};
-pub use encoder::Encoded;
-pub(crate) use encoder::{ImageEncoder, unit};
+pub use batch::{BatchPart, EncoderBatch, ViewGroup, forward_backward, forward_backward_all};
+pub use encoder::{Encoded, EncodedGradient};
+pub(crate) use encoder::{ImageEncoder, TowerViews, unit};

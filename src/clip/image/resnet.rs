@@ -4,6 +4,8 @@
 //! strides, and by attention in place of the last pooling. Batch normalization is folded into the
 //! convolutions when the weights are read.
 
+use std::ops::Range;
+
 use tch::{TchError, Tensor};
 
 use crate::clip::checkpoint::detect::RESNET_GROWTH;
@@ -177,6 +179,9 @@ pub(crate) struct ResNet {
     stem: [ConvBatchNorm; 3],
     blocks: Vec<Bottleneck>,
     pool: AttentionPool,
+    /// The numbers of blocks after which features are taken: at the ends of the stages layer2 and layer3 (CLIPasso,
+    /// section 3.2).
+    feature_depths: [usize; 2],
 }
 
 impl ResNet {
@@ -217,20 +222,35 @@ impl ResNet {
             stem: read_stem(weights, width)?,
             blocks,
             pool,
+            feature_depths: [2, 3].map(|stages| layers[..stages].iter().sum::<i64>() as usize),
         })
     }
 
-    /// Normalized 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
-    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+    /// Normalized 32-bit pictures `[N, 3, R, R]` to features, `[N, C, H, W]` each.
+    pub(crate) fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
         let mut map = channels_last(&pictures.f_to_kind(self.pool.positions.kind())?)?;
         for convolution in &self.stem {
             map = convolution.forward(&map)?.f_relu()?;
         }
         map = avg_pool(&map, 2)?;
-        for block in &self.blocks {
+        let [first, second] = self.feature_depths;
+        let outer = self.forward_blocks(map, 0..first)?;
+        let inner = self.forward_blocks(outer.shallow_clone(), first..second)?;
+        Ok([outer, inner])
+    }
+
+    fn forward_blocks(&self, mut map: Tensor, blocks: Range<usize>) -> Result<Tensor, TchError> {
+        for block in &self.blocks[blocks] {
             map = block.forward(&map)?;
         }
-        self.pool.forward(&map)
+        Ok(map)
+    }
+
+    /// The last features to embeddings `[N, E]` that are not normalized.
+    pub(crate) fn finish(&self, features: &Tensor) -> Result<Tensor, TchError> {
+        let rest = self.feature_depths[1]..self.blocks.len();
+        self.pool
+            .forward(&self.forward_blocks(features.shallow_clone(), rest)?)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The image tower of the `ViT` models.
 
+use std::ops::Range;
+
 use tch::{TchError, Tensor};
 
 use crate::clip::checkpoint::weights::{Frozen, Weights};
@@ -21,6 +23,10 @@ pub(crate) struct VisionTransformer {
     projection: Linear,
     patch: i64,
     grid: i64,
+    /// The numbers of blocks after which features are taken: a third and two thirds of all, 4 and 8 of the 12 of `ViT-B`.
+    /// CLIPascene (Vinker et al. 2023, section 4.1) compares blocks from the second to the last: the earlier the block, the
+    /// more exactly its features follow the shapes.
+    feature_depths: [usize; 2],
 }
 
 impl VisionTransformer {
@@ -58,18 +64,34 @@ impl VisionTransformer {
             projection: Linear::of(weights.place(&projection)?, None),
             patch,
             grid,
+            feature_depths: [layers / 3, 2 * layers / 3].map(|depth| depth as usize),
         })
     }
 
-    /// Normalized 32-bit pictures `[N, 3, R, R]` to embeddings `[N, E]` that are not normalized.
-    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let mut tokens = self.first_norm.forward(&self.tokens(pictures)?)?;
-        let Some((last, blocks)) = self.blocks.split_last() else {
-            return self.project(&tokens);
-        };
-        for block in blocks {
+    /// Normalized 32-bit pictures `[N, 3, R, R]` to features, `[N, 1 + G*G, W]` each.
+    pub(crate) fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
+        let tokens = self.first_norm.forward(&self.tokens(pictures)?)?;
+        let [first, second] = self.feature_depths;
+        let outer = self.forward_blocks(tokens, 0..first)?;
+        let inner = self.forward_blocks(outer.shallow_clone(), first..second)?;
+        Ok([outer, inner])
+    }
+
+    fn forward_blocks(&self, mut tokens: Tensor, blocks: Range<usize>) -> Result<Tensor, TchError> {
+        for block in &self.blocks[blocks] {
             tokens = block.forward(&tokens, None)?;
         }
+        Ok(tokens)
+    }
+
+    /// The last features to embeddings `[N, E]` that are not normalized.
+    pub(crate) fn finish(&self, features: &Tensor) -> Result<Tensor, TchError> {
+        let Some(last) = self.blocks.last() else {
+            return self.project(features);
+        };
+        // Two thirds of the blocks are fewer than all.
+        let rest = self.feature_depths[1]..self.blocks.len() - 1;
+        let tokens = self.forward_blocks(features.shallow_clone(), rest)?;
         self.project(&last.forward_first(&tokens)?)
     }
 

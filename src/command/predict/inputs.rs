@@ -99,13 +99,17 @@ fn read_assignment(assignment: &str) -> Result<(String, Value), ReadError> {
     // An unknown name is reported later, when all inputs are checked.
     let kind = inputs::find(name).map(|field| field.kind);
     let text = match text.strip_prefix('@') {
-        Some(path) if matches!(kind, Some(Kind::File { .. })) => {
-            InputFile::Path(path.into()).read_data_url()?
+        Some(path) => {
+            let file = InputFile::OfInput {
+                name: name.to_owned(),
+                path: path.into(),
+            };
+            if matches!(kind, Some(Kind::File { .. })) {
+                file.read_data_url()?
+            } else {
+                file.read_text(MAX_TEXT_BYTES)?.trim_end().to_owned()
+            }
         }
-        Some(path) => InputFile::Path(path.into())
-            .read_text(MAX_TEXT_BYTES)?
-            .trim_end()
-            .to_owned(),
         None => text.to_owned(),
     };
     let value = kind.map_or_else(|| text.as_str().into(), |kind| kind.parse(&text));
@@ -163,6 +167,11 @@ fn inputs_of(
 enum InputFile {
     StandardInput,
     Path(PathBuf),
+    /// In `-i name=@path`.
+    OfInput {
+        name: String,
+        path: PathBuf,
+    },
 }
 
 impl InputFile {
@@ -170,13 +179,14 @@ impl InputFile {
         match self {
             Self::StandardInput => "standard input".to_owned(),
             Self::Path(path) => path.display().to_string(),
+            Self::OfInput { name, path } => format!("-i {name}=@{}", path.display()),
         }
     }
 
     fn open(&self) -> std::io::Result<Box<dyn Read>> {
         Ok(match self {
             Self::StandardInput => Box::new(std::io::stdin()),
-            Self::Path(path) => Box::new(std::fs::File::open(path)?),
+            Self::Path(path) | Self::OfInput { path, .. } => Box::new(std::fs::File::open(path)?),
         })
     }
 
@@ -200,7 +210,9 @@ impl InputFile {
     fn media_type(&self) -> &'static str {
         let extension = match self {
             Self::StandardInput => None,
-            Self::Path(path) => path.extension().and_then(OsStr::to_str),
+            Self::Path(path) | Self::OfInput { path, .. } => {
+                path.extension().and_then(OsStr::to_str)
+            }
         };
         match extension.map(str::to_ascii_lowercase).as_deref() {
             Some("svg" | "svgz") => "image/svg+xml",
@@ -339,6 +351,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fox.SVG").display().to_string();
         std::fs::write(&path, "hi!").unwrap();
+        let missing = read(None, &["image_prompt=@no-such.png"]).unwrap_err();
+        assert_eq!(missing, "-i image_prompt=@no-such.png: cannot be read");
         let values = read(None, &[&format!("image_prompt=@{path}")]).unwrap();
         assert_eq!(values["image_prompt"], "data:image/svg+xml;base64,aGkh");
     }

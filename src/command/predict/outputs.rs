@@ -176,7 +176,16 @@ fn animation_path(
             })?;
             Ok(Some((path.to_owned(), format)))
         }
-        (None, Some((path, format))) => Ok(Some((path.to_owned(), format))),
+        (None, Some((path, format))) => match input.animation_format() {
+            Some(wanted) if wanted != format => bail!(
+                "--output {}: its extension asks for an animation in {}, and the input animation for {}; leave out \
+                 one of them, or name the other file with --animation",
+                path.display(),
+                format.extension(),
+                wanted.extension()
+            ),
+            _ => Ok(Some((path.to_owned(), format))),
+        },
         (None, None) => {
             let path = arguments.output.unwrap_or(Path::new(DEFAULT_NAME));
             match input.animation_format() {
@@ -250,7 +259,12 @@ mod tests {
     fn the_animation_is_where_the_options_or_the_inputs_say() {
         assert_eq!(path(None, None, "none"), "nothing");
         assert_eq!(path(Some("a.svg"), None, "none"), "nothing");
-        assert_eq!(path(Some("b/a.GIF"), None, "svg"), "b/a.GIF gif");
+        assert_eq!(path(Some("b/a.GIF"), None, "gif"), "b/a.GIF gif");
+        let error = path(Some("b/a.gif"), None, "webp");
+        assert!(
+            error.contains("b/a.gif") && error.contains("webp"),
+            "{error}"
+        );
         assert_eq!(path(Some("a.webp"), None, "none"), "a.webp webp");
         assert_eq!(path(None, None, "gif"), "drawing-animation.gif gif");
         assert_eq!(path(Some("b/a.png"), None, "svg"), "b/a-animation.svg svg");

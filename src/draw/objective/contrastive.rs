@@ -271,6 +271,7 @@ mod tests {
             let views = ViewEmbeddings {
                 embeddings,
                 alignment: &alignment,
+                features: None,
             };
             term.on_views(&views).unwrap().unwrap()
         };

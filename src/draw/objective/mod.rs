@@ -10,11 +10,15 @@ mod region;
 mod center;
 mod clusters;
 mod palette;
+mod likeness;
 
 pub use center::CenterConstraint;
+pub use likeness::LikenessSpec;
 pub use palette::PaletteSpec;
 pub use region::{Extent, Mask, MaskError, Region};
-pub use term::{EncodedPrompt, StrokePart, Target, Term, TermContext, ViewEmbeddings};
+pub use term::{
+    EncodedPrompt, StrokePart, Target, Term, TermContext, ViewEmbeddings, ViewFeatures,
+};
 
 use std::collections::BTreeSet;
 
@@ -22,13 +26,14 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use self::center::Center;
 use self::contrastive::Contrastive;
+use self::likeness::Likeness;
 use self::palette::Palette;
 use self::prompt::Prompts;
 use super::WeightedPrompt;
 use super::losses::{Losses, TermLoss};
 use crate::clip::ClipError;
 use crate::render::CenterPenalty;
-use crate::scene::{Canvas, StrokeGradient, Strokes};
+use crate::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 /// The settings of all terms that a request can choose.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +47,8 @@ pub struct ObjectiveSpec {
     pub region: Region,
     /// The colours that strokes end with; `None` lets them have any.
     pub palette: Option<PaletteSpec>,
+    /// A picture whose shapes are to be followed.
+    pub likeness: Option<LikenessSpec>,
 }
 
 impl Default for ObjectiveSpec {
@@ -51,6 +58,7 @@ impl Default for ObjectiveSpec {
             center: CenterConstraint::default(),
             region: Region::default(),
             palette: None,
+            likeness: None,
         }
     }
 }
@@ -64,6 +72,10 @@ fn terms(spec: &ObjectiveSpec, context: &TermContext<'_>) -> Result<Vec<Box<dyn 
     ];
     if let Some(palette) = &spec.palette {
         terms.push(Box::new(Palette::new(palette)));
+    }
+    if let Some(likeness) = &spec.likeness {
+        let term = Likeness::new(likeness, context, spec.clip_weight)?;
+        terms.push(Box::new(term));
     }
     Ok(terms)
 }
@@ -114,7 +126,7 @@ fn stages(spec: &ObjectiveSpec, context: &TermContext<'_>, steps: usize) -> Vec<
 pub(super) struct ViewOutcome {
     /// Unit vectors of the views, `[n, E]`.
     embeddings: Vec<f32>,
-    /// For each term the loss of each view in units of [`Target::scale`]; `None` for a term on
+    /// For each term the loss of each view in units of [`Term::scale`]; `None` for a term on
     /// strokes.
     losses: Vec<Option<Vec<f32>>>,
 }
@@ -207,29 +219,46 @@ impl Objective {
         self.terms.push(term);
     }
 
-    /// The factor by which the gradient with respect to the views must be multiplied after CLIP.
+    /// The factor by which the gradient with respect to the views must be multiplied after CLIP: the largest scale of a
+    /// term.
     pub(super) fn scale(&self) -> f32 {
-        self.target().scale
+        let target = self.target();
+        let scales = self.terms.iter().map(|term| term.scale(target));
+        scales.fold(target.scale, f32::max)
     }
 
-    /// Evaluates the terms on views for embeddings `[n, E]` that require a gradient. Returns their sum over
-    /// terms and views, and their results.
+    /// The picture whose features a term needs for the views of the drawing.
+    pub(super) fn picture(&self) -> Option<&Picture> {
+        self.terms.iter().find_map(|term| term.picture())
+    }
+
+    /// Evaluates the terms on views for embeddings `[n, E]` that require a gradient, as may the features. Returns their sum
+    /// over terms and views in units of [`Self::scale`], and their results.
     pub(super) fn on_views(
         &self,
         embeddings: &Tensor,
+        features: Option<&ViewFeatures>,
     ) -> Result<(Tensor, DeviceOutcome), TchError> {
+        let unit = self.scale();
         let alignment = embeddings
             .f_mul(&self.target().direction)?
             .f_sum_dim_intlist(-1, false, None)?;
         let views = ViewEmbeddings {
             embeddings,
             alignment: &alignment,
+            features,
         };
         let mut total: Option<Tensor> = None;
         let mut losses = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
             let loss = term.on_views(&views)?;
             losses.push(loss.as_ref().map(Tensor::f_detach).transpose()?);
+            let scale = term.scale(self.target());
+            // Most drawings have one scale, and nothing to multiply.
+            let loss = match loss {
+                Some(loss) if scale != unit => Some(loss.f_mul_scalar(f64::from(scale / unit))?),
+                loss => loss,
+            };
             total = match (total, loss) {
                 (Some(total), Some(loss)) => Some(total.f_add(&loss)?),
                 (total, loss) => total.or(loss),
@@ -308,7 +337,7 @@ impl Objective {
             }
             let acting = prompts.iter().filter(|part| !part.has_ended);
             let value = if prompts.is_empty() {
-                f64::from(self.target().scale) * sum + strokes[index]
+                f64::from(term.scale(self.target())) * sum + strokes[index]
             } else {
                 // The sum of no floats is -0.
                 acting.map(|part| part.loss).sum::<f64>() + 0.0
@@ -326,7 +355,15 @@ impl Objective {
     /// The common name of the terms on views in an error message, because the gradient from CLIP is
     /// that of all of them.
     pub(super) fn description_of_views(&self) -> String {
+        if self.picture().is_some() {
+            return "CLIP and likeness terms".to_owned();
+        }
         self.description(prompt::NAME)
+    }
+
+    /// Whether the term of that name depends on the image tower in another way than by embeddings.
+    pub(super) fn is_of_features(name: &str) -> bool {
+        name == likeness::NAME
     }
 
     /// The name in an error message of the penalty that a renderer has computed.

@@ -9,7 +9,7 @@ use crate::draw::WeightedPrompt;
 use crate::draw::losses::PromptLoss;
 use crate::draw::preset::Preset;
 use crate::render::CenterPenalty;
-use crate::scene::{Canvas, StrokeGradient, Strokes};
+use crate::scene::{Canvas, Picture, StrokeGradient, Strokes};
 
 /// A term of the objective: a name, a value and a gradient.
 ///
@@ -22,13 +22,24 @@ pub trait Term: fmt::Debug + Send {
     /// A copy for another thread, which shares the tensors.
     fn share(&self) -> Box<dyn Term>;
 
-    /// The loss of each view, `[n]`, in units of [`Target::scale`], as a function of the embeddings;
-    /// `None` for a term that does not depend on views.
+    /// The loss of each view, `[n]`, in units of [`Term::scale`], as a function of the embeddings and
+    /// the features; `None` for a term that does not depend on views.
     ///
     /// # Errors
     /// When libtorch fails.
     fn on_views(&self, _views: &ViewEmbeddings<'_>) -> Result<Option<Tensor>, TchError> {
         Ok(None)
+    }
+
+    /// What a loss of 1 in [`Term::on_views`] counts in the objective: by default the scale of the target.
+    fn scale(&self, target: &Target) -> f32 {
+        target.scale
+    }
+
+    /// A picture on the canvas of the drawing, `[3, H, W]`, whose features [`Term::on_views`] needs for the views of the drawing.
+    /// At most one term of an objective has one, and only if it is [`StrokePart::Host`]: its views are taken on the host.
+    fn picture(&self) -> Option<&Picture> {
+        None
     }
 
     /// Adds the gradient of the term with respect to the strokes to `gradient`, and returns the term's
@@ -89,13 +100,39 @@ pub struct ViewEmbeddings<'a> {
     pub embeddings: &'a Tensor,
     /// The product of each with [`Target::direction`], `[n]`: minus the cosine with the prompts.
     pub alignment: &'a Tensor,
+    /// What inner layers of the image tower make of them, if a term needs it ([`Term::picture`]).
+    pub features: Option<&'a ViewFeatures>,
+}
+
+/// What inner layers of the image tower make of views of a drawing, and of the same views of a picture.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ViewFeatures {
+    /// The features of the drawing's views, `[n, ...]`, 32-bit, as [`Encoded::features`](crate::clip::Encoded::features) gives
+    /// them.
+    pub drawing: [Tensor; 2],
+    /// The features of the picture's views, of the same shape.
+    pub picture: [Tensor; 2],
+    /// The number of the tower that encoded each view.
+    pub towers: Vec<usize>,
+}
+
+impl ViewFeatures {
+    /// Features of `n` views that these towers encoded.
+    pub(crate) fn new(drawing: [Tensor; 2], picture: [Tensor; 2], towers: &[usize]) -> Self {
+        Self {
+            drawing,
+            picture,
+            towers: towers.to_vec(),
+        }
+    }
 }
 
 /// The gradient of the prompts' loss with respect to the embedding of a view, as a unit vector and a
 /// length.
 ///
-/// The terms on views are computed in units of the length, and the gradient is multiplied by it only after
-/// it has passed through CLIP, because the weights of prompts could exceed the range of half precision.
+/// The terms on views are computed in units of the length or of a larger [`Term::scale`], and the gradient is multiplied by it
+/// only after it has passed through CLIP, because the weights of prompts could exceed the range of half precision.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Target {
@@ -166,6 +203,8 @@ pub struct TermContext<'a> {
     pub clip: &'a Clip,
     /// The prompts of the drawing.
     pub prompts: &'a [EncodedPrompt],
+    /// What the drawing is on.
+    pub canvas: &'a Canvas,
     /// The settings that depend on the model.
     pub preset: &'a Preset,
 }

@@ -1,6 +1,6 @@
 //! The part of a picture that differs from the one before.
 
-use resvg::tiny_skia::Pixmap;
+use resvg::tiny_skia::{Pixmap, PremultipliedColorU8};
 
 /// The number of bytes of a pixel of a [`Pixmap`].
 const PIXEL: usize = 4;
@@ -20,7 +20,7 @@ pub(super) struct Area {
 
 impl Area {
     /// All of a picture.
-    fn whole(pixels: &Pixmap) -> Self {
+    pub(super) fn whole(pixels: &Pixmap) -> Self {
         Self {
             left: 0,
             top: 0,
@@ -74,16 +74,26 @@ impl Area {
 
     /// Red, green and blue of its pixels, row by row. The picture has to be opaque.
     pub(super) fn rgb(&self, pixels: &Pixmap) -> Vec<u8> {
-        let stride = pixels.width() as usize * PIXEL;
-        let mut rgb = Vec::with_capacity(self.width * self.height * 3);
-        for row in self.top..self.top + self.height {
-            let start = row * stride + self.left * PIXEL;
-            let row = &pixels.data()[start..start + self.width * PIXEL];
-            for pixel in row.as_chunks::<PIXEL>().0 {
-                rgb.extend_from_slice(&pixel[..3]);
-            }
-        }
-        rgb
+        let colors = self
+            .colors(pixels)
+            .map(|color| [color.red(), color.green(), color.blue()]);
+        colors.flatten().collect()
+    }
+
+    /// Red, green, blue and opacity of its pixels, row by row, straight (not premultiplied).
+    pub(super) fn rgba(&self, pixels: &Pixmap) -> Vec<u8> {
+        let colors = self
+            .colors(pixels)
+            .map(|color| color.demultiply())
+            .map(|color| [color.red(), color.green(), color.blue(), color.alpha()]);
+        colors.flatten().collect()
+    }
+
+    fn colors(&self, pixels: &Pixmap) -> impl Iterator<Item = PremultipliedColorU8> {
+        let stride = pixels.width() as usize;
+        let rows = pixels.pixels()[self.top * stride..].chunks(stride);
+        rows.take(self.height)
+            .flat_map(|row| row[self.left..self.left + self.width].iter().copied())
     }
 }
 

@@ -52,6 +52,7 @@ impl<W: Write + Seek> AnimationEncoder<W> {
         size: &AnimationSize,
     ) -> Result<Self, EncodeError> {
         let pixels = options.picture_size(&size.canvas);
+        let is_transparent = size.canvas.is_transparent;
         let pictures = |file, pixels| {
             let animation = RasterAnimation::new(file, size.canvas, pixels);
             AnimationFile::Pictures(Box::new(animation))
@@ -67,7 +68,8 @@ impl<W: Write + Seek> AnimationEncoder<W> {
             }
             AnimationFormat::Webp => {
                 let pixels = pixels?;
-                pictures(PictureFile::Webp(WebpWriter::new(writer, pixels)?), pixels)
+                let file = WebpWriter::new(writer, pixels, is_transparent)?;
+                pictures(PictureFile::Webp(file), pixels)
             }
         };
         Ok(Self {

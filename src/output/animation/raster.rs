@@ -2,6 +2,7 @@
 
 use std::io::{Seek, Write};
 
+use image_webp::ColorType;
 use resvg::tiny_skia::{Color, Pixmap};
 
 use super::changes::Area;
@@ -18,10 +19,29 @@ pub(super) enum PictureFile<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> PictureFile<W> {
-    fn add(&mut self, area: &Area, rgb: &[u8], milliseconds: u16) -> Result<(), EncodeError> {
+    /// Adds what is different in a picture without transparent pixels.
+    fn add(&mut self, changed: &Area, picture: &Pixmap, ms: u16) -> Result<(), EncodeError> {
+        let rgb = changed.rgb(picture);
         match self {
-            Self::Gif(file) => file.add(area, rgb, milliseconds),
-            Self::Webp(file) => file.add(area, rgb, milliseconds),
+            Self::Gif(file) => file.add(changed, &rgb, ms),
+            Self::Webp(file) => file.add(changed, (&rgb, ColorType::Rgb8), ms),
+        }
+    }
+
+    /// Adds what is different in a picture that may have transparent pixels.
+    fn add_transparent(
+        &mut self,
+        changed: &Area,
+        picture: &Pixmap,
+        ms: u16,
+    ) -> Result<(), EncodeError> {
+        match self {
+            // A pixel of a GIF that is transparent shows what was there before, so each frame is a whole picture.
+            Self::Gif(file) => {
+                let area = Area::whole(picture);
+                file.add_transparent(&area, &area.rgba(picture), ms)
+            }
+            Self::Webp(file) => file.add(changed, (&changed.rgba(picture), ColorType::Rgba8), ms),
         }
     }
 
@@ -93,7 +113,11 @@ impl<W: Write + Seek> RasterAnimation<W> {
 
     fn write(&mut self, picture: Pixmap, milliseconds: u16) -> Result<(), EncodeError> {
         let area = Area::changed(&picture, self.previous.as_ref());
-        self.file.add(&area, &area.rgb(&picture), milliseconds)?;
+        if self.canvas.is_transparent {
+            self.file.add_transparent(&area, &picture, milliseconds)?;
+        } else {
+            self.file.add(&area, &picture, milliseconds)?;
+        }
         self.previous = Some(picture);
         Ok(())
     }
@@ -107,6 +131,9 @@ impl<W: Write + Seek> RasterAnimation<W> {
 
     fn paper(&self) -> Result<Pixmap, EncodeError> {
         let mut paper = transparent_pixels(self.size)?;
+        if self.canvas.is_transparent {
+            return Ok(paper);
+        }
         let background = self.canvas.background;
         paper.fill(Color::from_rgba8(
             background.red,

@@ -13,6 +13,9 @@ const HEADER: usize = 12;
 /// The bytes of the parameters of a frame.
 const FRAME_PARAMETERS: usize = 16;
 
+/// The flag of a file that says that it has transparent pixels.
+const ALPHA: u8 = 1 << 4;
+
 /// The flag of a file that says that it has an animation.
 const ANIMATION: u8 = 1 << 1;
 
@@ -24,10 +27,15 @@ pub(super) struct WebpWriter<W: Write + Seek>(W);
 
 impl<W: Write + Seek> WebpWriter<W> {
     /// Begins a WebP that is repeated without end.
-    pub(super) fn new(mut writer: W, [width, height]: [u32; 2]) -> Result<Self, EncodeError> {
+    pub(super) fn new(
+        mut writer: W,
+        [width, height]: [u32; 2],
+        is_transparent: bool,
+    ) -> Result<Self, EncodeError> {
         // The size of the file follows when it is known.
         let mut header = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0".to_vec();
-        header.extend_from_slice(&[ANIMATION, 0, 0, 0]);
+        let flags = ANIMATION | if is_transparent { ALPHA } else { 0 };
+        header.extend_from_slice(&[flags, 0, 0, 0]);
         header.extend_from_slice(&three_bytes(width as usize - 1));
         header.extend_from_slice(&three_bytes(height as usize - 1));
         // A white background, and no limit on repetitions.
@@ -38,16 +46,16 @@ impl<W: Write + Seek> WebpWriter<W> {
         Ok(Self(writer))
     }
 
-    /// Writes a part of the picture over the frame before.
+    /// Writes a part of the picture over the frame before: its pixels, of one color type.
     pub(super) fn add(
         &mut self,
         area: &Area,
-        rgb: &[u8],
+        (pixels, color_type): (&[u8], ColorType),
         milliseconds: u16,
     ) -> Result<(), EncodeError> {
         let mut still = Vec::new();
         WebPEncoder::new(&mut still)
-            .encode(rgb, area.width as u32, area.height as u32, ColorType::Rgb8)
+            .encode(pixels, area.width as u32, area.height as u32, color_type)
             .map_err(|cause| EncodeError::AnimationEncoder(cause.to_string()))?;
         let picture = &still[HEADER..];
         let size = (FRAME_PARAMETERS + picture.len()) as u32;

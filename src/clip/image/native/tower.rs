@@ -34,6 +34,8 @@ struct Layers {
     projection: Product,
     /// The length of an embedding.
     width: usize,
+    /// The indices of the blocks whose outputs are features.
+    feature_blocks: [usize; 2],
 }
 
 /// An inverted residual.
@@ -153,6 +155,8 @@ impl NativeTower {
                 head: Product::of(&tower.head)?,
                 width: bias.len(),
                 projection: Product::new(&weight, &bias),
+                // Each stage has a block.
+                feature_blocks: tower.feature_depths.map(|depth| depth - 1),
             }),
             level: Level::new(),
             kept: Arc::default(),
@@ -167,12 +171,8 @@ impl NativeTower {
         &self,
         views: &Tensor,
     ) -> Result<(Tensor, Tape), TchError> {
-        let mut tape = self.kept.lock().pop().unwrap_or_default();
-        let views = views.f_contiguous()?;
+        let mut tape = self.tape_with(views)?;
         let count = views.size()[0] as usize;
-        let length = views.numel();
-        tape.pixels.resize(length, 0.0);
-        views.f_copy_data(&mut tape.pixels, length)?;
         self.layers.forward(self.level, count, &mut tape);
         let width = self.layers.width;
         let rows = tape.embeddings.chunks_exact(stride_of(width));
@@ -181,7 +181,54 @@ impl NativeTower {
         Ok((embeddings, tape))
     }
 
-    /// The gradient with respect to the views, `[N, 3, R, R]`, from that with respect to the embeddings, `[N, E]`.
+    /// The features of views `[N, 3, R, R]`, as [`Self::features_on`] gives them, without the layers after them.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip::image) fn features(&self, views: &Tensor) -> Result<[Tensor; 2], TchError> {
+        let mut tape = self.tape_with(views)?;
+        let [_, last] = self.layers.feature_blocks;
+        self.layers.forward_blocks(self.level, last + 1, &mut tape);
+        let features = self.features_on(&tape, views.size()[0])?;
+        self.keep(tape);
+        Ok(features)
+    }
+
+    /// The features of the `views` that were encoded on a tape, `[N, side * side * stride]` each.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub(in crate::clip::image) fn features_on(
+        &self,
+        tape: &Tape,
+        views: i64,
+    ) -> Result<[Tensor; 2], TchError> {
+        let [first, second] = self.layers.feature_blocks;
+        let features =
+            |block: usize| Tensor::f_from_slice(&tape.blocks[block].outputs)?.f_view([views, -1]);
+        Ok([features(first)?, features(second)?])
+    }
+
+    /// A tape with the pixels of views.
+    fn tape_with(&self, views: &Tensor) -> Result<Tape, TchError> {
+        let mut tape = self.kept.lock().pop().unwrap_or_default();
+        let views = views.f_contiguous()?;
+        let length = views.numel();
+        tape.pixels.resize(length, 0.0);
+        views.f_copy_data(&mut tape.pixels, length)?;
+        Ok(tape)
+    }
+
+    /// Keeps the memory of a tape for another pass.
+    fn keep(&self, tape: Tape) {
+        let mut kept = self.kept.lock();
+        if kept.len() < KEPT_TAPES {
+            kept.push(tape);
+        }
+    }
+
+    /// The gradient with respect to the views, `[N, 3, R, R]`, from that with respect to the embeddings, `[N, E]`, and to
+    /// the features, if the loss depends on them.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -189,22 +236,26 @@ impl NativeTower {
         &self,
         mut tape: Tape,
         gradient: &Tensor,
+        features: Option<&[Tensor; 2]>,
     ) -> Result<Tensor, TchError> {
         let width = self.layers.width;
         let gradient = to_host(gradient)?;
+        let of_features = features
+            .into_iter()
+            .flatten()
+            .map(to_host)
+            .collect::<Result<Vec<_>, _>>()?;
         let count = gradient.len() / width;
         let rows = tape.embeddings.chunks_exact_mut(stride_of(width));
         for (row, gradient) in rows.zip(gradient.chunks_exact(width)) {
             row[..width].copy_from_slice(gradient);
         }
-        self.layers.backward(self.level, count, &mut tape);
+        self.layers
+            .backward(self.level, count, &of_features, &mut tape);
         let side = self.layers.side as i64;
         let views =
             Tensor::f_from_slice(&tape.pixels)?.f_view([-1, CHANNELS as i64, side, side])?;
-        let mut kept = self.kept.lock();
-        if kept.len() < KEPT_TAPES {
-            kept.push(tape);
-        }
+        self.keep(tape);
         Ok(views)
     }
 }
@@ -307,10 +358,27 @@ fn add_mean(mean: &mut [f32], map: &[f32]) {
 }
 
 impl Layers {
-    fn forward(&self, level: Level, views: usize, tape: &mut Tape) {
+    /// The stem and the first `count` blocks.
+    fn forward_blocks(&self, level: Level, count: usize, tape: &mut Tape) {
         let Tape {
             pixels,
             patches,
+            stem,
+            blocks,
+            ..
+        } = tape;
+        self.stem.forward(level, pixels, patches, stem);
+        blocks.resize_with(self.blocks.len(), BlockTape::default);
+        let mut inputs = &*stem;
+        for (block, tape) in self.blocks[..count].iter().zip(blocks) {
+            block.forward(level, inputs, tape);
+            inputs = &tape.outputs;
+        }
+    }
+
+    fn forward(&self, level: Level, views: usize, tape: &mut Tape) {
+        self.forward_blocks(level, self.blocks.len(), tape);
+        let Tape {
             stem,
             blocks,
             head,
@@ -318,13 +386,7 @@ impl Layers {
             embeddings,
             ..
         } = tape;
-        self.stem.forward(level, pixels, patches, stem);
-        blocks.resize_with(self.blocks.len(), BlockTape::default);
-        let mut inputs = &*stem;
-        for (block, tape) in self.blocks.iter().zip(blocks) {
-            block.forward(level, inputs, tape);
-            inputs = &tape.outputs;
-        }
+        let inputs = blocks.last().map_or(&*stem, |last| &last.outputs);
         let finish = Finish::Relu6;
         self.head.forward.multiply(level, inputs, head, finish);
         let channels = self.head.forward.stride();
@@ -340,7 +402,8 @@ impl Layers {
     }
 
     /// The gradient with respect to the embeddings is in their place, and that with respect to the views gets into theirs.
-    fn backward(&self, level: Level, views: usize, tape: &mut Tape) {
+    /// `features` has the gradients with respect to the features, or nothing.
+    fn backward(&self, level: Level, views: usize, features: &[Vec<f32>], tape: &mut Tape) {
         let Tape {
             pixels,
             patches,
@@ -376,6 +439,11 @@ impl Layers {
                 Some(before) => &blocks[before].outputs,
                 None => &*stem,
             };
+            let own = self.feature_blocks.iter().zip(features);
+            for (_, gradient) in own.filter(|(block, _)| **block == index) {
+                let sums = gradients.outputs.iter_mut().zip(gradient);
+                sums.for_each(|(sum, gradient)| *sum += gradient);
+            }
             self.blocks[index].backward(level, inputs, &blocks[index], gradients);
         }
         self.stem
@@ -439,17 +507,58 @@ mod tests {
             let views = views(3, config.image_size);
             let (found, tape) = native.forward(&views).unwrap();
             let with_gradient = views.set_requires_grad(true);
-            let expected = tower.forward(&normalized(&with_gradient)).unwrap();
+            let maps = tower.features(&normalized(&with_gradient)).unwrap();
+            let expected = tower.finish(&maps[1]).unwrap();
             let error = difference(&found, &expected.detach());
             assert!(error < 1e-5, "embeddings: {error}");
-            let weights = Tensor::arange(expected.numel() as i64, (Kind::Float, Device::Cpu))
-                .sin()
-                .view_as(&expected);
+            let weights = waves(expected.numel()).view_as(&expected);
             let total = (&expected * &weights).sum(Kind::Float);
+            let expected = Tensor::run_backward(&[total], &[&with_gradient], true, false).remove(0);
+            let found = native.backward(tape, &weights, None).unwrap();
+            let error = difference(&found, &expected);
+            assert!(error < 1e-5, "gradient: {error}");
+        }
+    }
+
+    /// Numbers between -1 and 1.
+    fn waves(count: usize) -> Tensor {
+        Tensor::arange(count as i64, (Kind::Float, Device::Cpu)).sin()
+    }
+
+    /// A map `[N, C, H, W]` as the native tower has it, `[N, H * W * stride]`.
+    fn as_native(map: &Tensor) -> Tensor {
+        let size = map.size();
+        let padding = stride_of(size[1] as usize) as i64 - size[1];
+        map.permute([0, 2, 3, 1])
+            .constant_pad_nd([0, padding])
+            .reshape([size[0], -1])
+    }
+
+    #[test]
+    fn features_and_the_gradient_through_them_are_those_of_libtorch() {
+        for (config, size) in sizes() {
+            let (tower, native) = towers(&config, size);
+            let views = views(3, config.image_size);
+            let (embeddings, tape) = native.forward(&views).unwrap();
+            let found = native.features_on(&tape, 3).unwrap();
+            let alone = native.features(&views).unwrap();
+            let with_gradient = views.set_requires_grad(true);
+            let maps = tower.features(&normalized(&with_gradient)).unwrap();
+            for ((found, alone), map) in found.iter().zip(&alone).zip(&maps) {
+                assert!(found.equal(alone));
+                let error = difference(found, &as_native(&map.detach()));
+                assert!(error < 1e-5, "features: {error}");
+            }
+            let weights = [0, 1].map(|index| waves(maps[index].numel()).view_as(&maps[index]));
+            let of_embeddings = waves(embeddings.numel()).view_as(&embeddings);
+            let total = (&tower.finish(&maps[1]).unwrap() * &of_embeddings).sum(Kind::Float)
+                + (&maps[0] * &weights[0]).sum(Kind::Float)
+                + (&maps[1] * &weights[1]).sum(Kind::Float);
             let expected =
                 Tensor::run_backward(&[total], &[&with_gradient], false, false).remove(0);
-            let found = native.backward(tape, &weights).unwrap();
-            let error = difference(&found, &expected);
+            let weights = weights.map(|weights| as_native(&weights));
+            let found = native.backward(tape, &of_embeddings, Some(&weights));
+            let error = difference(&found.unwrap(), &expected);
             assert!(error < 1e-5, "gradient: {error}");
         }
     }
@@ -462,11 +571,15 @@ mod tests {
         let gradient =
             |count: i64| Tensor::ones([count, config.embed_dim], (Kind::Float, Device::Cpu));
         let (together, tape) = native.forward(&views).unwrap();
-        let together_back = native.backward(tape, &gradient(5)).unwrap();
+        let features = native.features_on(&tape, 5).unwrap();
+        let together_back = native
+            .backward(tape, &gradient(5), Some(&features))
+            .unwrap();
         for view in [4, 0, 2] {
             let (alone, tape) = native.forward(&views.narrow(0, view, 1)).unwrap();
             assert!(alone.equal(&together.narrow(0, view, 1)));
-            let back = native.backward(tape, &gradient(1)).unwrap();
+            let own = [0, 1].map(|index| features[index].narrow(0, view, 1));
+            let back = native.backward(tape, &gradient(1), Some(&own)).unwrap();
             assert!(back.equal(&together_back.narrow(0, view, 1)));
         }
     }

@@ -13,7 +13,7 @@ import { Keep } from './keep.js';
 import { Playback } from './playback.js';
 import { LossPlot } from './plot.js';
 import { Prompt } from './prompt.js';
-import { CircleOverlay, circleIsShown, hasCircle } from './region.js';
+import { hasRegion, RegionOverlay, regionIsShown } from './region.js';
 import { readFields } from './schema.js';
 import { Settings } from './settings.js';
 import { readLink } from './share.js';
@@ -30,7 +30,7 @@ function EmptyPaper() {
   return html`<div class="card empty">
     <div class="paper" style=${{ aspectRatio: ratio }}>
       <p>Press “Draw”, and a drawing grows here.</p>
-      ${circleIsShown.value && hasCircle() && html`<${CircleOverlay} />`}
+      ${regionIsShown.value && hasRegion() && html`<${RegionOverlay} />`}
     </div>
   </div>`;
 }

@@ -6,7 +6,7 @@ import { blobOf } from './frames.js';
 import { html } from './html.js';
 import { fieldOf, replaceAll, rollSeed, seedIsLocked, set } from './inputs.js';
 import { DrawingImage, FileImage } from './picture.js';
-import { CircleOverlay, circleIsShown, hasCircle } from './region.js';
+import { hasRegion, RegionOverlay, regionIsShown } from './region.js';
 import { dataUrl } from './schema.js';
 
 /** @typedef {import('./drawing.js').Drawing} Drawing */
@@ -75,7 +75,7 @@ export function Card({ drawing }) {
   return html`<article class=${isChosen ? 'card chosen' : 'card'} aria-label=${`Drawing: ${prompt}`}>
     <div class="paper" style=${{ aspectRatio: `${Number(width) || 1} / ${Number(height) || 1}` }}>
       <${DrawingImage} drawing=${drawing} label=${`Drawing of ${prompt}, step ${drawing.shown.value?.step ?? 0}`} />
-      ${isChosen && circleIsShown.value && hasCircle() && html`<${CircleOverlay} />`}
+      ${isChosen && regionIsShown.value && hasRegion() && html`<${RegionOverlay} />`}
     </div>
     ${drawing.outputs > 1 && html`<${Others} drawing=${drawing} />`}
     <h3><bdi>${prompt}</bdi></h3>

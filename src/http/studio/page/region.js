@@ -1,11 +1,11 @@
-/** The centre circle over the canvas: a field that shows the penalty, and handles to move it. */
+/** The region over the canvas: a field that shows the penalty, the outline, and handles to move it. */
 import { html } from './html.js';
 import { fieldOf, inputValue, numberOf, set } from './inputs.js';
 import { useEffect, useRef } from './vendor/hooks.js';
 import { signal } from './vendor/signals.js';
 
-/** Whether the circle is shown over drawings. */
-export const circleIsShown = signal(false);
+/** Whether the region is shown over drawings. */
+export const regionIsShown = signal(false);
 
 /** Lengths are given for a canvas of this size. */
 const REFERENCE = 224;
@@ -14,37 +14,92 @@ const SAMPLES = 48;
 /** A penalty of this size on one point makes the field half opaque. */
 const HALF = 1;
 const STRONGEST = 0.75;
+/** The radius of the corners of a frame, as a part of its shorter side. */
+const CORNER_RADIUS = 0.25;
+/** The regions that are known here. */
+const KINDS = ['circle', 'ellipse', 'rectangle', 'frame'];
 
-/** The circle as fractions of the canvas, and what the penalty outside of it is. */
-function circle() {
+const kindOf = () => String(inputValue('region_shape') || 'circle');
+
+/** The region as fractions of the canvas, and what the penalty outside of it is. */
+function region() {
   const width = numberOf('canvas_width', REFERENCE);
   const height = numberOf('canvas_height', REFERENCE);
+  const kind = kindOf();
   return {
+    kind,
+    size: [numberOf('region_width', 150), numberOf('region_height', 100)],
+    rotation: numberOf('region_rotation', 0),
     width,
     height,
     // As the server has it: the shorter side counts.
     scale: Math.min(width, height) / REFERENCE,
     x: numberOf('centre_x', 0.5),
     y: numberOf('centre_y', 0.5),
+    // Around other regions it is the width of a free margin.
     radius: numberOf('distance_from_centre_threshold', 75),
     power: numberOf('distance_from_centre_power', 2),
     weight: numberOf('distance_from_centre_weight', 0.001),
   };
 }
 
-/** Whether the server has the inputs of the circle, and no other region is chosen. */
-export const hasCircle = () =>
+/** Whether the server has the inputs of the region, and it is no painted one. */
+export const hasRegion = () =>
   Boolean(
     fieldOf('centre_x') && fieldOf('centre_y') && fieldOf('distance_from_centre_threshold'),
   ) &&
-  ['', 'circle'].includes(String(inputValue('region_shape'))) &&
+  KINDS.includes(kindOf()) &&
   inputValue('region_mask') === '';
+
+/** What the region is called. */
+export const regionName = () => kindOf();
+
+/**
+ * How far a point is outside of an ellipse around the origin, by Newton's method as on the server.
+ * @param {number} x @param {number} y @param {number} a @param {number} b
+ */
+function outsideEllipse(x, y, a, b) {
+  if ((x / a) ** 2 + (y / b) ** 2 <= 1) {
+    return 0;
+  }
+  let t = Math.max(0, a * x - a * a, b * y - b * b);
+  for (let step = 0; step < 20; step += 1) {
+    const [first, second] = [((a * x) / (a * a + t)) ** 2, ((b * y) / (b * b + t)) ** 2];
+    const slope = 2 * (first / (a * a + t) + second / (b * b + t));
+    t += (first + second - 1) / slope;
+  }
+  return Math.hypot((x * t) / (a * a + t), (y * t) / (b * b + t));
+}
+
+/**
+ * How far a point is outside of the region, in pixels of the reference canvas.
+ * @param {ReturnType<typeof region>} shape @param {number} dx @param {number} dy
+ */
+function outside(shape, dx, dy) {
+  if (shape.kind === 'circle') {
+    return Math.hypot(dx, dy);
+  }
+  const angle = (-shape.rotation * Math.PI) / 180;
+  const x = Math.abs(dx * Math.cos(angle) - dy * Math.sin(angle));
+  const y = Math.abs(dx * Math.sin(angle) + dy * Math.cos(angle));
+  const [a, b] = shape.size.map(side => side / 2);
+  if (shape.kind === 'ellipse') {
+    return outsideEllipse(x, y, a, b);
+  }
+  if (shape.kind === 'rectangle') {
+    return Math.hypot(Math.max(0, x - a), Math.max(0, y - b));
+  }
+  const corner = 2 * CORNER_RADIUS * Math.min(a, b);
+  const [u, v] = [x - a + corner, y - b + corner];
+  const from = u > 0 && v > 0 ? Math.hypot(u, v) : Math.max(u, v);
+  return Math.max(0, corner - from);
+}
 
 /** @param {number} number @param {number} digits */
 const rounded = (number, digits) => Number(number.toFixed(digits));
 const fraction = (/** @type {number} */ number) => rounded(Math.min(1, Math.max(0, number)), 3);
 
-/** Paints how strong the penalty is at each place. @param {HTMLCanvasElement} canvas @param {ReturnType<typeof circle>} shape */
+/** Paints how strong the penalty is at each place. @param {HTMLCanvasElement} canvas @param {ReturnType<typeof region>} shape */
 function paintField(canvas, shape) {
   const context = canvas.getContext('2d');
   if (!context) {
@@ -55,7 +110,8 @@ function paintField(canvas, shape) {
     for (let column = 0; column < SAMPLES; column += 1) {
       const dx = ((column + 0.5) / SAMPLES - shape.x) * shape.width;
       const dy = ((row + 0.5) / SAMPLES - shape.y) * shape.height;
-      const excess = Math.max(0, Math.hypot(dx, dy) / shape.scale - shape.radius);
+      const distance = outside(shape, dx / shape.scale, dy / shape.scale);
+      const excess = Math.max(0, distance - shape.radius);
       const penalty = shape.weight * excess ** shape.power;
       const place = 4 * (row * SAMPLES + column);
       picture.data.set([214, 60, 90, 255 * STRONGEST * (penalty / (penalty + HALF))], place);
@@ -64,7 +120,7 @@ function paintField(canvas, shape) {
   context.putImageData(picture, 0, 0);
 }
 
-/** @param {ReturnType<typeof circle>} shape @param {string} key @param {boolean} isRim */
+/** @param {ReturnType<typeof region>} shape @param {string} key @param {boolean} isRim */
 function afterKey(shape, key, isRim) {
   const sign = { ArrowLeft: -1, ArrowDown: isRim ? -1 : 1, ArrowRight: 1, ArrowUp: isRim ? 1 : -1 }[
     key
@@ -80,7 +136,7 @@ function afterKey(shape, key, isRim) {
     : { centre_y: fraction(shape.y + sign * 0.01) };
 }
 
-/** @param {{isRim: boolean, shape: ReturnType<typeof circle>}} props */
+/** @param {{isRim: boolean, shape: ReturnType<typeof region>}} props */
 function Handle({ isRim, shape }) {
   const x = 100 * shape.x + (isRim ? (100 * shape.radius * shape.scale) / shape.width : 0);
   const onPointerMove = (/** @type {PointerEvent} */ event) => {
@@ -114,7 +170,7 @@ function Handle({ isRim, shape }) {
     style=${{ left: `${Math.min(100, x)}%`, top: `${100 * shape.y}%` }}
     role="slider"
     tabindex="0"
-    aria-label=${isRim ? 'Radius of the circle' : 'Middle of the circle'}
+    aria-label=${isRim ? 'Radius of the circle' : `Middle of the ${shape.kind}`}
     aria-valuemin="0"
     aria-valuemax=${isRim ? 10_000 : 100}
     aria-valuenow=${isRim ? Math.round(shape.radius) : Math.round(100 * shape.x)}
@@ -127,10 +183,37 @@ function Handle({ isRim, shape }) {
   ></div>`;
 }
 
-/** The circle over a canvas. It belongs to the settings of the next drawing. */
-export function CircleOverlay() {
+/** @param {{shape: ReturnType<typeof region>}} props */
+function Outline({ shape }) {
+  const [x, y] = [shape.x * shape.width, shape.y * shape.height];
+  const isCircle = shape.kind === 'circle';
+  const [a, b] = (isCircle ? [shape.radius, shape.radius] : shape.size.map(side => side / 2)).map(
+    length => length * shape.scale,
+  );
+  if (isCircle || shape.kind === 'ellipse') {
+    return html`<ellipse
+      cx=${x}
+      cy=${y}
+      rx=${a}
+      ry=${b}
+      transform=${isCircle ? undefined : `rotate(${shape.rotation} ${x} ${y})`}
+    />`;
+  }
+  const corner = shape.kind === 'frame' ? 2 * CORNER_RADIUS * Math.min(a, b) : 0;
+  return html`<rect
+    x=${x - a}
+    y=${y - b}
+    width=${2 * a}
+    height=${2 * b}
+    rx=${corner}
+    transform=${`rotate(${shape.rotation} ${x} ${y})`}
+  />`;
+}
+
+/** The region over a canvas. It belongs to the settings of the next drawing. */
+export function RegionOverlay() {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const shape = circle();
+  const shape = region();
   useEffect(() => {
     if (canvas.current) {
       paintField(canvas.current, shape);
@@ -139,14 +222,9 @@ export function CircleOverlay() {
   return html`<div class="overlay">
     <canvas ref=${canvas} width=${SAMPLES} height=${SAMPLES} aria-hidden="true"></canvas>
     <svg viewBox="0 0 ${shape.width} ${shape.height}" preserveAspectRatio="none" aria-hidden="true">
-      <ellipse
-        cx=${shape.x * shape.width}
-        cy=${shape.y * shape.height}
-        rx=${shape.radius * shape.scale}
-        ry=${shape.radius * shape.scale}
-      />
+      <${Outline} shape=${shape} />
     </svg>
     <${Handle} isRim=${false} shape=${shape} />
-    <${Handle} isRim=${true} shape=${shape} />
+    ${shape.kind === 'circle' && html`<${Handle} isRim=${true} shape=${shape} />`}
   </div>`;
 }

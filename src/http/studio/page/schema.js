@@ -39,6 +39,7 @@ const LABELS = /** @type {Record<string, string>} */ ({
   truncate: 'Cut a prompt that is too long',
   image_prompt: 'Picture as the prompt',
   image_prompt_weight: 'Weight of the picture',
+  likeness: 'Likeness to the picture',
   init_svg: 'Start from',
   fixed_svg: 'Strokes that stay',
   region_shape: 'Region',

@@ -1,7 +1,7 @@
 /** All other inputs, as the server describes them. */
 import { html } from './html.js';
 import { groups, inputValue, isChanged, problems, reset, set } from './inputs.js';
-import { circleIsShown, hasCircle } from './region.js';
+import { hasRegion, regionIsShown, regionName } from './region.js';
 import { dataUrl, shownValue } from './schema.js';
 import { useSignal } from './vendor/signals.js';
 
@@ -9,7 +9,7 @@ import { useSignal } from './vendor/signals.js';
 
 /** Inputs that have a place of their own. */
 const ELSEWHERE = ['prompt', 'seed'];
-/** The group with the circle. */
+/** The group with the region. */
 const CENTRE = 'Centre';
 
 /** @param {Event} event */
@@ -136,16 +136,16 @@ function SettingsGroup({ title, fields }) {
     <legend>${title}</legend>
     ${
       title === CENTRE &&
-      hasCircle() &&
+      hasRegion() &&
       html`<label class="check">
         <input
           type="checkbox"
-          checked=${circleIsShown.value}
+          checked=${regionIsShown.value}
           onChange=${() => {
-            circleIsShown.value = !circleIsShown.value;
+            regionIsShown.value = !regionIsShown.value;
           }}
         />
-        Show the circle over the drawing
+        Show the ${regionName()} over the drawing
       </label>`
     }
     ${fields.map(field => html`<${Setting} key=${field.name} field=${field} />`)}
