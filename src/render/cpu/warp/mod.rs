@@ -17,8 +17,9 @@
 //! so its gradient is `A^T gradient`: each sample scatters to the texels that it was blended from,
 //! with the same weights.
 //!
-//! A canvas much larger than its views is pooled first ([`Pooling`](crate::render::view::Pooling)), and the places are those in the pooled picture. That
-//! is linear too, so the gradient of a pixel of the canvas is that of its square, times its weight in the mean.
+//! A canvas much larger than its views is pooled first ([`Pooling`](crate::render::view::Pooling)), and the places are
+//! those in the pooled picture. That is linear too, so the gradient of a pixel of the canvas is that of its square, times
+//! its weight in the mean.
 //!
 //! Both directions are divided so that no sum depends on the number of threads: the views by rows of their
 //! pixels, the gradient by bands of rows of the pooled picture. A band is small enough for a cache. Every view is
