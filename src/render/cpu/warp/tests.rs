@@ -3,12 +3,12 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::sampling::{BEFORE, BilinearTap};
-use super::*;
+use super::sampling::{BEFORE, BilinearTap, Sampling};
+use super::view_batch::{ViewBatch, pooled_view_gradient, view_gradient};
 use crate::render::cpu::raster::paint;
-use crate::render::view::{Homography, random_views};
-use crate::scene::Canvas;
+use crate::render::view::{Homography, Pooling, ViewTransform, random_views};
 use crate::scene::start::random_strokes;
+use crate::scene::{Canvas, Picture};
 
 fn noise(width: usize, height: usize, seed: u64) -> Picture {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
