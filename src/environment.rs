@@ -37,6 +37,12 @@ pub const THROTTLE_RESPONSE_INTERVAL: &str = "COG_THROTTLE_RESPONSE_INTERVAL";
 /// The bearer token that webhooks carry.
 pub const WEBHOOK_AUTH_TOKEN: &str = "WEBHOOK_AUTH_TOKEN";
 
+/// The secret that signs webhooks; the flag `--webhook-secret` takes precedence.
+pub const WEBHOOK_SECRET: &str = "CLIPDRAW_WEBHOOK_SECRET";
+
+/// The address under which clients reach the server; the flag `--public-url` takes precedence.
+pub const PUBLIC_URL: &str = "CLIPDRAW_PUBLIC_URL";
+
 /// The `User-Agent` of webhooks and uploads.
 pub const USER_AGENT: &str = "COG_USER_AGENT";
 

@@ -28,7 +28,8 @@
 //! - [`import`]: pictures and strokes in files that callers give.
 //! - [`mod@plot`]: an SVG as polylines for a pen plotter.
 //! - [`optimizer`]: Adam for the numbers of strokes.
-//! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`command`]: the server and the command.
+//! - [`inputs`], [`service`], [`http`], [`delivery`], [`cog`], [`replicate`], [`secret`], [`command`]: the server and
+//!   the command.
 //! - [`check`]: whether a device draws what the processor draws, and how fast.
 //!
 //! A module uses only the modules listed above it. `docs/architecture.md` explains the design, follows
@@ -49,6 +50,7 @@ pub mod errors;
 mod hex;
 pub mod backoff;
 pub mod tls;
+pub mod secret;
 pub mod environment;
 pub mod suggest;
 pub mod telemetry;
@@ -65,6 +67,7 @@ pub mod inputs;
 pub mod cog;
 pub mod model_store;
 pub mod service;
+pub mod replicate;
 pub mod check;
 pub mod delivery;
 pub mod http;

@@ -14,6 +14,8 @@ use clipdraw::draw::{Advance, DrawError, Spec};
 use clipdraw::http::{self, CompletedOutput, Dependencies, RequestLimits, ServerConfig};
 use clipdraw::inputs::Input;
 use clipdraw::output::Provenance;
+use clipdraw::replicate::Api;
+use clipdraw::secret::Secret;
 use clipdraw::service::{
     Backends, Depth, Destination, Engine, EngineError, InMemoryQueue, Job, Lease, Limits,
     PushError, Queue, Service, worker,
@@ -217,6 +219,7 @@ fn dependencies() -> (Dependencies, Arc<Service>) {
     let limits = Limits {
         slots: 2,
         queue: 0,
+        long_queue: 0,
         replay: 4,
         remember: 2,
         remember_for: Duration::from_mins(1),
@@ -246,6 +249,11 @@ fn dependencies() -> (Dependencies, Arc<Service>) {
         destination: Destination::Inline,
         stop: CancellationToken::new(),
         metrics: metric::collect(),
+        api: Arc::new(Api::new(
+            "clipdraw/clipdraw".parse().expect("it is a name"),
+            &Secret::generate(),
+            None,
+        )),
     };
     (dependencies, service)
 }

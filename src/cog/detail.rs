@@ -87,6 +87,11 @@ impl Detail {
         Self::at(&["query", name], message.into())
     }
 
+    /// A header that is not allowed because of `message`.
+    pub fn header(name: &str, message: impl Into<String>) -> Self {
+        Self::at(&["header", name], message.into())
+    }
+
     fn at(location: &[&str], msg: String) -> Self {
         Self {
             loc: location.iter().copied().map(str::to_owned).collect(),

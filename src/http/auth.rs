@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::accept::accepts_html;
 use super::error::HttpError;
+use super::problem;
 
 /// Paths that need no token, because orchestrators and load balancers do not have it.
 pub(super) const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
@@ -18,16 +19,19 @@ pub(super) const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
 /// every server.
 const PAGES: [&str; 2] = ["/studio", "/docs"];
 
+/// The folders whose addresses have a token of their own, which their handlers check.
+const WITH_OWN_TOKENS: [&str; 2] = ["/v1/streams/", "/v1/files/"];
+
 /// Rejects requests without the token.
 pub(super) async fn require_token(
     State(token): State<SecretString>,
     request: Request,
     next: Next,
-) -> Result<Response, HttpError> {
+) -> Response {
     if is_public(&request) || has_token(request.headers(), &token) {
-        Ok(next.run(request).await)
+        next.run(request).await
     } else {
-        Err(HttpError::Unauthorized)
+        problem::refuse(request.uri().path(), HttpError::Unauthorized)
     }
 }
 
@@ -38,13 +42,17 @@ fn is_public(request: &Request) -> bool {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let has_own_token = WITH_OWN_TOKENS
+        .iter()
+        .any(|folder| path.starts_with(folder));
     PUBLIC_PATHS.contains(&path)
+        || has_own_token
         || (is_read && (is_page || (path == "/" && accepts_html(request.headers()))))
 }
 
 /// Whether the headers contain the token. Digests are compared, so that the time reveals neither where
 /// a wrong token differs nor how long the right one is.
-fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
+pub(super) fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
     let Some(presented) = headers.get(header::AUTHORIZATION).and_then(bearer) else {
         return false;
     };
@@ -54,9 +62,11 @@ fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
 
 fn bearer(value: &header::HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim_matches(' '))
+    // Some of Replicate's clients send `Token`.
+    let is_known = ["bearer", "token"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then(|| token.trim_matches(' '))
 }
 
 #[cfg(test)]
@@ -69,6 +79,8 @@ mod tests {
         let cases = [
             ("Bearer s3cret", true),
             ("bearer  s3cret", true),
+            ("Token s3cret", true),
+            ("Token s3cre", false),
             ("Bearer s3cre", false),
             ("Bearer s3crets", false),
             ("Bearer S3CRET", false),

@@ -7,9 +7,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa_swagger_ui::Config;
+use utoipa_swagger_ui::{Config, Url};
 
 use crate::cog::openapi;
+use crate::replicate::openapi as replicate;
 
 /// The page may load nothing from other hosts. The scripts of Swagger UI set inline styles, and its
 /// icons are data URLs.
@@ -23,6 +24,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route("/docs/", get(async || asset("index.html")))
         .route("/docs/openapi.json", get(document))
+        .route("/docs/replicate.json", get(replicate_document))
         .route(
             "/docs/{file}",
             get(async |Path(name): Path<String>| asset(&name)),
@@ -34,9 +36,18 @@ async fn document() -> Json<serde_json::Value> {
     Json(openapi::complete_document())
 }
 
+/// The document of what Replicate's clients use.
+async fn replicate_document() -> Json<serde_json::Value> {
+    Json(replicate::replicate_document())
+}
+
 fn asset(name: &str) -> Response {
     // By default Swagger UI would ask a service on the internet to validate the document.
-    let config = Config::from("openapi.json").validator_url("none");
+    let documents = [
+        Url::with_primary("clipdraw", "openapi.json", true),
+        Url::new("/v1, for clients of Replicate", "replicate.json"),
+    ];
+    let config = Config::new(documents).validator_url("none");
     match utoipa_swagger_ui::serve(name, Arc::new(config)) {
         Ok(Some(file)) => {
             let headers = [

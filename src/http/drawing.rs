@@ -17,7 +17,7 @@ use crate::service::{Destination, Snapshot};
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
 /// With this policy a browser that shows the drawing runs no scripts and loads nothing else.
-const CONTENT_POLICY: HeaderValue =
+pub(super) const CONTENT_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
 
 /// The number of pixels of a PNG for each pixel of the canvas, in each direction.

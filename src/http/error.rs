@@ -145,7 +145,7 @@ impl HttpError {
         Self::StoreUnavailable
     }
 
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Body(rejection) => rejection.status(),
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,

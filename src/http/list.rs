@@ -15,7 +15,7 @@ use crate::cog::{Detail, Status};
 use crate::service::{Cursor, ListQuery};
 
 /// The number of predictions on a page, unless the request has another.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// The maximum number of predictions on a page.
 const MAX_PAGE: usize = 1000;
@@ -41,7 +41,7 @@ pub(super) async fn list(
 }
 
 /// The value of a parameter of the query.
-fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<Cow<'a, str>> {
+pub(super) fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<Cow<'a, str>> {
     let query = uri.query().unwrap_or_default().as_bytes();
     let mut all = form_urlencoded::parse(query);
     all.find(|(found, _)| found == name).map(|(_, value)| value)
@@ -65,7 +65,7 @@ fn statuses(uri: &Uri) -> Result<Vec<Status>, Detail> {
     text.split(',').map(read).collect()
 }
 
-fn cursor(uri: &Uri) -> Result<Option<Cursor>, Detail> {
+pub(super) fn cursor(uri: &Uri) -> Result<Option<Cursor>, Detail> {
     let text = parameter(uri, "cursor");
     let cursor = text.map(|text| text.parse()).transpose();
     cursor.map_err(|_| Detail::query("cursor", "must be the cursor of a page".to_owned()))

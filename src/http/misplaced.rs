@@ -37,6 +37,7 @@ const OTHER_FIELDS: &[&str] = &[
     "urls",
     "version",
     "webhook",
+    "webhook_completed",
     "webhook_events_filter",
     "webhook_output",
 ];

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -62,31 +62,10 @@ impl PredictionRequest {
     /// # Errors
     /// If the body is compressed, too large, too slow, not JSON, of the wrong shape, or has inputs beside `input`.
     pub(super) async fn read(request: Request, limit: Duration) -> Result<Self, HttpError> {
-        let (parts, body) = request.into_parts();
-        if !has_json_content_type(&parts.headers).await? {
-            return Ok(Self::default());
-        }
-        if let Some(encoding) = content_encoding(&parts.headers) {
-            return Err(HttpError::ContentEncoding(encoding));
-        }
-        let bytes = collect(parts, body, limit).await?;
-        if bytes.len() <= MAX_INLINE_BYTES {
-            Self::parse(&bytes)
+        if has_json_content_type(request.headers()).await? {
+            read_json(request, limit).await
         } else {
-            spawn_blocking(move || Self::parse(&bytes))
-                .await
-                .map_err(|error| HttpError::internal(&error))?
-        }
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Self, HttpError> {
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        let Json(read) = Json::from_bytes(bytes)?;
-        let misplaced = MisplacedInputs::find(bytes).into_errors();
-        if misplaced.is_empty() {
-            Ok(read)
-        } else {
-            Err(HttpError::Invalid(misplaced))
+            Ok(Self::default())
         }
     }
 
@@ -95,11 +74,7 @@ impl PredictionRequest {
     /// # Errors
     /// If they are not an object.
     pub(super) fn inputs(&mut self) -> Result<Map<String, Value>, Detail> {
-        match self.input.0.take() {
-            Value::Null => Ok(Map::new()),
-            Value::Object(inputs) => Ok(inputs),
-            other => Err(Detail::root(&other)),
-        }
+        raw_inputs(self.input.0.take())
     }
 
     /// The webhook's address; some clients send an empty string for none.
@@ -127,8 +102,53 @@ impl PredictionRequest {
     }
 }
 
+/// The raw inputs in the field `input`; a missing value or `null` means none.
+///
+/// # Errors
+/// If they are not an object.
+pub(super) fn raw_inputs(input: Value) -> Result<Map<String, Value>, Detail> {
+    match input {
+        Value::Null => Ok(Map::new()),
+        Value::Object(inputs) => Ok(inputs),
+        other => Err(Detail::root(&other)),
+    }
+}
+
+/// Reads a body with JSON, whatever its `Content-Type` is. `limit` is the maximum time between two chunks of it.
+///
+/// # Errors
+/// If the body is compressed, too large, too slow, not JSON, of the wrong shape, or has inputs beside `input`.
+pub(super) async fn read_json<T: DeserializeOwned + Send + 'static>(
+    request: Request,
+    limit: Duration,
+) -> Result<T, HttpError> {
+    let (parts, body) = request.into_parts();
+    if let Some(encoding) = content_encoding(&parts.headers) {
+        return Err(HttpError::ContentEncoding(encoding));
+    }
+    let bytes = collect(parts, body, limit).await?;
+    if bytes.len() <= MAX_INLINE_BYTES {
+        parse(&bytes)
+    } else {
+        spawn_blocking(move || parse(&bytes))
+            .await
+            .map_err(|error| HttpError::internal(&error))?
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let Json(read) = Json::from_bytes(bytes)?;
+    let misplaced = MisplacedInputs::find(bytes).into_errors();
+    if misplaced.is_empty() {
+        Ok(read)
+    } else {
+        Err(HttpError::Invalid(misplaced))
+    }
+}
+
 /// Whether the body is to be parsed at all. This runs axum's own `Content-Type` rule on a tiny body.
-async fn has_json_content_type(headers: &HeaderMap) -> Result<bool, JsonRejection> {
+pub(super) async fn has_json_content_type(headers: &HeaderMap) -> Result<bool, JsonRejection> {
     let mut probe = Request::new(Body::from("null"));
     if let Some(content_type) = headers.get(header::CONTENT_TYPE) {
         probe

@@ -29,7 +29,7 @@ use super::stream::{StreamPermit, events, events_from_start};
 use crate::cog::Detail;
 use crate::delivery::webhook::Webhook;
 use crate::service::{
-    CancelPolicy, Destination, Prediction, RestartPolicy, Snapshot, Submission, SubmitError,
+    CancelPolicy, Destination, Origin, Prediction, RestartPolicy, Snapshot, Submission, SubmitError,
 };
 
 /// Responses with more bytes of output than this are serialized on a blocking thread.
@@ -174,6 +174,7 @@ async fn start(
             _ => RestartPolicy::DrawAgain,
         },
         receiver: addresses.webhook.as_ref().map(Webhook::to_receiver),
+        origin: Origin::default(),
     };
     let is_awaited = !matches!(reply, Reply::Accepted);
     let accepted = accept(state, submission, addresses.webhook, is_awaited);
@@ -191,7 +192,7 @@ async fn start(
 
 /// Submits a prediction and starts its webhooks. This continues if the client disconnects in between, because a store may
 /// have recorded the prediction already; it is cancelled then if that client waits for its end (`is_awaited`).
-async fn accept(
+pub(super) async fn accept(
     state: &Arc<AppState>,
     submission: Submission,
     webhook: Option<Webhook>,
@@ -271,7 +272,15 @@ impl Drop for CancelOnDrop<'_> {
 
 async fn body(status: StatusCode, snapshot: Snapshot) -> Result<Response, HttpError> {
     let size: usize = snapshot.output.iter().map(|file| file.len()).sum();
-    let write = move || serde_json::to_vec(&snapshot);
+    json_response(status, size, move || serde_json::to_vec(&snapshot)).await
+}
+
+/// A response with JSON that has about `size` bytes.
+pub(super) async fn json_response(
+    status: StatusCode,
+    size: usize,
+    write: impl FnOnce() -> serde_json::Result<Vec<u8>> + Send + 'static,
+) -> Result<Response, HttpError> {
     let written = if size <= MAX_INLINE_BYTES {
         write()
     } else {

@@ -18,7 +18,8 @@ use super::error::HttpError;
 use super::same_origin::{AllowedPages, refuse_foreign_pages};
 use super::state::{AppState, Dependencies, ServerConfig};
 use super::{
-    auth, discovery, docs, health, inputs_check, list, predictions, request_log, studio, trainings,
+    auth, discovery, docs, health, inputs_check, list, predictions, replicate, request_log, studio,
+    trainings,
 };
 use crate::errors::panic_message;
 
@@ -69,6 +70,7 @@ fn routes() -> Router<Arc<AppState>> {
         .route("/trainings", post(trainings::create))
         .route("/trainings/{id}", put(trainings::create_once))
         .route("/trainings/{id}/cancel", post(predictions::cancel))
+        .nest("/v1", replicate::routes())
         .merge(docs::routes())
         .merge(studio::routes())
 }
@@ -111,6 +113,8 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
         header::ACCEPT,
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
+        HeaderName::from_static("cancel-after"),
+        HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("last-event-id"),
         HeaderName::from_static("prefer"),
         HeaderName::from_static("traceparent"),

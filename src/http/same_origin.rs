@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use url::Url;
 
 use super::error::HttpError;
+use super::problem;
 
 /// Says where a request comes from. Browsers set it, and pages cannot.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -29,7 +30,7 @@ pub(super) struct AllowedPages {
 
 impl AllowedPages {
     fn check(&self, request: &Request) -> Result<(), HttpError> {
-        let host = host(request);
+        let host = host(request.uri(), request.headers());
         if let (Some(hosts), Some(host)) = (&self.hosts, host) {
             let name = without_port(host);
             if !hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
@@ -80,11 +81,11 @@ fn is_origin_of(origin: &HeaderValue, host: Option<&str>) -> bool {
 }
 
 /// The host that a request is for, with its port.
-fn host(request: &Request) -> Option<&str> {
-    let authority = request.uri().authority();
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let authority = uri.authority();
     authority
         .map(Authority::as_str)
-        .or_else(|| request.headers().get(header::HOST)?.to_str().ok())
+        .or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
 /// `localhost` of `localhost:5000`, and `[::1]` of `[::1]:5000`.
@@ -99,9 +100,11 @@ pub(super) async fn refuse_foreign_pages(
     State(allowed): State<Arc<AllowedPages>>,
     request: Request,
     next: Next,
-) -> Result<Response, HttpError> {
-    allowed.check(&request)?;
-    Ok(next.run(request).await)
+) -> Response {
+    match allowed.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => problem::refuse(request.uri().path(), error),
+    }
 }
 
 #[cfg(test)]

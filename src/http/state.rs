@@ -9,8 +9,10 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::unanswered::Unanswered;
 use crate::delivery::Client;
 use crate::delivery::webhook::WebhookSender;
+use crate::replicate::Api;
 use crate::service::{Destination, Service};
 
 /// The parts of the server that the handlers call.
@@ -24,6 +26,8 @@ pub struct Dependencies {
     pub destination: Destination,
     /// Delivers the progress of predictions to their webhooks.
     pub webhooks: Arc<WebhookSender>,
+    /// What the server is to Replicate's clients, under `/v1`.
+    pub api: Arc<Api>,
     /// Cancelled by `POST /shutdown`.
     pub stop: CancellationToken,
     /// The metrics that `GET /metrics` renders.
@@ -76,6 +80,8 @@ pub(super) struct AppState {
     pub(super) config: ServerConfig,
     /// One permit for each event stream that may be open.
     pub(super) streams: Arc<Semaphore>,
+    /// Predictions whose client has left before it was answered.
+    pub(super) unanswered: Unanswered,
 }
 
 impl AppState {
@@ -83,6 +89,7 @@ impl AppState {
     pub(super) fn new(dependencies: Dependencies, config: ServerConfig) -> Arc<Self> {
         Arc::new(Self {
             streams: Arc::new(Semaphore::new(config.limits.subscribers)),
+            unanswered: Unanswered::default(),
             dependencies,
             config,
         })

@@ -6,44 +6,25 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use metrics::gauge;
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::completed_event::CompletedEvent;
 use super::error::HttpError;
+use super::follower::{Follower, Found, HEADERS, KEEP_ALIVE_COMMENT};
 use super::state::{AppState, CompletedOutput};
-use crate::service::{Event, Prediction, Subscriber};
+use crate::service::{Event, Prediction};
 use crate::telemetry::metric;
-
-/// The maximum silence on a stream; proxies close connections that are silent for longer.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-const KEEP_ALIVE_COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 const TRUNCATED: &str = "SSE stream replay truncated; events were dropped";
 
 const LAGGED: &str = "SSE stream lagged; events were dropped";
-
-/// The headers of an event stream. Caches and proxies must not hold events back.
-const HEADERS: [(HeaderName, HeaderValue); 3] = [
-    (
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    ),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    (
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    ),
-];
 
 /// The permit for one open event stream; dropping it returns the permit.
 #[derive(Debug)]
@@ -106,21 +87,18 @@ fn follow(
     phase: Phase,
     permit: StreamPermit,
 ) -> Response {
-    let subscriber = prediction.subscriber();
     let event_stream = EventStream {
-        changes: prediction.changes(),
-        prediction,
+        follower: Follower::new(prediction),
         phase,
         first_sent: None,
         completed_output: state.config.completed_output,
-        _subscriber: subscriber,
         _permit: permit,
     };
     let chunks = stream::unfold(event_stream, EventStream::next);
     (HEADERS, Body::from_stream(chunks)).into_response()
 }
 
-fn has_ended_before(prediction: &Prediction, number: u64) -> bool {
+pub(super) fn has_ended_before(prediction: &Prediction, number: u64) -> bool {
     // The status is read first: once it is final, no event is added.
     prediction.status().is_terminal() && matches!(prediction.event(number), Ok(None))
 }
@@ -139,13 +117,11 @@ enum Phase {
 }
 
 struct EventStream {
-    prediction: Arc<Prediction>,
-    changes: watch::Receiver<u64>,
+    follower: Follower,
     phase: Phase,
     /// The index of the first file that this stream has sent. It sends all files from there on.
     first_sent: Option<usize>,
     completed_output: CompletedOutput,
-    _subscriber: Subscriber,
     _permit: StreamPermit,
 }
 
@@ -163,27 +139,22 @@ impl EventStream {
 
     /// The next event; `None` if this process leaves the prediction to the next one. The client reconnects then.
     async fn wait_for(&mut self, number: u64) -> Option<Bytes> {
-        loop {
-            // A change from here on ends the wait below.
-            self.changes.borrow_and_update();
-            match self.prediction.event(number) {
-                Ok(Some(event)) => return Some(self.write(number, &event)),
-                Ok(None) if self.prediction.is_suspended() => return None,
-                Ok(None) => {}
-                Err(truncated) => return Some(error_event(LAGGED, truncated.skipped)),
-            }
-            if timeout(KEEP_ALIVE, self.changes.changed()).await.is_err() {
+        Some(match self.follower.wait_for(number).await {
+            Found::Event(event) => self.write(number, &event),
+            Found::Truncated(truncated) => error_event(LAGGED, truncated.skipped),
+            Found::Silence => {
                 self.phase = Phase::At(number);
-                return Some(KEEP_ALIVE_COMMENT);
+                KEEP_ALIVE_COMMENT
             }
-        }
+            Found::Suspended => return None,
+        })
     }
 
     fn write(&mut self, number: u64, event: &Event) -> Bytes {
         self.phase = Phase::At(number + 1);
         let (name, data) = match event {
             Event::Start { .. } => {
-                let data = json!({"id": self.prediction.id(), "status": "processing"});
+                let data = json!({"id": self.follower.prediction().id(), "status": "processing"});
                 ("start", data)
             }
             Event::Log { data } => ("log", json!({"data": &**data, "source": "stdout"})),
@@ -196,7 +167,7 @@ impl EventStream {
                 ("output", json!({"chunk": &**file, "index": index}))
             }
             Event::Completed(_) => {
-                let state = self.prediction.snapshot();
+                let state = self.follower.prediction().snapshot();
                 let unsent = match (self.completed_output, self.first_sent) {
                     (CompletedOutput::Unsent, Some(first)) => first,
                     (CompletedOutput::All, _) | (_, None) => state.output.len(),

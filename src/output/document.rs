@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::format::{Contents, EncodeError, Metadata, OutputFormat, write_svg};
 use crate::draw::Frame;
+use crate::hex::lower_hex;
 use crate::render::cpu::raster::visible;
 use crate::scene::{Canvas, Strokes};
 
@@ -25,6 +27,28 @@ pub struct Provenance {
     pub device: String,
     /// The precision, as in `--precision`.
     pub precision: String,
+}
+
+impl Provenance {
+    /// The version of the model as a whole: the SHA-256, in lower-case hexadecimal, of the version of this program and of
+    /// what determines a drawing besides the inputs and the machine.
+    pub fn version(&self) -> String {
+        version_of(&[
+            &self.weights_sha256,
+            self.tensors.as_deref().unwrap_or_default(),
+            self.activation.as_deref().unwrap_or_default(),
+        ])
+    }
+
+    /// The same for a model that is not known.
+    pub fn version_of_program() -> String {
+        version_of(&[])
+    }
+}
+
+fn version_of(model: &[&str]) -> String {
+    let program = [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")];
+    lower_hex(&Sha256::digest([&program, model].concat().join("\n")))
 }
 
 /// A frame with everything that its file contains.

@@ -40,6 +40,35 @@ pub fn step_line(step: usize, steps: usize, steps_per_second: f64, losses: &Loss
     )
 }
 
+/// What a [`step_line`] says about the progress.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Steps per second since the start.
+    pub steps_per_second: f64,
+}
+
+impl StepReport {
+    /// Reads a line of a log; `None` if it is not about a step. The line may begin with the number of its drawing.
+    pub fn of_line(line: &str) -> Option<Self> {
+        let line = match line.strip_prefix("drawing ") {
+            Some(rest) => rest.split_once("  ")?.1,
+            None => line,
+        };
+        let (steps, rest) = line.strip_prefix("step ")?.split_once("  ")?;
+        let (step, steps) = steps.split_once('/')?;
+        let (rate, _) = rest.split_once(" steps/s")?;
+        Some(Self {
+            step: step.parse().ok()?,
+            steps: steps.parse().ok()?,
+            steps_per_second: rate.parse().ok()?,
+        })
+    }
+}
+
 /// The loss split into its terms, as in `loss -0.82 = clip -0.85 + centre 0.03`. Prompts that no longer act follow with what
 /// their part would be, as in `; ended: `a fox` -0.31`.
 pub fn loss_line(losses: &Losses) -> String {

@@ -17,4 +17,4 @@ pub use format::{
     png_size, svg_to_png, write_svg,
 };
 pub(crate) use log_lines::on_one_line;
-pub use log_lines::{loss_line, opening_line, step_line};
+pub use log_lines::{StepReport, loss_line, opening_line, step_line};

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::origin::Origin;
 use crate::inputs::Input;
 
 /// Everything that a worker has to know about a prediction. It holds no handle and no channel, so
@@ -25,6 +26,9 @@ pub struct Job {
     /// When it was accepted.
     #[serde(with = "text")]
     pub created_at: Timestamp,
+    /// How it was asked for.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// Where the files of a prediction go.
@@ -103,7 +107,16 @@ mod tests {
             destination,
             cancel_policy: CancelPolicy::WithoutSubscribers,
             created_at: Timestamp::now(),
+            origin: Origin::default(),
         }
+    }
+
+    #[test]
+    fn a_job_of_an_earlier_version_has_the_origin_of_cogs_protocol() {
+        let mut text: Value = json!(job(Destination::Inline));
+        text.as_object_mut().unwrap().remove("origin").unwrap();
+        let read: Job = serde_json::from_value(text).unwrap();
+        assert_eq!(read.origin, Origin::default());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -14,6 +15,7 @@ use super::file_source::{FileSource, NoFileSource};
 use super::job::{CancelPolicy, Destination, Job};
 use super::limits::Limits;
 use super::measure;
+use super::origin::Origin;
 use super::outcome::Outcome;
 use super::prediction::Prediction;
 use super::queue::{InMemoryQueue, Lease, PushError, Queue};
@@ -21,6 +23,7 @@ use super::readiness::{Health, Readiness};
 use super::shutdown::Shutdown;
 use super::store::{InMemoryStore, InsertError, ListQuery, Page, Store, StoreError};
 use crate::cog::HealthStatus;
+use crate::errors::chain;
 use crate::inputs::Input;
 
 /// What a caller wants drawn.
@@ -40,6 +43,8 @@ pub struct Submission {
     pub restart_policy: RestartPolicy,
     /// The receiver of its webhooks, which a durable store keeps. The service itself sends nothing to it.
     pub receiver: Option<Receiver>,
+    /// How it was asked for; the service adds the version of the model.
+    pub origin: Origin,
 }
 
 /// Why a prediction is not accepted.
@@ -83,7 +88,7 @@ impl Backends {
     /// A queue and a store within this process, which fetch no files.
     pub fn in_memory(limits: Limits, files: Arc<dyn FileSink>) -> Self {
         Self {
-            queue: Arc::new(InMemoryQueue::new(limits.capacity())),
+            queue: Arc::new(InMemoryQueue::new(limits.long_capacity())),
             store: Arc::new(InMemoryStore::new(limits)),
             files,
             sources: Arc::new(NoFileSource),
@@ -139,6 +144,10 @@ impl Service {
             destination: submission.destination,
             cancel_policy: submission.cancel_policy,
             created_at: Timestamp::now(),
+            origin: Origin {
+                version: self.model_version(),
+                ..submission.origin
+            },
         };
         let accepted = Accepted {
             job,
@@ -146,7 +155,7 @@ impl Service {
             receiver,
         };
         let _admission = self.admission.lock().await;
-        self.admit(&accepted.job.id).await?;
+        self.admit(&accepted.job).await?;
         let prediction = self.backends.store.insert(&accepted).await?;
         if let Err(cause) = self.backends.queue.push(accepted.job).await {
             // Only a queue that is shared with other processes can be full or closed after the
@@ -155,6 +164,7 @@ impl Service {
             return Err(cause.into());
         }
         self.watch_while_waiting(&prediction);
+        self.cancel_at_deadline(&prediction);
         Ok(prediction)
     }
 
@@ -165,14 +175,42 @@ impl Service {
         self.shutdown.tasks().spawn(waiting.instrument(span));
     }
 
-    async fn admit(&self, id: &str) -> Result<(), SubmitError> {
-        if let Some(unfinished) = self.unfinished(id).await {
+    /// Cancels a prediction at its deadline, if it has one and has not ended by then.
+    pub(super) fn cancel_at_deadline(self: &Arc<Self>, prediction: &Arc<Prediction>) {
+        let Some(deadline) = prediction.origin().deadline else {
+            return;
+        };
+        let left = deadline.saturating_sub(Timestamp::now().as_millisecond());
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        let (service, prediction) = (Arc::clone(self), Arc::clone(prediction));
+        let cancelling = async move {
+            tokio::select! {
+                biased;
+                _ = prediction.finished() => return,
+                () = prediction.suspended() => return,
+                () = tokio::time::sleep(left) => {}
+            }
+            info!(id = prediction.id(), "the time for a prediction is over");
+            if let Err(error) = service.cancel(&prediction).await {
+                warn!(error = chain(&error), "a request to cancel is not recorded");
+            }
+        };
+        tokio::spawn(cancelling);
+    }
+
+    async fn admit(&self, job: &Job) -> Result<(), SubmitError> {
+        if let Some(unfinished) = self.unfinished(&job.id).await {
             return Err(SubmitError::AlreadyRunning(unfinished));
         }
         if let Some(fault) = self.backends.store.fault() {
             return Err(SubmitError::StoreFault(fault));
         }
-        match self.status().await {
+        let capacity = if job.origin.waits() {
+            self.limits.long_capacity()
+        } else {
+            self.limits.capacity()
+        };
+        match self.status(capacity).await {
             HealthStatus::Ready => Ok(()),
             HealthStatus::Busy => Err(SubmitError::AtCapacity),
             HealthStatus::Defunct => Err(SubmitError::Closed),
@@ -273,13 +311,14 @@ impl Service {
         self.backends.store.draw_again(prediction).await
     }
 
-    /// The status of the server, without the logs that [`Service::health`] copies.
-    async fn status(&self) -> HealthStatus {
+    /// The status of the server for a caller that is accepted up to `capacity`, without the logs that
+    /// [`Service::health`] copies.
+    async fn status(&self, capacity: usize) -> HealthStatus {
         if self.shutdown.is_closed() {
             return HealthStatus::Defunct;
         }
         let depth = self.backends.queue.depth().await;
-        self.readiness.status(depth, self.limits.capacity())
+        self.readiness.status(depth, capacity)
     }
 
     /// The state of the server.
@@ -296,6 +335,11 @@ impl Service {
             health.status = HealthStatus::Defunct;
         }
         health
+    }
+
+    /// The version of the model that draws; `None` until it is loaded.
+    pub fn model_version(&self) -> Option<String> {
+        self.readiness.model().map(|model| model.version())
     }
 
     /// Whether the model can draw.

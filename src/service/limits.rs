@@ -9,6 +9,8 @@ pub struct Limits {
     pub slots: usize,
     /// Accepted predictions that may wait for a slot.
     pub queue: usize,
+    /// The same for callers that wait rather than being refused, those of Replicate's clients, if it is more.
+    pub long_queue: usize,
     /// Events of a prediction that are replayed to a late subscriber.
     pub replay: usize,
     /// Finished predictions that are kept.
@@ -23,5 +25,10 @@ impl Limits {
     /// Predictions that may be accepted and unfinished at once: running and waiting ones.
     pub fn capacity(&self) -> usize {
         self.slots + self.queue
+    }
+
+    /// The same, for callers that wait rather than being refused.
+    pub fn long_capacity(&self) -> usize {
+        self.slots + self.queue.max(self.long_queue)
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::accepted::{Accepted, RestartPolicy};
 use super::event::{Event, History, Truncated};
 use super::job::CancelPolicy;
+use super::origin::Origin;
 use super::outcome::{Completion, Outcome};
 use super::snapshot::{PREDICT_TIME, Snapshot};
 use crate::cog::Status;
@@ -27,6 +28,7 @@ pub struct Prediction {
     input: Arc<Map<String, Value>>,
     created_at: Timestamp,
     cancel_policy: CancelPolicy,
+    origin: Arc<Origin>,
     state: Mutex<PredictionState>,
     /// A number that grows with every change.
     changes: watch::Sender<u64>,
@@ -90,6 +92,7 @@ impl Prediction {
             input: Arc::new(job.input.shown_values()),
             created_at: job.created_at,
             cancel_policy: job.cancel_policy,
+            origin: Arc::new(job.origin.clone()),
             state: Mutex::new(PredictionState {
                 status: Status::Starting,
                 waiting: true,
@@ -122,6 +125,11 @@ impl Prediction {
         self.created_at
     }
 
+    /// How it was asked for.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The current state. The files are shared, not copied.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state.lock();
@@ -130,12 +138,14 @@ impl Prediction {
             status: state.status,
             input: Arc::clone(&self.input),
             output: state.output.clone(),
+            omitted: 0,
             logs: state.logs.as_str().into(),
             error: state.error.clone(),
             metrics: state.metrics.clone(),
             created_at: self.created_at,
             started_at: state.started_at,
             completed_at: state.completed_at,
+            origin: Arc::clone(&self.origin),
         }
     }
 
@@ -149,11 +159,15 @@ impl Prediction {
 
     /// The state when it was accepted.
     pub fn accepted_snapshot(&self) -> Snapshot {
-        Snapshot::accepted(
+        let accepted = Snapshot::accepted(
             Arc::clone(&self.id),
             Arc::clone(&self.input),
             self.created_at,
-        )
+        );
+        Snapshot {
+            origin: Arc::clone(&self.origin),
+            ..accepted
+        }
     }
 
     /// The current status.
@@ -405,6 +419,7 @@ mod tests {
             destination: Destination::Inline,
             cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::UNIX_EPOCH,
+            origin: Origin::default(),
         };
         let accepted = Accepted {
             job,

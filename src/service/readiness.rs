@@ -1,9 +1,12 @@
 //! Whether the model can draw.
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 
 use super::queue::Depth;
 use crate::cog::{HealthStatus, Setup, SetupStatus};
+use crate::output::Provenance;
 
 /// Whether the model can draw: how its loading went, and whether it has failed since.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ struct ReadinessState {
     /// The maximum number of tokens of a prompt. There is none until the model is loaded: a prompt that may be too
     /// long is then refused because the server is not ready.
     token_limit: usize,
+    /// What draws, once it is loaded.
+    model: Option<Arc<Provenance>>,
 }
 
 /// The state of the server with its reasons.
@@ -42,6 +47,7 @@ impl Default for Readiness {
             setup: Setup::begin(),
             fault: None,
             token_limit: usize::MAX,
+            model: None,
         }))
     }
 }
@@ -65,6 +71,16 @@ impl Readiness {
     /// The maximum number of tokens that the model reads, including the start and end tokens.
     pub(super) fn token_limit(&self) -> usize {
         self.0.lock().token_limit
+    }
+
+    /// Sets what draws.
+    pub(super) fn set_model(&self, model: &Provenance) {
+        self.0.lock().model = Some(Arc::new(model.clone()));
+    }
+
+    /// What draws; `None` until it is loaded.
+    pub fn model(&self) -> Option<Arc<Provenance>> {
+        self.0.lock().model.clone()
     }
 
     /// The model works, for the first time or again. The logs are those of the first loading.

@@ -44,6 +44,7 @@ impl Service {
                 let queue = &self.backends.queue;
                 queue.restore(leftover.job, leftover.attempts).await;
                 self.watch_while_waiting(&prediction);
+                self.cancel_at_deadline(&prediction);
             }
         }
         if queued + ended > 0 {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
+use super::origin::Origin;
 use crate::cog::Status;
 
 /// The metric that holds the seconds from the start of the drawing to the end.
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub input: Arc<Map<String, Value>>,
     /// The URLs of the files so far, in the order in which they were drawn.
     pub output: Vec<Arc<str>>,
+    /// How many files before these were left out.
+    pub omitted: usize,
     /// The log, line by line.
     pub logs: Arc<str>,
     /// Why it failed.
@@ -38,6 +41,8 @@ pub struct Snapshot {
     pub started_at: Option<Timestamp>,
     /// When the status became final.
     pub completed_at: Option<Timestamp>,
+    /// How it was asked for. It is not part of Cog's JSON.
+    pub origin: Arc<Origin>,
 }
 
 impl Snapshot {
@@ -48,12 +53,14 @@ impl Snapshot {
             status: Status::Starting,
             input,
             output: Vec::new(),
+            omitted: 0,
             logs: "".into(),
             error: None,
             metrics: Map::new(),
             created_at,
             started_at: None,
             completed_at: None,
+            origin: Arc::default(),
         }
     }
 
@@ -63,6 +70,7 @@ impl Snapshot {
         Self {
             status: Status::Processing,
             started_at: self.started_at,
+            origin: self.origin,
             ..Self::accepted(self.id, self.input, self.created_at)
         }
     }

@@ -104,6 +104,7 @@ impl<E: Engine> Worker<E> {
                 );
                 let logs = format!("loading the model\n{line}\nServer ready\n");
                 self.service.readiness.set_token_limit(engine.token_limit());
+                self.service.readiness.set_model(provenance);
                 self.service.readiness.model_loaded(logs);
                 // After this line, requests must be answered.
                 info!("{line}");

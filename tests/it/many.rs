@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use clipdraw::clip::{Clip, WeightsSource};
 use clipdraw::draw::{Drawing, Spec, Step, WeightedPrompt};
 use clipdraw::inputs::Input;
-use clipdraw::service::{CancelPolicy, Destination, Event, RestartPolicy, Submission};
+use clipdraw::service::{CancelPolicy, Destination, Event, Origin, RestartPolicy, Submission};
 use serde_json::{Value, json};
 use tch::{Device, Kind};
 
@@ -181,6 +181,7 @@ fn submission(values: &Value) -> Submission {
         cancel_policy: CancelPolicy::OnRequest,
         restart_policy: RestartPolicy::Cancel,
         receiver: None,
+        origin: Origin::default(),
     }
 }
 

@@ -60,7 +60,7 @@ async fn generated_requests_are_answered_as_the_documents_say() {
         return;
     }
     assert!(output.status.success(), "{said}{errors}");
-    let counts = ["complete", "cog"].map(|name| generated(&reports, name));
+    let counts = ["complete", "replicate", "cog"].map(|name| generated(&reports, name));
     assert!(counts.iter().sum::<u64>() >= 1000, "{counts:?}");
     server.becomes(HealthStatus::Ready).await;
     while server.service.health().await.running > 0 {

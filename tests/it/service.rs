@@ -6,8 +6,8 @@ use std::time::Duration;
 use clipdraw::cog::{HealthStatus, Status};
 use clipdraw::inputs::Input;
 use clipdraw::service::{
-    CancelPolicy, Destination, Event, Prediction, RestartPolicy, Service, Snapshot, Submission,
-    SubmitError, worker,
+    CancelPolicy, Destination, Event, Origin, Prediction, RestartPolicy, Service, Snapshot,
+    Submission, SubmitError, worker,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ fn request(id: &str, values: &Value) -> Submission {
         cancel_policy: CancelPolicy::OnRequest,
         restart_policy: RestartPolicy::Cancel,
         receiver: None,
+        origin: Origin::default(),
     }
 }
 

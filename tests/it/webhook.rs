@@ -17,7 +17,7 @@ use clipdraw::delivery::webhook::{
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, ClientTimeouts, PrivateAddresses};
 use clipdraw::inputs::Input;
 use clipdraw::service::{
-    CancelPolicy, Destination, Prediction, RestartPolicy, Service, Submission,
+    CancelPolicy, Destination, Origin, Prediction, RestartPolicy, Service, Submission,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
@@ -72,6 +72,7 @@ async fn submit(service: &Arc<Service>, id: &str, prompt: &str) -> Arc<Predictio
             cancel_policy: CancelPolicy::OnRequest,
             restart_policy: RestartPolicy::Cancel,
             receiver: None,
+            origin: Origin::default(),
         })
         .await
         .unwrap()
@@ -320,6 +321,7 @@ async fn draw_much(address: &str) -> Arc<Prediction> {
         cancel_policy: CancelPolicy::OnRequest,
         restart_policy: RestartPolicy::Cancel,
         receiver: None,
+        origin: Origin::default(),
     };
     let prediction = service.submit(submission).await.unwrap();
     let sender = WebhookSender::new(

@@ -13,6 +13,7 @@ use crate::command::model::ComputeArguments;
 use crate::delivery::HostPattern;
 use crate::delivery::webhook::WebhookOutput;
 use crate::environment;
+use crate::replicate::{FileAddresses, ModelName};
 use crate::telemetry::{LogFormat, LogLevel};
 
 /// The maximum for arguments in seconds: one day.
@@ -25,6 +26,8 @@ pub(in crate::command) struct ServeArguments {
     pub(super) requests: RequestArguments,
     #[command(flatten)]
     pub(super) predictions: PredictionArguments,
+    #[command(flatten)]
+    pub(super) replicate: ReplicateArguments,
     #[command(flatten)]
     pub(super) store: StoreArguments,
     #[command(flatten)]
@@ -47,8 +50,9 @@ pub(super) struct RequestArguments {
     /// Port to listen on; 0 selects a free one, which is logged.
     #[arg(long, env = environment::PORT, default_value_t = 5000)]
     pub(super) port: u16,
-    /// Token that requests must carry as `Authorization: Bearer TOKEN`; only /health-check, /ready and the
-    /// pages /studio and /docs need no token. Default: no token is required.
+    /// Token that requests must carry as `Authorization: Bearer TOKEN`; only /health-check, /ready, the pages
+    /// /studio and /docs, and the addresses of streams and files with a token of their own need no token.
+    /// Default: no token is required.
     #[arg(long, env = environment::AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) auth_token: Option<SecretString>,
     /// Origin of web pages that may use this server, such as `https://example.com`, or * for all.
@@ -117,6 +121,28 @@ pub(super) struct PredictionArguments {
     pub(super) max_output_bytes: u64,
 }
 
+/// The interface for Replicate's clients.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Replicate's clients (/v1)")]
+pub(super) struct ReplicateArguments {
+    /// Name of the model for Replicate's clients. The same name with `-final` is a model whose output is only the finished
+    /// drawing.
+    #[arg(long, default_value = "clipdraw/clipdraw", value_name = "OWNER/NAME")]
+    pub(super) model_name: ModelName,
+    /// Address under which clients reach this server, such as https://draw.example.com, for the addresses in its answers.
+    /// Default: the host of each request, and the scheme that a proxy names in X-Forwarded-Proto.
+    #[arg(long, env = environment::PUBLIC_URL, value_name = "URL", value_parser = web_url)]
+    pub(super) public_url: Option<Url>,
+    /// Form of output files: data URLs, or links to this server that are valid for one to two hours. With `auto`, links where
+    /// clients reach the server over https, and data URLs otherwise.
+    #[arg(long, value_enum, default_value_t = FileAddresses::Auto, value_name = "FORM")]
+    pub(super) v1_files: FileAddresses,
+    /// Maximum number of predictions that wait for a slot, if they come from Replicate's clients. These expect to wait
+    /// instead of being refused. It counts only if it is more than --queue.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub(super) v1_queue: u16,
+}
+
 /// The store.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
@@ -149,6 +175,10 @@ pub(super) struct DeliveryArguments {
     /// Bearer token to send with webhooks.
     #[arg(long, env = environment::WEBHOOK_AUTH_TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(super) webhook_auth_token: Option<SecretString>,
+    /// Secret that signs all webhooks: `whsec_` and 24 to 64 bytes in base64. Receivers get it from
+    /// /v1/webhooks/default/secret. Default: a random one, which the store keeps.
+    #[arg(long, env = environment::WEBHOOK_SECRET, hide_env_values = true, value_name = "SECRET")]
+    pub(super) webhook_secret: Option<SecretString>,
     /// User-Agent of webhooks, uploads and downloads. Default: clipdraw and the version.
     #[arg(long, env = environment::USER_AGENT, value_name = "TEXT")]
     pub(super) user_agent: Option<String>,

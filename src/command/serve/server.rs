@@ -100,7 +100,7 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let client = settings::client(&arguments.delivery)?;
         let destination = settings::destination(&arguments.delivery, &client)?;
-        let limits = settings::service_limits(&arguments.predictions);
+        let limits = settings::service_limits(arguments);
         let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
         let store = tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
         let backends = Backends {
@@ -109,14 +109,17 @@ impl Server {
             ..Backends::in_memory(limits, files)
         };
         let service = Service::new(limits, backends);
+        let api = Arc::new(settings::api(arguments, &*store).await?);
         let webhooks = settings::webhook_sender(&arguments.delivery, &client)?;
-        let webhooks = Arc::new(webhooks.with_store(Arc::clone(&store)));
+        let webhooks = webhooks.with_store(Arc::clone(&store));
+        let webhooks = Arc::new(webhooks.with_api(Arc::clone(&api)));
         let stop = CancellationToken::new();
         let dependencies = http::Dependencies {
             service: Arc::clone(&service),
             client,
             destination,
             webhooks: Arc::clone(&webhooks),
+            api,
             stop: stop.clone(),
             metrics: metric::collect(),
         };

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::info;
 
 use super::arguments::{
-    DeliveryArguments, LogArguments, PredictionArguments, RequestArguments, ServeArguments,
-    ShutdownArguments,
+    DeliveryArguments, LogArguments, RequestArguments, ServeArguments, ShutdownArguments,
 };
 use super::open_files;
 use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
 use crate::http::{CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
-use crate::service::{self, Destination};
+use crate::replicate::Api;
+use crate::secret::Secret;
+use crate::service::{self, Destination, Store};
 use crate::telemetry::LogSettings;
 
 pub(super) fn log_settings(arguments: &LogArguments) -> LogSettings {
@@ -79,10 +81,33 @@ pub(super) fn webhook_sender(
     })
 }
 
-pub(super) fn service_limits(arguments: &PredictionArguments) -> service::Limits {
+/// What the server is to Replicate's clients. A store that keeps no secret leaves it to the process.
+pub(super) async fn api(arguments: &ServeArguments, store: &dyn Store) -> anyhow::Result<Api> {
+    let kept = store.secret().await.context("cannot read the store")?;
+    let secret = kept.unwrap_or_else(|| {
+        info!(
+            "the secret for webhooks, streams and files is good until the server stops; see --store"
+        );
+        Secret::generate()
+    });
+    let webhook_key = non_empty(arguments.delivery.webhook_secret.as_ref());
+    let webhook_key = webhook_key.map(|text| text.expose_secret().parse());
+    let webhook_key = webhook_key.transpose().context("--webhook-secret")?;
+    let replicate = &arguments.replicate;
+    let mut api = Api::new(replicate.model_name.clone(), &secret, webhook_key);
+    api.files = replicate.v1_files;
+    let public_url = replicate.public_url.as_ref();
+    api.public_url = public_url.map(|url| url.as_str().trim_end_matches('/').to_owned());
+    Ok(api)
+}
+
+pub(super) fn service_limits(arguments: &ServeArguments) -> service::Limits {
+    let long_queue = arguments.replicate.v1_queue.into();
+    let arguments = &arguments.predictions;
     service::Limits {
         slots: arguments.slots.into(),
         queue: arguments.queue.into(),
+        long_queue,
         replay: arguments.history as usize,
         remember: arguments.remember as usize,
         remember_for: arguments.remember_seconds,

@@ -19,6 +19,7 @@ use super::notes::DeliveryNotes;
 use super::output::WebhookOutput;
 use crate::backoff::Backoff;
 use crate::delivery::SendError;
+use crate::replicate::{Message, Site};
 use crate::service::Snapshot;
 use crate::telemetry::metric;
 
@@ -47,6 +48,8 @@ pub(super) trait Transport: Send + Sync {
 pub(super) struct Deliverer<T> {
     pub(super) transport: T,
     pub(super) prediction_id: Arc<str>,
+    /// How the server is reached, for messages in Replicate's form instead of Cog's.
+    pub(super) site: Option<Site>,
     pub(super) backoff: Backoff,
     /// Cancelled when the server is shutting down.
     pub(super) stopping: CancellationToken,
@@ -143,7 +146,7 @@ impl<T: Transport> Deliverer<T> {
         let name = message_name(event, snapshot);
         loop {
             let output = *self.output.lock();
-            let json = to_json(output.of(snapshot.clone())).await;
+            let json = to_json(output.of(snapshot.clone()), self.site.clone()).await;
             let bytes = json.len();
             let answer = self.transport.post(&name, json).await;
             let Some(reason) = self.too_large(&answer, bytes) else {
@@ -255,8 +258,11 @@ fn is_temporary(status: StatusCode) -> bool {
 }
 
 /// A state as JSON. Serializing it may take long, which must not block other tasks.
-async fn to_json(snapshot: Snapshot) -> Bytes {
-    let encoding = tokio::task::spawn_blocking(move || serde_json::to_vec(&snapshot));
+async fn to_json(snapshot: Snapshot, site: Option<Site>) -> Bytes {
+    let encoding = tokio::task::spawn_blocking(move || match site {
+        Some(site) => serde_json::to_vec(&Message::new(&snapshot, &site)),
+        None => serde_json::to_vec(&snapshot),
+    });
     match encoding.await {
         Ok(json) => json
             .expect("texts and numbers can be written as JSON")

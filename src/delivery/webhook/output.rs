@@ -28,6 +28,7 @@ impl WebhookOutput {
             Self::None => state.output.len(),
         };
         state.output.drain(..unwanted);
+        state.omitted += unwanted;
         state
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -24,6 +25,8 @@ use super::output::WebhookOutput;
 use super::progress::{Sent, WebhookTask};
 use crate::backoff::Backoff;
 use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
+use crate::replicate::{Api, Site};
+use crate::secret::WebhookKey;
 use crate::service::{Prediction, Receiver, Store};
 
 /// The field of a request that names the receiver.
@@ -39,6 +42,12 @@ const TRACE_HEADERS: [HeaderName; 2] = [
 /// The header with the name of a message (Standard Webhooks). It is the same whenever the message is repeated.
 const MESSAGE_NAME: HeaderName = HeaderName::from_static("webhook-id");
 
+/// The header with the time of the attempt, in seconds since 1970 (Standard Webhooks).
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+
+/// The header with the signature of the message (Standard Webhooks).
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
 /// A receiver of webhooks, and the kinds of messages that it wants.
 #[derive(Clone)]
 pub struct Webhook {
@@ -46,6 +55,8 @@ pub struct Webhook {
     events: EventFilter,
     headers: HeaderMap,
     output: Option<WebhookOutput>,
+    /// The address under which its caller reaches this server, if that is one of Replicate's clients.
+    base: Option<String>,
 }
 
 /// A [`Webhook`] as a store keeps it.
@@ -55,6 +66,8 @@ struct StoredWebhook {
     events: EventFilter,
     headers: Vec<(String, String)>,
     output: Option<WebhookOutput>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
 }
 
 /// The text of a stored [`Webhook`] cannot be read.
@@ -101,6 +114,8 @@ pub struct WebhookSender {
     config: WebhookConfig,
     /// The value of `Authorization`.
     authorization: Option<HeaderValue>,
+    /// Signs messages, and gives them the form of Replicate for its clients.
+    api: Option<Arc<Api>>,
     tasks: TaskTracker,
     stopping: CancellationToken,
     backlog: Backlog,
@@ -132,6 +147,7 @@ impl Webhook {
             events,
             headers,
             output: None,
+            base: None,
         })
     }
 
@@ -139,6 +155,16 @@ impl Webhook {
     #[must_use]
     pub fn with_output(self, output: Option<WebhookOutput>) -> Self {
         Self { output, ..self }
+    }
+
+    /// The same receiver, which gets messages in Replicate's form; `base` is the address under which the caller reaches this
+    /// server.
+    #[must_use]
+    pub fn in_replicates_form(self, base: String) -> Self {
+        Self {
+            base: Some(base),
+            ..self
+        }
     }
 
     /// The text that a store keeps.
@@ -152,6 +178,7 @@ impl Webhook {
             events: self.events.clone(),
             headers: headers.collect(),
             output: self.output,
+            base: self.base.clone(),
         };
         let text = serde_json::to_string(&stored);
         Receiver::new(text.expect("texts can be written as JSON"))
@@ -178,6 +205,7 @@ impl Webhook {
             events: stored.events,
             headers,
             output: stored.output,
+            base: stored.base,
         })
     }
 }
@@ -198,13 +226,21 @@ struct HttpTransport {
     client: Arc<Client>,
     url: Url,
     headers: HeaderMap,
+    key: Option<WebhookKey>,
 }
 
 impl Transport for HttpTransport {
     async fn post(&self, name: &str, json: Bytes) -> Result<StatusCode, SendError> {
         let mut headers = self.headers.clone();
-        if let Ok(name) = HeaderValue::from_str(name) {
-            headers.insert(MESSAGE_NAME, name);
+        if let Ok(value) = HeaderValue::from_str(name) {
+            headers.insert(MESSAGE_NAME, value);
+        }
+        if let Some(key) = &self.key {
+            let now = Timestamp::now().as_second();
+            headers.insert(TIMESTAMP, now.into());
+            if let Ok(signature) = HeaderValue::from_str(&key.sign(name, now, &json)) {
+                headers.insert(SIGNATURE, signature);
+            }
         }
         self.client.post_json(&self.url, &headers, json).await
     }
@@ -220,7 +256,17 @@ impl WebhookSender {
             backlog: Backlog::new(config.backlog),
             config,
             authorization: None,
+            api: None,
             store: None,
+        }
+    }
+
+    /// Signs every message, and sends those to receivers that Replicate's clients have named in Replicate's form.
+    #[must_use]
+    pub fn with_api(self, api: Arc<Api>) -> Self {
+        Self {
+            api: Some(api),
+            ..self
         }
     }
 
@@ -274,10 +320,15 @@ impl WebhookSender {
         };
         let (id, created_at) = (prediction.id().to_owned(), prediction.created_at());
         let store = self.store.clone();
+        let api = self.api.as_ref();
+        let site = api
+            .zip(webhook.base)
+            .map(|(api, base)| Site::new(api, base));
         let task = WebhookTask {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
                 transport: self.transport(webhook.url, webhook.headers),
+                site,
                 backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
                 backlog: self.backlog.clone(),
@@ -310,6 +361,7 @@ impl WebhookSender {
             client: Arc::clone(&self.client),
             url,
             headers,
+            key: self.api.as_ref().map(|api| api.webhook_key().clone()),
         }
     }
 

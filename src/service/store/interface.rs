@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::list::{ListQuery, Page};
 use crate::output::Provenance;
+use crate::secret::Secret;
 use crate::service::accepted::{Accepted, Receiver};
 use crate::service::event::Event;
 use crate::service::job::Job;
@@ -70,6 +71,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Why the store cannot write at the moment, as a text for callers; `None` if it can.
     fn fault(&self) -> Option<String> {
         None
+    }
+
+    /// The secret of the server, which the store makes at its first use and keeps; `None` if it keeps none, so that each
+    /// process has its own. Servers that share a store have one secret.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    async fn secret(&self) -> Result<Option<Secret>, StoreError> {
+        Ok(None)
     }
 
     /// What earlier processes have left. The store returns it once.

@@ -304,6 +304,7 @@ pub(crate) fn limits(slots: usize, queue: usize) -> Limits {
     Limits {
         slots,
         queue,
+        long_queue: queue,
         replay: 1024,
         remember: 64,
         remember_for: Duration::from_mins(10),

@@ -11,6 +11,8 @@ use clipdraw::delivery::{
     self, AddressPolicy, Client, ClientTimeouts, Downloader, UploadingFileSink,
 };
 use clipdraw::http::{self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits};
+use clipdraw::replicate::{Api, FileAddresses};
+use clipdraw::secret::Secret;
 use clipdraw::service::{Backends, Destination, ListQuery, Service, Snapshot, worker};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -32,6 +34,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Choices {
     pub(crate) slots: usize,
     pub(crate) queue: usize,
+    pub(crate) long_queue: usize,
     pub(crate) replay: usize,
     pub(crate) token: Option<&'static str>,
     pub(crate) cors_origins: &'static [&'static str],
@@ -45,6 +48,7 @@ pub(crate) struct Choices {
     pub(crate) timeouts: ClientTimeouts,
     pub(crate) webhooks: WebhookConfig,
     pub(crate) failing_loads: usize,
+    pub(crate) files: FileAddresses,
 }
 
 impl Default for Choices {
@@ -52,6 +56,7 @@ impl Default for Choices {
         Self {
             slots: 1,
             queue: 0,
+            long_queue: 0,
             replay: 1024,
             token: None,
             cors_origins: &[],
@@ -74,6 +79,7 @@ impl Default for Choices {
             timeouts: ClientTimeouts::default(),
             webhooks: WebhookConfig::default(),
             failing_loads: 0,
+            files: FileAddresses::default(),
         }
     }
 }
@@ -131,6 +137,7 @@ pub(crate) struct Parts {
 pub(crate) fn parts(choices: &Choices) -> Parts {
     let mut service_limits = limits(choices.slots, choices.queue);
     service_limits.replay = choices.replay;
+    service_limits.long_queue = choices.long_queue;
     let client = Arc::new(
         Client::new(delivery::ClientConfig {
             policy: choices.policy.clone(),
@@ -145,12 +152,18 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         ..Backends::in_memory(service_limits, files)
     };
     let service = Service::new(service_limits, backends);
-    let webhooks = Arc::new(WebhookSender::new(Arc::clone(&client), choices.webhooks));
+    let name = "clipdraw/clipdraw".parse().unwrap();
+    let mut api = Api::new(name, &Secret::generate(), None);
+    api.files = choices.files;
+    let api = Arc::new(api);
+    let webhooks = WebhookSender::new(Arc::clone(&client), choices.webhooks);
+    let webhooks = Arc::new(webhooks.with_api(Arc::clone(&api)));
     let stop = CancellationToken::new();
     let origins = choices.cors_origins.iter();
     let dependencies = http::Dependencies {
         service: Arc::clone(&service),
         webhooks: Arc::clone(&webhooks),
+        api,
         client,
         destination: Destination::Inline,
         stop: stop.clone(),

@@ -130,6 +130,8 @@ impl FakePrediction {
                 created_at: Timestamp::UNIX_EPOCH,
                 started_at: None,
                 completed_at: None,
+                omitted: 0,
+                origin: Arc::default(),
             }),
             changes: watch::Sender::new(0),
         }
@@ -181,6 +183,7 @@ impl Scenario {
             deliverer: Deliverer {
                 transport: Arc::clone(&receiver),
                 prediction_id: "id-1".into(),
+                site: None,
                 backoff: config.backoff,
                 stopping: stopping.clone(),
                 backlog: Backlog::new(config.backlog),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use secrecy::{ExposeSecret, SecretSlice};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
@@ -20,6 +21,7 @@ use super::read::{self, Extent, ReadError, Stored};
 use super::writer::{WriteError, Writer};
 use crate::errors::chain;
 use crate::output::Provenance;
+use crate::secret::Secret;
 use crate::service::accepted::{Accepted, RestartPolicy};
 use crate::service::event::Event;
 use crate::service::limits::Limits;
@@ -45,6 +47,8 @@ pub struct SqliteStore {
     unfinished: Mutex<HashMap<String, Unfinished>>,
     /// What earlier processes have left, until it is recovered.
     leftovers: Mutex<Leftovers>,
+    /// The secret of the server.
+    secret: SecretSlice<u8>,
     _lock: StoreLock,
 }
 
@@ -81,6 +85,7 @@ impl SqliteStore {
             path,
             writer,
             reader,
+            secret,
             lock,
         } = open(path)?;
         let io_error = |cause| OpenError::Io {
@@ -105,6 +110,7 @@ impl SqliteStore {
             reader: Arc::new(Mutex::new(reader)),
             unfinished: Mutex::new(unfinished),
             leftovers: Mutex::new(leftovers),
+            secret: secret.into(),
             _lock: lock,
         })
     }
@@ -259,6 +265,10 @@ impl Store for SqliteStore {
 
     fn fault(&self) -> Option<String> {
         self.writer.fault()
+    }
+
+    async fn secret(&self) -> Result<Option<Secret>, StoreError> {
+        Ok(Secret::from_bytes(self.secret.expose_secret().to_vec()))
     }
 
     async fn recover(&self) -> Result<Leftovers, StoreError> {

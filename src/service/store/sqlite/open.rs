@@ -75,6 +75,8 @@ pub(super) struct OpenFile {
     pub(super) path: PathBuf,
     pub(super) writer: Connection,
     pub(super) reader: Connection,
+    /// The secret of the server.
+    pub(super) secret: Vec<u8>,
     pub(super) lock: StoreLock,
 }
 
@@ -110,10 +112,15 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
         }
         connected => connected?,
     };
+    let secret = schema::secret(&writer).map_err(|cause| OpenError::Database {
+        path: path.clone(),
+        cause,
+    })?;
     Ok(OpenFile {
         path,
         writer,
         reader,
+        secret,
         lock,
     })
 }

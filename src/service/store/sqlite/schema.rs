@@ -1,12 +1,14 @@
 //! The tables of the store, and how those of earlier versions become the present ones.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::secret::Secret;
 
 /// Marks a file as a store of this program (`PRAGMA application_id`): "cldr".
 pub(super) const APPLICATION_ID: i32 = 0x636c_6472;
 
 /// The changes from each version of the schema to the next one. A new file gets all of them.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// The version of the schema that this program writes (`PRAGMA user_version`).
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -50,6 +52,30 @@ CREATE INDEX kept ON prediction(completed_at, key, output_bytes)
     WHERE completed_at IS NOT NULL AND undelivered = 0;
 CREATE TABLE probe(data BLOB NOT NULL) STRICT;
 ";
+
+/// What the server keeps beside predictions, by name.
+const VERSION_3: &str = "
+CREATE TABLE setting(
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// The name of the setting with the server's secret.
+const SECRET: &str = "secret";
+
+/// The secret of the server. It is made when a file is opened for the first time.
+pub(super) fn secret(connection: &Connection) -> rusqlite::Result<Vec<u8>> {
+    let select = "SELECT value FROM setting WHERE name = ?1";
+    let kept = connection.query_row(select, [SECRET], |row| row.get(0));
+    if let Some(kept) = kept.optional()? {
+        return Ok(kept);
+    }
+    let new = Secret::generate().expose_bytes().to_vec();
+    let insert = "INSERT INTO setting(name, value) VALUES (?1, ?2)";
+    connection.execute(insert, params![SECRET, new])?;
+    Ok(new)
+}
 
 /// How the tables of a file compare with those of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

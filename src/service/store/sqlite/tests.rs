@@ -16,6 +16,7 @@ use crate::service::accepted::{Accepted, Receiver, RestartPolicy};
 use crate::service::event::Event;
 use crate::service::job::{CancelPolicy, Destination, Job};
 use crate::service::limits::Limits;
+use crate::service::origin::Origin;
 use crate::service::outcome::Outcome;
 use crate::service::prediction::Prediction;
 use crate::service::store::{Cursor, ListQuery, Store};
@@ -23,6 +24,7 @@ use crate::service::store::{Cursor, ListQuery, Store};
 const LIMITS: Limits = Limits {
     slots: 1,
     queue: 10,
+    long_queue: 10,
     replay: 1024,
     remember: 100,
     remember_for: Duration::from_hours(1),
@@ -64,6 +66,7 @@ fn accepted(id: &str, restart_policy: RestartPolicy) -> Accepted {
             destination: Destination::Inline,
             cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::now(),
+            origin: Origin::default(),
         },
         restart_policy,
         receiver: None,

@@ -1,0 +1,282 @@
+//! The addresses in messages: absolute, and those of streams and files with a token.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use super::model_name::ModelName;
+use crate::secret::{Secret, TokenKey, WebhookKey};
+use crate::service::Snapshot;
+
+/// The address of a file is valid for this time at least, and for twice this time at most. It stays the same within such a
+/// time, so that two answers in a row have the same addresses.
+const FILE_PERIOD: Duration = Duration::from_hours(1);
+
+/// What this server is to Replicate's clients.
+#[derive(Debug)]
+pub struct Api {
+    /// The name of the model.
+    pub model: ModelName,
+    /// The form of output files.
+    pub files: FileAddresses,
+    /// The address under which clients reach this server, without a final slash, if it is not that of their requests.
+    pub public_url: Option<String>,
+    webhook_key: WebhookKey,
+    tokens: TokenKey,
+}
+
+/// The form of output files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum FileAddresses {
+    /// Addresses where the server is reached over https, and data URLs otherwise: the clients make a file object of both,
+    /// but not of an address with http.
+    #[default]
+    Auto,
+    /// Data URLs.
+    Data,
+    /// Addresses of this server, which are valid for one to two hours.
+    Links,
+}
+
+/// The server as it is reached under one address.
+#[derive(Debug, Clone)]
+pub struct Site {
+    api: Arc<Api>,
+    /// `https://example.com`, without a final slash.
+    base: String,
+}
+
+/// The part of a file's address that only this server can make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileToken {
+    /// Until when the address is valid, in seconds since 1970.
+    expires: i64,
+    token: String,
+}
+
+impl Api {
+    /// The settings of a server with that secret. `webhook_key` is used instead of the one that belongs to the secret.
+    pub fn new(model: ModelName, secret: &Secret, webhook_key: Option<WebhookKey>) -> Self {
+        Self {
+            model,
+            files: FileAddresses::default(),
+            public_url: None,
+            webhook_key: webhook_key.unwrap_or_else(|| secret.webhook_key()),
+            tokens: secret.token_key(),
+        }
+    }
+
+    /// The key that signs webhooks.
+    pub fn webhook_key(&self) -> &WebhookKey {
+        &self.webhook_key
+    }
+
+    /// The key that makes tokens.
+    pub fn tokens(&self) -> &TokenKey {
+        &self.tokens
+    }
+
+    /// Whether a token is that of a prediction's stream.
+    pub fn is_stream_token(&self, token: &str, id: &str) -> bool {
+        self.tokens.is_token(token, &["stream", id])
+    }
+
+    /// Whether a token is that of a file of a prediction, expired or not.
+    pub fn is_file_token(&self, token: &FileToken, id: &str, index: usize) -> bool {
+        let parts = file_parts(id, index, token.expires);
+        self.tokens
+            .is_token(&token.token, &parts.each_ref().map(String::as_str))
+    }
+}
+
+impl Site {
+    /// The server as it is reached under an address without a final slash.
+    pub fn new(api: &Arc<Api>, base: String) -> Self {
+        Self {
+            api: Arc::clone(api),
+            base,
+        }
+    }
+
+    /// What this server is.
+    pub fn api(&self) -> &Arc<Api> {
+        &self.api
+    }
+
+    /// The address that all others begin with.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The address of a path.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub(super) fn stream(&self, prediction: &Snapshot) -> String {
+        let token = self.api.tokens.token(&["stream", &prediction.id]);
+        self.at(&format!("/v1/streams/{}?token={token}", prediction.id))
+    }
+
+    fn gives_links(&self) -> bool {
+        match self.api.files {
+            FileAddresses::Auto => self.base.starts_with("https://"),
+            FileAddresses::Data => false,
+            FileAddresses::Links => true,
+        }
+    }
+
+    /// The address of a file of a prediction, given by its index: the URL that it has been stored under, or an address of
+    /// this server instead of a data URL.
+    pub fn file(&self, prediction: &Snapshot, index: usize, stored: &Arc<str>) -> Arc<str> {
+        let media_type = stored
+            .strip_prefix("data:")
+            .and_then(|rest| rest.split_once(';'));
+        let Some((media_type, _)) = media_type.filter(|_| self.gives_links()) else {
+            return Arc::clone(stored);
+        };
+        let expires = expiry(Timestamp::now().as_second());
+        let parts = file_parts(&prediction.id, index, expires);
+        let token = FileToken {
+            expires,
+            token: self.api.tokens.token(&parts.each_ref().map(String::as_str)),
+        };
+        let extension = extension(media_type);
+        let id = &prediction.id;
+        self.at(&format!("/v1/files/{id}/{token}/{index}.{extension}"))
+            .into()
+    }
+}
+
+fn file_parts(id: &str, index: usize, expires: i64) -> [String; 4] {
+    [
+        "file".to_owned(),
+        id.to_owned(),
+        index.to_string(),
+        expires.to_string(),
+    ]
+}
+
+/// When an address that is made now expires, in seconds since 1970: at the end of the next period.
+fn expiry(now: i64) -> i64 {
+    let period = FILE_PERIOD.as_secs() as i64;
+    (now.div_euclid(period) + 2) * period
+}
+
+/// How the names of files of a media type end.
+fn extension(media_type: &str) -> &str {
+    match media_type {
+        "image/svg+xml" => "svg",
+        other => other.rsplit('/').next().unwrap_or(other),
+    }
+}
+
+impl FileToken {
+    /// Whether the address is no longer valid.
+    pub fn has_expired(&self) -> bool {
+        self.expires <= Timestamp::now().as_second()
+    }
+}
+
+impl fmt::Display for FileToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.expires, self.token)
+    }
+}
+
+impl FromStr for FileToken {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (expires, token) = text.split_once('-').ok_or(())?;
+        Ok(Self {
+            expires: expires.parse().map_err(|_| ())?,
+            token: token.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    fn site(files: FileAddresses, base: &str) -> Site {
+        let secret = Secret::from_bytes(vec![1; 32]).unwrap();
+        let mut api = Api::new("a/b".parse().unwrap(), &secret, None);
+        api.files = files;
+        Site::new(&Arc::new(api), base.to_owned())
+    }
+
+    fn prediction() -> Snapshot {
+        Snapshot::accepted("one".into(), Arc::new(Map::new()), Timestamp::UNIX_EPOCH)
+    }
+
+    /// The token and the name in the address of a file.
+    fn parts(address: &str) -> (FileToken, String) {
+        let (rest, name) = address.rsplit_once('/').unwrap();
+        (
+            rest.rsplit('/').next().unwrap().parse().unwrap(),
+            name.to_owned(),
+        )
+    }
+
+    #[test]
+    fn files_have_addresses_over_https_and_are_data_urls_otherwise() {
+        let svg: Arc<str> = "data:image/svg+xml;base64,AAAA".into();
+        let uploaded: Arc<str> = "https://files.example/1.svg".into();
+        let cases = [
+            (FileAddresses::Auto, "http://a.example", false),
+            (FileAddresses::Auto, "https://a.example", true),
+            (FileAddresses::Data, "https://a.example", false),
+            (FileAddresses::Links, "http://a.example", true),
+        ];
+        for (files, base, is_link) in cases {
+            let site = site(files, base);
+            let address = site.file(&prediction(), 3, &svg);
+            assert_eq!(
+                address.starts_with(&format!("{base}/v1/files/one/")),
+                is_link
+            );
+            assert_eq!(address == svg, !is_link);
+            assert_eq!(site.file(&prediction(), 3, &uploaded), uploaded);
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_file_is_good_for_that_file_alone() {
+        let site = site(FileAddresses::Links, "https://a.example");
+        let address = site.file(&prediction(), 3, &"data:image/png;base64,AA==".into());
+        let (token, name) = parts(&address);
+        assert_eq!(name, "3.png");
+        assert!(!token.has_expired());
+        let api = site.api();
+        assert!(api.is_file_token(&token, "one", 3));
+        assert!(!api.is_file_token(&token, "one", 2));
+        assert!(!api.is_file_token(&token, "two", 3));
+        let later = FileToken {
+            expires: token.expires + 1,
+            ..token.clone()
+        };
+        assert!(!api.is_file_token(&later, "one", 3));
+        assert!(!api.is_stream_token(&token.token, "one"));
+    }
+
+    #[test]
+    fn an_address_is_valid_for_one_to_two_hours() {
+        for now in [0, 1, 3599, 3600, 1_800_000_000, 1_800_001_799] {
+            let left = expiry(now) - now;
+            assert!((3600..=7200).contains(&left), "{now} {left}");
+        }
+        let past = FileToken {
+            expires: 1,
+            token: String::new(),
+        };
+        assert!(past.has_expired());
+    }
+}
