@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(fitted_size([100, 50], [224, 224]), [224, 112]);
         assert_eq!(fitted_size([50, 100], [300, 200]), [100, 200]);
         assert_eq!(fitted_size([5000, 1], [64, 64]), [64, 1]);
-        let background = Rgb([255, 0, 0]);
+        let background = "#ff0000".parse::<Rgb>().unwrap();
         let canvas = Canvas::new([64, 96], background);
         let fitted = fitted(&picture(32, 32), &canvas).unwrap();
         assert_eq!((fitted.width(), fitted.height()), (64, 96));
