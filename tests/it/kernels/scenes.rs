@@ -102,6 +102,32 @@ fn corner_cases() -> OwnedScene {
     OwnedScene::new("corner cases", strokes, canvas(133, 97))
 }
 
+/// Scenes whose views are sampled from a pooled picture.
+fn much_larger_than_their_views() -> Vec<(OwnedScene, usize)> {
+    let large = canvas(1024, 1024);
+    let mut strokes = start::random_strokes(&large, 96, 6);
+    for stroke in 0..strokes.len() {
+        strokes.half_widths[stroke] = 0.5 + 30.0 * spread(stroke);
+    }
+    let odd = canvas(413, 331);
+    let (of_odd, _) = random(7, [0.3, 9.0], 1.0);
+    let of_odd = spread_over(&of_odd, &odd, 1.4);
+    vec![
+        (
+            OwnedScene::new("a large canvas", strokes.clone(), large),
+            224,
+        ),
+        (
+            OwnedScene::new("a large canvas in small views", strokes, large),
+            64,
+        ),
+        (
+            OwnedScene::new("an odd canvas in very small views", of_odd, odd),
+            16,
+        ),
+    ]
+}
+
 /// Each with the side of its views.
 pub(super) fn all() -> Vec<(OwnedScene, usize)> {
     let small = hard().into_iter();
@@ -120,26 +146,7 @@ pub(super) fn all() -> Vec<(OwnedScene, usize)> {
     let strokes = spread_over(&strokes, &odd, 1.7);
     all.push((OwnedScene::new("beyond an odd canvas", strokes, odd), 64));
     all.push((corner_cases(), 64));
-    let large = canvas(1024, 1024);
-    let mut strokes = start::random_strokes(&large, 96, 6);
-    for stroke in 0..strokes.len() {
-        strokes.half_widths[stroke] = 0.5 + 30.0 * spread(stroke);
-    }
-    all.push((
-        OwnedScene::new("a large canvas", strokes.clone(), large),
-        224,
-    ));
-    all.push((
-        OwnedScene::new("a large canvas in small views", strokes, large),
-        64,
-    ));
-    let (strokes, _) = random(7, [0.3, 9.0], 1.0);
-    let odd = canvas(413, 331);
-    let strokes = spread_over(&strokes, &odd, 1.4);
-    all.push((
-        OwnedScene::new("an odd canvas in very small views", strokes, odd),
-        16,
-    ));
+    all.extend(much_larger_than_their_views());
     let mut many = Strokes::new();
     for stroke in 0..300 {
         let shade = spread(stroke);
