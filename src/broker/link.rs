@@ -160,14 +160,11 @@ impl Link {
     pub(super) async fn request(&self, command: &Cmd) -> Result<Value, BrokerError> {
         let (number, mut connection) = self.connected().await?;
         let answered = timeout(RESPONSE_TIMEOUT, connection.req_packed_command(command)).await;
-        let answer = match answered {
-            Ok(answer) => answer.and_then(Value::extract_error),
-            Err(_) => {
-                self.disconnect(number).await;
-                return Err(self.failed(BrokerError::Timeout));
-            }
+        let Ok(answer) = answered else {
+            self.disconnect(number).await;
+            return Err(self.failed(BrokerError::Timeout));
         };
-        match answer {
+        match answer.and_then(Value::extract_error) {
             Ok(value) => {
                 self.state.lock().fault = None;
                 Ok(value)

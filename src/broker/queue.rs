@@ -121,7 +121,7 @@ impl State {
             let take_over = state.is_time_to_take_over();
             match state.broker.lease_job(take_over).await {
                 Ok(Some(lease)) if state.closed.is_cancelled() => {
-                    state.give_back(lease, Attempt::DoesNotCount).await
+                    state.give_back(lease, Attempt::DoesNotCount).await;
                 }
                 Ok(Some(lease)) => {
                     state.ready.lock().push_back((lease, Instant::now()));

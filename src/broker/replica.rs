@@ -22,7 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the number of replicas is believed.
 const KNOWN_FOR: Duration = Duration::from_secs(2);
 
-type Waiter = oneshot::Sender<Result<(), ()>>;
+/// Gets whether a replica has confirmed what was written before.
+type Waiter = oneshot::Sender<bool>;
 
 /// Waits for replicas, for all changes of this process together.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Replicas {
         let (sender, confirmed) = oneshot::channel();
         let sent = self.0.send(sender).is_ok();
         match confirmed.await {
-            Ok(Ok(())) if sent => Ok(()),
+            Ok(true) if sent => Ok(()),
             _ => Err(BrokerError::Unconfirmed),
         }
     }
@@ -78,7 +79,7 @@ async fn run(config: Arc<BrokerConfig>, link: Link, mut inbox: UnboundedReceiver
             Err(error) => Err(error),
         };
         for waiter in waiters {
-            let _ = waiter.send(confirmed.as_ref().map(|()| ()).map_err(|_| ()));
+            let _ = waiter.send(confirmed.is_ok());
         }
     }
 }

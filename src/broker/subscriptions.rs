@@ -138,8 +138,10 @@ async fn listen(
     for part in names.chunks(500) {
         answered(sink.subscribe(part)).await?;
     }
-    for channel in channels.lock().values() {
-        channel.changed.notify_one();
+    for name in &names {
+        if let Some(channel) = channels.lock().get(name) {
+            channel.changed.notify_one();
+        }
     }
     let mut ping = tokio::time::interval(PING_INTERVAL);
     loop {

@@ -188,15 +188,7 @@ impl Server {
                 self.service.drained().await;
             }
         }
-        if self.store.is_shared() {
-            // What others draw goes on; clients that follow it are to ask another front end.
-            self.service.suspend_all().await;
-        }
-        if let Some(hooks) = &self.hooks
-            && timeout(DELIVERY_TIMEOUT, hooks.stop()).await.is_err()
-        {
-            warn!("the broker does not respond");
-        }
+        self.leave_to_others().await;
         self.webhooks.shorten_retries();
         let (responses, webhooks) = tokio::join!(
             timeout(DELIVERY_TIMEOUT, self.connections),
@@ -215,21 +207,35 @@ impl Server {
         if timeout(STORE_TIMEOUT, self.store.close()).await.is_err() {
             warn!("the store does not respond");
         }
-        let ended = async {
-            while self
-                .worker
-                .as_ref()
-                .is_some_and(|worker| !worker.is_finished())
-            {
-                sleep(POLL_INTERVAL).await;
-            }
-        };
-        let thread = match timeout(THREAD_TIMEOUT, ended).await {
-            Ok(()) => WorkerThread::Ended,
-            Err(_) => WorkerThread::Running,
-        };
+        let thread = wait_for(self.worker).await;
         info!(?thread, "shut down");
         thread
+    }
+
+    /// Leaves what others draw to other front ends, in a process that shares a broker.
+    async fn leave_to_others(&self) {
+        if self.store.is_shared() {
+            // Clients that follow a prediction are to ask another front end.
+            self.service.suspend_all().await;
+        }
+        if let Some(hooks) = &self.hooks
+            && timeout(DELIVERY_TIMEOUT, hooks.stop()).await.is_err()
+        {
+            warn!("the broker does not respond");
+        }
+    }
+}
+
+/// Waits a while until the drawing thread has ended.
+async fn wait_for(worker: Option<thread::JoinHandle<()>>) -> WorkerThread {
+    let ended = async {
+        while worker.as_ref().is_some_and(|worker| !worker.is_finished()) {
+            sleep(POLL_INTERVAL).await;
+        }
+    };
+    match timeout(THREAD_TIMEOUT, ended).await {
+        Ok(()) => WorkerThread::Ended,
+        Err(_) => WorkerThread::Running,
     }
 }
 
