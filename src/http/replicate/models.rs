@@ -98,7 +98,7 @@ pub(super) async fn search(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     if request.method().as_str() != "QUERY" {
-        return Err(super::method_not_allowed());
+        return Err(Problem::method_not_allowed());
     }
     let site = site_of(&state, request.uri(), request.headers());
     let body = timeout(WORDS_TIMEOUT, to_bytes(request.into_body(), MAX_WORDS)).await;
