@@ -55,6 +55,15 @@ impl Problem {
         )
     }
 
+    /// A method that a resource does not have.
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Method not allowed",
+            "This resource does not have that method.",
+        )
+    }
+
     /// Parts of the request that are not valid.
     fn invalid(details: &[Detail]) -> Self {
         let lines = details

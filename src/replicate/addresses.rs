@@ -1,7 +1,6 @@
 //! The addresses in messages: absolute, and those of streams and files with a token.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,6 +175,15 @@ fn extension(media_type: &str) -> &str {
 }
 
 impl FileToken {
+    /// Reads a token; `None` if it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (expires, token) = text.split_once('-')?;
+        Some(Self {
+            expires: expires.parse().ok()?,
+            token: token.to_owned(),
+        })
+    }
+
     /// Whether the address is no longer valid.
     pub fn has_expired(&self) -> bool {
         self.expires <= Timestamp::now().as_second()
@@ -185,18 +193,6 @@ impl FileToken {
 impl fmt::Display for FileToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}-{}", self.expires, self.token)
-    }
-}
-
-impl FromStr for FileToken {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (expires, token) = text.split_once('-').ok_or(())?;
-        Ok(Self {
-            expires: expires.parse().map_err(|_| ())?,
-            token: token.to_owned(),
-        })
     }
 }
 
@@ -221,7 +217,7 @@ mod tests {
     fn parts(address: &str) -> (FileToken, String) {
         let (rest, name) = address.rsplit_once('/').unwrap();
         (
-            rest.rsplit('/').next().unwrap().parse().unwrap(),
+            FileToken::parse(rest.rsplit('/').next().unwrap()).unwrap(),
             name.to_owned(),
         )
     }

@@ -169,6 +169,6 @@ pub fn account(model: &ModelName) -> Value {
 }
 
 /// A list that has only one page.
-pub fn only_page(results: Vec<Value>) -> Value {
+pub fn only_page(results: &[Value]) -> Value {
     json!({ "previous": null, "next": null, "results": results })
 }

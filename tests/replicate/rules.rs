@@ -204,7 +204,7 @@ async fn every_error_is_a_problem_with_a_text_in_detail() {
             .unwrap()
             .starts_with("- input.num_paths: ")
     );
-    assert_eq!(found["invalid_fields"][1]["field"], "input.prompt");
+    assert_eq!(found["invalid_fields"][1]["field"], "input.seed");
     let cases = [
         ("GET", "/v1/predictions/other", 404),
         ("POST", "/v1/predictions/other/cancel", 404),

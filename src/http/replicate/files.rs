@@ -24,7 +24,7 @@ pub(super) async fn show(
     State(state): State<Arc<AppState>>,
     Path((id, token, name)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    let token: Option<FileToken> = token.parse().ok();
+    let token = FileToken::parse(&token);
     let index = name.split('.').next().and_then(|index| index.parse().ok());
     let (token, index) = token
         .zip(index)

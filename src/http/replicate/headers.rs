@@ -45,7 +45,7 @@ impl Wait {
 
     /// The time from the arrival of the request to its answer.
     pub(super) fn time(self) -> Duration {
-        Duration::from_secs(self.0) - MARGIN
+        Duration::from_secs(self.0).saturating_sub(MARGIN)
     }
 
     /// The value of `Preference-Applied`.

@@ -55,7 +55,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/hardware", get(models::hardware))
         .route("/account", get(models::account))
         .route("/webhooks/default/secret", get(models::webhook_secret))
-        .method_not_allowed_fallback(async || method_not_allowed())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async || Problem::not_found("Resource"))
         .layer(middleware::map_response(as_problem))
 }
@@ -66,13 +66,5 @@ fn uploads_not_implemented() -> Problem {
         StatusCode::NOT_IMPLEMENTED,
         "Uploads not implemented",
         "This server keeps no input files. Send the file as a data URL, or its address.",
-    )
-}
-
-fn method_not_allowed() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Method not allowed",
-        "This resource does not have that method.",
     )
 }

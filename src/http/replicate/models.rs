@@ -62,7 +62,7 @@ pub(super) async fn versions(
     let model = find(&state, &owner, &name)?;
     let site = site_of(&state, &uri, &headers);
     let version = catalog(&state, &site).await?.version(&model);
-    Ok(Json(only_page(vec![version])))
+    Ok(Json(only_page(&[version])))
 }
 
 /// `GET /v1/models/{owner}/{name}/versions/{version}`.
@@ -98,7 +98,7 @@ pub(super) async fn search(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     if request.method().as_str() != "QUERY" {
-        return Err(super::method_not_allowed());
+        return Err(Problem::method_not_allowed());
     }
     let site = site_of(&state, request.uri(), request.headers());
     let body = timeout(WORDS_TIMEOUT, to_bytes(request.into_body(), MAX_WORDS)).await;
@@ -113,9 +113,8 @@ async fn models_with(state: &AppState, site: &Site, words: &str) -> Result<Json<
     let catalog = catalog(state, site).await?;
     let models = ModelEntry::all(&state.dependencies.api.model).into_iter();
     let models = models.filter(|model| model.matches(words));
-    Ok(Json(only_page(
-        models.map(|model| catalog.model(&model)).collect(),
-    )))
+    let models: Vec<_> = models.map(|model| catalog.model(&model)).collect();
+    Ok(Json(only_page(&models)))
 }
 
 /// `GET /v1/deployments`: one for each model.
@@ -127,9 +126,8 @@ pub(super) async fn deployments(
     let site = site_of(&state, &uri, &headers);
     let catalog = catalog(&state, &site).await?;
     let models = ModelEntry::all(&state.dependencies.api.model).into_iter();
-    Ok(Json(only_page(
-        models.map(|model| catalog.deployment(&model)).collect(),
-    )))
+    let models: Vec<_> = models.map(|model| catalog.deployment(&model)).collect();
+    Ok(Json(only_page(&models)))
 }
 
 /// `GET /v1/deployments/{owner}/{name}`.
@@ -162,7 +160,7 @@ pub(super) async fn account(State(state): State<Arc<AppState>>) -> Json<Value> {
 
 /// `GET /v1/collections` and `GET /v1/trainings`: there are none.
 pub(super) async fn nothing() -> Json<Value> {
-    Json(only_page(Vec::new()))
+    Json(only_page(&[]))
 }
 
 /// `GET /v1/webhooks/default/secret`: what receivers verify webhooks with.

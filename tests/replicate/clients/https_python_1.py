@@ -26,7 +26,8 @@ def test_an_address_needs_no_token():
 
 
 def test_stream():
-    files = [event.data for event in replicate.stream(MODEL, input=small("a cat")) if event.event.value == "output"]
+    events = replicate.stream(MODEL, input=small("a cat"))
+    files = [str(event.data) for event in events if event.event.value == "output"]
     assert all(file.startswith(f"{SERVER}/v1/files/") for file in files) and len(files) == 4
 
 

@@ -60,7 +60,8 @@ def test_stream():
     assert kinds.count("output") == 4 and kinds[-1] == "done", kinds
     assert all(event.id for event in events)
     files = [event.data for event in events if event.event.value == "output"]
-    assert files[0].startswith("data:image/svg+xml;base64,")
+    assert str(files[0]).startswith("data:image/svg+xml;base64,")
+    check_svg(files[-1].read())
 
 
 def test_stream_of_a_prediction_with_a_version():

@@ -19,7 +19,7 @@ def test_run():
 
 
 def test_run_with_a_version_and_after_a_short_wait():
-    version = client.models.get(model_owner="clipdraw", model_name="clipdraw-final").latest_version["id"]
+    version = client.models.get(model_owner="clipdraw", model_name="clipdraw-final").latest_version.id
     check_svg(client.run(f"{FINAL}:{version}", input=small("a cat")).read())
     files = client.run(MODEL, wait=1, input=small("sleep 600 for long"))
     assert len(list(files)) == 4, "not the first frames only"
@@ -44,7 +44,7 @@ def test_stream():
 
 
 def test_create_wait_and_cancel():
-    version = client.models.get(model_owner="clipdraw", model_name="clipdraw").latest_version["id"]
+    version = client.models.get(model_owner="clipdraw", model_name="clipdraw").latest_version.id
     prediction = client.predictions.create(version=version, input=small("sleep 200 for long"))
     assert prediction.status == "starting" and prediction.output is None
     done = client.predictions.wait(prediction.id)
