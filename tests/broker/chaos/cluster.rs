@@ -280,17 +280,16 @@ impl Cluster {
 
     /// The end of every log, for a test that fails.
     pub(super) fn logs(&self) -> String {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for role in self.roles() {
             let log =
                 fs::read_to_string(self.folder.join(format!("{role:?}.log"))).unwrap_or_default();
-            let lines: Vec<_> = log.lines().rev().take(15).collect();
-            text += &format!("--- {role:?}\n");
-            for line in lines.iter().rev() {
-                text += &format!("{line}\n");
-            }
+            let lines: Vec<_> = log.lines().collect();
+            text.push(format!("--- {role:?}"));
+            let last = lines.iter().skip(lines.len().saturating_sub(15));
+            text.extend(last.map(ToString::to_string));
         }
-        text
+        text.join("\n")
     }
 }
 
