@@ -1,8 +1,10 @@
 //! How the broker is reached and used.
 
+use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -30,6 +32,12 @@ pub struct BrokerConfig {
     pub limits: Limits,
 }
 
+/// The longest time that the command for a token may take.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is checked whether that command has ended.
+const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// A shell command that prints a password.
 #[derive(Debug, Clone)]
 pub struct TokenCommand(String);
@@ -46,15 +54,10 @@ impl TokenCommand {
     /// If it fails or prints nothing.
     pub(super) async fn run(&self) -> Result<SecretString, BrokerError> {
         let command = self.0.clone();
-        let run = tokio::task::spawn_blocking(move || {
-            let mut shell = Command::new("sh");
-            shell.arg("-c").arg(command).stdin(Stdio::null());
-            shell.output()
-        });
-        let output = run
+        let output = tokio::task::spawn_blocking(move || output_of(&command, TOKEN_TIMEOUT))
             .await
+            .map_err(|error| BrokerError::Token(error.to_string()))?
             .map_err(|error| BrokerError::Token(error.to_string()))?;
-        let output = output.map_err(|error| BrokerError::Token(error.to_string()))?;
         if !output.status.success() {
             return Err(BrokerError::Token(output.status.to_string()));
         }
@@ -65,6 +68,25 @@ impl TokenCommand {
         }
         Ok(token.to_owned().into())
     }
+}
+
+/// What a shell command prints. It is ended if it takes too long.
+fn output_of(command: &str, limit: Duration) -> io::Result<Output> {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).stdin(Stdio::null());
+    let mut child = shell.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let started = Instant::now();
+    // A token is far smaller than what a pipe holds, so the command never waits for its reader.
+    while child.try_wait()?.is_none() {
+        if started.elapsed() >= limit {
+            child.kill()?;
+            child.wait()?;
+            let message = format!("it took longer than {limit:?}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        thread::sleep(TOKEN_CHECK_INTERVAL);
+    }
+    child.wait_with_output()
 }
 
 impl BrokerConfig {
@@ -86,5 +108,19 @@ impl BrokerConfig {
     /// How long finished predictions are kept.
     pub(super) fn kept_for(&self) -> Duration {
         self.limits.remember_for.max(Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_for_a_token_is_ended_when_it_hangs() {
+        let limit = Duration::from_millis(50);
+        let error = output_of("sleep 60", limit).unwrap_err();
+        assert_eq!(error.to_string(), "it took longer than 50ms");
+        let output = output_of("echo abc", TOKEN_TIMEOUT).unwrap();
+        assert_eq!(output.stdout, b"abc\n");
     }
 }

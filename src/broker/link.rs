@@ -251,6 +251,9 @@ impl Link {
             .get_multiplexed_async_connection_with_config(&settings)
             .await
             .map_err(connection_error)?;
+        // A broker that loads its data accepts connections, but answers only later.
+        let ping = cmd("PING").exec_async(&mut connection).await;
+        ping.map_err(BrokerError::of)?;
         let uptime = uptime(&mut connection).await;
         self.connected_now(uptime);
         Ok(connection)

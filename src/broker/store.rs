@@ -27,8 +27,8 @@ use crate::service::{
 /// Events with more bytes of files than this are encoded on a blocking thread.
 const MAX_INLINE_BYTES: usize = 1 << 18;
 
-/// Predictions that are read at once for a list.
-const LIST_COUNT: &[u8] = b"50";
+/// Predictions that are read at once for a list. The broker does nothing else while it reads their events.
+const LIST_COUNT: &[u8] = b"10";
 
 /// The pause between two requests for the secret at the start of a server.
 const SECRET_PAUSE: Duration = Duration::from_secs(1);

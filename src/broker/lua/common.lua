@@ -125,5 +125,8 @@ local function keep(id, milliseconds)
   end
   redis.call('PEXPIRE', job, time)
   redis.call('PEXPIRE', events_key(id), time)
+  local now = redis.call('TIME')
+  local until_time = now[1] * 1000 + math.floor(now[2] / 1000) + tonumber(milliseconds)
+  redis.call('HSET', job, 'kept_until', string.format('%.0f', until_time))
   redis.call('DEL', key('life:' .. id))
 end

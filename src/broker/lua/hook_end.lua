@@ -14,6 +14,12 @@ if ARGV[5] == '1' then
   redis.call('XACK', hooks, SENDERS, ARGV[3])
   redis.call('XDEL', hooks, ARGV[3])
   redis.call('HDEL', job, 'hook', 'receiver')
+  -- A job that has ended was kept for its webhooks; from now on it is kept as long as any other.
+  local until_time = redis.call('HGET', job, 'kept_until')
+  if until_time and redis.call('PTTL', job) > 0 then
+    redis.call('PEXPIREAT', job, until_time)
+    redis.call('PEXPIREAT', events_key(ARGV[2]), until_time)
+  end
 else
   redis.call('HINCRBY', job, 'hook_fence', 1)
   redis.call('XCLAIM', hooks, SENDERS, ARGV[6], 0, ARGV[3], 'IDLE', ARGV[7] + 1, 'JUSTID')
