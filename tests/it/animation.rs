@@ -65,19 +65,28 @@ fn animated(
         style,
         scale: 1.0,
     };
+    animated_on(&canvas(), &options, frames)
+}
+
+/// The same on a canvas.
+fn animated_on(
+    canvas: &Canvas,
+    options: &AnimationOptions,
+    frames: &[Frame],
+) -> (Vec<u8>, Vec<u8>) {
     let size = AnimationSize {
-        canvas: canvas(),
+        canvas: *canvas,
         strokes: 12,
         frames: frames.len(),
     };
-    let mut encoder = AnimationEncoder::new(Cursor::new(Vec::new()), &options, &size).unwrap();
+    let mut encoder = AnimationEncoder::new(Cursor::new(Vec::new()), options, &size).unwrap();
     let (last, earlier) = frames.split_last().unwrap();
     for frame in earlier {
         encoder.add(&frame.strokes).unwrap();
     }
     let document = Document {
         frame: last,
-        canvas: &canvas(),
+        canvas,
         prompt: "a <fox>",
         inputs: &Map::new(),
         provenance: &provenance(),
@@ -161,6 +170,71 @@ fn a_gif_has_every_frame_and_ends_with_almost_the_drawing() {
         let mean = f64::from(differences.sum::<u32>()) / pixels.len() as f64;
         assert!(mean < 2.0, "{style:?}: {mean}");
     }
+}
+
+#[test]
+fn without_a_background_the_pixels_without_strokes_are_transparent() {
+    let canvas = Canvas {
+        is_transparent: true,
+        ..canvas()
+    };
+    let frames = frames(4);
+    for style in [AnimationStyle::Timelapse, AnimationStyle::Strokes] {
+        for format in [AnimationFormat::Webp, AnimationFormat::Gif] {
+            let options = AnimationOptions {
+                format,
+                style,
+                scale: 1.0,
+            };
+            let (bytes, png) = animated_on(&canvas, &options, &frames);
+            let png = tiny_skia::Pixmap::decode_png(&png).unwrap();
+            let expected: Vec<[u8; 4]> = png
+                .pixels()
+                .iter()
+                .map(|pixel| pixel.demultiply())
+                .map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
+                .collect();
+            let found = last_rgba(format, &bytes);
+            let clear = expected.iter().filter(|pixel| pixel[3] == 0).count();
+            assert!(clear > 500 && clear < expected.len() - 500, "{clear}");
+            for (found, expected) in found.iter().zip(&expected) {
+                if format == AnimationFormat::Webp {
+                    assert!(found == expected || (found[3] == 0 && expected[3] == 0));
+                    continue;
+                }
+                // On white, and of a few colours.
+                assert_eq!(found[3], if expected[3] == 0 { 0 } else { 255 });
+                for channel in (0..3).filter(|_| expected[3] > 0) {
+                    let opacity = f64::from(expected[3]) / 255.0;
+                    let on_white = f64::from(expected[channel]) * opacity + 255.0 * (1.0 - opacity);
+                    assert!((f64::from(found[channel]) - on_white).abs() < 48.0);
+                }
+            }
+        }
+    }
+}
+
+/// The pixels of the last frame, where every frame of a GIF is a whole picture.
+fn last_rgba(format: AnimationFormat, bytes: &[u8]) -> Vec<[u8; 4]> {
+    if format == AnimationFormat::Gif {
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::RGBA);
+        let mut decoder = options.read_info(bytes).unwrap();
+        let mut last = Vec::new();
+        while let Some(frame) = decoder.read_next_frame().unwrap() {
+            assert_eq!((frame.width, frame.height), (101, 64));
+            assert_eq!(frame.dispose, gif::DisposalMethod::Background);
+            last = frame.buffer.to_vec();
+        }
+        return last.as_chunks::<4>().0.to_vec();
+    }
+    let mut decoder = WebPDecoder::new(Cursor::new(bytes)).unwrap();
+    assert!(decoder.has_alpha());
+    let mut pixels = vec![0; decoder.output_buffer_size().unwrap()];
+    for _ in 0..decoder.num_frames() {
+        decoder.read_frame(&mut pixels).unwrap();
+    }
+    pixels.as_chunks::<4>().0.to_vec()
 }
 
 #[test]

@@ -287,3 +287,80 @@ fn a_hostile_picture_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn a_picture_whose_end_is_missing_is_refused() {
+    let pixels = image::RgbImage::from_fn(64, 48, |x, y| {
+        let mix = (x * 7 + y * 13) % 251;
+        image::Rgb([x as u8 * 3, y as u8 * 5, mix as u8])
+    });
+    for format in [
+        image::ImageFormat::Jpeg,
+        image::ImageFormat::Png,
+        image::ImageFormat::WebP,
+    ] {
+        let mut bytes = Vec::new();
+        pixels
+            .write_to(&mut std::io::Cursor::new(&mut bytes), format)
+            .unwrap();
+        let whole = decode_picture(&bytes).unwrap();
+        assert_eq!((whole.width, whole.height), (64, 48));
+        // The last bytes of a PNG say only that it ends.
+        let end = if format == image::ImageFormat::Png {
+            12
+        } else {
+            0
+        };
+        for part in [0.3, 0.5, 0.7, 0.9, 0.99] {
+            let length = ((bytes.len() - end) as f64 * part) as usize;
+            let error = decode_picture(&bytes[..length]);
+            assert!(error.is_err(), "{format:?}: {length} of {}", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn starting_paths_far_away_are_refused_with_their_number() {
+    let path = |number: &str, width: &str| {
+        format!(
+            r#"[{{"points": [[0, 0], [1, 1], [2, {number}], [3, 0]], "num_control_points": [2], "stroke_width": {width}, "stroke_color": [0, 0, 0, 1]}}]"#
+        )
+    };
+    assert_eq!(
+        read_strokes(path("-10000", "2").as_bytes())
+            .unwrap()
+            .strokes
+            .len(),
+        1
+    );
+    for (number, width, named) in [
+        ("-10001", "2", "-10001"),
+        ("1e30", "2", "1000000"),
+        ("1", "2e4", "20000"),
+    ] {
+        let error = refused(&path(number, width));
+        assert!(
+            error.starts_with("path 0 has the coordinate or width ")
+                && error.contains(named)
+                && error.ends_with("at most 10000 are allowed"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_file_without_strokes_says_what_is_there_instead() {
+    let paper = svg(
+        "width=\"100\" height=\"50\"",
+        r#"<rect width="100" height="50" fill="navy"/>"#,
+    );
+    assert_eq!(
+        refused(&paper),
+        "it has no strokes; 1 rectangles behind everything were taken for the paper"
+    );
+    let text = svg("width=\"100\" height=\"50\"", "<text y=\"20\">hello</text>");
+    assert_eq!(
+        refused(&text),
+        "it has no strokes; 1 texts were left out; convert them to paths"
+    );
+}

@@ -55,6 +55,49 @@ async fn dragging_the_circle_changes_its_inputs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_regions_have_their_outline_and_their_field() {
+    let server = server().await;
+    for (kind, outline, inside) in [
+        ("ellipse", "ellipse", "[24, 24]"),
+        ("rectangle", "rect", "[24, 24]"),
+        ("frame", "rect", "[1, 1]"),
+    ] {
+        let inputs = format!(
+            "#region_shape={kind}&region_width=120&region_height=60&region_rotation=90&distance_from_centre_threshold=0&distance_from_centre_weight=1"
+        );
+        let Some(page) = open(&server, &format!("/studio{inputs}")).await else {
+            return;
+        };
+        page.click("label", &format!("Show the {kind} over the drawing"))
+            .await;
+        let alpha = "(([column, row]) => document.querySelector('.overlay canvas').getContext('2d').getImageData(column, row, 1, 1).data[3])";
+        // Turned by a quarter, it is higher than wide: 60 of 224 pixels are 13 of 48 columns.
+        let [above, beside] = ["[24, 14]", "[14, 24]"].map(|place| format!("{alpha}({place})"));
+        let [free, penalised] = if kind == "frame" {
+            [&beside, &above]
+        } else {
+            [&above, &beside]
+        };
+        page.wait_for(&format!(
+            "document.querySelector('.overlay {outline}') !== null && {penalised} > 0 && {free} === 0 && {alpha}({inside}) === 0"
+        ))
+        .await;
+        let turned = page
+            .evaluate(&format!(
+                "(() => {{ const box = document.querySelector('.overlay {outline}').getBoundingClientRect(); return box.height / box.width; }})()"
+            ))
+            .await;
+        let turned = turned.as_f64().unwrap();
+        assert!((turned - 2.0).abs() < 0.05, "{kind}: {turned}");
+        assert_eq!(
+            page.evaluate("document.querySelectorAll('.handle').length")
+                .await,
+            1
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_field_grows_with_the_distance_and_the_weight() {
     let server = server().await;
     let Some(page) = open(&server, "/studio").await else {
