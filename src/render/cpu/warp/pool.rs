@@ -132,38 +132,43 @@ pub(super) fn spread(pooled: &Picture, pooling: Pooling, width: usize, height: u
 mod tests {
     use super::*;
 
+    /// Sixteenths, so that all sums are exact.
+    fn value(channel: usize, x: usize, y: usize) -> f32 {
+        ((channel + 7 * x + 3 * y) % 16) as f32 / 16.0
+    }
+
+    /// The mean of a square of a canvas with these values, and white around it.
+    fn mean(channel: usize, [left, top]: [usize; 2], factor: usize, size: [usize; 2]) -> f32 {
+        let values = (0..factor * factor).map(|place| {
+            let (x, y) = (left + place % factor, top + place / factor);
+            if x < size[0] && y < size[1] {
+                value(channel, x, y)
+            } else {
+                FILL
+            }
+        });
+        values.sum::<f32>() / (factor * factor) as f32
+    }
+
     #[test]
     fn a_pooled_pixel_is_the_mean_of_its_square_with_the_white_around_the_canvas() {
-        let value =
-            |channel: usize, x: usize, y: usize| ((channel + 7 * x + 3 * y) % 16) as f32 / 16.0;
-        for (side, [width, height]) in [(1, [5, 3]), (2, [9, 16]), (1, [40, 1]), (1, [33, 7])] {
+        for (side, size) in [(1, [5, 3]), (2, [9, 16]), (1, [40, 1]), (1, [33, 7])] {
+            let [width, height] = size;
             let values = (0..3 * width * height).map(|index| {
                 let (row, column) = (index / width, index % width);
                 value(row / height, column, row % height)
             });
             let picture = Picture::new(width, height, values.collect());
             let pooling = Pooling::new(side, width, height);
+            let factor = pooling.factor();
             let mut rows = PooledRows::new(&picture, pooling);
             let mut texels = vec![[0.0; 4]; pooling.width()];
             for row in 0..pooling.height() {
                 rows.write(row, &mut texels);
                 for (column, texel) in texels.iter().enumerate() {
-                    let square = |channel: usize| {
-                        let mut sum = 0.0;
-                        for place in 0..pooling.factor().pow(2) {
-                            let x = column * pooling.factor() + place % pooling.factor();
-                            let y = row * pooling.factor() + place / pooling.factor();
-                            let inside = x < width && y < height;
-                            sum += if inside { value(channel, x, y) } else { FILL };
-                        }
-                        sum / pooling.factor().pow(2) as f32
-                    };
-                    // All sums are exact: the values are sixteenths.
-                    assert_eq!(
-                        texel[..3],
-                        [square(0), square(1), square(2)],
-                        "{width}x{height}"
-                    );
+                    let corner = [column * factor, row * factor];
+                    let expected = [0, 1, 2].map(|channel| mean(channel, corner, factor, size));
+                    assert_eq!(texel[..3], expected, "{width}x{height}");
                 }
             }
         }
