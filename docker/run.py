@@ -201,7 +201,7 @@ class Runner(BaseRunner):
         palette: Optional[str] = Input(
             description="Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
             default=None,
-            regex="^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})([ ,]+#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))*[ ,]*$",
+            regex="^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})(( *, *| +)#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))* *$",
         ),
         max_colors: int = Input(
             description="Maximum number of colours in the finished drawing, which finds them itself; the background counts as one. 0 means no limit.",

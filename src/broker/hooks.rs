@@ -58,8 +58,13 @@ struct Hook {
 }
 
 impl HookRunner {
-    /// Starts to send webhooks. It must be called within a tokio runtime.
-    pub fn start(broker: Arc<Broker>, store: Arc<dyn Store>, webhooks: Arc<WebhookSender>) -> Self {
+    /// Starts to send webhooks once `ready` is cancelled. It must be called within a tokio runtime.
+    pub fn start(
+        broker: Arc<Broker>,
+        store: Arc<dyn Store>,
+        webhooks: Arc<WebhookSender>,
+        ready: CancellationToken,
+    ) -> Self {
         let parts = Parts {
             broker,
             store,
@@ -71,7 +76,12 @@ impl HookRunner {
             stopping: parts.stopping.clone(),
             tasks: parts.tasks.clone(),
         };
-        runner.tasks.spawn(parts.run());
+        runner.tasks.spawn(async move {
+            tokio::select! {
+                () = ready.cancelled() => parts.run().await,
+                () = parts.stopping.cancelled() => {}
+            }
+        });
         runner
     }
 
@@ -153,6 +163,7 @@ impl Parts {
             broker: Arc::clone(&self.broker),
             hook: hook.clone(),
             renewed: Mutex::new(Instant::now()),
+            unrecorded: Mutex::new(None),
             lost: CancellationToken::new(),
         });
         let is_done = tokio::select! {
@@ -224,6 +235,9 @@ struct HookLease {
     broker: Arc<Broker>,
     hook: Hook,
     renewed: Mutex<Instant>,
+    /// The name of the last message that was sent, if the broker could not record it. Nothing else may be sent before it is
+    /// recorded: the process that takes over would send it again, after a later message.
+    unrecorded: Mutex<Option<String>>,
     lost: CancellationToken,
 }
 
@@ -269,19 +283,23 @@ impl WebhookLease for HookLease {
             if self.lost.is_cancelled() {
                 return false;
             }
+            let unrecorded = self.unrecorded.lock().clone();
             // A process that was stopped for a while does not know whether another one sends now.
-            if self.renewed.lock().elapsed() < self.broker.config.lease / 2 {
+            let is_fresh = self.renewed.lock().elapsed() < self.broker.config.lease / 2;
+            if unrecorded.is_none() && is_fresh {
                 return true;
             }
-            if self.hold("").await.is_err() {
-                sleep(RETRY_PAUSE).await;
+            match self.hold(unrecorded.as_deref().unwrap_or_default()).await {
+                Ok(_) => *self.unrecorded.lock() = None,
+                Err(_) => sleep(RETRY_PAUSE).await,
             }
         }
     }
 
     async fn sent(&self, name: &str) {
         if let Err(error) = self.hold(name).await {
-            debug!(%error, "a webhook is not recorded");
+            debug!(%error, "a webhook is not recorded yet");
+            *self.unrecorded.lock() = Some(name.to_owned());
         }
     }
 }

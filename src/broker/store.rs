@@ -1,7 +1,6 @@
 //! [`RedisStore`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
@@ -29,9 +28,6 @@ const MAX_INLINE_BYTES: usize = 1 << 18;
 
 /// Predictions that are read at once for a list. The broker does nothing else while it reads their events.
 const LIST_COUNT: &[u8] = b"10";
-
-/// The pause between two requests for the secret at the start of a server.
-const SECRET_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a prediction is submitted again when another one with its id has ended meanwhile.
 const MAX_SUBMISSIONS: usize = 3;
@@ -347,18 +343,9 @@ impl Store for RedisStore {
     async fn secret(&self) -> Result<Option<Secret>, StoreError> {
         let new = Secret::generate();
         let request = arguments([new.expose_bytes()]);
-        loop {
-            let kept = self.0.call(&SECRET, &request).await;
-            match kept.and_then(bytes) {
-                Ok(kept) => return Ok(Secret::from_bytes(kept)),
-                // A server waits for its broker, as a worker does.
-                Err(error) if error.is_temporary() => {
-                    warn!(%error, "the server starts when the broker answers");
-                    sleep(SECRET_PAUSE).await;
-                }
-                Err(error) => return Err(StoreError::new(error)),
-            }
-        }
+        let kept = self.0.call(&SECRET, &request).await;
+        let kept = kept.and_then(bytes).map_err(StoreError::new)?;
+        Ok(Secret::from_bytes(kept))
     }
 
     async fn begin(&self, prediction: &Arc<Prediction>, by: &Provenance) -> Result<(), StoreError> {

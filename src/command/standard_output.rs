@@ -1,5 +1,6 @@
 //! Standard output, whose reader may close it early, as `head` does.
 
+use std::error::Error;
 use std::io::{self, ErrorKind, StdoutLock, Write};
 
 /// The exit status that shells show for a program that SIGPIPE has ended: 128 and the number of the signal.
@@ -41,7 +42,7 @@ pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let cause = cause.downcast_ref::<io::Error>();
         let inner = cause.and_then(io::Error::get_ref);
-        inner.is_some_and(|inner| inner.is::<ReaderGone>())
+        inner.is_some_and(<dyn Error + Send + Sync>::is::<ReaderGone>)
     })
 }
 

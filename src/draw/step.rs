@@ -219,8 +219,13 @@ impl ClipPass {
             .map_err(ClipError::while_doing("dividing views of pictures"))?;
         let results = forward_backward_all(views, batches, |batch, encoded, targets| {
             let features = features(batch, encoded, &targets)?;
-            losses_and_gradient(batch.parts(), &encoded.embeddings(), &targets, features)
-                .map_err(ClipError::while_doing("computing losses"))
+            losses_and_gradient(
+                batch.parts(),
+                &encoded.embeddings(),
+                &targets,
+                features.as_ref(),
+            )
+            .map_err(ClipError::while_doing("computing losses"))
         })?;
         let (parts, gradients): (Vec<_>, Vec<_>) = results.into_iter().unzip();
         let scales = targets.iter().map(|target| target.objective.scale());
@@ -302,7 +307,7 @@ fn losses_and_gradient(
     parts: &[BatchPart],
     embeddings: &Tensor,
     targets: &[PartTarget],
-    features: Option<BatchFeatures>,
+    features: Option<&BatchFeatures>,
 ) -> Result<(Vec<(usize, DeviceOutcome)>, EncodedGradient), TchError> {
     let embeddings = embeddings.f_set_requires_grad(true)?;
     let mut variables = vec![embeddings.shallow_clone()];
@@ -314,7 +319,6 @@ fn losses_and_gradient(
     for (index, (part, target)) in parts.iter().zip(targets).enumerate() {
         let length = part.views.end - part.views.start;
         let own = embeddings.f_narrow(0, part.views.start, length)?;
-        let features = features.as_ref();
         let features = features.map(|features| features.part(index, part));
         let features = features.transpose()?.flatten();
         let (total, outcome) = target.objective.on_views(&own, features.as_ref())?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
+use parking_lot::RwLock;
 
 use super::model_name::ModelName;
 use crate::secret::{Secret, TokenKey, WebhookKey};
@@ -24,8 +25,25 @@ pub struct Api {
     pub files: FileAddresses,
     /// The address under which clients reach this server, without a final slash, if it is not that of their requests.
     pub public_url: Option<String>,
-    webhook_key: WebhookKey,
+    /// Used instead of the key that belongs to the secret.
+    own_webhook_key: Option<WebhookKey>,
+    keys: RwLock<Keys>,
+}
+
+/// The keys of a secret.
+#[derive(Debug)]
+struct Keys {
+    webhooks: WebhookKey,
     tokens: TokenKey,
+}
+
+impl Keys {
+    fn of(secret: &Secret) -> Self {
+        Self {
+            webhooks: secret.webhook_key(),
+            tokens: secret.token_key(),
+        }
+    }
 }
 
 /// The form of output files.
@@ -64,31 +82,40 @@ impl Api {
             model,
             files: FileAddresses::default(),
             public_url: None,
-            webhook_key: webhook_key.unwrap_or_else(|| secret.webhook_key()),
-            tokens: secret.token_key(),
+            own_webhook_key: webhook_key,
+            keys: RwLock::new(Keys::of(secret)),
         }
     }
 
-    /// The key that signs webhooks.
-    pub fn webhook_key(&self) -> &WebhookKey {
-        &self.webhook_key
+    /// Takes the secret of all servers that share a store, which may be known only after the start.
+    pub fn set_secret(&self, secret: &Secret) {
+        *self.keys.write() = Keys::of(secret);
     }
 
-    /// The key that makes tokens.
-    pub fn tokens(&self) -> &TokenKey {
-        &self.tokens
+    /// The key that signs webhooks.
+    pub fn webhook_key(&self) -> WebhookKey {
+        let own = self.own_webhook_key.clone();
+        own.unwrap_or_else(|| self.keys.read().webhooks.clone())
+    }
+
+    /// The token for some parts of an address.
+    pub fn token(&self, parts: &[&str]) -> String {
+        self.keys.read().tokens.token(parts)
+    }
+
+    fn is_token(&self, token: &str, parts: &[&str]) -> bool {
+        self.keys.read().tokens.is_token(token, parts)
     }
 
     /// Whether a token is that of a prediction's stream.
     pub fn is_stream_token(&self, token: &str, id: &str) -> bool {
-        self.tokens.is_token(token, &["stream", id])
+        self.is_token(token, &["stream", id])
     }
 
     /// Whether a token is that of a file of a prediction, expired or not.
     pub fn is_file_token(&self, token: &FileToken, id: &str, index: usize) -> bool {
         let parts = file_parts(id, index, token.expires);
-        self.tokens
-            .is_token(&token.token, &parts.each_ref().map(String::as_str))
+        self.is_token(&token.token, &parts.each_ref().map(String::as_str))
     }
 }
 
@@ -117,7 +144,7 @@ impl Site {
     }
 
     pub(super) fn stream(&self, prediction: &Snapshot) -> String {
-        let token = self.api.tokens.token(&["stream", &prediction.id]);
+        let token = self.api.token(&["stream", &prediction.id]);
         self.at(&format!("/v1/streams/{}?token={token}", prediction.id))
     }
 
@@ -142,7 +169,7 @@ impl Site {
         let parts = file_parts(&prediction.id, index, expires);
         let token = FileToken {
             expires,
-            token: self.api.tokens.token(&parts.each_ref().map(String::as_str)),
+            token: self.api.token(&parts.each_ref().map(String::as_str)),
         };
         let extension = extension(media_type);
         let id = &prediction.id;

@@ -292,6 +292,9 @@ fn assert_answers(command: &str, server: &Server) {
 /// Runs a command of the README on a drawing that is small enough for a test.
 fn assert_works(command: &str) {
     let folder = tempfile::tempdir().unwrap();
+    let mut photo = tiny_skia::Pixmap::new(64, 48).unwrap();
+    photo.fill(tiny_skia::Color::from_rgba8(200, 80, 40, 255));
+    photo.save_png(folder.path().join("photo.png")).unwrap();
     let mut line = command.replace("scripts/predict ", "clipdraw predict ");
     if let Some((predict, rest)) = line.clone().split_once("predict -") {
         line = format!("{predict}predict -i num_iterations=2 -{rest}");

@@ -159,7 +159,7 @@ pub(crate) const ENDLESS: u32 = 10_000;
 fn the_error_for_invalid_options_says_what_is_allowed() {
     let cases: [(&[&str], &str, &str); 12] = [
         (&["--port", "70000"], "--port", "0..=65535"),
-        (&["--slots", "0"], "--slots", "1..=64"),
+        (&["--slots", "65"], "--slots", "0..=64"),
         (&["--queue=-1"], "--queue", "0..=10000"),
         (
             &["--shutdown-grace", "soon"],
@@ -207,7 +207,7 @@ fn the_error_for_invalid_options_says_what_is_allowed() {
 fn invalid_variables_are_rejected_like_options() {
     for (name, value, option) in [
         ("PORT", "http", "--port"),
-        ("COG_MAX_CONCURRENCY", "0", "--slots"),
+        ("COG_MAX_CONCURRENCY", "65", "--slots"),
         ("COG_SETUP_TIMEOUT", "long", "--setup-timeout"),
         ("COG_STREAM_HISTORY_CAPACITY", "-1", "--history"),
         (

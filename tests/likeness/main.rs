@@ -1,5 +1,10 @@
 //! Drawings that follow the shapes of a picture.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed as it should"
+)]
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -246,7 +251,7 @@ fn a_drawing_that_followed_a_picture_is_continued_with_it_and_without_it() {
     let document = first.document(&frame, &provenance);
     let svg = document.encode(OutputFormat::Svg, 1.0).unwrap();
     let svg = String::from_utf8(svg).unwrap();
-    assert!(svg.contains(r#""likeness":0.5"#), "{svg}");
+    assert!(svg.contains("&quot;likeness&quot;:0.5"), "{svg}");
     let with = input(&json!({"init_svg": data_url(&svg), "image_prompt": data_url(SHAPES)}));
     let with = with.unwrap();
     assert_eq!(with.spec().objective.likeness, spec.objective.likeness);

@@ -179,7 +179,7 @@ pub(crate) struct ResNet {
     stem: [ConvBatchNorm; 3],
     blocks: Vec<Bottleneck>,
     pool: AttentionPool,
-    /// The numbers of blocks after which features are taken: at the ends of the stages layer2 and layer3 (CLIPasso,
+    /// The numbers of blocks after which features are taken: at the ends of the stages layer2 and layer3 (`CLIPasso`,
     /// section 3.2).
     feature_depths: [usize; 2],
 }

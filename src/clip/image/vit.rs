@@ -24,7 +24,7 @@ pub(crate) struct VisionTransformer {
     patch: i64,
     grid: i64,
     /// The numbers of blocks after which features are taken: a third and two thirds of all, 4 and 8 of the 12 of `ViT-B`.
-    /// CLIPascene (Vinker et al. 2023, section 4.1) compares blocks from the second to the last: the earlier the block, the
+    /// `CLIPascene` (Vinker et al. 2023, section 4.1) compares blocks from the second to the last: the earlier the block, the
     /// more exactly its features follow the shapes.
     feature_depths: [usize; 2],
 }

@@ -67,12 +67,11 @@ impl DrawingFile {
     /// # Errors
     /// If the system cannot write it.
     pub(super) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        match &self.path {
-            Some(path) => write_file(path, bytes),
-            None => {
-                let mut out = standard_output();
-                out.write_all(bytes).and_then(|()| out.flush())
-            }
+        if let Some(path) = &self.path {
+            write_file(path, bytes)
+        } else {
+            let mut out = standard_output();
+            out.write_all(bytes).and_then(|()| out.flush())
         }
         .with_context(|| format!("{} cannot be written", self.name()))
     }

@@ -6,20 +6,23 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::arguments::ServeArguments;
 use super::broker::{self, Shared, Task};
 use super::{background, settings, store};
-use crate::broker::{HookRunner, upkeep};
+use crate::broker::{Broker, HookRunner, upkeep};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
 use crate::delivery::{Client, Downloader, UploadingFileSink};
 use crate::errors::chain;
 use crate::http;
+use crate::replicate::Api;
 use crate::service::{Backends, ClipEngine, EngineError, Limits, Service, Store, worker};
 use crate::telemetry::metric;
 
@@ -125,15 +128,11 @@ impl Server {
             client,
             destination,
             webhooks: Arc::clone(&webhooks),
-            api,
+            api: Arc::clone(&api),
             stop: stop.clone(),
             metrics: metric::collect(),
         };
-        let config = settings::server_config(arguments);
-        let router = match task {
-            Task::Serve => http::router(dependencies, config),
-            Task::Work => http::worker_router(dependencies, config),
-        };
+        let router = router(task, dependencies, settings::server_config(arguments));
         let (listener, address) = bind(arguments).await?;
         let closing = CancellationToken::new();
         let connections = http::serve(
@@ -144,8 +143,12 @@ impl Server {
         );
         // The server is not ready before its worker has loaded the model, so nothing new is accepted before this.
         recover(&service, &webhooks).await?;
-        let hooks = shared.map(|shared| share(arguments, task, shared, &service, &webhooks));
-        let worker = start_worker(arguments, &service)?;
+        let has_secret = secret_taken(task, &store, api);
+        let hooks = shared.and_then(|shared| {
+            start_upkeep(arguments, &shared.broker, &service);
+            start_hooks(task, shared, &webhooks, &has_secret)
+        });
+        let worker = start_worker(arguments, &service, has_secret)?;
         let setup_timeout = arguments.predictions.setup_timeout;
         tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
         on_listening(address);
@@ -153,7 +156,7 @@ impl Server {
             service,
             store,
             webhooks,
-            hooks: hooks.flatten(),
+            hooks,
             worker,
             connections: tokio::spawn(connections),
             closing,
@@ -260,20 +263,11 @@ fn backends(
     Ok(backends)
 }
 
-/// Starts what a process does beside requests and drawings if it shares a broker. Front ends send webhooks.
-fn share(
-    arguments: &ServeArguments,
-    task: Task,
-    shared: Shared,
-    service: &Arc<Service>,
-    webhooks: &Arc<WebhookSender>,
-) -> Option<HookRunner> {
+/// Starts what a process does from time to time if it shares a broker.
+fn start_upkeep(arguments: &ServeArguments, broker: &Arc<Broker>, service: &Arc<Service>) {
     let draws = arguments.predictions.slots > 0;
-    let service = Arc::clone(service);
-    let broker = Arc::clone(&shared.broker);
+    let (broker, service) = (Arc::clone(broker), Arc::clone(service));
     tokio::spawn(upkeep(broker, service, broker::role(draws)));
-    let webhooks = Arc::clone(webhooks);
-    (task == Task::Serve).then(|| HookRunner::start(shared.broker, shared.store, webhooks))
 }
 
 /// Queues what earlier processes have left unfinished, and continues to send its webhooks.
@@ -305,20 +299,73 @@ async fn bind(arguments: &ServeArguments) -> anyhow::Result<(TcpListener, Socket
     Ok((listener, address))
 }
 
+fn router(task: Task, dependencies: http::Dependencies, config: http::ServerConfig) -> Router {
+    match task {
+        Task::Serve => http::router(dependencies, config),
+        Task::Work => http::worker_router(dependencies, config),
+    }
+}
+
+/// Sends the webhooks of all predictions of a broker, together with other front ends, once the secret is known.
+fn start_hooks(
+    task: Task,
+    shared: Shared,
+    webhooks: &Arc<WebhookSender>,
+    has_secret: &CancellationToken,
+) -> Option<HookRunner> {
+    let (webhooks, has_secret) = (Arc::clone(webhooks), has_secret.clone());
+    (task == Task::Serve)
+        .then(|| HookRunner::start(shared.broker, shared.store, webhooks, has_secret))
+}
+
+/// Is cancelled once the secret is known that all servers of a store share. Processes that only draw need none.
+fn secret_taken(task: Task, store: &Arc<dyn Store>, api: Arc<Api>) -> CancellationToken {
+    let taken = CancellationToken::new();
+    if store.is_shared() && task == Task::Serve {
+        tokio::spawn(take_secret(Arc::clone(store), api, taken.clone()));
+    } else {
+        taken.cancel();
+    }
+    taken
+}
+
+/// Takes the secret that all servers of a store share, once the store answers. `taken` is cancelled then.
+async fn take_secret(store: Arc<dyn Store>, api: Arc<Api>, taken: CancellationToken) {
+    loop {
+        match store.secret().await {
+            Ok(Some(secret)) => {
+                api.set_secret(&secret);
+                return taken.cancel();
+            }
+            Ok(None) => warn!("the store has a damaged secret"),
+            Err(error) => debug!(error = chain(&error), "the secret cannot be read yet"),
+        }
+        sleep(POLL_INTERVAL).await;
+    }
+}
+
 /// Starts the drawing thread; `None` if the workers of a broker draw.
 fn start_worker(
     arguments: &ServeArguments,
     service: &Arc<Service>,
+    has_secret: CancellationToken,
 ) -> anyhow::Result<Option<thread::JoinHandle<()>>> {
     if arguments.predictions.slots == 0 {
-        service.serve_without_model();
+        let service = Arc::clone(service);
+        tokio::spawn(async move {
+            has_secret.cancelled().await;
+            service.serve_without_model();
+        });
         return Ok(None);
     }
     let compute = arguments.compute.clone();
     // An unknown device or weights file is a mistake on the command line. It is reported now, and not as a
     // failure to load the model.
     compute.check()?;
+    let runtime = Handle::current();
     let load = move || {
+        // Before that, a prediction would get addresses and signatures that other servers do not know.
+        runtime.block_on(has_secret.cancelled());
         let model = compute.load_model().map_err(EngineError::new)?;
         for warning in model.warnings {
             warn!("{warning}");

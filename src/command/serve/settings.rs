@@ -86,7 +86,12 @@ pub(super) fn webhook_sender(
 
 /// What the server is to Replicate's clients. A store that keeps no secret leaves it to the process.
 pub(super) async fn api(arguments: &ServeArguments, store: &dyn Store) -> anyhow::Result<Api> {
-    let kept = store.secret().await.context("cannot read the store")?;
+    // A broker may not answer yet; the server takes the secret from it when it does.
+    let kept = if store.is_shared() {
+        Some(Secret::generate())
+    } else {
+        store.secret().await.context("cannot read the store")?
+    };
     let secret = kept.unwrap_or_else(|| {
         info!(
             "the secret for webhooks, streams and files is good until the server stops; see --store"

@@ -409,7 +409,7 @@ impl WebhookSender {
             url,
             headers,
             lease,
-            key: self.api.as_ref().map(|api| api.webhook_key().clone()),
+            key: self.api.as_ref().map(|api| api.webhook_key()),
         }
     }
 

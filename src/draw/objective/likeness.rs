@@ -1,4 +1,4 @@
-//! The likeness: a drawing should have the shapes of a picture, as inner layers of CLIP's image tower see them (CLIPasso,
+//! The likeness: a drawing should have the shapes of a picture, as inner layers of CLIP's image tower see them (`CLIPasso`,
 //! Vinker et al. 2022, section 3.2).
 //!
 //! The embedding says what a picture shows; the outputs of inner layers still say where. They are compared between a view of
@@ -81,7 +81,7 @@ impl Likeness {
             .and_then(|views| views.f_reshape(shape))
             .map_err(ClipError::while_doing("storing views of a picture"))?;
         let features = context.clip.features(&views)?;
-        let factors = features.iter().map(|layers| factors(layers));
+        let factors = features.iter().map(factors);
         let factors = factors
             .collect::<Result<_, _>>()
             .map_err(ClipError::while_doing(
@@ -232,6 +232,10 @@ mod tests {
         Likeness::new(&spec, &context, 3.0).unwrap()
     }
 
+    fn share(features: &[Tensor; 2]) -> [Tensor; 2] {
+        [features[0].shallow_clone(), features[1].shallow_clone()]
+    }
+
     #[test]
     fn a_picture_is_fitted_into_the_canvas_without_being_cut_or_distorted() {
         assert_eq!(fitted_size([100, 50], [224, 224]), [224, 112]);
@@ -278,9 +282,6 @@ mod tests {
             for tower in 0..clip.config().towers {
                 let loss = |drawing: &[Tensor; 2]| {
                     let picture = &of_picture[tower];
-                    let share = |features: &[Tensor; 2]| {
-                        [features[0].shallow_clone(), features[1].shallow_clone()]
-                    };
                     let features = ViewFeatures::new(share(drawing), share(picture), &[tower]);
                     let views = ViewEmbeddings {
                         embeddings: &Tensor::new(),

@@ -150,6 +150,7 @@ impl Call {
             output: model.output,
         };
         let webhook = self.body.webhook(state, &self.headers, &self.site)?;
+        let deadline = self.deadline()?;
         let digest = self.digest(&named, &raw, webhook.as_ref());
         let id = self.idempotent_id(state)?;
         if let Some(earlier) = self.earlier(state, id.as_deref(), &digest).await? {
@@ -159,7 +160,7 @@ impl Call {
             origin: Origin {
                 model: Some(named),
                 version: None,
-                deadline: self.deadline()?,
+                deadline,
                 request_digest: id.is_some().then(|| digest.clone()),
             },
             id,
@@ -215,7 +216,7 @@ impl Call {
         let key = idempotency_key(&self.headers)?;
         Ok(key.map(|key| {
             let parts = ["request", caller.unwrap_or_default(), key];
-            state.dependencies.api.tokens().token(&parts)
+            state.dependencies.api.token(&parts)
         }))
     }
 

@@ -55,7 +55,7 @@ impl<W: Write> GifWriter<W> {
     ) -> Result<(), EncodeError> {
         let pixels = rgba.as_chunks::<4>().0;
         let visible = pixels.iter().filter(|pixel| pixel[3] > 0);
-        let rgb: Vec<u8> = visible.flat_map(on_white).collect();
+        let rgb: Vec<u8> = visible.copied().flat_map(on_white).collect();
         let (mut palette, indices) = quantized(&rgb, MAX_COLORS - 1);
         let transparent = (palette.len() / 3) as u8;
         palette.extend_from_slice(&[255; 3]);
@@ -116,10 +116,10 @@ fn error(cause: EncodingError) -> EncodeError {
 }
 
 /// The colour of a pixel of red, green, blue and opacity on white paper.
-fn on_white([red, green, blue, opacity]: &[u8; 4]) -> [u8; 3] {
-    let opacity = u32::from(*opacity);
+fn on_white([red, green, blue, opacity]: [u8; 4]) -> [u8; 3] {
+    let opacity = u32::from(opacity);
     [red, green, blue].map(|channel| {
-        let sum = u32::from(*channel) * opacity + 255 * (255 - opacity);
+        let sum = u32::from(channel) * opacity + 255 * (255 - opacity);
         ((sum + 127) / 255) as u8
     })
 }

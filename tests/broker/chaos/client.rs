@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
@@ -187,22 +187,18 @@ impl FrontEnds {
     ) -> String {
         loop {
             let get = self.client.get(self.url(random, path)).send().await;
-            if let Ok(answer) = get {
-                match answer.status() {
-                    StatusCode::OK => {
-                        if let Ok(state) = answer.json::<Value>().await
-                            && state["completed_at"].is_string()
-                        {
-                            return state["status"].as_str().unwrap().to_owned();
-                        }
-                    }
-                    status if is_busy(status) => {}
-                    status => {
-                        seen.errors
-                            .push(format!("{status} for an accepted prediction"));
-                        return "lost".to_owned();
+            match get.map(|answer| (answer.status(), answer)) {
+                Ok((StatusCode::OK, answer)) => {
+                    if let Some(status) = end(answer).await {
+                        return status;
                     }
                 }
+                Ok((status, _)) if !is_busy(status) => {
+                    seen.errors
+                        .push(format!("{status} for an accepted prediction"));
+                    return "lost".to_owned();
+                }
+                _ => {}
             }
             sleep(PAUSE).await;
         }
@@ -304,7 +300,7 @@ fn is_busy(status: StatusCode) -> bool {
 }
 
 /// Reads events until the stream ends or breaks.
-async fn read_events(mut answer: reqwest::Response, seen: &mut Seen) {
+async fn read_events(mut answer: Response, seen: &mut Seen) {
     let mut unread = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         unread.extend_from_slice(&chunk);
@@ -338,4 +334,11 @@ fn receive(event: &str, seen: &mut Seen) -> Result<(), String> {
         (Some(number), Some(data)) => seen.events.push(number, Fact::read(name, &data)),
         _ => Err(format!("a broken event: {event}")),
     }
+}
+
+/// The status of a prediction that has ended.
+async fn end(answer: Response) -> Option<String> {
+    let state = answer.json::<Value>().await.ok()?;
+    let has_ended = state["completed_at"].is_string();
+    has_ended.then(|| state["status"].as_str().unwrap().to_owned())
 }

@@ -222,7 +222,8 @@ async fn each_of_many_predictions_ends_exactly_once() {
     reason = "the seed repeats the test, and the figures show what it did"
 )]
 async fn clocks_that_differ_and_jump_change_nothing() {
-    const CLOCKS: &[Clock] = &[Clock::Broker, Clock::FrontEnds, Clock::Workers];
+    // Not that of the broker: redis-server does not start with the library that changes clocks.
+    const CLOCKS: &[Clock] = &[Clock::FrontEnds, Clock::Workers];
     if !Cluster::can_change_clocks() {
         assert!(
             !is_ci(),

@@ -106,7 +106,7 @@ fn nowhere() -> Vec<Case> {
         "/predictions//cancel",
         "/trainings/",
         "/Predictions",
-        "/v1/predictions",
+        "/v2/predictions",
         "/favicon.ico",
     ];
     let mut cases: Vec<_> = paths
