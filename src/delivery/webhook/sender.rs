@@ -252,10 +252,13 @@ impl Transport for HttpTransport {
             }
         }
         let answer = self.client.post_json(&self.url, &headers, json).await;
-        if let (Some(lease), Ok(status)) = (&self.lease, &answer)
-            && status.is_success()
-        {
-            lease.sent(name).await;
+        if let Some(lease) = &self.lease {
+            let is_delivered = matches!(&answer, Ok(status) if status.is_success());
+            // Other messages than the last are sent once, whatever the answer. Whoever continues must not send them again
+            // after the last one.
+            if is_delivered || !name.ends_with(".completed") {
+                lease.sent(name).await;
+            }
         }
         answer
     }
