@@ -92,15 +92,22 @@ pub(super) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let found = state.service().find(&id).await;
-    let found = found.map_err(|error| HttpError::unavailable(&error))?;
-    let prediction = found.ok_or(HttpError::NotFound)?;
-    record_prediction(prediction.id());
+    let prediction = find(&state, &id).await?.ok_or(HttpError::NotFound)?;
     if accepts_events(&headers) {
         let permit = StreamPermit::take(&state)?;
         return Ok(events(&state, prediction, last_event_id(&headers), permit));
     }
     respond(prediction.snapshot(), Form::of(&headers)?).await
+}
+
+/// The prediction with an id, whose request it is from now on.
+pub(super) async fn find(state: &AppState, id: &str) -> Result<Option<Arc<Prediction>>, HttpError> {
+    let found = state.service().find(id).await;
+    let found = found.map_err(|error| HttpError::unavailable(&error))?;
+    if let Some(prediction) = &found {
+        record_prediction(prediction.id());
+    }
+    Ok(found)
 }
 
 /// `POST /predictions/{id}/cancel`.

@@ -40,6 +40,20 @@ local function is_leased(job, fence)
   return found[1] == fence and found[2] == 'leased'
 end
 
+-- Whether the job is the one that was created then, and not a later one with its id.
+local function is_created(job, created)
+  return is(job, 'hash') and redis.call('HGET', job, 'created') == created
+end
+
+-- Whether the lease of the webhooks with that entry and number is still the one of the job.
+local function are_hooks_leased(job, entry, fence)
+  if not is(job, 'hash') then
+    return false
+  end
+  local found = redis.call('HMGET', job, 'hook', 'hook_fence')
+  return found[1] == entry and found[2] == fence
+end
+
 -- Adds an event under the next number. The number counts only once the event is there.
 local function append(id, kind, data)
   local job = job_key(id)

@@ -2,7 +2,7 @@
 -- ARGV prefix id created
 -- 0: the job is gone; 1: done.
 local job = job_key(ARGV[2])
-if not is(job, 'hash') or redis.call('HGET', job, 'created') ~= ARGV[3] then
+if not is_created(job, ARGV[3]) then
   return 0
 end
 redis.call('HSET', job, 'lifeline', '0')

@@ -2,11 +2,7 @@
 -- ARGV prefix id entry fence done(0|1) sender lease
 -- 1: done; -1: somebody else sends them.
 local job = job_key(ARGV[2])
-if not is(job, 'hash') then
-  return -1
-end
-local fields = redis.call('HMGET', job, 'hook', 'hook_fence')
-if fields[1] ~= ARGV[3] or fields[2] ~= ARGV[4] then
+if not are_hooks_leased(job, ARGV[3], ARGV[4]) then
   return -1
 end
 local hooks = key('hooks')

@@ -2,11 +2,7 @@
 -- ARGV prefix id entry fence sender sent
 -- 1: done; -1: somebody else sends them.
 local job = job_key(ARGV[2])
-if not is(job, 'hash') then
-  return -1
-end
-local fields = redis.call('HMGET', job, 'hook', 'hook_fence')
-if fields[1] ~= ARGV[3] or fields[2] ~= ARGV[4] then
+if not are_hooks_leased(job, ARGV[3], ARGV[4]) then
   return -1
 end
 redis.call('XCLAIM', key('hooks'), SENDERS, ARGV[5], 0, ARGV[3], 'JUSTID')

@@ -3,7 +3,7 @@
 -- 0: the job is gone; 1: done.
 local id = ARGV[2]
 local job = job_key(id)
-if not is(job, 'hash') or redis.call('HGET', job, 'created') ~= ARGV[3] then
+if not is_created(job, ARGV[3]) then
   return 0
 end
 append(id, 'note', ARGV[4])

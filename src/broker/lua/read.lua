@@ -3,7 +3,7 @@
 -- {0}: the job is gone, or another one has its id; {1, events}.
 local id = ARGV[2]
 local job = job_key(id)
-if not is(job, 'hash') or redis.call('HGET', job, 'created') ~= ARGV[3] then
+if not is_created(job, ARGV[3]) then
   return {0}
 end
 if ARGV[6] ~= '0' and redis.call('HGET', job, 'lifeline') == '1' then

@@ -5,10 +5,9 @@
 //! (`efficientnet_lite_builder.py`): no squeeze-and-excitation, `ReLU6` throughout, and TensorFlow's
 //! "same" padding. Batch normalization is folded into the convolutions before the weights are written.
 
-use std::ops::Range;
-
 use tch::{TchError, Tensor};
 
+use super::blocks::{block_features, forward_blocks};
 use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
 use crate::clip::config::{ClipConfig, EfficientNetSize};
 use crate::clip::error::ClipError;
@@ -262,23 +261,18 @@ impl EfficientNet {
     pub(crate) fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
         let map = channels_last(&pictures.f_to_kind(self.stem.bias.kind())?)?;
         let map = self.stem.forward_relu6(&map)?;
-        let [first, second] = self.feature_depths;
-        let outer = self.forward_blocks(map, 0..first)?;
-        let inner = self.forward_blocks(outer.shallow_clone(), first..second)?;
-        Ok([outer, inner])
-    }
-
-    fn forward_blocks(&self, mut map: Tensor, blocks: Range<usize>) -> Result<Tensor, TchError> {
-        for block in &self.blocks[blocks] {
-            map = block.forward(&map)?;
-        }
-        Ok(map)
+        block_features(
+            &self.blocks,
+            self.feature_depths,
+            map,
+            InvertedResidual::forward,
+        )
     }
 
     /// The last features to embeddings `[N, E]` that are not normalized.
     pub(crate) fn finish(&self, features: &Tensor) -> Result<Tensor, TchError> {
-        let rest = self.feature_depths[1]..self.blocks.len();
-        let map = self.forward_blocks(features.shallow_clone(), rest)?;
+        let rest = &self.blocks[self.feature_depths[1]..];
+        let map = forward_blocks(rest, features.shallow_clone(), InvertedResidual::forward)?;
         let map = self.head.forward_relu6(&map)?;
         self.projection
             .forward(&map.f_mean_dim([2_i64, 3].as_slice(), false, None)?)

@@ -1,6 +1,7 @@
 //! The image encoder: maps views to unit vectors, and the gradient with respect to the vectors back
 //! to the views.
 
+mod blocks;
 pub(crate) mod vit;
 pub(crate) mod resnet;
 pub(crate) mod efficient_net;

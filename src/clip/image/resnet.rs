@@ -4,10 +4,9 @@
 //! strides, and by attention in place of the last pooling. Batch normalization is folded into the
 //! convolutions when the weights are read.
 
-use std::ops::Range;
-
 use tch::{TchError, Tensor};
 
+use super::blocks::{block_features, forward_blocks};
 use crate::clip::checkpoint::detect::RESNET_GROWTH;
 use crate::clip::checkpoint::weights::{Frozen, Weights, channels_last};
 use crate::clip::config::{ClipConfig, NORM_EPSILON, ResNetSize};
@@ -233,24 +232,14 @@ impl ResNet {
             map = convolution.forward(&map)?.f_relu()?;
         }
         map = avg_pool(&map, 2)?;
-        let [first, second] = self.feature_depths;
-        let outer = self.forward_blocks(map, 0..first)?;
-        let inner = self.forward_blocks(outer.shallow_clone(), first..second)?;
-        Ok([outer, inner])
-    }
-
-    fn forward_blocks(&self, mut map: Tensor, blocks: Range<usize>) -> Result<Tensor, TchError> {
-        for block in &self.blocks[blocks] {
-            map = block.forward(&map)?;
-        }
-        Ok(map)
+        block_features(&self.blocks, self.feature_depths, map, Bottleneck::forward)
     }
 
     /// The last features to embeddings `[N, E]` that are not normalized.
     pub(crate) fn finish(&self, features: &Tensor) -> Result<Tensor, TchError> {
-        let rest = self.feature_depths[1]..self.blocks.len();
-        self.pool
-            .forward(&self.forward_blocks(features.shallow_clone(), rest)?)
+        let rest = &self.blocks[self.feature_depths[1]..];
+        let map = forward_blocks(rest, features.shallow_clone(), Bottleneck::forward)?;
+        self.pool.forward(&map)
     }
 }
 

@@ -1,9 +1,8 @@
 //! The image tower of the `ViT` models.
 
-use std::ops::Range;
-
 use tch::{TchError, Tensor};
 
+use super::blocks::{block_features, forward_blocks};
 use crate::clip::checkpoint::weights::{Frozen, Weights};
 use crate::clip::config::{ClipConfig, TransformerSize};
 use crate::clip::error::ClipError;
@@ -71,17 +70,7 @@ impl VisionTransformer {
     /// Normalized 32-bit pictures `[N, 3, R, R]` to features, `[N, 1 + G*G, W]` each.
     pub(crate) fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
         let tokens = self.first_norm.forward(&self.tokens(pictures)?)?;
-        let [first, second] = self.feature_depths;
-        let outer = self.forward_blocks(tokens, 0..first)?;
-        let inner = self.forward_blocks(outer.shallow_clone(), first..second)?;
-        Ok([outer, inner])
-    }
-
-    fn forward_blocks(&self, mut tokens: Tensor, blocks: Range<usize>) -> Result<Tensor, TchError> {
-        for block in &self.blocks[blocks] {
-            tokens = block.forward(&tokens, None)?;
-        }
-        Ok(tokens)
+        block_features(&self.blocks, self.feature_depths, tokens, forward)
     }
 
     /// The last features to embeddings `[N, E]` that are not normalized.
@@ -90,8 +79,8 @@ impl VisionTransformer {
             return self.project(features);
         };
         // Two thirds of the blocks are fewer than all.
-        let rest = self.feature_depths[1]..self.blocks.len() - 1;
-        let tokens = self.forward_blocks(features.shallow_clone(), rest)?;
+        let rest = &self.blocks[self.feature_depths[1]..self.blocks.len() - 1];
+        let tokens = forward_blocks(rest, features.shallow_clone(), forward)?;
         self.project(&last.forward_first(&tokens)?)
     }
 
@@ -124,4 +113,9 @@ impl VisionTransformer {
         let class = tokens.f_select(1, 0)?;
         self.projection.forward(&self.last_norm.forward(&class)?)
     }
+}
+
+/// A block without a mask.
+fn forward(block: &TransformerBlock, tokens: &Tensor) -> Result<Tensor, TchError> {
+    block.forward(tokens, None)
 }

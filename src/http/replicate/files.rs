@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::http::drawing::CONTENT_POLICY;
 use crate::http::error::HttpError;
+use crate::http::predictions::find;
 use crate::http::problem::Problem;
-use crate::http::request_log::record_prediction;
 use crate::http::state::AppState;
 use crate::replicate::FileToken;
 
@@ -37,10 +37,8 @@ pub(super) async fn show(
             "The address of this file has expired. GET the prediction for a new one.",
         ));
     }
-    let found = state.service().find(&id).await;
-    let found = found.map_err(|error| HttpError::unavailable(&error))?;
+    let found = find(&state, &id).await?;
     let prediction = found.ok_or_else(|| Problem::not_found("File"))?;
-    record_prediction(prediction.id());
     let file = prediction.snapshot().output.get(index).cloned();
     let contents = file.as_deref().and_then(contents);
     let (media_type, bytes) = contents.ok_or_else(|| Problem::not_found("File"))?;

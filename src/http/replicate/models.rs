@@ -6,11 +6,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::site::site_of;
 use crate::http::error::HttpError;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
@@ -44,11 +42,9 @@ fn find(state: &AppState, owner: &str, name: &str) -> Result<ModelEntry, Problem
 pub(super) async fn show(
     State(state): State<Arc<AppState>>,
     Path((owner, name)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
     let model = find(&state, &owner, &name)?;
-    let site = site_of(&state, &uri, &headers);
     Ok(Json(catalog(&state, &site).await?.model(&model)))
 }
 
@@ -56,11 +52,9 @@ pub(super) async fn show(
 pub(super) async fn versions(
     State(state): State<Arc<AppState>>,
     Path((owner, name)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
     let model = find(&state, &owner, &name)?;
-    let site = site_of(&state, &uri, &headers);
     let version = catalog(&state, &site).await?.version(&model);
     Ok(Json(only_page(&[version])))
 }
@@ -69,11 +63,9 @@ pub(super) async fn versions(
 pub(super) async fn version(
     State(state): State<Arc<AppState>>,
     Path((owner, name, version)): Path<(String, String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
     let model = find(&state, &owner, &name)?;
-    let site = site_of(&state, &uri, &headers);
     let found = catalog(&state, &site).await?.version(&model);
     if found["id"] == version.as_str() {
         Ok(Json(found))
@@ -85,22 +77,20 @@ pub(super) async fn version(
 /// `GET /v1/models`.
 pub(super) async fn list(
     State(state): State<Arc<AppState>>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let site = site_of(&state, &uri, &headers);
     models_with(&state, &site, "").await
 }
 
 /// `QUERY /v1/models`: the models whose description has all the words of the body.
 pub(super) async fn search(
     State(state): State<Arc<AppState>>,
+    site: Site,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     if request.method().as_str() != "QUERY" {
         return Err(Problem::method_not_allowed());
     }
-    let site = site_of(&state, request.uri(), request.headers());
     let body = timeout(WORDS_TIMEOUT, to_bytes(request.into_body(), MAX_WORDS)).await;
     let body = body.ok().and_then(Result::ok).unwrap_or_default();
     // One client sends the words as a JSON text, the others as they are.
@@ -120,10 +110,8 @@ async fn models_with(state: &AppState, site: &Site, words: &str) -> Result<Json<
 /// `GET /v1/deployments`: one for each model.
 pub(super) async fn deployments(
     State(state): State<Arc<AppState>>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let site = site_of(&state, &uri, &headers);
     let catalog = catalog(&state, &site).await?;
     let models = ModelEntry::all(&state.dependencies.api.model).into_iter();
     let models: Vec<_> = models.map(|model| catalog.deployment(&model)).collect();
@@ -134,22 +122,18 @@ pub(super) async fn deployments(
 pub(super) async fn deployment(
     State(state): State<Arc<AppState>>,
     Path((owner, name)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
     let model = ModelEntry::find(&state.dependencies.api.model, &owner, &name);
     let model = model.ok_or_else(|| Problem::not_found("Deployment"))?;
-    let site = site_of(&state, &uri, &headers);
     Ok(Json(catalog(&state, &site).await?.deployment(&model)))
 }
 
 /// `GET /v1/hardware`.
 pub(super) async fn hardware(
     State(state): State<Arc<AppState>>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let site = site_of(&state, &uri, &headers);
     Ok(Json(catalog(&state, &site).await?.hardware()))
 }
 

@@ -21,7 +21,7 @@ use crate::hex::lower_hex;
 use crate::http::error::HttpError;
 use crate::http::list;
 use crate::http::output_budget::check_output;
-use crate::http::predictions::{accept, dispatch, json_response};
+use crate::http::predictions::{accept, dispatch, find, json_response};
 use crate::http::problem::Problem;
 use crate::http::read_inputs::read_inputs;
 use crate::http::request_log::record_prediction;
@@ -322,23 +322,13 @@ async fn submission(
     })
 }
 
-async fn find(state: &AppState, id: &str) -> Result<Arc<Prediction>, Problem> {
-    let found = state.service().find(id).await;
-    let found = found.map_err(|error| HttpError::unavailable(&error))?;
-    let prediction = found.ok_or(HttpError::NotFound)?;
-    record_prediction(prediction.id());
-    Ok(prediction)
-}
-
 /// `GET /v1/predictions/{id}`.
 pub(super) async fn show(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Response, Problem> {
-    let site = site_of(&state, &uri, &headers);
-    let prediction = find(&state, &id).await?;
+    let prediction = find(&state, &id).await?.ok_or(HttpError::NotFound)?;
     message(StatusCode::OK, prediction.snapshot(), site).await
 }
 
@@ -346,11 +336,9 @@ pub(super) async fn show(
 pub(super) async fn cancel(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Response, Problem> {
-    let site = site_of(&state, &uri, &headers);
-    let prediction = find(&state, &id).await?;
+    let prediction = find(&state, &id).await?.ok_or(HttpError::NotFound)?;
     if !prediction.status().is_terminal() {
         let recorded = state.service().cancel(&prediction).await;
         recorded.map_err(|error| HttpError::unavailable(&error))?;
@@ -363,9 +351,8 @@ pub(super) async fn cancel(
 pub(super) async fn list(
     State(state): State<Arc<AppState>>,
     uri: Uri,
-    headers: HeaderMap,
+    site: Site,
 ) -> Result<Response, Problem> {
-    let site = site_of(&state, &uri, &headers);
     let query = ListQuery {
         after: list::cursor(&uri)?,
         limit: list::PAGE,

@@ -1,5 +1,10 @@
 //! The address under which a client reaches this server.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
 use url::Url;
 
@@ -10,6 +15,17 @@ use crate::replicate::Site;
 /// What a proxy has received the request for.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+impl FromRequestParts<Arc<AppState>> for Site {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(site_of(state, &parts.uri, &parts.headers))
+    }
+}
 
 /// The address in the settings, or the one that the request was sent to.
 pub(super) fn site_of(state: &AppState, uri: &Uri, headers: &HeaderMap) -> Site {

@@ -14,14 +14,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::json;
 
-use super::site::site_of;
 use crate::http::auth::has_token;
 use crate::http::error::HttpError;
 use crate::http::follower::{Follower, Found, HEADERS, KEEP_ALIVE_COMMENT};
 use crate::http::list::parameter;
+use crate::http::predictions::find;
 use crate::http::preference::last_event_id;
 use crate::http::problem::Problem;
-use crate::http::request_log::record_prediction;
 use crate::http::state::AppState;
 use crate::http::stream::StreamPermit;
 use crate::replicate::{Site, with_progress};
@@ -33,15 +32,13 @@ pub(super) async fn show(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     uri: Uri,
+    site: Site,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if !is_allowed(&state, &id, &uri, &headers) {
         return Err(HttpError::Unauthorized.into());
     }
-    let found = state.service().find(&id).await;
-    let found = found.map_err(|error| HttpError::unavailable(&error))?;
-    let prediction = found.ok_or(HttpError::NotFound)?;
-    record_prediction(prediction.id());
+    let prediction = find(&state, &id).await?.ok_or(HttpError::NotFound)?;
     let permit = StreamPermit::take(&state)?;
     let after = last_event_id(&headers);
     let number = match prediction.first_event(after) {
@@ -59,7 +56,7 @@ pub(super) async fn show(
     let events = EventStream {
         shape: model.map_or(OutputShape::AllFiles, |model| model.output),
         follower: Follower::new(prediction),
-        site: site_of(&state, &uri, &headers),
+        site,
         number: if has_ended { last } else { number },
         misses_only_done: has_ended,
         is_over: false,

@@ -51,9 +51,13 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var_os(name)?.into_string().ok()?.parse().ok()
 }
 
+/// The seed of a test, which is printed.
+#[expect(clippy::print_stdout, reason = "the seed repeats the test")]
 fn seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    variable(SEED).unwrap_or_else(|| now.unwrap().as_nanos() as u64)
+    let seed = variable(SEED).unwrap_or_else(|| now.unwrap().as_nanos() as u64);
+    println!("{SEED}={seed}");
+    seed
 }
 
 #[expect(
@@ -111,58 +115,92 @@ fn request(number: u64, random: &mut ChaCha8Rng, receiver: &Receiver) -> Request
     }
 }
 
-/// Waits for one of the clients.
-async fn next(clients: &mut JoinSet<Seen>, seen: &mut Vec<Seen>) {
-    if let Some(one) = clients.join_next().await {
-        seen.push(one.unwrap());
+/// Predictions that are requested by turns from the front ends of a cluster.
+struct Trial {
+    seed: u64,
+    random: ChaCha8Rng,
+    front_ends: FrontEnds,
+    receiver: Receiver,
+    references: Vec<Events>,
+    clients: JoinSet<Seen>,
+    seen: Vec<Seen>,
+    number: u64,
+}
+
+impl Trial {
+    async fn start(cluster: &Cluster, seed: u64) -> Self {
+        let front_ends = front_ends(cluster);
+        Self {
+            seed,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            receiver: Receiver::start(seed).await,
+            references: references(&front_ends).await,
+            front_ends,
+            clients: JoinSet::new(),
+            seen: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// Requests the next prediction, once fewer than `crowd` are unfinished.
+    async fn request(&mut self, crowd: usize) {
+        if self.clients.len() >= crowd {
+            self.next().await;
+        }
+        let request = request(self.number, &mut self.random, &self.receiver);
+        self.number += 1;
+        let front_ends = self.front_ends.clone();
+        self.clients
+            .spawn(async move { front_ends.run(request).await });
+    }
+
+    /// Waits for one of the clients.
+    async fn next(&mut self) {
+        if let Some(one) = self.clients.join_next().await {
+            self.seen.push(one.unwrap());
+        }
+    }
+
+    /// Waits for all clients, and checks that nothing went wrong. `logs` are printed otherwise.
+    #[expect(clippy::print_stdout, reason = "the figures show what the test did")]
+    async fn finish(mut self, logs: impl FnOnce() -> String) -> Report {
+        while !self.clients.is_empty() {
+            self.next().await;
+        }
+        let (front_ends, receiver) = (&self.front_ends, &self.receiver);
+        let report = Report::check(front_ends, receiver, &self.references, self.seen).await;
+        println!("{report}");
+        assert!(
+            report.problems.is_empty(),
+            "{SEED}={}\n{}\n{}",
+            self.seed,
+            report.problems.join("\n"),
+            logs()
+        );
+        report
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(
-    clippy::print_stdout,
-    reason = "the seed repeats the test, and the figures show what it did"
-)]
+#[expect(clippy::print_stdout, reason = "the figures show what the test did")]
 async fn nothing_that_was_accepted_is_lost_when_anything_is_killed() {
     if !has_redis() {
         return;
     }
     let seed = seed();
-    println!("{SEED}={seed}");
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(folder.path(), 2, 3);
-    let front_ends = front_ends(&cluster);
-    let receiver = Receiver::start(seed).await;
-    let references = references(&front_ends).await;
+    let mut trial = Trial::start(&cluster, seed).await;
     let time = variable(MINUTES).map_or(KILLING, Duration::from_mins);
-    let killer = Killer::start(cluster, ChaCha8Rng::from_rng(&mut random), time, MIN_KILLS);
-    let mut clients = JoinSet::new();
-    let mut seen = Vec::new();
-    let mut number = 0;
+    let random = ChaCha8Rng::from_rng(&mut trial.random);
+    let killer = Killer::start(cluster, random, time, MIN_KILLS);
     while !killer.is_finished() {
-        if clients.len() >= CROWD {
-            next(&mut clients, &mut seen).await;
-        }
-        let request = request(number, &mut random, &receiver);
-        number += 1;
-        let front_ends = front_ends.clone();
-        clients.spawn(async move { front_ends.run(request).await });
-        sleep(Duration::from_millis(random.random_range(0..100))).await;
+        trial.request(CROWD).await;
+        sleep(Duration::from_millis(trial.random.random_range(0..100))).await;
     }
     let mut killed = killer.finish();
-    while !clients.is_empty() {
-        next(&mut clients, &mut seen).await;
-    }
     println!("{}", killed.summary());
-    let report = Report::check(&front_ends, &receiver, &references, seen).await;
-    println!("{report}");
-    assert!(
-        report.problems.is_empty(),
-        "{SEED}={seed}\n{}\n{}",
-        report.problems.join("\n"),
-        killed.cluster.logs()
-    );
+    let report = trial.finish(|| killed.cluster.logs()).await;
     assert!(killed.kills >= MIN_KILLS, "{}", killed.summary());
     assert!(report.accepted > 20, "{report}");
     assert!(killed.improper.is_empty(), "{}", killed.summary());
@@ -171,56 +209,28 @@ async fn nothing_that_was_accepted_is_lost_when_anything_is_killed() {
 }
 
 /// Predictions of every kind at the same time, without failures.
-const PREDICTIONS: u64 = 500;
+const PREDICTIONS: usize = 500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(
-    clippy::print_stdout,
-    reason = "the seed repeats the test, and the figures show what it did"
-)]
 async fn each_of_many_predictions_ends_exactly_once() {
     if !has_redis() {
         return;
     }
     let seed = seed();
-    println!("{SEED}={seed}");
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(folder.path(), 2, 3);
-    let front_ends = front_ends(&cluster);
-    let receiver = Receiver::start(seed).await;
-    let references = references(&front_ends).await;
-    let mut clients = JoinSet::new();
-    let mut seen = Vec::new();
-    for number in 0..PREDICTIONS {
-        if clients.len() >= 100 {
-            next(&mut clients, &mut seen).await;
-        }
-        let request = request(number, &mut random, &receiver);
-        let front_ends = front_ends.clone();
-        clients.spawn(async move { front_ends.run(request).await });
+    let mut trial = Trial::start(&cluster, seed).await;
+    for _ in 0..PREDICTIONS {
+        trial.request(100).await;
     }
-    while !clients.is_empty() {
-        next(&mut clients, &mut seen).await;
-    }
-    let report = Report::check(&front_ends, &receiver, &references, seen).await;
-    println!("{report}");
-    assert!(
-        report.problems.is_empty(),
-        "{SEED}={seed}\n{}\n{}",
-        report.problems.join("\n"),
-        cluster.logs()
-    );
+    let report = trial.finish(|| cluster.logs()).await;
     assert_eq!(report.failed, 0, "{report}");
     assert!(cluster.ended().is_empty());
 }
 
 /// The clocks of machines differ by minutes and jump while they draw.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(
-    clippy::print_stdout,
-    reason = "the seed repeats the test, and the figures show what it did"
-)]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 async fn clocks_that_differ_and_jump_change_nothing() {
     // Not that of the broker: redis-server does not start with the library that changes clocks.
     const CLOCKS: &[Clock] = &[Clock::FrontEnds, Clock::Workers];
@@ -236,35 +246,14 @@ async fn clocks_that_differ_and_jump_change_nothing() {
         return;
     }
     let seed = seed();
-    println!("{SEED}={seed}");
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::with_clocks(folder.path(), 2, 2, CLOCKS);
-    let front_ends = front_ends(&cluster);
-    let receiver = Receiver::start(seed).await;
-    let references = references(&front_ends).await;
-    let mut clients = JoinSet::new();
-    let mut seen = Vec::new();
-    for number in 0..60 {
-        if clients.len() >= 6 {
-            next(&mut clients, &mut seen).await;
-        }
-        let clock = CLOCKS[random.random_range(0..CLOCKS.len())];
-        cluster.set(clock, random.random_range(-900..900));
-        let request = request(number, &mut random, &receiver);
-        let front_ends = front_ends.clone();
-        clients.spawn(async move { front_ends.run(request).await });
+    let mut trial = Trial::start(&cluster, seed).await;
+    for _ in 0..60 {
+        let clock = CLOCKS[trial.random.random_range(0..CLOCKS.len())];
+        cluster.set(clock, trial.random.random_range(-900..900));
+        trial.request(6).await;
     }
-    while !clients.is_empty() {
-        next(&mut clients, &mut seen).await;
-    }
-    let report = Report::check(&front_ends, &receiver, &references, seen).await;
-    println!("{report}");
-    assert!(
-        report.problems.is_empty(),
-        "{SEED}={seed}\n{}\n{}",
-        report.problems.join("\n"),
-        cluster.logs()
-    );
+    trial.finish(|| cluster.logs()).await;
     assert!(cluster.ended().is_empty());
 }

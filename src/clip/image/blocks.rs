@@ -1,0 +1,26 @@
+//! What all image towers have in common: blocks, one after another, and features at two of them.
+
+use tch::{TchError, Tensor};
+
+/// The output of the last of some blocks; the input itself if there is none.
+pub(super) fn forward_blocks<B>(
+    blocks: &[B],
+    input: Tensor,
+    forward: impl Fn(&B, &Tensor) -> Result<Tensor, TchError>,
+) -> Result<Tensor, TchError> {
+    blocks
+        .iter()
+        .try_fold(input, |input, block| forward(block, &input))
+}
+
+/// The outputs after two numbers of blocks, the smaller one first.
+pub(super) fn block_features<B>(
+    blocks: &[B],
+    [first, second]: [usize; 2],
+    input: Tensor,
+    forward: impl Fn(&B, &Tensor) -> Result<Tensor, TchError>,
+) -> Result<[Tensor; 2], TchError> {
+    let outer = forward_blocks(&blocks[..first], input, &forward)?;
+    let inner = forward_blocks(&blocks[first..second], outer.shallow_clone(), forward)?;
+    Ok([outer, inner])
+}
