@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from image_check.mounts import unmount_below
-from image_check.report import PassedOver
+from image_check.report import Skipped
 
 HUB = "docker.io/library/"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -109,7 +109,7 @@ class Bases:
     def make(self, name, debian, recipe):
         kinds = {"debian": self.debian, "rust": self.rust, "python": self.python}
         if self.kind(name) not in kinds:
-            raise PassedOver(f"the base image {name} cannot be pulled, and there is no way to make it")
+            raise Skipped(f"the base image {name} cannot be pulled, and there is no way to make it")
         base = "scratch" if name == debian else HUB + debian
         container = self.engine.buildah("from", "--pull=never", base).strip()
         try:
@@ -127,7 +127,7 @@ class Bases:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.engine.environment)
         unmount_below(root)
         if done.returncode != 0:
-            raise PassedOver(f"debootstrap cannot make {name}: {(done.stderr or done.stdout)[-500:].strip()}")
+            raise Skipped(f"debootstrap cannot make {name}: {(done.stderr or done.stdout)[-500:].strip()}")
         write(root, "etc/dpkg/dpkg.cfg.d/docker", SLIM)
         write(root, "etc/apt/apt.conf.d/docker-clean", CLEAN)
         for folder in ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/man", "usr/share/locale", "usr/share/info"):
@@ -144,7 +144,7 @@ class Bases:
     def rust(self, name, container, root):
         version = re.match(r"rust:([\d.]+)-", name)[1]
         if not re.match(rf"rustc {re.escape(version)}(\.|$|\s)", rustc("--version")):
-            raise PassedOver(f"the base image {name} cannot be pulled, and this machine has {rustc('--version')}")
+            raise Skipped(f"the base image {name} cannot be pulled, and this machine has {rustc('--version')}")
         self.install(container, "ca-certificates", "g++", "make", "pkg-config")
         shutil.copyfile(CERTIFICATES, root + CERTIFICATES)
         self.copy_settings("~/.cargo/config.toml", root + "/usr/local/cargo/config.toml")
@@ -167,7 +167,7 @@ class Bases:
         try:
             self.engine.buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", script)
         except RuntimeError as error:
-            raise PassedOver(f"Debian's packages cannot be installed: {error}") from None
+            raise Skipped(f"Debian's packages cannot be installed: {error}") from None
 
     def copy_settings(self, source, target):
         """Settings by which this machine reaches the registry; the images stay on it."""

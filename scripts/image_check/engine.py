@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from image_check import bases, build_log
-from image_check.report import PassedOver
+from image_check.report import Skipped
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 
@@ -26,9 +26,9 @@ def find(work):
         return Docker(work)
     missing = [name for name in ("buildah", "crun", "debootstrap") if shutil.which(name) is None]
     if missing:
-        raise PassedOver(f"no Docker engine answers, and {', '.join(missing)} are not installed; on Debian: apt-get install {' '.join(missing)}")
+        raise Skipped(f"no Docker engine answers; not installed: {', '.join(missing)}; on Debian: apt-get install {' '.join(missing)}")
     if os.geteuid() != 0:
-        raise PassedOver("no Docker engine answers, and only root can build with buildah and crun here")
+        raise Skipped("no Docker engine answers, and only root can build with buildah and crun here")
     return Buildah(work)
 
 
@@ -101,7 +101,7 @@ class Engine:
             except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
-                raise PassedOver(f"the image for {device} was not built in the time given; finished layers are kept for the next run ({log})") from None
+                raise Skipped(f"the image for {device} was not built in the time given; finished layers are kept for the next run ({log})") from None
         with open(log, errors="replace") as file:
             return Build(status, file.read(), time.monotonic() - began)
 
@@ -210,11 +210,14 @@ class Buildah(Engine):
         return subprocess.run(["buildah", "inspect", "--type", "image", image], env=self.environment, capture_output=True).returncode == 0
 
     def inspect(self, image):
-        return json.loads(self.buildah("inspect", "--type", "image", image))["Docker"]["config"]
+        return self.described(image)["Docker"]["config"]
+
+    def described(self, image):
+        return json.loads(self.buildah("inspect", "--type", "image", image))
 
     def layers(self, image):
         """Pairs of the bytes of a layer and the instruction that made it."""
-        found = json.loads(self.buildah("inspect", "--type", "image", image))["Docker"]
+        found = self.described(image)["Docker"]
         with open(os.path.join(self.storage, f"{self.driver}-layers", "layers.json")) as file:
             sizes = {layer.get("diff-digest"): layer.get("diff-size", 0) for layer in json.load(file)}
         made = [entry.get("created_by", "") for entry in found["history"] if not entry.get("empty_layer")]
@@ -230,7 +233,7 @@ class Buildah(Engine):
         return self.mounted[identifier][1]
 
     def identifier(self, image):
-        return json.loads(self.buildah("inspect", "--type", "image", image))["FromImageID"]
+        return self.described(image)["FromImageID"]
 
     def start(self, image, command, environment=(), volumes=()):
         name = self.next_name()

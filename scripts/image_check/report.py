@@ -1,7 +1,7 @@
-"""What was checked, what was substituted, and what was passed over: one line each."""
+"""What was checked, what was substituted, and what was skipped: one line each."""
 
 
-class PassedOver(Exception):
+class Skipped(Exception):
     """A check that cannot be made on this machine."""
 
 
@@ -9,7 +9,7 @@ class Report:
     """Prints each result as it comes, and counts."""
 
     def __init__(self):
-        self.passed, self.failures, self.substituted, self.passed_over = 0, [], [], []
+        self.passed, self.failures, self.substituted, self.skipped = 0, [], [], []
 
     def check(self, name, passed, figure=""):
         """A result; returns whether the check passed."""
@@ -34,17 +34,17 @@ class Report:
         self.substituted.append(text)
         print(f"instead {text}", flush=True)
 
-    def pass_over(self, text):
-        self.passed_over.append(text)
-        print(f"passed over: {text}", flush=True)
+    def skip(self, text):
+        self.skipped.append(text)
+        print(f"skipped: {text}", flush=True)
 
     def summary(self):
         """Prints the last lines; returns the exit status."""
         print()
-        for title, lines in (("substituted", self.substituted), ("passed over", self.passed_over), ("FAILED", self.failures)):
+        for title, lines in (("substituted", self.substituted), ("skipped", self.skipped), ("FAILED", self.failures)):
             for line in lines:
                 print(f"image-check: {title}: {line}")
-        print(f"image-check: {self.passed} checks passed, {len(self.failures)} failed, {len(self.passed_over)} passed over")
+        print(f"image-check: {self.passed} checks passed, {len(self.failures)} failed, {len(self.skipped)} skipped")
         if self.failures:
             return 1
         return 0 if self.passed else 77

@@ -10,9 +10,9 @@ import time
 
 from gpu_check import weights
 
+from image_check.contents import USER
 from image_check.serving import Later, Receiver, Served
 
-USER = 10001
 STORE = "CLIPDRAW_STORE=/data/predictions.sqlite3"
 
 SMALL = {"prompt": "a house", "seed": 7, "num_paths": 8, "num_augmentations": 2, "display_frequency": 10}
@@ -102,7 +102,7 @@ class Running:
         """A drawing of the image has the bytes of a drawing outside it."""
         svg = contents(url)
         if self.program is None:
-            self.report.pass_over("the bytes of a drawing outside the image: no program there; cargo build --release, or --program FILE")
+            self.report.skip("the bytes of a drawing outside the image: no program there; cargo build --release, or --program FILE")
             return
         expected = os.path.join(self.engine.work, f"outside-{os.getpid()}.svg")
         command = [self.program, "predict", "--weights", "compact-v4", "--device", "cpu", "--json", "-", "--output", expected]
@@ -272,7 +272,7 @@ class Running:
         """The CUDA image on a machine without a GPU: everything of CUDA but the driver is there, and it says so."""
         status, text = self.engine.run(self.image, ["/usr/local/bin/clipdraw", "--version"])
         if "no CUDA" not in text:
-            self.report.pass_over("the start without a GPU: this machine has one")
+            self.report.skip("the start without a GPU: this machine has one")
             return
         self.report.check("without a GPU: the driver is missing", status == 0 and "libcuda.so.1" in text, text.splitlines()[-2][:200])
         opened = "libtorch_cuda.so" not in text and "NVRTC" not in text
