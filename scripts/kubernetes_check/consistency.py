@@ -37,17 +37,7 @@ def problems(objects: list[dict]) -> Iterator[str]:
     if len(index) != len(objects):
         yield "two objects have the same kind and name"
     for (kind, name), each in index.items():
-        found = {
-            "Secret": lambda *_: ["a Secret belongs into no file"],
-            "Deployment": workload_problems,
-            "StatefulSet": workload_problems,
-            "Service": service_problems,
-            "PodDisruptionBudget": lambda each, index: selector_problems(each["spec"]["selector"]["matchLabels"], index),
-            "HorizontalPodAutoscaler": lambda each, index: target_problems(each["spec"]["scaleTargetRef"], index),
-            "ScaledObject": scaled_problems,
-            "BackendConfig": backend_problems,
-            "Ingress": ingress_problems,
-        }.get(kind, lambda *_: [])(each, index)
+        found = CHECKS.get(kind, lambda *_: [])(each, index)
         yield from (f"{kind}/{name}: {problem}" for problem in found)
 
 
@@ -226,3 +216,17 @@ def ingress_problems(ingress: dict, index: Objects) -> Iterator[str]:
     certificate = ingress["metadata"]["annotations"]["networking.gke.io/managed-certificates"]
     if ("ManagedCertificate", certificate) not in index:
         yield f"has the certificate {certificate}, which is not there"
+
+
+# What is wrong with an object of each kind.
+CHECKS = {
+    "Secret": lambda *_: ["a Secret must not be in a file"],
+    "Deployment": workload_problems,
+    "StatefulSet": workload_problems,
+    "Service": service_problems,
+    "PodDisruptionBudget": lambda each, index: selector_problems(each["spec"]["selector"]["matchLabels"], index),
+    "HorizontalPodAutoscaler": lambda each, index: target_problems(each["spec"]["scaleTargetRef"], index),
+    "ScaledObject": scaled_problems,
+    "BackendConfig": backend_problems,
+    "Ingress": ingress_problems,
+}

@@ -22,7 +22,7 @@ def unknown_arguments(program: str, objects: list[dict]) -> list[str]:
     """The command lines that the program refuses. It reads them up to `--help`, and does nothing else."""
     found = []
     for each in objects:
-        for container in each["spec"].get("template", {}).get("spec", {}).get("containers", []) if "spec" in each else []:
+        for container in each.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
             arguments = container.get("args", [])
             if arguments[:1] != ["clipdraw"]:
                 continue
