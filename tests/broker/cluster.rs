@@ -13,6 +13,8 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::skip::pass_over;
+
 /// The maximum time for anything that a test waits for.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -26,13 +28,8 @@ pub(crate) fn has_redis() -> bool {
         .stdout(Stdio::null())
         .status();
     let found = found.is_ok_and(|status| status.success());
-    let is_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(
-        found || !is_ci,
-        "redis-server is missing: install it with apt-get install redis-server"
-    );
     if !found {
-        eprintln!("skipped, because redis-server is missing");
+        pass_over("redis-server is not installed (apt-get install redis-server)");
     }
     found
 }

@@ -3,10 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    clippy::print_stderr,
     reason = "a test that panics has failed as it should"
 )]
 
+#[path = "../it/support/skip.rs"]
+mod skip;
 mod cluster;
 mod event_log;
 mod receiver;

@@ -15,11 +15,10 @@ fn a_prediction_goes_on_when_its_worker_is_killed_and_its_events_are_complete() 
     }
     let cluster = Cluster::new();
     let front_end = cluster.front_end(&["--history", "100000"]);
-    let first = cluster.worker(&[]);
+    let mut first = cluster.worker(&[]);
     front_end.put("undisturbed", &drawing(60));
     let mut expected = EventLog::default();
     expected.read(front_end.events("undisturbed", None), usize::MAX);
-    let mut first = first;
     front_end.put("a", &drawing(60));
     let mut log = EventLog::default();
     log.read(front_end.events("a", None), 60);

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use clipdraw::plot::{Opacity, Page, PaperSize, Plot, PlotOptions, write_plot_svg};
 use serde_json::Value;
 
-use crate::support::devtools::pass_over;
+use crate::support::skip::pass_over;
 
 /// What the script ends with where vpype cannot be had.
 const PASSED_OVER: i32 = 77;

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::support::devtools::pass_over;
+use crate::support::skip::pass_over;
 
 const BEGIN: &str = "<!-- inputs: begin -->\n";
 const END: &str = "<!-- inputs: end -->";

@@ -8,7 +8,7 @@ use clipdraw::delivery::AddressPolicy;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::support::devtools::pass_over;
+use crate::support::skip::pass_over;
 use crate::support::server::{Choices, TestServer, pause, small};
 
 /// What the script ends with where its tools cannot be had.

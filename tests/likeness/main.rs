@@ -72,7 +72,10 @@ fn draw(clip: &Clip, spec: Spec) -> Vec<Frame> {
 
 fn in_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    pool.build().unwrap().install(run)
+    pool.build().unwrap().install(|| {
+        tch::set_num_threads(threads as i32);
+        run()
+    })
 }
 
 /// The mean absolute difference between the picture of a drawing and the one that it follows.

@@ -88,7 +88,6 @@ impl Machines {
                 format!("redis://127.0.0.1:{}", self.broker),
             )
             .env("COG_LOG_LEVEL", "error")
-            .env("CLIPDRAW_STORE", "none")
             .spawn()
             .unwrap()
     }

@@ -13,6 +13,7 @@
 mod support {
     pub(crate) mod fake_engine;
     pub(crate) mod server;
+    pub(crate) mod skip;
 }
 mod client;
 mod rules;

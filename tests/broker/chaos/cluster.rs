@@ -199,7 +199,6 @@ impl Cluster {
             .env("CLIPDRAW_WORKER", format!("{role:?}"))
             // No weights, store or setting of the person who runs the tests.
             .env("CLIPDRAW_WEIGHTS_DIR", "/no/weights")
-            .env("CLIPDRAW_STORE", "none")
             .env(
                 "RUST_LOG",
                 "info,clipdraw::http::request_log=off,clipdraw::prediction=off",

@@ -26,7 +26,7 @@ pub(super) enum Fact {
 }
 
 impl Fact {
-    /// Reads an event of a stream; `None` if nothing about it can be compared.
+    /// Reads an event of a stream.
     pub(super) fn read(name: &str, data: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         match name {

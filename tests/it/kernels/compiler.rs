@@ -8,7 +8,7 @@ use clipdraw::render::cuda::{Kernel, kernel_source};
 use libloading::Library;
 use regex::Regex;
 
-use crate::support::devtools::pass_over;
+use crate::support::skip::pass_over;
 
 /// What `scripts/nvrtc` ends with where NVRTC cannot be installed.
 const PASSED_OVER: i32 = 77;

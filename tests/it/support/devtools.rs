@@ -15,6 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+use super::skip::pass_over;
+
 /// How long the browser may take to start, on a machine that runs other tests too.
 const LAUNCH_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -34,17 +36,6 @@ pub(crate) fn browser() -> Option<PathBuf> {
         pass_over("no Chromium or Chrome is installed");
     }
     found
-}
-
-/// Says why a test is skipped; in CI, where nothing that a test needs may be missing, it fails.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "`CI` is set by every CI service and is no setting of ours"
-)]
-#[expect(clippy::print_stdout, reason = "whoever runs the tests should know")]
-pub(crate) fn pass_over(why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "CI needs it: {why}");
-    println!("skipped: {why}");
 }
 
 /// A page of a browser of its own, which ends when the page is dropped.

@@ -10,4 +10,5 @@ pub(crate) mod interaction;
 pub(crate) mod proxy;
 pub(crate) mod scores;
 pub(crate) mod server;
+pub(crate) mod skip;
 pub(crate) mod torch_files;
