@@ -30,13 +30,9 @@ pub(super) fn estimate(
     let of_tile_stroke = SIZES.tile_stroke + 3 * TILE * TILE * FLOAT + STROKE_STRIDE * FLOAT;
     let of_stroke =
         room.chords * SIZES.chord + 2 * STROKE_STRIDE * FLOAT + 2 * STROKE_STRIDE * 2 * FLOAT;
-    let pooled_area = match pooling.halvings() {
-        0 => 0,
-        _ => pooling.width() * pooling.height(),
-    };
+    let area = width * height + pooling.pooled_area();
     // A picture, a pooled one and their gradients; views and theirs, with a copy of it.
-    let pixels =
-        2 * 3 * FLOAT * (width * height + pooled_area) + 3 * 3 * FLOAT * views * side * side;
+    let pixels = 2 * 3 * FLOAT * area + 3 * 3 * FLOAT * views * side * side;
     let sources = views * (side * samples).pow(2) * 2 * FLOAT;
     (room.tile_strokes * of_tile_stroke + strokes * of_stroke + pixels + sources) as u64
 }

@@ -50,8 +50,8 @@ pub(super) struct Largest {
     pub(super) seen_area: usize,
     /// Pixels of the pooled picture of a scene that is pooled; 0 if none is.
     pub(super) pooled_area: usize,
-    /// Pixels of the picture of a scene that is pooled; 0 if none is.
-    pub(super) unpooled_area: usize,
+    /// Pixels of the canvas of a scene that is pooled; 0 if none is.
+    pub(super) pooled_canvas_area: usize,
     pub(super) views: usize,
     /// Samples of a view along an axis of a pixel.
     pub(super) samples: usize,
@@ -157,7 +157,7 @@ impl Totals {
         self.starts += size.tiles() + 1;
         self.words += size.tiles() * size.words;
         self.picture_values += 3 * size.area();
-        self.pooled_values += 3 * size.pooled_area();
+        self.pooled_values += 3 * size.pooling.pooled_area();
         self.views += scene.views.len();
     }
 }
@@ -169,9 +169,10 @@ impl Largest {
         self.tiles = self.tiles.max(size.tiles());
         self.words = self.words.max(size.tiles() * size.words);
         self.seen_area = self.seen_area.max(size.seen_area());
-        if size.pooled_area() > 0 {
-            self.pooled_area = self.pooled_area.max(size.pooled_area());
-            self.unpooled_area = self.unpooled_area.max(size.area());
+        let pooled_area = size.pooling.pooled_area();
+        if pooled_area > 0 {
+            self.pooled_area = self.pooled_area.max(pooled_area);
+            self.pooled_canvas_area = self.pooled_canvas_area.max(size.area());
         }
         self.views = self.views.max(scene.views.len());
         self.samples = self
@@ -212,14 +213,6 @@ impl SceneSize {
 
     fn seen_area(&self) -> usize {
         self.pooling.width() * self.pooling.height()
-    }
-
-    /// 0 if the scene is not pooled.
-    fn pooled_area(&self) -> usize {
-        match self.pooling.halvings() {
-            0 => 0,
-            _ => self.seen_area(),
-        }
     }
 }
 

@@ -54,7 +54,7 @@ impl<L: Launcher> Passes<'_, L> {
         self.launch(
             batch,
             Kernel::PoolBackward,
-            largest.unpooled_area.div_ceil(VIEW_THREADS),
+            largest.pooled_canvas_area.div_ceil(VIEW_THREADS),
         )?;
         self.launch(batch, Kernel::CompositeBackward, largest.tiles)?;
         self.launch(batch, Kernel::CoverageBackward, TILE_STROKE_BLOCKS)?;

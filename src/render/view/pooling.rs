@@ -72,6 +72,14 @@ impl Pooling {
     pub fn height(&self) -> usize {
         self.size[1]
     }
+
+    /// The pixels of the pooled picture; 0 if it is the picture itself.
+    pub fn pooled_area(&self) -> usize {
+        match self.halvings {
+            0 => 0,
+            _ => self.width() * self.height(),
+        }
+    }
 }
 
 #[cfg(test)]

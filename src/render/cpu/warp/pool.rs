@@ -109,7 +109,8 @@ fn write_means_of<const FACTOR: usize>(
     }
 }
 
-/// The gradient with respect to a picture of `width` by `height` pixels, from that with respect to its pooled picture.
+/// The gradient with respect to a picture of `width` by `height` pixels, from that with respect to its pooled picture. Only
+/// tests need it: in a step, the rasterizer reads the gradient of each pixel from the pooled one.
 pub(super) fn spread(pooled: &Picture, pooling: Pooling, width: usize, height: usize) -> Picture {
     let (factor, weight) = (pooling.factor(), pooling.weight());
     let mut values = vec![0.0; 3 * width * height];

@@ -88,7 +88,8 @@ fn resample(
 }
 
 /// The gradient with respect to the picture `[3, H, W]`, from the gradient with respect to the views
-/// `[N, 3, R, R]`: the transpose of the linear map in [`ViewBatch::new`].
+/// `[N, 3, R, R]`: the transpose of the linear map in [`ViewBatch::new`]. Only tests need it: a step
+/// goes on from [`pooled_view_gradient`].
 pub fn view_gradient(
     gradient: &ViewBatch,
     views: &[ViewTransform],
