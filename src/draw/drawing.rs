@@ -334,7 +334,7 @@ impl Drawing {
             }
             if !term.value.is_finite() {
                 let description = self.objective.description(term.name);
-                return Err(if Objective::is_of_features(term.name) {
+                return Err(if self.objective.is_of_features(term.name) {
                     self.not_finite_from_views(Quantity::Loss, description)
                 } else {
                     self.not_finite(Quantity::Loss, description)

@@ -23,9 +23,6 @@ use crate::render::cpu::warp::ViewBatch;
 use crate::render::view::ViewTransform;
 use crate::scene::{Canvas, Picture, Rgb};
 
-/// The name of the term.
-pub(super) const NAME: &str = "likeness";
-
 /// The weight of the term for a likeness of 1, beside a picture or a text of weight 1, whose loss is minus a cosine.
 ///
 /// Measured with the embedded model, a drawn head of a cat as the picture, 128 strokes and 250 steps. Random strokes have a
@@ -104,7 +101,7 @@ impl Likeness {
 
 impl Term for Likeness {
     fn name(&self) -> &'static str {
-        NAME
+        "likeness"
     }
 
     fn share(&self) -> Box<dyn Term> {

@@ -355,15 +355,22 @@ impl Objective {
     /// The common name of the terms on views in an error message, because the gradient from CLIP is
     /// that of all of them.
     pub(super) fn description_of_views(&self) -> String {
-        if self.picture().is_some() {
-            return "CLIP and likeness terms".to_owned();
+        match self.term_of_features() {
+            Some(term) => format!("CLIP and {} terms", term.name()),
+            None => self.description(prompt::NAME),
         }
-        self.description(prompt::NAME)
     }
 
     /// Whether the term of that name depends on the image tower in another way than by embeddings.
-    pub(super) fn is_of_features(name: &str) -> bool {
-        name == likeness::NAME
+    pub(super) fn is_of_features(&self, name: &str) -> bool {
+        self.term_of_features()
+            .is_some_and(|term| term.name() == name)
+    }
+
+    /// The term that needs the features of a picture.
+    fn term_of_features(&self) -> Option<&dyn Term> {
+        let mut terms = self.terms.iter().map(AsRef::as_ref);
+        terms.find(|term| term.picture().is_some())
     }
 
     /// The name in an error message of the penalty that a renderer has computed.
