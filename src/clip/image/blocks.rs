@@ -1,4 +1,4 @@
-//! What all image towers have in common: blocks, one after another, and features at two of them.
+//! What the image towers on libtorch have in common: blocks, one after another, and features after some of them.
 
 use tch::{TchError, Tensor};
 
@@ -13,7 +13,7 @@ pub(super) fn forward_blocks<B>(
         .try_fold(input, |input, block| forward(block, &input))
 }
 
-/// The outputs after two numbers of blocks, the smaller one first.
+/// The outputs after `first` and after `second` blocks, which are not fewer.
 pub(super) fn block_features<B>(
     blocks: &[B],
     [first, second]: [usize; 2],
