@@ -19,29 +19,29 @@ pub(super) enum PictureFile<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> PictureFile<W> {
-    /// Adds what is different in a picture without transparent pixels.
-    fn add(&mut self, changed: &Area, picture: &Pixmap, ms: u16) -> Result<(), EncodeError> {
-        let rgb = changed.rgb(picture);
-        match self {
-            Self::Gif(file) => file.add(changed, &rgb, ms),
-            Self::Webp(file) => file.add(changed, (&rgb, ColorType::Rgb8), ms),
-        }
-    }
-
-    /// Adds what is different in a picture that may have transparent pixels.
-    fn add_transparent(
+    /// Adds what is different in a picture from the one before. `is_transparent` says whether there may be transparent
+    /// pixels.
+    fn add(
         &mut self,
-        changed: &Area,
         picture: &Pixmap,
+        previous: Option<&Pixmap>,
+        is_transparent: bool,
         ms: u16,
     ) -> Result<(), EncodeError> {
-        match self {
+        let area = match self {
             // A pixel of a GIF that is transparent shows what was there before, so each frame is a whole picture.
-            Self::Gif(file) => {
-                let area = Area::whole(picture);
-                file.add_transparent(&area, &area.rgba(picture), ms)
-            }
-            Self::Webp(file) => file.add(changed, (&changed.rgba(picture), ColorType::Rgba8), ms),
+            Self::Gif(_) if is_transparent => Area::whole(picture),
+            _ => Area::changed(picture, previous),
+        };
+        let (pixels, color_type) = if is_transparent {
+            (area.rgba(picture), ColorType::Rgba8)
+        } else {
+            (area.rgb(picture), ColorType::Rgb8)
+        };
+        match self {
+            Self::Gif(file) if is_transparent => file.add_transparent(&area, &pixels, ms),
+            Self::Gif(file) => file.add(&area, &pixels, ms),
+            Self::Webp(file) => file.add(&area, (&pixels, color_type), ms),
         }
     }
 
@@ -112,12 +112,10 @@ impl<W: Write + Seek> RasterAnimation<W> {
     }
 
     fn write(&mut self, picture: Pixmap, milliseconds: u16) -> Result<(), EncodeError> {
-        let area = Area::changed(&picture, self.previous.as_ref());
-        if self.canvas.is_transparent {
-            self.file.add_transparent(&area, &picture, milliseconds)?;
-        } else {
-            self.file.add(&area, &picture, milliseconds)?;
-        }
+        let previous = self.previous.as_ref();
+        let is_transparent = self.canvas.is_transparent;
+        self.file
+            .add(&picture, previous, is_transparent, milliseconds)?;
         self.previous = Some(picture);
         Ok(())
     }
