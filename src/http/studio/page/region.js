@@ -14,20 +14,20 @@ const SAMPLES = 48;
 /** A penalty of this size on one point makes the field half opaque. */
 const HALF = 1;
 const STRONGEST = 0.75;
-/** The radius of the corners of a frame, as a part of its shorter side. */
+/** The radius of the corners of a frame, as a part of its shorter side, as in region/rectangle.rs on the server. */
 const CORNER_RADIUS = 0.25;
 /** The regions that are known here. */
 const KINDS = ['circle', 'ellipse', 'rectangle', 'frame'];
 
-const kindOf = () => String(inputValue('region_shape') || 'circle');
+/** What the region is called. */
+export const regionName = () => String(inputValue('region_shape') || 'circle');
 
 /** The region as fractions of the canvas, and what the penalty outside of it is. */
 function region() {
   const width = numberOf('canvas_width', REFERENCE);
   const height = numberOf('canvas_height', REFERENCE);
-  const kind = kindOf();
   return {
-    kind,
+    kind: regionName(),
     size: [numberOf('region_width', 150), numberOf('region_height', 100)],
     rotation: numberOf('region_rotation', 0),
     width,
@@ -43,16 +43,13 @@ function region() {
   };
 }
 
-/** Whether the server has the inputs of the region, and it is no painted one. */
+/** Whether the server has the inputs of the region, and it is not a painted one. */
 export const hasRegion = () =>
   Boolean(
     fieldOf('centre_x') && fieldOf('centre_y') && fieldOf('distance_from_centre_threshold'),
   ) &&
-  KINDS.includes(kindOf()) &&
+  KINDS.includes(regionName()) &&
   inputValue('region_mask') === '';
-
-/** What the region is called. */
-export const regionName = () => kindOf();
 
 /**
  * How far a point is outside of an ellipse around the origin, by Newton's method as on the server.
@@ -72,7 +69,8 @@ function outsideEllipse(x, y, a, b) {
 }
 
 /**
- * How far a point is outside of the region, in pixels of the reference canvas.
+ * How far a point is from where the free margin begins, in pixels of the reference canvas: from the centre of a circle,
+ * whose radius is the margin, or from the edge of another region.
  * @param {ReturnType<typeof region>} shape @param {number} dx @param {number} dy
  */
 function outside(shape, dx, dy) {
