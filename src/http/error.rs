@@ -53,10 +53,7 @@ pub(super) enum HttpError {
     Suspended(Arc<str>),
     /// All slots are taken and the queue is full.
     #[error("At capacity - all prediction slots busy")]
-    AtCapacity,
-    /// The same, where it is answered with 429.
-    #[error("At capacity - all prediction slots busy")]
-    TooManyPredictions,
+    AtCapacity(FullStatus),
     /// A prediction with this ID has not finished yet.
     #[error("A prediction with the id {id} is running already. PUT /predictions/{id} joins it.", id = .0.id())]
     AlreadyRunning(Arc<Prediction>),
@@ -123,6 +120,16 @@ pub(super) enum HttpError {
     Internal,
 }
 
+/// The status of a response to a request for a prediction when all slots and all places in the queue are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FullStatus {
+    /// 409, as in Cog.
+    #[default]
+    Conflict,
+    /// 429, which clients and proxies know as a request to come again later.
+    TooManyRequests,
+}
+
 impl From<InputErrors> for HttpError {
     fn from(errors: InputErrors) -> Self {
         Self::Invalid(Detail::of_inputs(&errors))
@@ -159,12 +166,14 @@ impl HttpError {
             | Self::StoreFault { .. }
             | Self::StoreUnavailable
             | Self::Suspended(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::AtCapacity
+            Self::AtCapacity(FullStatus::Conflict)
             | Self::AlreadyRunning(_)
             | Self::Unfinished { .. }
             | Self::DrawingCanceled { .. } => StatusCode::CONFLICT,
             Self::NotFound | Self::NothingToCancel => StatusCode::NOT_FOUND,
-            Self::TooManySubscribers | Self::TooManyPredictions => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManySubscribers | Self::AtCapacity(FullStatus::TooManyRequests) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::TrainingStream | Self::NoSuchFormat | Self::OtherFormat { .. } => {
                 StatusCode::NOT_ACCEPTABLE
             }
@@ -177,7 +186,7 @@ impl HttpError {
     /// The number of seconds after which the client may try again.
     fn retry_after(&self) -> Option<HeaderValue> {
         match self {
-            Self::TooManyConnections | Self::TooManyPredictions => {
+            Self::TooManyConnections | Self::AtCapacity(FullStatus::TooManyRequests) => {
                 Some(HeaderValue::from_static("1"))
             }
             Self::StoreFault { .. } | Self::StoreUnavailable => {
@@ -205,8 +214,7 @@ impl HttpError {
             | Self::TooManyConnections
             | Self::StoreFault { .. }
             | Self::StoreUnavailable
-            | Self::AtCapacity
-            | Self::TooManyPredictions
+            | Self::AtCapacity(_)
             | Self::AlreadyRunning(_) => {
                 json!({ "error": self.to_string(), "status": "failed" })
             }

@@ -45,6 +45,7 @@ mod router;
 mod listen;
 
 pub use connection_watch::ConnectionTimeouts;
+pub use error::FullStatus;
 pub use listen::{ConnectionLimits, serve};
 pub use router::{router, worker_router};
-pub use state::{CompletedOutput, Dependencies, FullStatus, RequestLimits, ServerConfig};
+pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};

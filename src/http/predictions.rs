@@ -18,14 +18,14 @@ use tracing::Instrument;
 
 use super::accept::Form;
 use super::drawing;
-use super::error::HttpError;
+use super::error::{FullStatus, HttpError};
 use super::output_budget::check_output;
 use super::prediction_request::{PredictionRequest, check_id};
 use super::preference::{Preference, accepts_events, last_event_id};
 use super::read_inputs::read_inputs;
 use super::request_addresses::RequestAddresses;
 use super::request_log::record_prediction;
-use super::state::{AppState, FullStatus};
+use super::state::AppState;
 use super::stream::{StreamPermit, events, events_from_start};
 use crate::cog::Detail;
 use crate::delivery::webhook::Webhook;
@@ -190,9 +190,9 @@ async fn start(
     };
     let is_awaited = !matches!(reply, Reply::Accepted);
     let accepted = accept(state, submission, addresses.webhook, is_awaited).await;
-    let prediction = accepted.map_err(|error| match (error, state.config.full_status) {
-        (HttpError::AtCapacity, FullStatus::TooManyRequests) => HttpError::TooManyPredictions,
-        (error, _) => error,
+    let prediction = accepted.map_err(|error| match error {
+        HttpError::AtCapacity(_) => HttpError::AtCapacity(state.config.full_status),
+        error => error,
     })?;
     record_prediction(prediction.id());
     match reply {
@@ -330,7 +330,7 @@ impl From<SubmitError> for HttpError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::NotReady => Self::NotReady,
-            SubmitError::AtCapacity => Self::AtCapacity,
+            SubmitError::AtCapacity => Self::AtCapacity(FullStatus::default()),
             SubmitError::AlreadyRunning(running) => Self::AlreadyRunning(running),
             SubmitError::Closed => Self::Closed,
             SubmitError::StoreFault(reason) => Self::StoreFault { reason },

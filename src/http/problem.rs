@@ -110,7 +110,7 @@ impl From<HttpError> for Problem {
                 "Unauthenticated",
                 "You did not pass a valid authentication token",
             ),
-            HttpError::AtCapacity => Self::new(
+            HttpError::AtCapacity(_) => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many requests",
                 format!("All places in the queue are taken. Try again in {BUSY_SECONDS} s."),

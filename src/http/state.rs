@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::error::FullStatus;
 use super::unanswered::Unanswered;
 use crate::delivery::Client;
 use crate::delivery::webhook::WebhookSender;
@@ -50,16 +51,6 @@ pub struct ServerConfig {
     pub completed_output: CompletedOutput,
     /// The status of responses to requests for which there is no room.
     pub full_status: FullStatus,
-}
-
-/// The status of a response to a request for a prediction when all slots and all places in the queue are taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FullStatus {
-    /// 409, as in Cog.
-    #[default]
-    Conflict,
-    /// 429, which clients and proxies know as a request to come again later.
-    TooManyRequests,
 }
 
 /// Which files the `completed` event of an event stream has in its `output`.
