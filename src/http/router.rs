@@ -54,22 +54,23 @@ pub fn router(dependencies: Dependencies, config: ServerConfig) -> Router {
 
 /// Builds the router of a process that only draws: its health and its metrics.
 pub fn worker_router(dependencies: Dependencies, config: ServerConfig) -> Router {
-    Router::new()
-        .route("/health-check", get(health::health_check))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(metrics))
+    health_routes()
         .with_state(AppState::new(dependencies, config))
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn(request_log::log_request))
 }
 
-fn routes() -> Router<Arc<AppState>> {
+fn health_routes() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/", get(discovery::index))
         .route("/health-check", get(health::health_check))
         .route("/ready", get(health::ready))
-        .route("/openapi.json", get(discovery::openapi_document))
         .route("/metrics", get(metrics))
+}
+
+fn routes() -> Router<Arc<AppState>> {
+    health_routes()
+        .route("/", get(discovery::index))
+        .route("/openapi.json", get(discovery::openapi_document))
         .route("/shutdown", post(shutdown))
         .route("/predictions", get(list::list).post(predictions::create))
         .route(

@@ -98,7 +98,7 @@ fn follow(
     (HEADERS, Body::from_stream(chunks)).into_response()
 }
 
-pub(super) fn has_ended_before(prediction: &Prediction, number: u64) -> bool {
+fn has_ended_before(prediction: &Prediction, number: u64) -> bool {
     // The status is read first: once it is final, no event is added.
     prediction.status().is_terminal() && matches!(prediction.event(number), Ok(None))
 }
