@@ -361,6 +361,11 @@ impl Prediction {
         self.state.lock().output.len()
     }
 
+    /// The URL of a file; `None` if there is no file of that index yet.
+    pub fn file(&self, index: usize) -> Option<Arc<str>> {
+        self.state.lock().output.get(index).cloned()
+    }
+
     /// The bytes of the URLs of its files, which hold the files themselves if they are data URLs.
     pub fn output_bytes(&self) -> usize {
         self.state.lock().output.iter().map(|file| file.len()).sum()
