@@ -128,27 +128,27 @@ pub struct TokenKey(hmac::Key);
 
 impl TokenKey {
     /// The token for what the parts name. It is safe in every part of an address.
-    pub fn token(&self, parts: &[&str]) -> String {
-        let tag = hmac::sign(&self.0, &message(parts));
+    pub fn token(&self, parts: &[impl AsRef<[u8]>]) -> String {
+        let tag = hmac::sign(&self.0, &framed(parts));
         URL_SAFE_NO_PAD.encode(tag)
     }
 
     /// Whether a token is the one for these parts. The time that this takes says nothing about the right one.
-    pub fn is_token(&self, token: &str, parts: &[&str]) -> bool {
+    pub fn is_token(&self, token: &str, parts: &[impl AsRef<[u8]>]) -> bool {
         URL_SAFE_NO_PAD
             .decode(token)
-            .is_ok_and(|tag| hmac::verify(&self.0, &message(parts), &tag).is_ok())
+            .is_ok_and(|tag| hmac::verify(&self.0, &framed(parts), &tag).is_ok())
     }
 }
 
-/// The parts with their lengths, so that other parts never give the same message.
-fn message(parts: &[&str]) -> Vec<u8> {
-    let mut message = Vec::new();
-    for part in parts {
-        message.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        message.extend_from_slice(part.as_bytes());
+/// The parts with their lengths, so that other parts never give the same bytes.
+pub(crate) fn framed(parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut framed = Vec::new();
+    for part in parts.iter().map(AsRef::as_ref) {
+        framed.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        framed.extend_from_slice(part);
     }
-    message
+    framed
 }
 
 #[cfg(test)]

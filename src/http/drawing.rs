@@ -3,14 +3,12 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio::task::spawn_blocking;
 
 use super::accept::FormatChoice;
 use super::error::HttpError;
 use crate::cog::Status;
-use crate::output::{OutputFormat, svg_to_png};
+use crate::output::{DataUrl, OutputFormat, svg_to_png};
 use crate::service::{Destination, Snapshot};
 
 /// The header with the ID of the prediction; uploads have it too.
@@ -74,17 +72,15 @@ pub(super) async fn respond(
         FormatChoice::Only(wanted) => wanted,
         FormatChoice::AsDrawn => drawn,
     };
-    let contents = file
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(";base64,"));
-    if !is_possible(drawn, wanted, contents.is_some()) {
+    let data_url = DataUrl::parse(file);
+    if !is_possible(drawn, wanted, data_url.is_some()) {
         return Err(HttpError::OtherFormat { drawn });
     }
-    let Some((_, base64)) = contents else {
+    let Some(data_url) = data_url else {
         return redirect(file);
     };
-    let bytes = STANDARD
-        .decode(base64)
+    let bytes = data_url
+        .decode()
         .map_err(|error| HttpError::internal(&error))?;
     let bytes = if drawn == wanted {
         bytes

@@ -5,12 +5,14 @@ mod document;
 mod animation;
 mod contact_sheet;
 mod log_lines;
+mod data_url;
 pub(crate) mod finished;
 
 pub use animation::{
     AnimationEncoder, AnimationFormat, AnimationOptions, AnimationSize, AnimationStyle,
 };
 pub use contact_sheet::ContactSheet;
+pub(crate) use data_url::DataUrl;
 pub use document::{Document, Provenance};
 pub use format::{
     Contents, EncodeError, MAX_PNG_SIDE, Metadata, OutputFormat, OutputFormatError, SizeFactors,

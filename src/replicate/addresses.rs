@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 
 use super::model_name::ModelName;
+use crate::output::DataUrl;
 use crate::secret::{Secret, TokenKey, WebhookKey};
-use crate::service::Snapshot;
 
 /// The address of a file is valid for this time at least, and for twice this time at most. It stays the same within such a
 /// time, so that two answers in a row have the same addresses.
@@ -99,11 +99,11 @@ impl Api {
     }
 
     /// The token for some parts of an address.
-    pub fn token(&self, parts: &[&str]) -> String {
+    pub fn token(&self, parts: &[impl AsRef<[u8]>]) -> String {
         self.keys.read().tokens.token(parts)
     }
 
-    fn is_token(&self, token: &str, parts: &[&str]) -> bool {
+    fn is_token(&self, token: &str, parts: &[impl AsRef<[u8]>]) -> bool {
         self.keys.read().tokens.is_token(token, parts)
     }
 
@@ -115,7 +115,7 @@ impl Api {
     /// Whether a token is that of a file of a prediction, expired or not.
     pub fn is_file_token(&self, token: &FileToken, id: &str, index: usize) -> bool {
         let parts = file_parts(id, index, token.expires);
-        self.is_token(&token.token, &parts.each_ref().map(String::as_str))
+        self.is_token(&token.token, &parts)
     }
 }
 
@@ -143,9 +143,10 @@ impl Site {
         format!("{}{path}", self.base)
     }
 
-    pub(super) fn stream(&self, prediction: &Snapshot) -> String {
-        let token = self.api.token(&["stream", &prediction.id]);
-        self.at(&format!("/v1/streams/{}?token={token}", prediction.id))
+    /// The address of the stream of the prediction with that id.
+    pub(super) fn stream(&self, id: &str) -> String {
+        let token = self.api.token(&["stream", id]);
+        self.at(&format!("/v1/streams/{id}?token={token}"))
     }
 
     fn gives_links(&self) -> bool {
@@ -156,23 +157,20 @@ impl Site {
         }
     }
 
-    /// The address of a file of a prediction, given by its index: the URL that it has been stored under, or an address of
-    /// this server instead of a data URL.
-    pub fn file(&self, prediction: &Snapshot, index: usize, stored: &Arc<str>) -> Arc<str> {
-        let media_type = stored
-            .strip_prefix("data:")
-            .and_then(|rest| rest.split_once(';'));
-        let Some((media_type, _)) = media_type.filter(|_| self.gives_links()) else {
+    /// The address of a file, given by the id of its prediction and its index: the URL that it has been stored under, or an
+    /// address of this server instead of a data URL.
+    pub fn file(&self, id: &str, index: usize, stored: &Arc<str>) -> Arc<str> {
+        let data_url = DataUrl::parse(stored).filter(|_| self.gives_links());
+        let Some(DataUrl { media_type, .. }) = data_url else {
             return Arc::clone(stored);
         };
         let expires = expiry(Timestamp::now().as_second());
-        let parts = file_parts(&prediction.id, index, expires);
+        let parts = file_parts(id, index, expires);
         let token = FileToken {
             expires,
-            token: self.api.token(&parts.each_ref().map(String::as_str)),
+            token: self.api.token(&parts),
         };
         let extension = extension(media_type);
-        let id = &prediction.id;
         self.at(&format!("/v1/files/{id}/{token}/{index}.{extension}"))
             .into()
     }
@@ -225,8 +223,6 @@ impl fmt::Display for FileToken {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
 
     fn site(files: FileAddresses, base: &str) -> Site {
@@ -234,10 +230,6 @@ mod tests {
         let mut api = Api::new("a/b".parse().unwrap(), &secret, None);
         api.files = files;
         Site::new(&Arc::new(api), base.to_owned())
-    }
-
-    fn prediction() -> Snapshot {
-        Snapshot::accepted("one".into(), Arc::new(Map::new()), Timestamp::UNIX_EPOCH)
     }
 
     /// The token and the name in the address of a file.
@@ -261,20 +253,20 @@ mod tests {
         ];
         for (files, base, is_link) in cases {
             let site = site(files, base);
-            let address = site.file(&prediction(), 3, &svg);
+            let address = site.file("one", 3, &svg);
             assert_eq!(
                 address.starts_with(&format!("{base}/v1/files/one/")),
                 is_link
             );
             assert_eq!(address == svg, !is_link);
-            assert_eq!(site.file(&prediction(), 3, &uploaded), uploaded);
+            assert_eq!(site.file("one", 3, &uploaded), uploaded);
         }
     }
 
     #[test]
     fn the_address_of_a_file_is_good_for_that_file_alone() {
         let site = site(FileAddresses::Links, "https://a.example");
-        let address = site.file(&prediction(), 3, &"data:image/png;base64,AA==".into());
+        let address = site.file("one", 3, &"data:image/png;base64,AA==".into());
         let (token, name) = parts(&address);
         assert_eq!(name, "3.png");
         assert!(!token.has_expired());

@@ -1,11 +1,10 @@
 //! A prediction as Replicate's clients read it.
 
-use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::addresses::Site;
-use super::model::version_of;
+use super::model::{time, version_of};
 use super::progress::with_progress;
 use crate::cog::Status;
 use crate::output::Provenance;
@@ -44,7 +43,7 @@ impl<'a> Message<'a> {
     fn version(&self) -> String {
         let version = self.snapshot.origin.version.clone();
         let common = version.unwrap_or_else(Provenance::version_of_program);
-        version_of(&common, shape(self.snapshot))
+        version_of(&common, self.snapshot.origin.output())
     }
 
     fn urls(&self) -> Value {
@@ -52,7 +51,7 @@ impl<'a> Message<'a> {
         json!({
             "cancel": self.site.at(&format!("/v1/predictions/{id}/cancel")),
             "get": self.site.at(&format!("/v1/predictions/{id}")),
-            "stream": self.site.stream(self.snapshot),
+            "stream": self.site.stream(id),
             "web": self.site.at("/studio"),
         })
     }
@@ -65,12 +64,6 @@ impl<'a> Message<'a> {
         }
         metrics
     }
-}
-
-/// The shape of a prediction's output.
-fn shape(snapshot: &Snapshot) -> OutputShape {
-    let model = snapshot.origin.model.as_ref();
-    model.map_or(OutputShape::AllFiles, |model| model.output)
 }
 
 impl Serialize for Message<'_> {
@@ -122,8 +115,8 @@ impl Serialize for Output<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Message { snapshot, site } = self.0;
         let files = snapshot.output.iter().zip(snapshot.omitted..);
-        let address = |(file, index)| site.file(snapshot, index, file);
-        match shape(snapshot) {
+        let address = |(file, index)| site.file(&snapshot.id, index, file);
+        match snapshot.origin.output() {
             _ if snapshot.output.is_empty() => serializer.serialize_none(),
             OutputShape::AllFiles => {
                 let mut list = serializer.serialize_seq(Some(snapshot.output.len()))?;
@@ -143,14 +136,11 @@ impl Serialize for Output<'_> {
     }
 }
 
-/// A time with milliseconds, in UTC.
-fn time(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::replicate::addresses::{Api, FileAddresses};
@@ -166,21 +156,23 @@ mod tests {
 
     fn state(output: OutputShape, status: Status) -> Snapshot {
         let input = Arc::new(Map::new());
-        let accepted = Snapshot::accepted("one".into(), input, Timestamp::UNIX_EPOCH);
+        let model = NamedModel {
+            name: "x/y".to_owned(),
+            deployment: None,
+            output,
+        };
+        let origin = Origin {
+            model: Some(model),
+            ..Origin::default()
+        };
+        let created_at = Timestamp::UNIX_EPOCH;
+        let accepted = Snapshot::accepted("one".into(), input, created_at, Arc::new(origin));
         Snapshot {
             status,
             output: vec![
                 "data:image/png;base64,AA==".into(),
                 "data:image/png;base64,BB==".into(),
             ],
-            origin: Arc::new(Origin {
-                model: Some(NamedModel {
-                    name: "x/y".to_owned(),
-                    deployment: None,
-                    output,
-                }),
-                ..Origin::default()
-            }),
             ..accepted
         }
     }

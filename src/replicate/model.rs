@@ -79,6 +79,11 @@ pub(super) fn version_of(common: &str, output: OutputShape) -> String {
     }
 }
 
+/// A time with milliseconds, in UTC.
+pub(super) fn time(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
 /// The models of a server whose model is loaded.
 #[derive(Debug)]
 pub struct Catalog<'a> {
@@ -116,7 +121,7 @@ impl Catalog<'_> {
     pub fn version(&self, model: &ModelEntry) -> Value {
         json!({
             "id": model.version(&self.version),
-            "created_at": format!("{:.3}", self.created_at),
+            "created_at": time(self.created_at),
             "cog_version": COG_VERSION,
             "openapi_schema": model_schema(model.output),
         })
@@ -131,7 +136,7 @@ impl Catalog<'_> {
                 "number": 1,
                 "model": model.name.to_string(),
                 "version": model.version(&self.version),
-                "created_at": format!("{:.3}", self.created_at),
+                "created_at": time(self.created_at),
                 "created_by": account(&self.site.api().model),
                 "configuration": {
                     "hardware": self.device_sku(),

@@ -42,6 +42,12 @@ pub enum OutputShape {
 }
 
 impl Origin {
+    /// What the output is.
+    pub fn output(&self) -> OutputShape {
+        let model = self.model.as_ref();
+        model.map_or(OutputShape::AllFiles, |model| model.output)
+    }
+
     /// Whether the caller waits in the long queue rather than being refused.
     pub(super) fn waits(&self) -> bool {
         self.model.is_some()

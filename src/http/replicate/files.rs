@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::http::drawing::CONTENT_POLICY;
 use crate::http::error::HttpError;
 use crate::http::predictions::find;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::output::DataUrl;
 use crate::replicate::FileToken;
 
 /// The content of an address never changes, and whoever has the address may keep it.
@@ -39,27 +38,24 @@ pub(super) async fn show(
     }
     let found = find(&state, &id).await?;
     let prediction = found.ok_or_else(|| Problem::not_found("File"))?;
-    let file = prediction.snapshot().output.get(index).cloned();
-    let contents = file.as_deref().and_then(contents);
+    let file = prediction.file(index);
+    let contents = file.as_deref().and_then(|url| {
+        let data_url = DataUrl::parse(url)?;
+        Some((data_url.media_type, data_url.decode().ok()?))
+    });
     let (media_type, bytes) = contents.ok_or_else(|| Problem::not_found("File"))?;
     let name = format!("inline; filename=\"{id}-{name}\"");
     let text =
         |text: &str| HeaderValue::from_str(text).map_err(|error| HttpError::internal(&error));
     let headers = [
-        (header::CONTENT_TYPE, text(&media_type)?),
+        (header::CONTENT_TYPE, text(media_type)?),
         (header::CONTENT_DISPOSITION, text(&name)?),
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::CACHE_CONTROL, CACHE),
         (
-            HeaderName::from_static("x-content-type-options"),
+            header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ),
     ];
     Ok((headers, Body::from(bytes)).into_response())
-}
-
-/// The media type and the bytes in a data URL.
-fn contents(url: &str) -> Option<(String, Vec<u8>)> {
-    let (media_type, base64) = url.strip_prefix("data:")?.split_once(";base64,")?;
-    Some((media_type.to_owned(), STANDARD.decode(base64).ok()?))
 }

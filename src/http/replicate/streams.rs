@@ -52,9 +52,8 @@ pub(super) async fn show(
     if has_ended && after.is_some_and(|after| after > last) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let model = prediction.origin().model.as_ref();
     let events = EventStream {
-        shape: model.map_or(OutputShape::AllFiles, |model| model.output),
+        shape: prediction.origin().output(),
         follower: Follower::new(prediction),
         site,
         number: if has_ended { last } else { number },
@@ -119,8 +118,9 @@ impl EventStream {
         match event {
             Event::Log { data } => Some(text_event(number, "logs", &with_progress(data))),
             Event::Output { index, file } if self.shape == OutputShape::AllFiles => {
-                let snapshot = self.follower.prediction().accepted_snapshot();
-                let address = self.site.file(&snapshot, *index, file);
+                let address = self
+                    .site
+                    .file(self.follower.prediction().id(), *index, file);
                 Some(text_event(number, "output", &address))
             }
             Event::Completed(completion) => Some(self.end(number, completion).into()),
@@ -139,7 +139,7 @@ impl EventStream {
                     let snapshot = self.follower.prediction().snapshot();
                     let last = snapshot.output.iter().enumerate().next_back();
                     if let Some((index, file)) = last {
-                        let address = self.site.file(&snapshot, index, file);
+                        let address = self.site.file(&snapshot.id, index, file);
                         add(text_event(number, "output", &address));
                     }
                 }
