@@ -8,9 +8,9 @@ use tokio::task::spawn_blocking;
 use super::error::HttpError;
 use super::state::AppState;
 use crate::cog::Detail;
-use crate::inputs::{Input, InputErrors};
+use crate::inputs::Input;
 
-/// Inputs with a longer text are checked on a blocking thread. There may be a picture in it, which takes long to decode.
+/// Inputs with a longer text are read on a blocking thread. There may be a picture in it, which takes long to decode.
 const MAX_INLINE_LENGTH: usize = 1 << 14;
 
 /// Checks the inputs of a request for the model of this server, and the addresses of files by the policy. The second part
@@ -23,12 +23,7 @@ pub(super) async fn read_inputs(
     raw: &Arc<Map<String, Value>>,
 ) -> Result<(Input, Vec<String>), HttpError> {
     let token_limit = state.service().token_limit();
-    let read = if raw.values().any(is_long) {
-        let raw = Arc::clone(raw);
-        read_elsewhere(move || Input::from_request_within(&raw, token_limit)).await?
-    } else {
-        Input::from_request_within(raw, token_limit)
-    };
+    let read = with_inputs(raw, move |raw| Input::from_request_within(raw, token_limit)).await?;
     let (input, notes) = read?;
     let policy = state.dependencies.client.policy();
     let refused = input.links().into_iter().filter_map(|(name, url)| {
@@ -43,11 +38,19 @@ pub(super) async fn read_inputs(
     }
 }
 
-/// The inputs that a request asks for, or what is wrong with them.
-type Read = Result<(Input, Vec<String>), InputErrors>;
-
-async fn read_elsewhere(read: impl FnOnce() -> Read + Send + 'static) -> Result<Read, HttpError> {
-    spawn_blocking(read)
+/// Does some work with the inputs of a request: on a blocking thread if one of them is long.
+///
+/// # Errors
+/// If the work panics.
+pub(super) async fn with_inputs<T: Send + 'static>(
+    raw: &Arc<Map<String, Value>>,
+    work: impl FnOnce(&Map<String, Value>) -> T + Send + 'static,
+) -> Result<T, HttpError> {
+    if !raw.values().any(is_long) {
+        return Ok(work(raw));
+    }
+    let raw = Arc::clone(raw);
+    spawn_blocking(move || work(&raw))
         .await
         .map_err(|error| HttpError::internal(&error))
 }

@@ -6,10 +6,10 @@ mod headers;
 mod create_request;
 mod site;
 mod response;
+mod models;
 mod predictions;
 mod streams;
 mod files;
-mod models;
 
 use std::sync::Arc;
 

@@ -33,9 +33,18 @@ async fn catalog<'a>(state: &AppState, site: &'a Site) -> Result<Catalog<'a>, Pr
     })
 }
 
-fn find(state: &AppState, owner: &str, name: &str) -> Result<ModelEntry, Problem> {
+/// The model of that name.
+///
+/// # Errors
+/// If there is none; `resource` is what the client has asked for.
+pub(super) fn find_model(
+    state: &AppState,
+    resource: &str,
+    owner: &str,
+    name: &str,
+) -> Result<ModelEntry, Problem> {
     ModelEntry::find(&state.dependencies.api.model, owner, name)
-        .ok_or_else(|| Problem::not_found("Model"))
+        .ok_or_else(|| Problem::not_found(resource))
 }
 
 /// `GET /v1/models/{owner}/{name}`.
@@ -44,7 +53,7 @@ pub(super) async fn show(
     Path((owner, name)): Path<(String, String)>,
     site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let model = find(&state, &owner, &name)?;
+    let model = find_model(&state, "Model", &owner, &name)?;
     Ok(Json(catalog(&state, &site).await?.model(&model)))
 }
 
@@ -54,7 +63,7 @@ pub(super) async fn versions(
     Path((owner, name)): Path<(String, String)>,
     site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let model = find(&state, &owner, &name)?;
+    let model = find_model(&state, "Model", &owner, &name)?;
     let version = catalog(&state, &site).await?.version(&model);
     Ok(Json(only_page(&[version])))
 }
@@ -65,7 +74,7 @@ pub(super) async fn version(
     Path((owner, name, version)): Path<(String, String, String)>,
     site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let model = find(&state, &owner, &name)?;
+    let model = find_model(&state, "Model", &owner, &name)?;
     let found = catalog(&state, &site).await?.version(&model);
     if found["id"] == version.as_str() {
         Ok(Json(found))
@@ -124,8 +133,7 @@ pub(super) async fn deployment(
     Path((owner, name)): Path<(String, String)>,
     site: Site,
 ) -> Result<Json<Value>, Problem> {
-    let model = ModelEntry::find(&state.dependencies.api.model, &owner, &name);
-    let model = model.ok_or_else(|| Problem::not_found("Deployment"))?;
+    let model = find_model(&state, "Deployment", &owner, &name)?;
     Ok(Json(catalog(&state, &site).await?.deployment(&model)))
 }
 

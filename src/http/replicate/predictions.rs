@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::create_request::CreateRequest;
 use super::headers::{Wait, cancel_after, idempotency_key, is_repetition};
+use super::models::find_model;
 use super::response::{accepted, message};
 use super::site::site_of;
 use crate::cog::Detail;
@@ -23,10 +24,11 @@ use crate::http::list;
 use crate::http::output_budget::check_output;
 use crate::http::predictions::{accept, dispatch, find, json_response};
 use crate::http::problem::Problem;
-use crate::http::read_inputs::read_inputs;
+use crate::http::read_inputs::{read_inputs, with_inputs};
 use crate::http::request_log::record_prediction;
 use crate::http::state::AppState;
 use crate::replicate::{Message, MessageList, ModelEntry, Site};
+use crate::secret::framed;
 use crate::service::{
     CancelPolicy, Destination, Dispatch, ListQuery, NamedModel, Origin, OutputShape, Prediction,
     Priority, RestartPolicy, Submission,
@@ -59,8 +61,7 @@ pub(super) async fn create_for_model(
     Path((owner, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let model = ModelEntry::find(&state.dependencies.api.model, &owner, &name);
-    let model = model.ok_or_else(|| Problem::not_found("Model"))?;
+    let model = find_model(&state, "Model", &owner, &name)?;
     Call::read(&state, request)
         .await?
         .start(&state, &model, None)
@@ -73,8 +74,7 @@ pub(super) async fn create_for_deployment(
     Path((owner, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let model = ModelEntry::find(&state.dependencies.api.model, &owner, &name);
-    let model = model.ok_or_else(|| Problem::not_found("Deployment"))?;
+    let model = find_model(&state, "Deployment", &owner, &name)?;
     let deployment = Some(model.name.to_string());
     Call::read(&state, request)
         .await?
@@ -151,7 +151,7 @@ impl Call {
         };
         let webhook = self.body.webhook(state, &self.headers, &self.site)?;
         let deadline = self.deadline()?;
-        let digest = self.digest(&named, &raw, webhook.as_ref());
+        let digest = self.digest(&named, &raw, webhook.as_ref()).await?;
         let id = self.idempotent_id(state)?;
         if let Some(earlier) = self.earlier(state, id.as_deref(), &digest).await? {
             return self.answer(state, earlier, digest).await;
@@ -180,42 +180,42 @@ impl Call {
     }
 
     /// A digest of what the client asks for, which a repetition has too.
-    fn digest(
+    async fn digest(
         &self,
         model: &NamedModel,
-        raw: &Map<String, Value>,
+        raw: &Arc<Map<String, Value>>,
         webhook: Option<&Webhook>,
-    ) -> String {
-        let mut digest = Sha256::new();
-        let authorization = self.headers.get(header::AUTHORIZATION);
+    ) -> Result<String, HttpError> {
         let receiver = webhook.map(Webhook::to_receiver);
-        let parts = [
-            authorization.map_or(&[][..], |value| value.as_bytes()),
+        let receiver = receiver.as_ref().map_or("", |receiver| receiver.as_str());
+        let deployment = model.deployment.as_deref().unwrap_or_default();
+        let mut digest = Sha256::new_with_prefix(framed(&[
+            self.caller(),
             model.name.as_bytes(),
-            model.deployment.as_deref().unwrap_or_default().as_bytes(),
-            receiver
-                .as_ref()
-                .map_or("", |receiver| receiver.as_str())
-                .as_bytes(),
-        ];
-        for part in parts {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part);
-        }
-        for (name, value) in raw {
-            digest.update(format!("{name:?}: {value}\n"));
-        }
-        lower_hex(&digest.finalize())
+            deployment.as_bytes(),
+            receiver.as_bytes(),
+        ]));
+        with_inputs(raw, move |raw| {
+            for (name, value) in raw {
+                digest.update(format!("{name:?}: {value}\n"));
+            }
+            lower_hex(&digest.finalize())
+        })
+        .await
+    }
+
+    /// The token of the caller, which may not be a text; empty without one.
+    fn caller(&self) -> &[u8] {
+        let authorization = self.headers.get(header::AUTHORIZATION);
+        authorization.map_or(&[], HeaderValue::as_bytes)
     }
 
     /// The id of the prediction of this request, if it has an idempotency key: the same for each repetition, also after a
     /// restart of the server.
     fn idempotent_id(&self, state: &AppState) -> Result<Option<String>, Problem> {
-        let authorization = self.headers.get(header::AUTHORIZATION);
-        let caller = authorization.and_then(|value| value.to_str().ok());
         let key = idempotency_key(&self.headers)?;
         Ok(key.map(|key| {
-            let parts = ["request", caller.unwrap_or_default(), key];
+            let parts = ["request".as_bytes(), self.caller(), key.as_bytes()];
             state.dependencies.api.token(&parts)
         }))
     }
