@@ -80,7 +80,8 @@ mod tests {
     use super::*;
 
     fn state(files: usize) -> Snapshot {
-        let accepted = Snapshot::accepted("a".into(), Arc::new(Map::new()), Timestamp::UNIX_EPOCH);
+        let (input, origin) = (Arc::new(Map::new()), Arc::default());
+        let accepted = Snapshot::accepted("a".into(), input, Timestamp::UNIX_EPOCH, origin);
         Snapshot {
             output: (0..files)
                 .map(|index| format!("{index}\"\n").into())

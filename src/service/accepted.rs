@@ -20,7 +20,7 @@ pub struct Accepted {
 }
 
 /// How a prediction is queued among others, in a queue that several machines share. Other queues are first in, first out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispatch {
     /// Its priority.
     pub priority: Priority,

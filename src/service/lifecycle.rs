@@ -18,7 +18,7 @@ use super::measure;
 use super::origin::Origin;
 use super::outcome::Outcome;
 use super::prediction::Prediction;
-use super::queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
+use super::queue::{InMemoryQueue, Lease, PushError, Queue};
 use super::readiness::{Health, Readiness};
 use super::shutdown::Shutdown;
 use super::store::{InMemoryStore, InsertError, ListQuery, Page, Store, StoreError};
@@ -181,15 +181,8 @@ impl Service {
         self: &Arc<Self>,
         accepted: &Accepted,
     ) -> Result<Arc<Prediction>, SubmitError> {
-        if let Some(fault) = self.backends.store.fault() {
-            return Err(SubmitError::StoreFault(fault));
-        }
         // The capacity is checked by the store.
-        match self.readiness.status(Depth::default(), usize::MAX) {
-            _ if self.shutdown.is_closed() => return Err(SubmitError::Closed),
-            HealthStatus::Ready => {}
-            _ => return Err(SubmitError::NotReady),
-        }
+        self.check_ready(usize::MAX).await?;
         let prediction = self.backends.store.insert(accepted).await?;
         self.cancel_at_deadline(&prediction);
         if prediction.restart_policy() == RestartPolicy::Cancel {
@@ -255,14 +248,19 @@ impl Service {
         if let Some(unfinished) = self.unfinished(&job.id).await {
             return Err(SubmitError::AlreadyRunning(unfinished));
         }
-        if let Some(fault) = self.backends.store.fault() {
-            return Err(SubmitError::StoreFault(fault));
-        }
         let capacity = if job.origin.waits() {
             self.limits.long_capacity()
         } else {
             self.limits.capacity()
         };
+        self.check_ready(capacity).await
+    }
+
+    /// Whether a caller that is accepted up to `capacity` can be accepted now.
+    async fn check_ready(&self, capacity: usize) -> Result<(), SubmitError> {
+        if let Some(fault) = self.backends.store.fault() {
+            return Err(SubmitError::StoreFault(fault));
+        }
         match self.status(capacity).await {
             HealthStatus::Ready => Ok(()),
             HealthStatus::Busy => Err(SubmitError::AtCapacity),
@@ -434,14 +432,12 @@ impl Service {
     /// Leaves every prediction that a restart would draw again to the next process, and asks for the cancellation of the
     /// others.
     pub async fn suspend_all(&self) {
-        let is_durable = self.backends.store.is_durable();
-        for prediction in self.backends.store.all_unfinished().await {
-            let goes_on = prediction.restart_policy() == RestartPolicy::DrawAgain
-                || self.backends.store.is_shared();
-            if is_durable && goes_on {
-                if self.backends.store.is_shared()
-                    && let Err(error) = self.backends.store.draw_again(&prediction).await
-                {
+        let store = &self.backends.store;
+        let is_shared = store.is_shared();
+        for prediction in store.all_unfinished().await {
+            let goes_on = is_shared || prediction.restart_policy() == RestartPolicy::DrawAgain;
+            if store.is_durable() && goes_on {
+                if is_shared && let Err(error) = store.draw_again(&prediction).await {
                     warn!(
                         error = chain(&error),
                         "a prediction ends with the connection of its client"

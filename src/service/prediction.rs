@@ -194,15 +194,12 @@ impl Prediction {
 
     /// The state when it was accepted.
     pub fn accepted_snapshot(&self) -> Snapshot {
-        let accepted = Snapshot::accepted(
+        Snapshot::accepted(
             Arc::clone(&self.id),
             Arc::clone(&self.input),
             self.created_at,
-        );
-        Snapshot {
-            origin: Arc::clone(&self.origin),
-            ..accepted
-        }
+            Arc::clone(&self.origin),
+        )
     }
 
     /// The current status.

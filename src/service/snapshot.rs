@@ -47,7 +47,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The state of a prediction that has just been accepted.
-    pub fn accepted(id: Arc<str>, input: Arc<Map<String, Value>>, created_at: Timestamp) -> Self {
+    pub fn accepted(
+        id: Arc<str>,
+        input: Arc<Map<String, Value>>,
+        created_at: Timestamp,
+        origin: Arc<Origin>,
+    ) -> Self {
         Self {
             id,
             status: Status::Starting,
@@ -60,7 +65,7 @@ impl Snapshot {
             created_at,
             started_at: None,
             completed_at: None,
-            origin: Arc::default(),
+            origin,
         }
     }
 
@@ -70,8 +75,7 @@ impl Snapshot {
         Self {
             status: Status::Processing,
             started_at: self.started_at,
-            origin: self.origin,
-            ..Self::accepted(self.id, self.input, self.created_at)
+            ..Self::accepted(self.id, self.input, self.created_at, self.origin)
         }
     }
 

@@ -11,10 +11,14 @@ use flate2::write::ZlibEncoder;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use crate::cog::Status;
 use crate::service::event::Event;
 use crate::service::outcome::{Completion, Outcome};
+
+/// Events with more bytes than this are encoded or decoded on a blocking thread.
+pub(crate) const MAX_INLINE_BYTES: usize = 1 << 18;
 
 /// Separates the header of a data URL from its data.
 const BASE64: &str = ";base64,";
@@ -100,6 +104,34 @@ pub(crate) fn encode(event: &Event) -> StoredEvent {
         Event::Completed(completion) => ("completed", json(&end(completion))),
     };
     StoredEvent { kind, data }
+}
+
+/// Events as they are kept, and the events themselves.
+pub(crate) async fn encode_all(events: Vec<Event>) -> (Vec<Event>, Vec<StoredEvent>) {
+    let bytes: usize = events.iter().map(size).sum();
+    let encode_here = move || {
+        let stored = events.iter().map(encode).collect();
+        (events, stored)
+    };
+    if bytes <= MAX_INLINE_BYTES {
+        return encode_here();
+    }
+    match spawn_blocking(encode_here).await {
+        Ok(encoded) => encoded,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down drops this work, and then it also drops this task.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// The bytes of files, of which large events consist.
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Output { file, .. } => file.len(),
+        _ => 0,
+    }
 }
 
 /// Reads a kept event.

@@ -27,11 +27,8 @@ use crate::service::limits::Limits;
 use crate::service::outcome::Completion;
 use crate::service::prediction::Prediction;
 use crate::service::snapshot::Snapshot;
-use crate::service::store::codec::{self, StoredEvent};
+use crate::service::store::codec;
 use crate::service::store::{InsertError, Leftovers, ListQuery, Page, Store, StoreError};
-
-/// Events with more bytes of files than this are encoded on a blocking thread.
-const MAX_INLINE_BYTES: usize = 1 << 18;
 
 /// Rows that are read at once for a list.
 const LIST_ROWS: usize = 200;
@@ -223,7 +220,7 @@ impl Store for SqliteStore {
     }
 
     async fn append(&self, prediction: &Arc<Prediction>, events: Vec<Event>) {
-        let (events, stored) = encode(events).await;
+        let (events, stored) = codec::encode_all(events).await;
         let _numbering = self.numbering(prediction).await;
         // From here on nothing waits: what gets a number is sent, even if this future is dropped.
         let change = Change::Events {
@@ -356,33 +353,6 @@ impl Store for SqliteStore {
 impl From<WriteError> for StoreError {
     fn from(error: WriteError) -> Self {
         Self::new(error)
-    }
-}
-
-/// Encodes events for the file.
-async fn encode(events: Vec<Event>) -> (Vec<Event>, Vec<StoredEvent>) {
-    let bytes: usize = events.iter().map(size).sum();
-    let encode = move || {
-        let stored = events.iter().map(codec::encode).collect();
-        (events, stored)
-    };
-    if bytes <= MAX_INLINE_BYTES {
-        return encode();
-    }
-    match spawn_blocking(encode).await {
-        Ok(encoded) => encoded,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down drops this work, and then it also drops this task.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
-fn size(event: &Event) -> usize {
-    match event {
-        Event::Output { file, .. } => file.len(),
-        _ => 0,
     }
 }
 
