@@ -25,6 +25,20 @@ const KNOWN_FOR: Duration = Duration::from_secs(2);
 /// Gets whether a replica has confirmed what was written before.
 type Waiter = oneshot::Sender<bool>;
 
+/// What the broker has said about its replicas.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    asked_at: Instant,
+    has_replicas: bool,
+}
+
+impl Known {
+    /// Whether there are replicas; `None` if the broker has to be asked again.
+    fn at(self, now: Instant) -> Option<bool> {
+        (now.duration_since(self.asked_at) < KNOWN_FOR).then_some(self.has_replicas)
+    }
+}
+
 /// Waits for replicas, for all changes of this process together.
 #[derive(Debug)]
 pub(super) struct Replicas(UnboundedSender<Waiter>);
@@ -43,44 +57,54 @@ impl Replicas {
     /// If none confirms it in time.
     pub(super) async fn confirmed(&self) -> Result<(), BrokerError> {
         let (sender, confirmed) = oneshot::channel();
-        let sent = self.0.send(sender).is_ok();
+        // Without the task, nobody answers.
+        let _ = self.0.send(sender);
         match confirmed.await {
-            Ok(true) if sent => Ok(()),
+            Ok(true) => Ok(()),
             _ => Err(BrokerError::Unconfirmed),
         }
     }
 }
 
 async fn run(config: Arc<BrokerConfig>, link: Link, mut inbox: UnboundedReceiver<Waiter>) {
-    let mut known: Option<(Instant, bool)> = None;
+    let mut known = None;
     while let Some(first) = inbox.recv().await {
         let mut waiters = vec![first];
         while let Ok(waiter) = inbox.try_recv() {
             waiters.push(waiter);
         }
-        let fresh = known.filter(|(at, _)| at.elapsed() < KNOWN_FOR);
-        let has_replicas = match fresh {
-            Some((_, has_replicas)) => Ok(has_replicas),
-            None => match has_replicas(&link).await {
-                // The connection was lost some time ago.
-                Err(BrokerError::Away(_)) => has_replicas(&link).await,
-                answer => answer,
-            },
-        };
-        let confirmed = match has_replicas {
-            Ok(has_replicas) => {
-                known = Some((Instant::now(), has_replicas));
-                if has_replicas {
-                    wait(&config, &link).await
-                } else {
-                    Ok(())
-                }
-            }
-            Err(error) => Err(error),
-        };
+        let confirmed = confirm(&config, &link, &mut known).await;
         for waiter in waiters {
             let _ = waiter.send(confirmed.is_ok());
         }
+    }
+}
+
+/// Waits until a replica has what was written before, if there are replicas.
+async fn confirm(
+    config: &BrokerConfig,
+    link: &Link,
+    known: &mut Option<Known>,
+) -> Result<(), BrokerError> {
+    let believed = known.and_then(|known| known.at(Instant::now()));
+    let has_replicas = if let Some(has_replicas) = believed {
+        has_replicas
+    } else {
+        let has_replicas = match has_replicas(link).await {
+            // The connection was lost some time ago.
+            Err(BrokerError::Away(_)) => has_replicas(link).await?,
+            answer => answer?,
+        };
+        *known = Some(Known {
+            asked_at: Instant::now(),
+            has_replicas,
+        });
+        has_replicas
+    };
+    if has_replicas {
+        wait(config, link).await
+    } else {
+        Ok(())
     }
 }
 
@@ -113,4 +137,22 @@ async fn wait(config: &BrokerConfig, link: &Link) -> Result<(), BrokerError> {
         }
     }
     Err(BrokerError::Unconfirmed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_about_replicas_is_believed_for_a_while_however_often_it_is_used() {
+        let asked_at = Instant::now();
+        let known = Known {
+            asked_at,
+            has_replicas: false,
+        };
+        for part in 0..10 {
+            assert_eq!(known.at(asked_at + KNOWN_FOR * part / 10), Some(false));
+        }
+        assert_eq!(known.at(asked_at + KNOWN_FOR), None);
+    }
 }
