@@ -2,9 +2,15 @@
 local prefix = ARGV[1]
 local GROUP = 'workers'
 local SENDERS = 'senders'
+local PRIORITIES = {'high', 'normal', 'low'}
 
 local function key(name)
   return prefix .. name
+end
+
+local function now_milliseconds()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
 end
 
 local function is(name, kind)
@@ -139,8 +145,7 @@ local function keep(id, milliseconds)
   end
   redis.call('PEXPIRE', job, time)
   redis.call('PEXPIRE', events_key(id), time)
-  local now = redis.call('TIME')
-  local until_time = now[1] * 1000 + math.floor(now[2] / 1000) + tonumber(milliseconds)
+  local until_time = now_milliseconds() + tonumber(milliseconds)
   redis.call('HSET', job, 'kept_until', string.format('%.0f', until_time))
   redis.call('DEL', key('life:' .. id))
 end

@@ -1,9 +1,9 @@
--- How full the queues are: {unfinished, leased, age of the oldest in milliseconds, dead, model}.
+-- How full the queues are: {unfinished, leased, age of the oldest in milliseconds, dead, model}. Jobs that are gone leave
+-- the list of all jobs, a few at each call.
 -- ARGV prefix
 local total, leased, oldest = 0, 0, 0
-local now = redis.call('TIME')
-local milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
-for _, priority in ipairs({'high', 'normal', 'low'}) do
+local now = now_milliseconds()
+for _, priority in ipairs(PRIORITIES) do
   local queue = queue_key(priority)
   total = total + redis.call('XLEN', queue)
   local groups = redis.call('EXISTS', queue) == 1 and redis.call('XINFO', 'GROUPS', queue) or {}
@@ -16,10 +16,9 @@ for _, priority in ipairs({'high', 'normal', 'low'}) do
   end
   local first = redis.call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
   if first then
-    oldest = math.max(oldest, milliseconds - tonumber(string.match(first[1], '^%d+')))
+    oldest = math.max(oldest, now - tonumber(string.match(first[1], '^%d+')))
   end
 end
--- Jobs that are gone leave the list of all jobs.
 for _, member in ipairs(redis.call('ZRANGE', key('recent'), 0, 19)) do
   local id = string.match(member, '^%d+-(.*)$') or ''
   if redis.call('EXISTS', job_key(id)) == 0 then

@@ -2,7 +2,6 @@
 -- ARGV prefix worker lease take_over(0|1) look(0|1); `look`: whether a life that was not renewed means that nobody waits.
 -- {0}: there is none; {1, id, priority, entry, lost(0|1), fields of the job}; {-1, id}: a damaged job was dropped.
 local worker, lease = ARGV[2], tonumber(ARGV[3])
-local priorities = {'high', 'normal', 'low'}
 local tickets = key('tickets')
 
 local function give(id, priority, entry, lost)
@@ -26,7 +25,7 @@ local function waiting_holder(id)
 end
 
 if ARGV[4] == '1' then
-  for _, priority in ipairs(priorities) do
+  for _, priority in ipairs(PRIORITIES) do
     local queue = queue_key(priority)
     local found = redis.call('XPENDING', queue, GROUP, 'IDLE', lease, '-', '+', 1)
     if found[1] then
@@ -41,7 +40,7 @@ if ARGV[4] == '1' then
   end
 end
 
-for _, priority in ipairs(priorities) do
+for _, priority in ipairs(PRIORITIES) do
   local queue = queue_key(priority)
   for _ = 1, 100 do
     local read = redis.call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', 1, 'STREAMS', queue, '>')

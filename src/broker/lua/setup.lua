@@ -6,7 +6,7 @@ local function group(stream, name)
     return made
   end
 end
-for _, priority in ipairs({'high', 'normal', 'low'}) do
+for _, priority in ipairs(PRIORITIES) do
   local failed = group(queue_key(priority), GROUP)
   if failed then
     return failed

@@ -1,9 +1,9 @@
 -- Removes consumers that have nothing and were not seen for an hour.
 -- ARGV prefix
-local groups = {
-  {queue_key('high'), GROUP}, {queue_key('normal'), GROUP}, {queue_key('low'), GROUP},
-  {key('hooks'), SENDERS},
-}
+local groups = {{key('hooks'), SENDERS}}
+for _, priority in ipairs(PRIORITIES) do
+  groups[#groups + 1] = {queue_key(priority), GROUP}
+end
 for _, group in ipairs(groups) do
   for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', group[1], group[2])) do
     local fields = {}
