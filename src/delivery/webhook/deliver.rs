@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::event::WebhookEvent;
+use super::event::{WebhookEvent, message_name};
 use super::notes::DeliveryNotes;
 use super::output::WebhookOutput;
 use crate::backoff::Backoff;
@@ -238,18 +238,6 @@ impl DeliveryResult {
             Err(error) => Self::Refused(error.to_string()),
         }
     }
-}
-
-/// The name of a message, which is the same after a restart of the server too: a receiver that has got a message of this name
-/// can ignore it. The time distinguishes predictions that had the same id one after another.
-fn message_name(event: WebhookEvent, snapshot: &Snapshot) -> String {
-    let message = match event {
-        WebhookEvent::Start | WebhookEvent::Completed => event.as_str().to_owned(),
-        WebhookEvent::Output => format!("output.{}", snapshot.output.len()),
-        WebhookEvent::Logs => format!("logs.{}", snapshot.logs.lines().count()),
-    };
-    let created = snapshot.created_at.as_millisecond();
-    format!("{}.{created}.{message}", snapshot.id)
 }
 
 /// The status codes after which Cog tries again.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::deliver::{Deliverer, Transport};
-use super::event::{EventFilter, WebhookEvent};
+use super::event::{EventFilter, WebhookEvent, files_of};
 use crate::cog::Status;
 use crate::service::{Prediction, Snapshot};
 
@@ -76,11 +76,9 @@ impl Sent {
 
     /// What a receiver has been sent that got a message of this name last.
     pub(super) fn up_to(name: &str) -> Self {
-        let files = name.rsplit_once(".output.");
-        let files = files.and_then(|(_, files)| files.parse().ok());
         Self {
             started: true,
-            files: files.unwrap_or_default(),
+            files: files_of(name).unwrap_or_default(),
             log_bytes: 0,
         }
     }

@@ -19,7 +19,7 @@ use tracing::Instrument;
 use url::Url;
 
 use super::deliver::{Backlog, Deliverer, Transport};
-use super::event::EventFilter;
+use super::event::{EventFilter, is_last};
 use super::lease::WebhookLease;
 use super::notes::DeliveryNotes;
 use super::output::WebhookOutput;
@@ -256,7 +256,7 @@ impl Transport for HttpTransport {
             let is_delivered = matches!(&answer, Ok(status) if status.is_success());
             // Other messages than the last are sent once, whatever the answer. Whoever continues must not send them again
             // after the last one.
-            if is_delivered || !name.ends_with(".completed") {
+            if is_delivered || !is_last(name) {
                 lease.sent(name).await;
             }
         }
