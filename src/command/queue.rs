@@ -1,12 +1,13 @@
 //! `clipdraw queue`: the predictions that were given up because a worker was lost each time they were drawn.
 
-use std::io::{Write as _, stdout};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::serve::{self, BrokerArguments};
+use super::standard_output::standard_output;
 use crate::broker::DeadList;
 use crate::errors::chain;
 
@@ -105,7 +106,7 @@ async fn act(arguments: &QueueArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(stdout(), "{line}").context("cannot write to standard output")
+    writeln!(standard_output(), "{line}").context("cannot write to standard output")
 }
 
 /// Says that a prediction is not in the list. Returns false.

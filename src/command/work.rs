@@ -27,6 +27,10 @@ use super::serve::{self, ServeArguments};
     mut_arg("remember", hide),
     mut_arg("remember_bytes", hide),
     mut_arg("max_output_bytes", hide),
+    mut_arg("model_name", hide),
+    mut_arg("public_url", hide),
+    mut_arg("v1_files", hide),
+    mut_arg("v1_queue", hide),
     mut_arg("store", hide),
     mut_arg("keep_on_shutdown", hide),
     mut_arg("capacity", hide),
@@ -34,6 +38,7 @@ use super::serve::{self, ServeArguments};
     mut_arg("webhook_interval", hide),
     mut_arg("webhook_output", hide),
     mut_arg("webhook_auth_token", hide),
+    mut_arg("webhook_secret", hide),
     mut_arg("await_explicit_shutdown", hide),
     mut_arg("shutdown_grace", |argument| argument.default_value("0").help(
         "Seconds that drawings may take to finish at shutdown before they are given back to the queue. By default, they are given back at once"
