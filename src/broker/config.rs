@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::BrokerError;
-use crate::service::Limits;
 
 /// How the broker is reached and used.
 #[derive(Debug, Clone)]
@@ -28,8 +27,10 @@ pub struct BrokerConfig {
     pub lease: Duration,
     /// The maximum number of unfinished predictions of each priority; 0 means no limit.
     pub capacity: usize,
-    /// What is kept of predictions.
-    pub limits: Limits,
+    /// Events of a prediction that are replayed to a late subscriber.
+    pub replay: usize,
+    /// How long finished predictions are kept.
+    pub remember_for: Duration,
 }
 
 /// The longest time that the command for a token may take.
@@ -37,6 +38,9 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often it is checked whether that command has ended.
 const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often to look for jobs and webhooks at least.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A shell command that prints a password.
 #[derive(Debug, Clone)]
@@ -95,6 +99,11 @@ impl BrokerConfig {
         self.lease / 5
     }
 
+    /// How often to look for jobs and webhooks when nothing says that there are some.
+    pub(super) fn look_interval(&self) -> Duration {
+        LOOK_INTERVAL.min(self.lease / 4)
+    }
+
     /// How long an awaited prediction lives without its front end.
     pub(super) fn life(&self) -> Duration {
         self.lease
@@ -105,9 +114,9 @@ impl BrokerConfig {
         self.url.expose_secret()
     }
 
-    /// How long finished predictions are kept.
+    /// How long finished predictions are kept: the broker knows no time of zero.
     pub(super) fn kept_for(&self) -> Duration {
-        self.limits.remember_for.max(Duration::from_secs(1))
+        self.remember_for.max(Duration::from_secs(1))
     }
 }
 

@@ -11,10 +11,8 @@ use super::link::arguments;
 use super::script::DEAD;
 use super::shared::Broker;
 use super::store::RedisStore;
-use super::value::{bytes, fields};
-use crate::service::{
-    Accepted, Dispatch, InsertError, Job, Priority, Receiver, RestartPolicy, Store,
-};
+use super::value::{bytes, fields, integer};
+use crate::service::{Accepted, Dispatch, InsertError, Job, Receiver, RestartPolicy, Store};
 
 /// A prediction that was given up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,9 +25,8 @@ pub struct DeadJob {
     pub error: String,
     /// When it was given up, in RFC 3339.
     pub failed_at: String,
-    priority: Priority,
-    caller: Option<String>,
-    trace: Option<String>,
+    #[serde(flatten)]
+    dispatch: Dispatch,
     receiver: Option<String>,
 }
 
@@ -45,9 +42,7 @@ impl DeadJob {
             attempts,
             error,
             failed_at: failed_at.to_string(),
-            priority: accepted.dispatch.priority,
-            caller: accepted.dispatch.caller.clone(),
-            trace: accepted.dispatch.trace.clone(),
+            dispatch: accepted.dispatch.clone(),
             receiver: accepted
                 .receiver
                 .as_ref()
@@ -64,11 +59,7 @@ impl DeadJob {
             },
             restart_policy: RestartPolicy::DrawAgain,
             receiver: self.receiver.map(Receiver::new),
-            dispatch: Dispatch {
-                priority: self.priority,
-                caller: self.caller,
-                trace: self.trace,
-            },
+            dispatch: self.dispatch,
         }
     }
 }
@@ -116,7 +107,7 @@ impl DeadList {
     /// If the broker does not answer.
     pub async fn drop_job(&self, id: &str) -> Result<bool, BrokerError> {
         let removed = self.0.call(&DEAD, &arguments([id.as_bytes()])).await?;
-        Ok(!bytes(removed)?.is_empty())
+        Ok(integer(&removed)? == 1)
     }
 
     /// Queues a prediction of the list again, under its id, and removes it from the list; false if it is not there.
@@ -143,4 +134,35 @@ fn parse(record: &[u8]) -> Result<Option<DeadJob>, BrokerError> {
     let job = serde_json::from_slice(record);
     job.map(Some)
         .map_err(|error| BrokerError::Damaged(format!("a record of the dead list: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::inputs::Input;
+    use crate::service::{CancelPolicy, Destination, Origin, Priority};
+
+    #[test]
+    fn a_record_is_written_as_it_was_read() {
+        let values = json!({"prompt": "a house", "seed": 7});
+        let job = Job {
+            id: "a".to_owned(),
+            input: Input::from_values(values.as_object().unwrap()).unwrap(),
+            notes: Vec::new(),
+            destination: Destination::Inline,
+            cancel_policy: CancelPolicy::OnRequest,
+            created_at: Timestamp::UNIX_EPOCH,
+            origin: Origin::default(),
+        };
+        let job = serde_json::to_string(&job).unwrap();
+        let text = format!(
+            r#"{{"job":{job},"attempts":3,"error":"why","failed_at":"1970-01-01T00:00:00Z","priority":"low","caller":"me","trace":null,"receiver":null}}"#
+        );
+        let dead = parse(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(dead.dispatch.priority, Priority::Low);
+        assert_eq!(dead.dispatch.caller.as_deref(), Some("me"));
+        assert_eq!(serde_json::to_string(&dead).unwrap(), text);
+    }
 }

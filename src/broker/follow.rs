@@ -3,18 +3,19 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error};
 
 use super::error::BrokerError;
-use super::link::arguments;
-use super::record::{apply, created_of};
+use super::link::{Arguments, arguments};
+use super::record::{apply_all, created_of, end_arguments};
 use super::script::{CANCEL, READ};
 use super::shared::{Broker, Live};
 use super::subscriptions::Subscription;
-use super::value::{entries, integer, list, next};
-use crate::service::{Cancellation, Event, Outcome, Prediction, RestartPolicy, codec};
+use super::value::{StreamEntry, entries, integer, list, next};
+use crate::service::{Cancellation, Completion, Event, Outcome, Prediction, RestartPolicy};
 
 /// How often to look for events without a message that there are some.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,14 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(3);
 /// Events that are read at once.
 const MAX_EVENTS: usize = 500;
 
-/// More bytes of events than this are decoded on a blocking thread.
-const MAX_INLINE_BYTES: usize = 1 << 18;
-
 /// How long the broker is asked to cancel a prediction. After that, nobody renews the prediction's life.
 const CANCEL_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// The pause between two attempts to cancel.
-const CANCEL_PAUSE: Duration = Duration::from_millis(300);
 
 /// Follows one prediction until its end, or until nobody watches it.
 struct Follower {
@@ -90,46 +85,21 @@ impl Broker {
         reading: &Arc<AsyncMutex<()>>,
     ) -> Result<(), BrokerError> {
         let mut reading = Arc::clone(reading).lock_owned().await;
-        let created = created_of(prediction);
         let life = match prediction.restart_policy() {
             RestartPolicy::Cancel => self.life(),
             RestartPolicy::DrawAgain => "0".to_owned(),
         };
         while !prediction.status().is_terminal() {
-            let after = (prediction.next_event() - 1).to_string();
-            let request = arguments([
-                prediction.id().as_bytes(),
-                created.as_bytes(),
-                after.as_bytes(),
-                MAX_EVENTS.to_string().as_bytes(),
-                life.as_bytes(),
-            ]);
-            let mut answer = list(self.call(&READ, &request).await?)?.into_iter();
-            if integer(&next(&mut answer)?)? == 0 {
+            let Some(read) = self.read_events(prediction, &life).await? else {
                 end(
                     prediction,
                     "Prediction failed: the broker no longer knows it",
                 );
                 return Ok(());
-            }
-            let read = entries(next(&mut answer)?)?;
+            };
             let is_all = read.len() < MAX_EVENTS;
-            let bytes: usize = read.iter().map(|entry| entry.data.len()).sum();
-            if bytes <= MAX_INLINE_BYTES {
-                apply(prediction, read)?;
-            } else {
-                let prediction = Arc::clone(prediction);
-                // Nobody else reads before this is done, even if nobody waits for it any more.
-                let applying = tokio::task::spawn_blocking(move || {
-                    let applied = apply(&prediction, read);
-                    (applied, reading)
-                });
-                let applied = applying.await;
-                let (applied, returned) =
-                    applied.map_err(|error| BrokerError::Damaged(error.to_string()))?;
-                applied?;
-                reading = returned;
-            }
+            // Nobody else reads before these are applied.
+            reading = apply_all(prediction, read, reading).await?;
             if is_all {
                 break;
             }
@@ -137,21 +107,37 @@ impl Broker {
         Ok(())
     }
 
-    /// Cancels a prediction: at once if it waits, by its worker if it is being drawn.
-    pub(super) async fn cancel(&self, id: &str, created: &str) -> Result<(), BrokerError> {
-        let completion = crate::service::Completion {
-            outcome: Outcome::Canceled,
-            completed_at: jiff::Timestamp::now(),
-            predict_time: 0.0,
-        };
+    /// The next events that a handle does not have, at most [`MAX_EVENTS`]; `None` if the broker does not know the prediction.
+    /// An awaited prediction lives on for `life` milliseconds, unless that is 0.
+    pub(super) async fn read_events(
+        &self,
+        prediction: &Prediction,
+        life: &str,
+    ) -> Result<Option<Vec<StreamEntry>>, BrokerError> {
+        let request = arguments([
+            prediction.id().as_bytes(),
+            created_of(prediction).as_bytes(),
+            (prediction.next_event() - 1).to_string().as_bytes(),
+            MAX_EVENTS.to_string().as_bytes(),
+            life.as_bytes(),
+        ]);
+        let mut answer = list(self.call(&READ, &request).await?)?.into_iter();
+        if integer(&next(&mut answer)?)? == 0 {
+            return Ok(None);
+        }
+        entries(next(&mut answer)?).map(Some)
+    }
+
+    /// The arguments of the script that cancels a prediction: at once if it waits, by its worker if it is being drawn.
+    pub(super) fn cancel_arguments(&self, id: &str, created: &str) -> Arguments {
         let kept = self.kept_for();
         let mut request = arguments([id.as_bytes(), created.as_bytes(), kept.as_bytes()]);
-        for event in Event::last(completion) {
-            let stored = codec::encode(&event);
-            request.extend([stored.kind.as_bytes().to_vec(), stored.data]);
-        }
-        self.call(&CANCEL, &request).await?;
-        Ok(())
+        request.extend(end_arguments(&Completion {
+            outcome: Outcome::Canceled,
+            completed_at: Timestamp::now(),
+            predict_time: 0.0,
+        }));
+        request
     }
 }
 
@@ -215,12 +201,10 @@ impl Follower {
 
     async fn cancel(&self) {
         let began = Instant::now();
-        while let Err(error) = self.broker.cancel(&self.id, &self.created).await {
-            if !error.is_temporary() || began.elapsed() > CANCEL_TIMEOUT {
-                error!(%error, id = self.id, "a prediction cannot be cancelled");
-                return;
-            }
-            sleep(CANCEL_PAUSE).await;
+        let request = self.broker.cancel_arguments(&self.id, &self.created);
+        let is_over = || began.elapsed() > CANCEL_TIMEOUT;
+        if let Err(error) = self.broker.call_until(&CANCEL, &request, is_over).await {
+            error!(%error, id = self.id, "a prediction cannot be cancelled");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The leases of this process, which are renewed until the predictions have ended.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::warn;
@@ -12,18 +11,32 @@ use super::measure;
 use super::value::{integer, list, next};
 use crate::service::{Prediction, Priority};
 
-/// The pause between two attempts while the broker is away.
-pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The ticket of a leased job.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    /// The id of the job.
+    pub(super) id: String,
+    /// The number of the lease.
+    pub(super) fence: u64,
+    pub(super) priority: Priority,
+    /// The entry in the queue.
+    pub(super) entry: String,
+}
+
+impl Ticket {
+    /// The first arguments of every script about this lease.
+    pub(super) fn arguments(&self) -> Arguments {
+        let fence = self.fence.to_string();
+        arguments([self.id.as_bytes(), fence.as_bytes()])
+    }
+}
 
 /// A prediction that this process has leased.
 #[derive(Debug)]
 pub(super) struct Held {
     /// Its handle, which nobody but the worker uses. Front ends follow the events, even in the same process.
     pub(super) prediction: Arc<Prediction>,
-    pub(super) fence: u64,
-    pub(super) priority: Priority,
-    /// Its ticket.
-    pub(super) entry: String,
+    pub(super) ticket: Ticket,
     state: Mutex<HeldState>,
 }
 
@@ -36,17 +49,10 @@ struct HeldState {
 }
 
 impl Held {
-    pub(super) fn new(
-        prediction: Arc<Prediction>,
-        fence: u64,
-        priority: Priority,
-        entry: String,
-    ) -> Self {
+    pub(super) fn new(prediction: Arc<Prediction>, ticket: Ticket) -> Self {
         Self {
             prediction,
-            fence,
-            priority,
-            entry,
+            ticket,
             state: Mutex::default(),
         }
     }
@@ -82,12 +88,6 @@ impl Held {
     pub(super) fn failure(&self) -> Option<String> {
         self.state.lock().failure.clone()
     }
-
-    /// The first arguments of every script about this lease.
-    pub(super) fn arguments(&self) -> Arguments {
-        let fence = self.fence.to_string();
-        arguments([self.prediction.id().as_bytes(), fence.as_bytes()])
-    }
 }
 
 /// All leases of this process.
@@ -117,13 +117,13 @@ impl HeldLeases {
     pub(super) fn find(&self, id: &str, fence: u64) -> Option<Arc<Held>> {
         let all = self.0.lock();
         all.iter()
-            .find(|held| held.fence == fence && held.prediction.id() == id)
+            .find(|held| held.ticket.fence == fence && held.ticket.id == id)
             .cloned()
     }
 
     pub(super) fn remove(&self, id: &str, fence: u64) {
         let mut all = self.0.lock();
-        all.retain(|held| held.fence != fence || held.prediction.id() != id);
+        all.retain(|held| held.ticket.fence != fence || held.ticket.id != id);
         measure::held(all.len());
     }
 }

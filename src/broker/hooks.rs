@@ -12,18 +12,18 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::error::BrokerError;
-use super::held::RETRY_PAUSE;
-use super::link::arguments;
+use super::link::{arguments, flag};
 use super::record::created_of;
 use super::script::{HOOK_END, HOOK_HOLD, HOOK_LEASE};
-use super::shared::Broker;
+use super::shared::{Broker, RETRY_PAUSE};
+use super::take_over::TakeOver;
 use super::value::{integer, list, next, text};
 use crate::delivery::webhook::{WebhookLease, WebhookSender};
 use crate::errors::chain;
 use crate::service::{Prediction, Receiver, Store};
 
-/// How often to look for webhooks when nothing says that there are some.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often to try to read a prediction with webhooks.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The maximum number of predictions whose webhooks one process sends at the same time.
 const MAX_TASKS: usize = 2000;
@@ -97,14 +97,10 @@ impl Parts {
     async fn run(self) {
         let channel = self.broker.key("hooks");
         let subscription = self.broker.subscriptions.subscribe(channel);
-        let mut looked_at: Option<Instant> = None;
-        let interval = INTERVAL.min(self.broker.config.lease / 4);
+        let take_over = TakeOver::default();
+        let interval = self.broker.config.look_interval();
         loop {
-            let take_over = self.broker.link.may_take_over()
-                && looked_at.is_none_or(|looked_at| looked_at.elapsed() >= interval);
-            if take_over {
-                looked_at = Some(Instant::now());
-            }
+            let take_over = take_over.is_time(&self.broker);
             if self.tasks.len() < MAX_TASKS {
                 match self.lease(take_over).await {
                     Ok(Some(hook)) => {
@@ -127,11 +123,10 @@ impl Parts {
         if self.stopping.is_cancelled() {
             return Ok(None);
         }
-        let lease = self.broker.config.lease.as_millis().to_string();
         let request = arguments([
             self.broker.config.name.as_bytes(),
-            lease.as_bytes(),
-            if take_over { b"1" } else { b"0" },
+            self.broker.lease().as_bytes(),
+            flag(take_over),
         ]);
         loop {
             let answer = self.broker.call(&HOOK_LEASE, &request).await?;
@@ -171,21 +166,17 @@ impl Parts {
             () = lease.renew() => return,
             () = self.stopping.cancelled() => false,
         };
-        let lease = self.broker.config.lease.as_millis().to_string();
         let request = arguments([
             hook.id.as_bytes(),
             hook.entry.as_bytes(),
             hook.fence.as_bytes(),
-            if is_done { b"1" } else { b"0" },
+            flag(is_done),
             self.broker.config.name.as_bytes(),
-            lease.as_bytes(),
+            self.broker.lease().as_bytes(),
         ]);
-        while let Err(error) = self.broker.call(&HOOK_END, &request).await {
-            if !error.is_temporary() || self.stopping.is_cancelled() {
-                warn!(%error, id = hook.id, "delivered webhooks are not recorded");
-                return;
-            }
-            sleep(RETRY_PAUSE).await;
+        let is_over = || self.stopping.is_cancelled();
+        if let Err(error) = self.broker.call_until(&HOOK_END, &request, is_over).await {
+            warn!(%error, id = hook.id, "delivered webhooks are not recorded");
         }
     }
 
@@ -222,7 +213,7 @@ impl Parts {
                         id = hook.id,
                         "a prediction with webhooks cannot be read"
                     );
-                    sleep(INTERVAL).await;
+                    sleep(READ_INTERVAL).await;
                 }
             }
         }

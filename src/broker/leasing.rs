@@ -3,29 +3,23 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::dead::DeadJob;
 use super::error::BrokerError;
-use super::held::Held;
-use super::link::{Arguments, arguments};
+use super::held::{Held, Ticket};
+use super::link::{arguments, flag};
 use super::measure;
-use super::record::{Fields, JobRecord, apply};
-use super::script::{FINISH, LEASE, READ};
+use super::record::{Fields, JobRecord, apply_all, elsewhere};
+use super::script::{FINISH, LEASE};
 use super::shared::Broker;
-use super::store::RedisStore;
-use super::value::{entries, fields, integer, list, next, text};
-use crate::service::{
-    Completion, Event, Lease, MAX_ATTEMPTS, Outcome, Prediction, Priority, codec,
-};
+use super::value::{fields, integer, list, next, text};
+use crate::service::{Completion, Lease, MAX_ATTEMPTS, Outcome, Prediction, Priority};
 
-/// The ticket of a leased job.
+/// A job that was leased just now.
 #[derive(Debug)]
-struct Ticket {
-    id: String,
-    priority: Priority,
-    entry: String,
+struct Leased {
+    ticket: Ticket,
     /// Whether another worker was lost with it.
     is_taken_over: bool,
     fields: Fields,
@@ -35,14 +29,15 @@ impl Broker {
     /// Leases a job, if there is one. With `take_over`, those whose workers are lost come first.
     pub(super) async fn lease_job(&self, take_over: bool) -> Result<Option<Lease>, BrokerError> {
         loop {
-            let Some(ticket) = self.ticket(take_over).await? else {
+            let Some(leased) = self.next_leased(take_over).await? else {
                 return Ok(None);
             };
-            if ticket.is_taken_over {
+            let ticket = leased.ticket;
+            if leased.is_taken_over {
                 warn!(id = ticket.id, "the worker of a prediction is lost");
                 measure::redrawn();
             }
-            match self.open(&ticket).await {
+            match self.open(&ticket, leased.fields).await {
                 Ok(Some(lease)) => return Ok(Some(lease)),
                 Ok(None) => {}
                 Err(error @ BrokerError::Damaged(_)) => self.refuse(&ticket, &error).await?,
@@ -51,12 +46,11 @@ impl Broker {
         }
     }
 
-    async fn ticket(&self, take_over: bool) -> Result<Option<Ticket>, BrokerError> {
-        let lease = self.config.lease.as_millis().to_string();
+    async fn next_leased(&self, take_over: bool) -> Result<Option<Leased>, BrokerError> {
         let request = arguments([
             self.config.name.as_bytes(),
-            lease.as_bytes(),
-            if take_over { b"1" } else { b"0" },
+            self.lease().as_bytes(),
+            flag(take_over),
             self.may_look(),
         ]);
         loop {
@@ -76,34 +70,30 @@ impl Broker {
             let id = text(next(&mut parts)?)?;
             let priority = Priority::named(&text(next(&mut parts)?)?)
                 .ok_or_else(|| BrokerError::Damaged("a priority".to_owned()))?;
-            return Ok(Some(Ticket {
-                id,
-                priority,
-                entry: text(next(&mut parts)?)?,
-                is_taken_over: integer(&next(&mut parts)?)? == 1,
-                fields: Fields(fields(next(&mut parts)?)?),
+            let entry = text(next(&mut parts)?)?;
+            let is_taken_over = integer(&next(&mut parts)?)? == 1;
+            let fields = Fields(fields(next(&mut parts)?)?);
+            return Ok(Some(Leased {
+                ticket: Ticket {
+                    id,
+                    fence: fields.number("fence").unwrap_or_default(),
+                    priority,
+                    entry,
+                },
+                is_taken_over,
+                fields,
             }));
         }
     }
 
     /// Makes the handle of a leased job with the events of earlier attempts; `None` if it has ended instead.
-    async fn open(&self, ticket: &Ticket) -> Result<Option<Lease>, BrokerError> {
-        let fields = Fields(ticket.fields.0.clone());
-        // To read a job may mean to decode pictures in it.
-        let reading = spawn_blocking(move || fields.record());
-        let record = reading
-            .await
-            .map_err(|error| BrokerError::Damaged(error.to_string()))??;
-        let prediction = Prediction::accepted(&record.accepted, self.config.limits.replay);
-        let held = Arc::new(Held::new(
-            Arc::new(prediction),
-            record.fence,
-            ticket.priority,
-            ticket.entry.clone(),
-        ));
+    async fn open(&self, ticket: &Ticket, fields: Fields) -> Result<Option<Lease>, BrokerError> {
+        let record = elsewhere(move || fields.record()).await?;
+        let prediction = Prediction::accepted(&record.accepted, self.config.replay);
+        let held = Arc::new(Held::new(Arc::new(prediction), ticket.clone()));
         // It is renewed from now on.
         self.held.add(Arc::clone(&held));
-        let read = self.read_earlier(&held, &record).await;
+        let read = self.read_earlier(&held, record.events).await;
         let goes_on = match read {
             Ok(()) if record.attempts >= MAX_ATTEMPTS => {
                 self.give_up(&held, &record).await;
@@ -132,28 +122,15 @@ impl Broker {
     }
 
     /// Applies the events of earlier attempts, so that they are not published again.
-    async fn read_earlier(&self, held: &Held, record: &JobRecord) -> Result<(), BrokerError> {
-        let created = super::record::created(&record.accepted.job);
-        while held.prediction.next_event() <= record.events {
-            let after = (held.prediction.next_event() - 1).to_string();
-            let request = arguments([
-                held.prediction.id().as_bytes(),
-                created.as_bytes(),
-                after.as_bytes(),
-                b"500",
-                b"0",
-            ]);
-            let mut parts = list(self.call(&READ, &request).await?)?.into_iter();
-            let read = match integer(&next(&mut parts)?)? {
-                1 => entries(next(&mut parts)?)?,
-                _ => Vec::new(),
-            };
-            if read.is_empty() {
-                let id = held.prediction.id();
-                let missing = format!("the events of prediction {id} are missing");
+    async fn read_earlier(&self, held: &Held, events: u64) -> Result<(), BrokerError> {
+        let prediction = &held.prediction;
+        while prediction.next_event() <= events {
+            let read = self.read_events(prediction, "0").await?;
+            let Some(read) = read.filter(|read| !read.is_empty()) else {
+                let missing = format!("the events of prediction {} are missing", prediction.id());
                 return Err(BrokerError::Damaged(missing));
-            }
-            apply(&held.prediction, read)?;
+            };
+            apply_all(prediction, read, ()).await?;
         }
         Ok(())
     }
@@ -170,7 +147,7 @@ impl Broker {
         let end = held.prediction.completion(Outcome::Failed(message.clone()));
         let dead = DeadJob::new(&record.accepted, record.attempts, message, end.completed_at);
         match serde_json::to_vec(&dead) {
-            Ok(dead) => RedisStore::finish(self, held, &end, &dead).await,
+            Ok(dead) => self.finish(held, &end, &dead).await,
             Err(error) => warn!(%error, id, "a prediction is not kept in the dead list"),
         }
     }
@@ -183,20 +160,7 @@ impl Broker {
             completed_at: Timestamp::now(),
             predict_time: 0.0,
         };
-        let fence: u64 = ticket.fields.number("fence").unwrap_or_default();
-        let mut request: Arguments = arguments([
-            ticket.id.as_bytes(),
-            fence.to_string().as_bytes(),
-            ticket.priority.as_str().as_bytes(),
-            ticket.entry.as_bytes(),
-            end.outcome.status().as_str().as_bytes(),
-            self.kept_for().as_bytes(),
-            b"",
-        ]);
-        for event in Event::last(end) {
-            let stored = codec::encode(&event);
-            request.extend([stored.kind.as_bytes().to_vec(), stored.data]);
-        }
+        let request = self.finish_arguments(ticket, &end, b"");
         self.call(&FINISH, &request).await?;
         info!(id = ticket.id, "a damaged prediction has failed");
         Ok(())

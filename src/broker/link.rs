@@ -38,6 +38,11 @@ pub(super) fn arguments<const N: usize>(parts: [&[u8]; N]) -> Arguments {
     parts.map(<[u8]>::to_vec).into()
 }
 
+/// Yes or no as an argument of a script.
+pub(super) fn flag(yes: bool) -> &'static [u8] {
+    if yes { b"1" } else { b"0" }
+}
+
 /// The connection to the broker, which is made again when it is lost.
 pub(super) struct Link {
     config: Arc<BrokerConfig>,

@@ -1,8 +1,8 @@
 //! Many machines on one queue: a queue and a store on streams of Redis or Valkey.
 //!
 //! Front ends accept predictions and answer everything about them; workers lease and draw them. Both are the same program
-//! with the same [`Service`](crate::service::Service). All changes are Lua scripts (`lua/`), each a single atomic step that
-//! may be repeated after a lost answer.
+//! with the same [`Service`](crate::service::Service). All changes of predictions are Lua scripts (`lua/`), each a single
+//! atomic step; most may be repeated after a lost answer.
 //!
 //! - A prediction is a hash with its job, and a stream of its events, whose ids are the numbers that clients see.
 //! - A queue is a stream of tickets, one for each unfinished prediction. A ticket is leased by one worker, which renews the
@@ -21,6 +21,7 @@ mod record;
 mod replica;
 mod held;
 mod shared;
+mod take_over;
 mod renewal;
 mod follow;
 mod store;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,10 +18,8 @@ use super::error::BrokerError;
 use super::link::Link;
 use super::renewal::Attempt;
 use super::shared::Broker;
+use super::take_over::TakeOver;
 use crate::service::{Depth, Job, Lease, PushError, Queue};
-
-/// How often to look for a job when nothing says that there is one.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often to look for a job while others are being drawn.
 const BUSY_INTERVAL: Duration = Duration::from_millis(200);
@@ -42,26 +40,10 @@ struct State {
     ready: Mutex<VecDeque<(Lease, Instant)>>,
     /// Whether a job is being leased now.
     is_leasing: AtomicBool,
-    /// How many callers wait for a lease.
-    waiting: AtomicUsize,
     leased: Notify,
-    /// When lost workers were last looked for, and when no job was found.
-    looked: Mutex<Looked>,
-}
-
-#[derive(Debug, Default)]
-struct Looked {
-    looked_at: Option<Instant>,
-    empty: Option<Instant>,
-}
-
-/// A caller that waits for a lease.
-struct Waiting<'a>(&'a State);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-    }
+    take_over: TakeOver,
+    /// When no job was found last.
+    found_none: Mutex<Option<Instant>>,
 }
 
 impl RedisQueue {
@@ -76,9 +58,9 @@ impl RedisQueue {
             closed: CancellationToken::new(),
             ready: Mutex::default(),
             is_leasing: AtomicBool::new(false),
-            waiting: AtomicUsize::new(0),
             leased: Notify::new(),
-            looked: Mutex::default(),
+            take_over: TakeOver::default(),
+            found_none: Mutex::default(),
         });
         tokio::spawn(renew(Arc::clone(&state)));
         Ok(Self(state))
@@ -118,7 +100,7 @@ impl State {
         }
         let state = Arc::clone(self);
         tokio::spawn(async move {
-            let take_over = state.is_time_to_take_over();
+            let take_over = state.take_over.is_time(&state.broker);
             match state.broker.lease_job(take_over).await {
                 Ok(Some(lease)) if state.closed.is_cancelled() => {
                     state.give_back(lease, Attempt::DoesNotCount).await;
@@ -126,28 +108,15 @@ impl State {
                 Ok(Some(lease)) => {
                     state.ready.lock().push_back((lease, Instant::now()));
                 }
-                Ok(None) => state.looked.lock().empty = Some(Instant::now()),
+                Ok(None) => *state.found_none.lock() = Some(Instant::now()),
                 Err(error) => {
                     debug!(%error, "no job can be leased");
-                    state.looked.lock().empty = Some(Instant::now());
+                    *state.found_none.lock() = Some(Instant::now());
                 }
             }
             state.is_leasing.store(false, Ordering::Release);
             state.leased.notify_waiters();
         });
-    }
-
-    fn is_time_to_take_over(&self) -> bool {
-        let interval = INTERVAL.min(self.broker.config.lease / 4);
-        let mut looked = self.looked.lock();
-        let is_time = self.broker.link.may_take_over()
-            && looked
-                .looked_at
-                .is_none_or(|looked_at| looked_at.elapsed() >= interval);
-        if is_time {
-            looked.looked_at = Some(Instant::now());
-        }
-        is_time
     }
 
     fn take(&self) -> Option<Lease> {
@@ -156,7 +125,7 @@ impl State {
 
     /// Waits for a message that a job waits, or a while.
     async fn wait_for_jobs(&self) {
-        let longest = INTERVAL.min(self.broker.config.lease / 4);
+        let longest = self.broker.config.look_interval();
         let mut wait = cmd("BLPOP");
         wait.arg(self.broker.key("wake")).arg(longest.as_secs_f64());
         tokio::select! {
@@ -187,8 +156,6 @@ impl Queue for RedisQueue {
 
     async fn lease(&self) -> Option<Lease> {
         let state = &self.0;
-        state.waiting.fetch_add(1, Ordering::AcqRel);
-        let _waiting = Waiting(state);
         loop {
             if state.closed.is_cancelled() {
                 return None;
@@ -209,12 +176,8 @@ impl Queue for RedisQueue {
     async fn try_lease(&self) -> Option<Lease> {
         let state = &self.0;
         let lease = state.take();
-        let is_time = {
-            let looked = state.looked.lock();
-            looked
-                .empty
-                .is_none_or(|empty| empty.elapsed() >= BUSY_INTERVAL)
-        };
+        let found_none = *state.found_none.lock();
+        let is_time = found_none.is_none_or(|at| at.elapsed() >= BUSY_INTERVAL);
         if lease.is_none() && is_time && !state.closed.is_cancelled() {
             // The caller must not wait for the broker: others are being drawn.
             state.start_leasing();
@@ -235,8 +198,9 @@ impl Queue for RedisQueue {
         self.0.give_back(lease, Attempt::DoesNotCount).await;
     }
 
-    async fn abandon(&self, lease: Lease) {
+    async fn abandon(&self, lease: Lease) -> Option<Lease> {
         self.0.give_back(lease, Attempt::Counts).await;
+        None
     }
 
     async fn depth(&self) -> Depth {

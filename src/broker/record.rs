@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
+
 use super::error::BrokerError;
+use super::link::Arguments;
 use super::value::StreamEntry;
-use crate::service::codec::{self, Decoded};
+use crate::service::codec::{self, Decoded, StoredEvent};
 use crate::service::{
-    Accepted, Dispatch, Event, Job, Prediction, Priority, Receiver, RestartPolicy,
+    Accepted, Completion, Dispatch, Event, Job, Prediction, Priority, Receiver, RestartPolicy,
 };
 
 /// The fields of a prediction's hash.
@@ -97,11 +100,50 @@ pub(super) fn created_of(prediction: &Prediction) -> String {
     prediction.created_at().as_nanosecond().to_string()
 }
 
+/// Events as the last arguments of a script.
+pub(super) fn event_arguments(events: impl IntoIterator<Item = StoredEvent>) -> Arguments {
+    let events = events.into_iter();
+    events
+        .flat_map(|stored| [stored.kind.as_bytes().to_vec(), stored.data])
+        .collect()
+}
+
+/// The end of a prediction as the last arguments of a script.
+pub(super) fn end_arguments(end: &Completion) -> Arguments {
+    event_arguments(Event::last(end.clone()).iter().map(codec::encode))
+}
+
+/// Understands what was read on a blocking thread, because that may mean to decode pictures and other files.
+pub(super) async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BrokerError> + Send + 'static,
+) -> Result<T, BrokerError> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|error| BrokerError::Damaged(error.to_string()))?
+}
+
+/// Applies events to a handle, on a blocking thread if they are large. Returns `guard`, which is held until they are
+/// applied, even if nobody waits for that any more.
+///
+/// # Errors
+/// If an event is damaged or missing.
+pub(super) async fn apply_all<G: Send + 'static>(
+    prediction: &Arc<Prediction>,
+    entries: Vec<StreamEntry>,
+    guard: G,
+) -> Result<G, BrokerError> {
+    let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
+    if bytes <= codec::MAX_INLINE_BYTES {
+        return apply(prediction, entries).map(|()| guard);
+    }
+    let prediction = Arc::clone(prediction);
+    elsewhere(move || apply(&prediction, entries).map(|()| guard)).await
+}
+
 /// Applies events to a handle, in order; those that it has already are passed over.
 ///
 /// # Errors
 /// If an event is damaged or missing.
-pub(super) fn apply(prediction: &Prediction, entries: Vec<StreamEntry>) -> Result<(), BrokerError> {
+fn apply(prediction: &Prediction, entries: Vec<StreamEntry>) -> Result<(), BrokerError> {
     let mut next = prediction.next_event();
     let mut batch = Vec::new();
     let mut has_ended = prediction.status().is_terminal();

@@ -1,14 +1,18 @@
-//! Renews the leases of this process, and gives them back.
+//! Renews the leases of this process, gives them back, and ends them.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tokio::time::timeout;
+use tracing::{debug, error, warn};
 
-use super::held::{Held, Progress, RETRY_PAUSE};
-use super::script::{RELEASE, RENEW};
+use super::held::{Held, Progress, Ticket};
+use super::link::{Arguments, arguments, flag};
+use super::record::end_arguments;
+use super::script::{FINISH, RELEASE, RENEW};
 use super::shared::Broker;
+use super::value::integer;
+use crate::service::Completion;
 
 /// How long the broker is asked to take a job back.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,7 +35,7 @@ impl Broker {
         if held.is_lost() {
             return;
         }
-        let mut arguments = held.arguments();
+        let mut arguments = held.ticket.arguments();
         arguments.push(self.config.name.clone().into_bytes());
         arguments.push(self.may_look().to_vec());
         match self.call(&RENEW, &arguments).await.and_then(Progress::read) {
@@ -45,11 +49,7 @@ impl Broker {
 
     /// Whether a life that was not renewed means that nobody waits. After an outage, no front end could renew one.
     pub(super) fn may_look(&self) -> &'static [u8] {
-        if self.link.may_take_over() {
-            b"1"
-        } else {
-            b"0"
-        }
+        flag(self.link.may_take_over())
     }
 
     /// Gives a job back, so that the next worker draws it at once. If the broker does not answer, its lease runs out.
@@ -57,26 +57,55 @@ impl Broker {
         if held.is_lost() {
             return;
         }
-        let mut arguments = held.arguments();
-        arguments.push(match attempt {
-            Attempt::Counts => b"1".to_vec(),
-            Attempt::DoesNotCount => b"0".to_vec(),
-        });
-        let giving = async {
-            while let Err(error) = self.call(&RELEASE, &arguments).await {
-                if !error.is_temporary() {
-                    warn!(%error, "a job cannot be given back");
-                    return;
-                }
-                sleep(RETRY_PAUSE).await;
-            }
-        };
-        if timeout(RELEASE_TIMEOUT, giving).await.is_err() {
-            warn!(
+        let mut arguments = held.ticket.arguments();
+        arguments.push(flag(attempt == Attempt::Counts).to_vec());
+        let giving = self.call_until(&RELEASE, &arguments, || false);
+        match timeout(RELEASE_TIMEOUT, giving).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "a job cannot be given back"),
+            Err(_) => warn!(
                 id = held.prediction.id(),
                 "a job is not given back, because the broker is away"
-            );
+            ),
         }
         held.give_up();
+    }
+
+    /// The arguments of the script that ends a leased job. `dead` is its record in the dead list, or empty.
+    pub(super) fn finish_arguments(
+        &self,
+        ticket: &Ticket,
+        end: &Completion,
+        dead: &[u8],
+    ) -> Arguments {
+        let mut request = ticket.arguments();
+        request.extend(arguments([
+            ticket.priority.as_str().as_bytes(),
+            ticket.entry.as_bytes(),
+            end.outcome.status().as_str().as_bytes(),
+            self.kept_for().as_bytes(),
+            dead,
+        ]));
+        request.extend(end_arguments(end));
+        request
+    }
+
+    /// Records the end of a leased prediction, however long the broker is away.
+    pub(super) async fn finish(&self, held: &Held, end: &Completion, dead: &[u8]) {
+        if held.is_lost() {
+            return;
+        }
+        let request = self.finish_arguments(&held.ticket, end, dead);
+        let answer = self.call_until(&FINISH, &request, || held.is_lost()).await;
+        match answer {
+            Ok(answer) => {
+                if integer(&answer).is_ok_and(|answer| answer < 0) {
+                    held.lose();
+                }
+            }
+            // The lease was lost meanwhile.
+            Err(error) if error.is_temporary() => {}
+            Err(error) => error!(%error, id = held.prediction.id(), "an end cannot be recorded"),
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Value;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::sleep;
 
 use super::config::BrokerConfig;
 use super::error::BrokerError;
@@ -16,6 +18,9 @@ use super::replica::Replicas;
 use super::script::Script;
 use super::subscriptions::Subscriptions;
 use crate::service::Prediction;
+
+/// The pause between two attempts while the broker is away.
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The connection to the broker with all that this process knows: the queue, the store and the webhooks share it.
 #[derive(Debug)]
@@ -71,6 +76,21 @@ impl Broker {
         self.link.call(script, arguments).await
     }
 
+    /// Runs a script, and again while the error is temporary, unless `stop` says after an attempt that it is the last.
+    pub(super) async fn call_until(
+        &self,
+        script: &Script,
+        arguments: &Arguments,
+        stop: impl Fn() -> bool,
+    ) -> Result<Value, BrokerError> {
+        loop {
+            match self.call(script, arguments).await {
+                Err(error) if error.is_temporary() && !stop() => sleep(RETRY_PAUSE).await,
+                answer => return answer,
+            }
+        }
+    }
+
     /// The name of a key or a channel.
     pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.config.prefix)
@@ -79,6 +99,11 @@ impl Broker {
     /// The milliseconds for which a finished prediction is kept.
     pub(super) fn kept_for(&self) -> String {
         self.config.kept_for().as_millis().to_string()
+    }
+
+    /// The milliseconds after which a lease that is not renewed is over.
+    pub(super) fn lease(&self) -> String {
+        self.config.lease.as_millis().to_string()
     }
 
     /// The milliseconds for which an awaited prediction lives without its front end.

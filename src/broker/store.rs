@@ -1,30 +1,27 @@
 //! [`RedisStore`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use redis::Value;
 use tracing::{error, warn};
 
 use super::error::BrokerError;
-use super::held::{Held, Progress, RETRY_PAUSE};
-use super::link::arguments;
-use super::record::{Fields, apply_without_files, created, created_of};
+use super::held::{Held, Progress};
+use super::link::{Arguments, arguments, flag};
+use super::record::{Fields, apply_without_files, created, created_of, elsewhere, event_arguments};
 use super::renewal::Attempt;
-use super::script::{BEGIN, DRAW_AGAIN, FINISH, LIST, LOAD, NOTE, PUBLISH, SECRET, SUBMIT};
+use super::script::{BEGIN, CANCEL, DRAW_AGAIN, LIST, LOAD, NOTE, PUBLISH, SECRET, SUBMIT};
 use super::shared::Broker;
-use super::value::{bytes, entries, fields, integer, list, next, text};
+use super::value::{StreamEntry, bytes, entries, fields, integer, list, next, text};
 use crate::output::Provenance;
 use crate::secret::Secret;
 use crate::service::codec;
 use crate::service::{
-    Accepted, Completion, Cursor, Event, InsertError, Lease, ListQuery, Outcome, Page, Prediction,
+    Accepted, Completion, Event, InsertError, Lease, ListQuery, Outcome, Page, Prediction,
     RestartPolicy, Snapshot, Store, StoreError,
 };
-
-/// Events with more bytes of files than this are encoded on a blocking thread.
-const MAX_INLINE_BYTES: usize = 1 << 18;
 
 /// Predictions that are read at once for a list. The broker does nothing else while it reads their events.
 const LIST_COUNT: &[u8] = b"10";
@@ -58,7 +55,7 @@ impl RedisStore {
             dispatch.priority.as_str().as_bytes(),
             dispatch.caller.as_deref().unwrap_or_default().as_bytes(),
             capacity.as_bytes(),
-            if is_awaited { b"1" } else { b"0" },
+            flag(is_awaited),
             broker.life().as_bytes(),
             receiver.map_or("", |receiver| receiver.as_str()).as_bytes(),
             dispatch.trace.as_deref().unwrap_or_default().as_bytes(),
@@ -81,15 +78,8 @@ impl RedisStore {
         }
         let fields = Fields(fields(next(&mut parts)?)?);
         let events = entries(next(&mut parts)?)?;
-        let replay = broker.config.limits.replay;
-        // To read a job may mean to decode pictures in it.
-        let reading = spawn_blocking(move || {
-            let record = fields.record()?;
-            record.prediction(events, replay)
-        });
-        let prediction = reading
-            .await
-            .map_err(|error| BrokerError::Damaged(error.to_string()))??;
+        let replay = broker.config.replay;
+        let prediction = elsewhere(move || fields.record()?.prediction(events, replay)).await?;
         if prediction.status().is_terminal() {
             return Ok(Some(prediction));
         }
@@ -107,56 +97,24 @@ impl RedisStore {
     }
 
     /// Publishes events of a drawing, however long the broker is away.
-    async fn publish(&self, held: &Held, events: &[Vec<u8>]) -> Progress {
+    async fn publish(&self, held: &Held, events: Arguments) -> Progress {
+        if held.is_lost() {
+            return Progress::Lost;
+        }
         let drawn = held.prediction.drawn_events().to_string();
-        let mut request = held.arguments();
+        let mut request = held.ticket.arguments();
         request.push(self.0.config.name.clone().into_bytes());
         request.push(drawn.into_bytes());
-        request.extend_from_slice(events);
-        loop {
-            if held.is_lost() {
-                return Progress::Lost;
-            }
-            let published = self.0.call(&PUBLISH, &request).await;
-            match published.and_then(Progress::read) {
-                Ok(progress) => return progress,
-                Err(error) if error.is_temporary() => sleep(RETRY_PAUSE).await,
-                Err(error) => {
-                    error!(%error, id = held.prediction.id(), "events cannot be published");
-                    held.fail(format!("Prediction failed: {error}"));
-                    return Progress::Cancel;
-                }
-            }
-        }
-    }
-
-    /// Records the end of a leased prediction, however long the broker is away.
-    pub(super) async fn finish(broker: &Broker, held: &Held, end: &Completion, dead: &[u8]) {
-        let mut request = held.arguments();
-        request.extend(arguments([
-            held.priority.as_str().as_bytes(),
-            held.entry.as_bytes(),
-            end.outcome.status().as_str().as_bytes(),
-            broker.kept_for().as_bytes(),
-            dead,
-        ]));
-        for event in Event::last(end.clone()) {
-            let stored = codec::encode(&event);
-            request.extend([stored.kind.as_bytes().to_vec(), stored.data]);
-        }
-        while !held.is_lost() {
-            match broker.call(&FINISH, &request).await {
-                Ok(answer) => {
-                    if integer(&answer).is_ok_and(|answer| answer < 0) {
-                        held.lose();
-                    }
-                    return;
-                }
-                Err(error) if error.is_temporary() => sleep(RETRY_PAUSE).await,
-                Err(error) => {
-                    error!(%error, id = held.prediction.id(), "an end cannot be recorded");
-                    return;
-                }
+        request.extend(events);
+        let publishing = self.0.call_until(&PUBLISH, &request, || held.is_lost());
+        match publishing.await.and_then(Progress::read) {
+            Ok(progress) => progress,
+            // The lease was lost meanwhile.
+            Err(error) if error.is_temporary() => Progress::Lost,
+            Err(error) => {
+                error!(%error, id = held.prediction.id(), "events cannot be published");
+                held.fail(format!("Prediction failed: {error}"));
+                Progress::Cancel
             }
         }
     }
@@ -166,75 +124,45 @@ impl RedisStore {
         let mut before = query
             .after
             .as_ref()
-            .map_or_else(|| "+".to_owned(), |cursor| format!("({}", member(cursor)));
+            .map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
         let mut states = Vec::new();
-        loop {
+        while states.len() < wanted {
             let request = arguments([before.as_bytes(), LIST_COUNT]);
             let rows = list(self.0.call(&LIST, &request).await?)?;
-            if rows.is_empty() {
-                return Ok(Page::of(states, query.limit));
-            }
-            for row in rows {
-                let mut parts = list(row)?.into_iter();
-                before = format!("({}", text(next(&mut parts)?)?);
-                let Some(found) = parts.next() else { continue };
-                let state = state(fields(found)?, entries(next(&mut parts)?)?);
-                match state {
-                    Ok(state) if query.statuses.contains(&state.status) => states.push(state),
-                    Ok(_) => {}
-                    Err(error) => warn!(%error, "a prediction is left out of a list"),
-                }
-                if states.len() == wanted {
-                    return Ok(Page::of(states, query.limit));
-                }
-            }
+            let (last, mut found) = elsewhere(move || read_rows(rows)).await?;
+            let Some(last) = last else { break };
+            before = format!("({last}");
+            found.retain(|state| query.statuses.contains(&state.status));
+            states.append(&mut found);
         }
+        Ok(Page::of(states, query.limit))
     }
 }
 
-/// The member of the list of all predictions that a cursor means.
-fn member(cursor: &Cursor) -> String {
-    cursor.to_string()
+/// The last member of the list of all predictions among these rows, and the predictions that can be read.
+fn read_rows(rows: Vec<Value>) -> Result<(Option<String>, Vec<Snapshot>), BrokerError> {
+    let mut last = None;
+    let mut states = Vec::new();
+    for row in rows {
+        let mut parts = list(row)?.into_iter();
+        last = Some(text(next(&mut parts)?)?);
+        let Some(found) = parts.next() else { continue };
+        match state(fields(found)?, entries(next(&mut parts)?)?) {
+            Ok(state) => states.push(state),
+            Err(error) => warn!(%error, "a prediction is left out of a list"),
+        }
+    }
+    Ok((last, states))
 }
 
 fn state(
-    found: std::collections::HashMap<String, Vec<u8>>,
-    events: Vec<super::value::StreamEntry>,
+    found: HashMap<String, Vec<u8>>,
+    events: Vec<StreamEntry>,
 ) -> Result<Snapshot, BrokerError> {
     let record = Fields(found).record()?;
     let prediction = record.prediction(Vec::new(), 0)?;
     apply_without_files(&prediction, events)?;
     Ok(prediction.snapshot())
-}
-
-fn encode(events: &[Event]) -> Vec<Vec<u8>> {
-    let stored = events.iter().map(codec::encode);
-    stored
-        .flat_map(|stored| [stored.kind.as_bytes().to_vec(), stored.data])
-        .collect()
-}
-
-async fn encode_elsewhere(events: Vec<Event>) -> (Vec<Event>, Vec<Vec<u8>>) {
-    let size = |event: &Event| match event {
-        Event::Output { file, .. } => file.len(),
-        _ => 0,
-    };
-    if events.iter().map(size).sum::<usize>() <= MAX_INLINE_BYTES {
-        let encoded = encode(&events);
-        return (events, encoded);
-    }
-    let encoding = spawn_blocking(move || {
-        let encoded = encode(&events);
-        (events, encoded)
-    });
-    match encoding.await {
-        Ok(encoded) => encoded,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down drops this work, and then it also drops this task.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }
 
 #[async_trait]
@@ -244,7 +172,7 @@ impl Store for RedisStore {
         for _ in 0..MAX_SUBMISSIONS {
             match self.submit(accepted).await.map_err(unavailable)? {
                 1 => {
-                    let replay = self.0.config.limits.replay;
+                    let replay = self.0.config.replay;
                     let prediction = Arc::new(Prediction::accepted(accepted, replay));
                     return Ok(self.0.follow(prediction));
                 }
@@ -295,8 +223,8 @@ impl Store for RedisStore {
         let Some(held) = self.0.held.of(prediction) else {
             return;
         };
-        let (events, encoded) = encode_elsewhere(events).await;
-        match self.publish(&held, &encoded).await {
+        let (events, stored) = codec::encode_all(events).await;
+        match self.publish(&held, event_arguments(stored)).await {
             Progress::GoOn => prediction.apply(events),
             Progress::Cancel => {
                 prediction.apply(events);
@@ -321,7 +249,7 @@ impl Store for RedisStore {
         if let Some(message) = held.failure() {
             end.outcome = Outcome::Failed(message);
         }
-        Self::finish(&self.0, &held, &end, b"").await;
+        self.0.finish(&held, &end, b"").await;
     }
 
     async fn publish_end(&self, prediction: &Arc<Prediction>, completion: Completion) {
@@ -354,7 +282,7 @@ impl Store for RedisStore {
         };
         let provenance = serde_json::to_string(&(env!("CARGO_PKG_VERSION"), by));
         let provenance = provenance.map_err(StoreError::new)?;
-        let mut request = held.arguments();
+        let mut request = held.ticket.arguments();
         request.push(provenance.clone().into_bytes());
         let answer = self.0.call(&BEGIN, &request).await;
         let answer = match answer {
@@ -408,7 +336,8 @@ impl Store for RedisStore {
 
     async fn record_cancel(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
         let created = created_of(prediction);
-        let cancelled = self.0.cancel(prediction.id(), &created).await;
+        let request = self.0.cancel_arguments(prediction.id(), &created);
+        let cancelled = self.0.call(&CANCEL, &request).await;
         cancelled.map_err(StoreError::new)?;
         let confirmed = self.0.replicas.confirmed().await;
         confirmed.map_err(StoreError::new)

@@ -88,14 +88,13 @@ async fn run(
                 service.watch_while_waiting(&prediction);
             }
         }
-        Published::Crashed if service.backends.store.is_shared() => {
-            warn!("the worker failed; another one may draw the prediction");
-            service.backends.queue.abandon(lease).await;
-        }
-        Published::Crashed => {
-            let outcome = Failure::WorkerCrashed.into();
-            service.end(&prediction, outcome, Some(lease)).await;
-        }
+        Published::Crashed => match service.backends.queue.abandon(lease).await {
+            None => warn!("the worker failed; another one may draw the prediction"),
+            lease => {
+                let outcome = Failure::WorkerCrashed.into();
+                service.end(&prediction, outcome, lease).await;
+            }
+        },
     }
 }
 

@@ -1,6 +1,5 @@
--- Removes a job from the dead list and returns its record, or nothing.
+-- Removes a job from the dead list.
 -- ARGV prefix id
-local record = redis.call('HGET', key('dead_jobs'), ARGV[2])
-redis.call('HDEL', key('dead_jobs'), ARGV[2])
+-- 1: done; 0: it is not there.
 redis.call('ZREM', key('dead'), ARGV[2])
-return record
+return redis.call('HDEL', key('dead_jobs'), ARGV[2])

@@ -13,6 +13,7 @@ use crate::command::model::ComputeArguments;
 use crate::delivery::HostPattern;
 use crate::delivery::webhook::WebhookOutput;
 use crate::environment;
+use crate::http::FullStatus;
 use crate::replicate::{FileAddresses, ModelName};
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -104,8 +105,8 @@ pub(super) struct PredictionArguments {
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(super) queue: u16,
     /// Status of responses when all slots and all places in the queue are taken: 409 as in Cog, or 429.
-    #[arg(long, default_value_t = 409, value_name = "STATUS", value_parser = full_status)]
-    pub(super) full_status: u16,
+    #[arg(long, default_value = "409", value_name = "STATUS", value_parser = full_status)]
+    pub(super) full_status: FullStatus,
     /// Maximum seconds for loading CLIP; 0 means no limit. Default: no limit.
     #[arg(long, env = environment::SETUP_TIMEOUT, value_name = "SECONDS", value_parser = seconds)]
     pub(super) setup_timeout: Option<Duration>,
@@ -189,13 +190,6 @@ pub(in crate::command) struct BrokerArguments {
     /// Seconds after which a worker that does not answer is lost.
     #[arg(long = "broker-lease", env = environment::BROKER_LEASE, default_value = "10", value_name = "SECONDS", value_parser = positive_seconds, hide = true)]
     pub(super) lease: Duration,
-}
-
-impl BrokerArguments {
-    /// The address of the broker.
-    pub(super) fn url(&self) -> Option<&SecretString> {
-        self.broker.as_ref()
-    }
 }
 
 /// Webhooks and uploads.
@@ -300,9 +294,10 @@ fn prefix(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn full_status(text: &str) -> Result<u16, String> {
+fn full_status(text: &str) -> Result<FullStatus, String> {
     match text.parse() {
-        Ok(status @ (409 | 429)) => Ok(status),
+        Ok(409) => Ok(FullStatus::Conflict),
+        Ok(429) => Ok(FullStatus::TooManyRequests),
         _ => Err("it must be 409 or 429".to_owned()),
     }
 }

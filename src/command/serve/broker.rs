@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::arguments::{BrokerArguments, ServeArguments};
-use crate::broker::{Broker, BrokerConfig, RedisQueue, RedisStore, Role, TokenCommand};
+use super::settings;
+use crate::broker::{Broker, BrokerConfig, RedisQueue, RedisStore, TokenCommand};
 use crate::environment;
-use crate::service::{Limits, Queue, Store};
+use crate::service::{Queue, Store};
 
 /// What a server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +32,10 @@ pub(super) struct Shared {
 ///
 /// # Errors
 /// If its address or its certificates cannot be used, or there is none where one is needed.
-pub(super) fn open(
-    arguments: &ServeArguments,
-    task: Task,
-    limits: Limits,
-) -> anyhow::Result<Option<Shared>> {
-    let Some(broker) = connect_within(&arguments.broker, limits)? else {
+pub(super) fn open(arguments: &ServeArguments, task: Task) -> anyhow::Result<Option<Shared>> {
+    let predictions = &arguments.predictions;
+    let (replay, remember_for) = (predictions.history as usize, predictions.remember_seconds);
+    let Some(broker) = connect_keeping(&arguments.broker, replay, remember_for)? else {
         if task == Task::Work {
             bail!("a worker needs the address of a broker: set --broker (or CLIPDRAW_BROKER)");
         }
@@ -65,34 +63,27 @@ pub(super) fn open(
 pub(in crate::command) fn connect(
     arguments: &BrokerArguments,
 ) -> anyhow::Result<Option<Arc<Broker>>> {
-    let limits = Limits {
-        slots: 0,
-        queue: capacity(arguments),
-        long_queue: 0,
-        replay: 0,
-        remember: 0,
-        remember_for: Duration::from_hours(1),
-        remember_bytes: 0,
-    };
-    connect_within(arguments, limits)
+    connect_keeping(arguments, 0, Duration::from_hours(1))
 }
 
-fn connect_within(
-    settings: &BrokerArguments,
-    limits: Limits,
+fn connect_keeping(
+    arguments: &BrokerArguments,
+    replay: usize,
+    remember_for: Duration,
 ) -> anyhow::Result<Option<Arc<Broker>>> {
-    let Some(url) = settings.url().filter(|url| !url.expose_secret().is_empty()) else {
+    let Some(url) = settings::non_empty(arguments.broker.as_ref()) else {
         return Ok(None);
     };
     let broker = Broker::new(BrokerConfig {
-        url: url.clone(),
-        token_command: settings.token_command.clone().map(TokenCommand::new),
-        certificates: settings.certificates.clone(),
-        prefix: settings.prefix.clone(),
+        url,
+        token_command: arguments.token_command.clone().map(TokenCommand::new),
+        certificates: arguments.certificates.clone(),
+        prefix: arguments.prefix.clone(),
         name: process_name(),
-        lease: settings.lease,
-        capacity: settings.capacity as usize,
-        limits,
+        lease: arguments.lease,
+        capacity: arguments.capacity as usize,
+        replay,
+        remember_for,
     });
     Ok(Some(broker.context("--broker")?))
 }
@@ -104,11 +95,6 @@ pub(super) fn capacity(arguments: &BrokerArguments) -> usize {
         0 => usize::MAX >> 1,
         limit => limit as usize,
     }
-}
-
-/// What a process says about the model.
-pub(super) fn role(draws: bool) -> Role {
-    if draws { Role::Worker } else { Role::FrontEnd }
 }
 
 /// The name of this process in the broker, which no other one has: that of its machine or pod, and a random part.

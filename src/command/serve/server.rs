@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::arguments::ServeArguments;
 use super::broker::{self, Shared, Task};
 use super::{background, settings, store};
-use crate::broker::{Broker, HookRunner, upkeep};
+use crate::broker::{Broker, HookRunner, Role, upkeep};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
 use crate::delivery::{Client, Downloader, UploadingFileSink};
@@ -41,6 +41,9 @@ const THREAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the drawing thread is polled during shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often a store that does not answer yet is asked for the secret. The server is not ready before it has it.
+const SECRET_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The state of the worker's thread at the end of the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +114,7 @@ impl Server {
         let client = settings::client(&arguments.delivery)?;
         let destination = settings::destination(&arguments.delivery, &client)?;
         let mut limits = settings::service_limits(arguments);
-        let shared = broker::open(arguments, task, limits)?;
+        let shared = broker::open(arguments, task)?;
         if shared.is_some() {
             limits.queue = broker::capacity(&arguments.broker);
         }
@@ -265,9 +268,11 @@ fn backends(
 
 /// Starts what a process does from time to time if it shares a broker.
 fn start_upkeep(arguments: &ServeArguments, broker: &Arc<Broker>, service: &Arc<Service>) {
-    let draws = arguments.predictions.slots > 0;
-    let (broker, service) = (Arc::clone(broker), Arc::clone(service));
-    tokio::spawn(upkeep(broker, service, broker::role(draws)));
+    let role = match arguments.predictions.slots {
+        0 => Role::FrontEnd,
+        _ => Role::Worker,
+    };
+    tokio::spawn(upkeep(Arc::clone(broker), Arc::clone(service), role));
 }
 
 /// Queues what earlier processes have left unfinished, and continues to send its webhooks.
@@ -331,16 +336,21 @@ fn secret_taken(task: Task, store: &Arc<dyn Store>, api: Arc<Api>) -> Cancellati
 
 /// Takes the secret that all servers of a store share, once the store answers. `taken` is cancelled then.
 async fn take_secret(store: Arc<dyn Store>, api: Arc<Api>, taken: CancellationToken) {
+    let mut has_warned = false;
     loop {
         match store.secret().await {
             Ok(Some(secret)) => {
                 api.set_secret(&secret);
                 return taken.cancel();
             }
-            Ok(None) => warn!("the store has a damaged secret"),
+            Ok(None) if has_warned => {}
+            Ok(None) => {
+                warn!("the store has a damaged secret");
+                has_warned = true;
+            }
             Err(error) => debug!(error = chain(&error), "the secret cannot be read yet"),
         }
-        sleep(POLL_INTERVAL).await;
+        sleep(SECRET_INTERVAL).await;
     }
 }
 

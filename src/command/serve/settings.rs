@@ -8,15 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 
 use super::arguments::{
-    DeliveryArguments, LogArguments, PredictionArguments, RequestArguments, ServeArguments,
-    ShutdownArguments,
+    DeliveryArguments, LogArguments, RequestArguments, ServeArguments, ShutdownArguments,
 };
 use super::open_files;
 use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
 use crate::http::{
-    CompletedOutput, ConnectionLimits, ConnectionTimeouts, FullStatus, RequestLimits, ServerConfig,
+    CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits, ServerConfig,
 };
 use crate::replicate::Api;
 use crate::secret::Secret;
@@ -130,7 +129,7 @@ pub(super) fn server_config(arguments: &ServeArguments) -> ServerConfig {
         host_names: host_names(&arguments.requests),
         limits: request_limits(arguments),
         completed_output: completed_output(&arguments.requests),
-        full_status: full_status(&arguments.predictions),
+        full_status: arguments.predictions.full_status,
     }
 }
 
@@ -149,13 +148,6 @@ fn completed_output(arguments: &RequestArguments) -> CompletedOutput {
         CompletedOutput::All
     } else {
         CompletedOutput::Unsent
-    }
-}
-
-fn full_status(arguments: &PredictionArguments) -> FullStatus {
-    match arguments.full_status {
-        429 => FullStatus::TooManyRequests,
-        _ => FullStatus::Conflict,
     }
 }
 
@@ -190,9 +182,9 @@ fn access_token(arguments: &RequestArguments) -> Option<SecretString> {
     non_empty(arguments.auth_token.as_ref())
 }
 
-/// An empty token counts as unset: Compose and CI files set unused variables to the empty string.
-fn non_empty(token: Option<&SecretString>) -> Option<SecretString> {
-    token
-        .filter(|token| !token.expose_secret().is_empty())
+/// An empty secret counts as unset: Compose and CI files set unused variables to the empty string.
+pub(super) fn non_empty(secret: Option<&SecretString>) -> Option<SecretString> {
+    secret
+        .filter(|secret| !secret.expose_secret().is_empty())
         .cloned()
 }

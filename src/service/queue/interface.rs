@@ -43,9 +43,9 @@ pub trait Queue: fmt::Debug + Send + Sync {
     async fn release(&self, lease: Lease);
 
     /// Ends a lease because the worker failed. Where other processes could do better, the job waits again, and this lease
-    /// counts as an attempt.
-    async fn abandon(&self, lease: Lease) {
-        self.complete(lease).await;
+    /// counts as an attempt. Elsewhere nothing happens, and the lease is returned.
+    async fn abandon(&self, lease: Lease) -> Option<Lease> {
+        Some(lease)
     }
 
     /// How many jobs are running and waiting.
