@@ -8,8 +8,8 @@ use clipdraw::delivery::AddressPolicy;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::support::skip::pass_over;
 use crate::support::server::{Choices, TestServer, pause, small};
+use crate::support::skip::pass_over;
 
 /// What the script ends with where its tools cannot be had.
 const PASSED_OVER: i32 = 77;
