@@ -189,9 +189,11 @@ class Buildah(Engine):
         configuration = os.path.join(work, "storage.conf")
         with open(configuration, "w") as file:
             file.write(f'[storage]\ndriver = "{self.driver}"\ngraphroot = "{self.storage}"\nrunroot = "{work}/run"\n')
+        # The folder outlives the checkout, so that the link may lead to another one, or nowhere.
         link = os.path.join(self.commands, "docker")
-        with contextlib.suppress(FileExistsError):
-            os.symlink(os.path.join(HERE, "docker_by_buildah"), link)
+        if os.path.lexists(link):
+            os.remove(link)
+        os.symlink(os.path.join(HERE, "docker_by_buildah"), link)
         self.environment.update(CONTAINERS_STORAGE_CONF=configuration, TMPDIR=self.temporary)
         self.environment["PATH"] = self.commands + os.pathsep + os.environ["PATH"]
         # Builds that were ended leave containers, which hold their layers.
