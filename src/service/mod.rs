@@ -55,10 +55,9 @@ pub use prediction::{Prediction, Subscriber};
 pub use queue::{Depth, InMemoryQueue, Lease, PushError, Queue};
 pub use readiness::{Health, Readiness};
 pub(crate) use recovery::MAX_ATTEMPTS;
-pub use recovery::Undelivered;
 pub use snapshot::Snapshot;
 pub(crate) use store::codec;
 pub use store::{
     Cursor, CursorError, InMemoryStore, InsertError, Leftover, Leftovers, ListQuery, OpenError,
-    Page, SqliteStore, Store, StoreError,
+    Page, SqliteStore, Store, StoreError, Undelivered,
 };

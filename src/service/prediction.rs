@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,13 @@ pub struct Prediction {
     /// Whether it is drawn again after a restart.
     drawn_again: AtomicBool,
     subscribers: AtomicUsize,
+}
+
+/// What callers see of a job: descriptions instead of the files among the inputs, which may be large.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ShownJob {
+    pub(crate) input: Map<String, Value>,
+    pub(crate) origin: Origin,
 }
 
 #[derive(Debug)]
@@ -116,13 +124,27 @@ impl Prediction {
     /// The handle of a prediction that has just been accepted. At most `replay` events are replayed to late subscribers.
     pub fn accepted(accepted: &Accepted, replay: usize) -> Self {
         let job = &accepted.job;
+        let shown = ShownJob {
+            input: job.input.shown_values(),
+            origin: job.origin.clone(),
+        };
         Self {
-            id: job.id.as_str().into(),
-            input: Arc::new(job.input.shown_values()),
-            created_at: job.created_at,
             cancel_policy: job.cancel_policy,
             trace: accepted.dispatch.trace.clone(),
-            origin: Arc::new(job.origin.clone()),
+            drawn_again: AtomicBool::new(accepted.restart_policy == RestartPolicy::DrawAgain),
+            ..Self::shown(&job.id, job.created_at, shown, replay)
+        }
+    }
+
+    /// The handle of a prediction that ends with events of a store. At most `replay` of them are replayed.
+    pub(crate) fn shown(id: &str, created_at: Timestamp, job: ShownJob, replay: usize) -> Self {
+        Self {
+            id: id.into(),
+            input: Arc::new(job.input),
+            created_at,
+            cancel_policy: CancelPolicy::OnRequest,
+            trace: None,
+            origin: Arc::new(job.origin),
             state: Mutex::new(PredictionState {
                 status: Status::Starting,
                 waiting: true,
@@ -140,8 +162,16 @@ impl Prediction {
             changes: watch::Sender::new(0),
             cancel: CancellationToken::new(),
             suspended: CancellationToken::new(),
-            drawn_again: AtomicBool::new(accepted.restart_policy == RestartPolicy::DrawAgain),
+            drawn_again: AtomicBool::new(false),
             subscribers: AtomicUsize::new(0),
+        }
+    }
+
+    /// What callers see of its job.
+    pub(crate) fn shown_job(&self) -> ShownJob {
+        ShownJob {
+            input: Map::clone(&self.input),
+            origin: Origin::clone(&self.origin),
         }
     }
 

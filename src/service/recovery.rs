@@ -4,17 +4,13 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::accepted::{Receiver, RestartPolicy};
+use super::accepted::RestartPolicy;
 use super::lifecycle::Service;
 use super::outcome::Outcome;
-use super::prediction::Prediction;
-use super::store::{Leftover, StoreError};
+use super::store::{Leftover, StoreError, Undelivered};
 
 /// How often a prediction is begun. If the process ends every time, the prediction may be the reason.
 pub(crate) const MAX_ATTEMPTS: u32 = 3;
-
-/// A prediction whose receiver waits for webhooks.
-pub type Undelivered = (Arc<Prediction>, Receiver);
 
 impl Service {
     /// Queues the unfinished predictions of earlier processes again, the oldest first, or ends those that are not to be
@@ -30,7 +26,11 @@ impl Service {
         for leftover in leftovers.unfinished {
             let prediction = Arc::clone(&leftover.prediction);
             if let Some(receiver) = leftover.receiver.clone() {
-                undelivered.push((Arc::clone(&prediction), receiver));
+                undelivered.push(Undelivered {
+                    prediction: Arc::clone(&prediction),
+                    receiver,
+                    last_message: leftover.last_message.clone(),
+                });
             }
             if let Some(outcome) = outcome(&leftover) {
                 ended += 1;

@@ -23,6 +23,8 @@ pub(super) struct Assignment {
     pub(super) spec: Spec,
     /// The number of drawings, with the seed of the plan and the following ones.
     pub(super) outputs: usize,
+    /// Whether an earlier attempt to draw it has no end. It may be what ended the process, so nothing else is drawn beside it.
+    pub(super) is_alone: bool,
     pub(super) publisher: UnboundedSender<WorkerMessage>,
 }
 

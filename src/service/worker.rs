@@ -216,6 +216,15 @@ impl<E: Engine> Worker<E> {
         }
         let spec = lease.job.input.spec().clone();
         let outputs = lease.job.input.outputs();
+        // A lease that waits until others have ended would keep the prediction from idle workers of other processes.
+        let is_alone = lease.attempt > 1 && !self.backends().store.is_shared();
+        if is_alone {
+            info!(
+                id = prediction.id(),
+                attempt = lease.attempt,
+                "an earlier attempt to draw a prediction has no end; it is drawn alone"
+            );
+        }
         Assignment {
             publisher: publisher::spawn(
                 &self.service,
@@ -226,6 +235,7 @@ impl<E: Engine> Worker<E> {
             prediction,
             spec,
             outputs,
+            is_alone,
         }
     }
 
@@ -263,14 +273,17 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// The next prediction to draw beside some others. `held` is one that waits until those free memory; it goes first.
-    /// Without drawings, waits for a prediction; `None` then means that the service is closed.
+    /// The next prediction to draw beside some others. `held` is one that waits for those, because it needs their memory or
+    /// is drawn alone; it goes first. Without drawings, waits for a prediction; `None` then means that the service is closed.
     fn admit(
         &self,
         engine: &E,
         sessions: &[Session<E::Drawing>],
         held: &mut Option<Assignment>,
     ) -> Option<Assignment> {
+        if sessions.iter().any(|session| session.assignment.is_alone) {
+            return None;
+        }
         let wait = if sessions.is_empty() {
             Wait::UntilClosed
         } else {
@@ -291,7 +304,10 @@ impl<E: Engine> Worker<E> {
                 continue;
             }
             // Alone it may try: the estimate could be too high, and if it is not, the error says what is missing.
-            if sessions.is_empty() || engine.has_memory_for(&assignment.spec, assignment.outputs) {
+            if sessions.is_empty()
+                || !assignment.is_alone
+                    && engine.has_memory_for(&assignment.spec, assignment.outputs)
+            {
                 if self.record_begin(&assignment, engine.provenance()) {
                     return Some(assignment);
                 }
@@ -300,7 +316,7 @@ impl<E: Engine> Worker<E> {
             }
             if !was_held {
                 let id = assignment.prediction.id();
-                info!(id, "a prediction waits until others free memory");
+                info!(id, "a prediction waits until others have ended");
             }
             *held = Some(assignment);
             return None;

@@ -278,9 +278,9 @@ fn start_upkeep(arguments: &ServeArguments, broker: &Arc<Broker>, service: &Arc<
 /// Queues what earlier processes have left unfinished, and continues to send its webhooks.
 async fn recover(service: &Arc<Service>, webhooks: &WebhookSender) -> anyhow::Result<()> {
     let undelivered = service.recover().await;
-    for (prediction, receiver) in undelivered.context("cannot read the store")? {
-        let id = prediction.id().to_owned();
-        if let Err(error) = webhooks.resume(prediction, &receiver) {
+    for undelivered in undelivered.context("cannot read the store")? {
+        let id = undelivered.prediction.id().to_owned();
+        if let Err(error) = webhooks.resume(undelivered) {
             warn!(
                 id,
                 error = chain(&error),

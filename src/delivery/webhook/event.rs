@@ -48,6 +48,11 @@ pub(super) fn message_name(event: WebhookEvent, snapshot: &Snapshot) -> String {
     format!("{}.{created}.{message}", snapshot.id)
 }
 
+/// Whether the message of that name is the first one of its prediction.
+pub(super) fn is_first(name: &str) -> bool {
+    name.ends_with(".start")
+}
+
 /// Whether the message of that name is the last one of its prediction.
 pub(super) fn is_last(name: &str) -> bool {
     name.ends_with(".completed")
@@ -110,6 +115,7 @@ mod tests {
         ] {
             let name = message_name(event, &snapshot);
             assert_eq!(name, format!("a.output.9.1700000000123.{message}"));
+            assert_eq!(is_first(&name), event == WebhookEvent::Start);
             assert_eq!(is_last(&name), event == WebhookEvent::Completed);
             assert_eq!(files_of(&name), files, "{name}");
         }

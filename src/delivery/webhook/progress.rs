@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::deliver::{Deliverer, Transport};
-use super::event::{EventFilter, WebhookEvent, files_of};
+use super::event::{EventFilter, WebhookEvent, files_of, is_first};
 use crate::cog::Status;
 use crate::service::{Prediction, Snapshot};
 
@@ -65,12 +65,17 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// What a receiver has been sent of a prediction that an earlier process has left. It gets the start once more, unless
-    /// that may have been followed by `completed`.
-    pub(super) fn before(prediction: &Prediction) -> Self {
+    /// What a receiver has been sent for certain of a prediction that an earlier process has left, which has recorded the
+    /// name of a message last. Whether that message was sent is unknown, so it is sent once more, or a newer one instead. What
+    /// was recorded before it is not: the receiver would get an older state after a newer one.
+    pub(super) fn before(last: &str) -> Self {
+        if is_first(last) {
+            return Self::default();
+        }
         Self {
-            started: prediction.status().is_terminal(),
-            ..Self::default()
+            started: true,
+            files: files_of(last).map_or(0, |files| files.saturating_sub(1)),
+            log_bytes: 0,
         }
     }
 

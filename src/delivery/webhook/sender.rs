@@ -28,7 +28,7 @@ use crate::backoff::Backoff;
 use crate::delivery::{AddressError, AddressPolicy, Client, ClientError, SendError};
 use crate::replicate::{Api, Site};
 use crate::secret::WebhookKey;
-use crate::service::{Prediction, Receiver, Store};
+use crate::service::{Prediction, Receiver, Store, StoreError, Undelivered};
 
 /// The field of a request that names the receiver.
 const FIELD: &str = "webhook";
@@ -229,7 +229,27 @@ struct HttpTransport {
     headers: HeaderMap,
     /// The right to send, if other processes could send too.
     lease: Option<Arc<dyn WebhookLease>>,
+    /// Where the names of messages are recorded, if that is not the lease.
+    record: Option<MessageRecord>,
     key: Option<WebhookKey>,
+}
+
+/// Records the names of messages about a prediction in its store.
+struct MessageRecord {
+    store: Arc<dyn Store>,
+    id: String,
+    created_at: Timestamp,
+}
+
+impl MessageRecord {
+    async fn record(&self, name: &str) -> Result<(), StoreError> {
+        let Self {
+            store,
+            id,
+            created_at,
+        } = self;
+        store.record_message(id, *created_at, name).await
+    }
 }
 
 impl Transport for HttpTransport {
@@ -238,6 +258,12 @@ impl Transport for HttpTransport {
             && !lease.may_send().await
         {
             // Another process sends. Whoever lost the lease drops this.
+            std::future::pending::<()>().await;
+        }
+        if let Some(record) = &self.record
+            && record.record(name).await.is_err()
+        {
+            // The store is closed at the end of the process. The next one sends this.
             std::future::pending::<()>().await;
         }
         let mut headers = self.headers.clone();
@@ -320,14 +346,11 @@ impl WebhookSender {
     ///
     /// # Errors
     /// If the stored receiver is damaged.
-    pub fn resume(
-        &self,
-        prediction: Arc<Prediction>,
-        receiver: &Receiver,
-    ) -> Result<(), StoredWebhookError> {
-        let webhook = Webhook::from_receiver(receiver)?;
-        let sent = Sent::before(&prediction);
-        self.start(prediction, webhook, sent);
+    pub fn resume(&self, undelivered: Undelivered) -> Result<(), StoredWebhookError> {
+        let webhook = Webhook::from_receiver(&undelivered.receiver)?;
+        let last = undelivered.last_message.as_deref();
+        let sent = last.map_or_else(Sent::default, Sent::before);
+        self.start(undelivered.prediction, webhook, sent);
         Ok(())
     }
 
@@ -373,14 +396,24 @@ impl WebhookSender {
             Some(store) => DeliveryNotes::stored(&prediction, Arc::clone(store)),
             None => DeliveryNotes::of(&prediction),
         };
+        let record = self.store.as_ref().map(|store| MessageRecord {
+            store: Arc::clone(store),
+            id: prediction.id().to_owned(),
+            created_at: prediction.created_at(),
+        });
         let api = self.api.as_ref();
         let site = api
             .zip(webhook.base)
             .map(|(api, base)| Site::new(api, base));
+        let transport = HttpTransport {
+            lease,
+            record,
+            ..self.transport(webhook.url, webhook.headers)
+        };
         WebhookTask {
             deliverer: Deliverer {
                 prediction_id: prediction.id().into(),
-                transport: self.transport(webhook.url, webhook.headers, lease),
+                transport,
                 site,
                 backoff: self.config.backoff,
                 stopping: self.stopping.clone(),
@@ -397,12 +430,7 @@ impl WebhookSender {
         }
     }
 
-    fn transport(
-        &self,
-        url: Url,
-        mut headers: HeaderMap,
-        lease: Option<Arc<dyn WebhookLease>>,
-    ) -> HttpTransport {
+    fn transport(&self, url: Url, mut headers: HeaderMap) -> HttpTransport {
         let own_credentials = !url.username().is_empty() || url.password().is_some();
         if let Some(authorization) = self.authorization.clone().filter(|_| !own_credentials) {
             headers.insert(AUTHORIZATION, authorization);
@@ -411,7 +439,8 @@ impl WebhookSender {
             client: Arc::clone(&self.client),
             url,
             headers,
-            lease,
+            lease: None,
+            record: None,
             key: self.api.as_ref().map(|api| api.webhook_key()),
         }
     }
@@ -461,7 +490,7 @@ mod tests {
     }
 
     async fn post(sender: &WebhookSender, address: &str) {
-        let transport = sender.transport(address.parse().unwrap(), HeaderMap::new(), None);
+        let transport = sender.transport(address.parse().unwrap(), HeaderMap::new());
         transport.post("a.1.completed", "{}".into()).await.unwrap();
     }
 

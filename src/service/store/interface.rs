@@ -63,7 +63,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn append(&self, prediction: &Arc<Prediction>, events: Vec<Event>);
 
     /// Records the end of a prediction, which is finished from now on, without making it visible
-    /// yet. A durable store returns once the end is on the disk, however long that takes.
+    /// yet. A durable store returns once the end is on the disk, however long that takes. It waits for no room on the disk
+    /// if no result would be lost with the end: the prediction was cancelled, or its only caller waits on a connection.
     async fn record_end(&self, prediction: &Arc<Prediction>, completion: &Completion);
 
     /// Makes the recorded end visible. In between, the slot of the prediction is freed, so that a
@@ -126,16 +127,31 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Records a request to cancel a prediction.
+    /// Records a request to cancel a prediction. A store in a file without room does so later.
     ///
     /// # Errors
-    /// When the store cannot write.
+    /// When the store cannot be reached.
     async fn record_cancel(&self, _: &Arc<Prediction>) -> Result<(), StoreError> {
         Ok(())
     }
 
     /// Leaves a prediction to the next process. The attempt to draw it in this process does not count.
     async fn suspend(&self, _: &Arc<Prediction>) {}
+
+    /// Records, before it is sent, the name of a message to the receiver of a prediction's webhooks. A durable store returns
+    /// once that and all earlier events are on the disk, however long that takes. So the next process has a newer state than
+    /// every message of this one.
+    ///
+    /// # Errors
+    /// When the store is closed. The message must not be sent then.
+    async fn record_message(
+        &self,
+        _id: &str,
+        _created_at: Timestamp,
+        _name: &str,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Records that the receiver of a prediction's webhooks has got the last of them, or never will. `created_at`
     /// distinguishes the prediction from a later one with the same id.
@@ -152,7 +168,18 @@ pub struct Leftovers {
     /// Predictions without an end, the oldest first. The store counts them as unfinished again.
     pub unfinished: Vec<Leftover>,
     /// Finished predictions whose last webhook is not delivered.
-    pub undelivered: Vec<(Arc<Prediction>, Receiver)>,
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// A prediction of an earlier process whose receiver waits for webhooks.
+#[derive(Debug)]
+pub struct Undelivered {
+    /// Its handle.
+    pub prediction: Arc<Prediction>,
+    /// The receiver.
+    pub receiver: Receiver,
+    /// The name of the last message that the receiver may have got; `None` if none was sent.
+    pub last_message: Option<String>,
 }
 
 /// A prediction that an earlier process has left without an end.
@@ -164,6 +191,8 @@ pub struct Leftover {
     pub job: Job,
     /// The receiver of its webhooks.
     pub receiver: Option<Receiver>,
+    /// The name of the last message that the receiver may have got; `None` if none was sent.
+    pub last_message: Option<String>,
     /// How often it was begun.
     pub attempts: u32,
 }

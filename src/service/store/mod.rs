@@ -7,6 +7,6 @@ mod in_memory;
 mod sqlite;
 
 pub use in_memory::InMemoryStore;
-pub use interface::{InsertError, Leftover, Leftovers, Store, StoreError};
+pub use interface::{InsertError, Leftover, Leftovers, Store, StoreError, Undelivered};
 pub use list::{Cursor, CursorError, ListQuery, Page};
 pub use sqlite::{OpenError, SqliteStore};

@@ -25,6 +25,15 @@ const MAX_LIFE: Duration = Duration::from_millis(700);
 /// The variable with the seed, to repeat a test that failed.
 const SEED: &str = "CLIPDRAW_KILL_SEED";
 
+/// What a receiver has got.
+#[derive(Debug, PartialEq)]
+struct Message {
+    name: String,
+    status: String,
+    files: usize,
+    lines: usize,
+}
+
 /// A receiver of webhooks that now and then cannot take one.
 struct Receiver {
     runtime: Runtime,
@@ -47,16 +56,20 @@ impl Receiver {
         Self { runtime, server }
     }
 
-    /// The names and statuses of the messages about each prediction, in order.
-    fn messages(&self) -> BTreeMap<String, Vec<(String, String)>> {
+    /// The messages about each prediction, in order.
+    fn messages(&self) -> BTreeMap<String, Vec<Message>> {
         let requests = self.runtime.block_on(self.server.received_requests());
         let mut messages: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for request in requests.unwrap() {
             let body: Value = request.body_json().unwrap();
             let text = |name: &str| body[name].as_str().unwrap().to_owned();
-            let name = request.headers["webhook-id"].to_str().unwrap().to_owned();
             let of_prediction = messages.entry(text("id")).or_default();
-            of_prediction.push((name, text("status")));
+            of_prediction.push(Message {
+                name: request.headers["webhook-id"].to_str().unwrap().to_owned(),
+                status: text("status"),
+                files: body["output"].as_array().map_or(0, Vec::len),
+                lines: text("logs").lines().count(),
+            });
         }
         messages
     }
@@ -217,17 +230,25 @@ fn check(server: &Server, id: &str, events: &mut Events, reference: &Value) -> b
     true
 }
 
-/// Checks that every receiver has got `completed`, perhaps several times, and nothing after it.
+/// Checks that every receiver has got `completed`, perhaps several times, and nothing after it, and never an older state after
+/// a newer one.
 fn check_webhooks(receiver: &Receiver, known: &BTreeMap<String, Events>) {
     wait_until("every receiver gets its last webhook", || {
         let messages = receiver.messages();
         known.keys().all(|id| {
             let last = messages.get(id).and_then(|all| all.last());
-            last.is_some_and(|(name, _)| name.ends_with(".completed"))
+            last.is_some_and(|message| message.name.ends_with(".completed"))
         })
     });
     for (id, messages) in receiver.messages() {
-        let is_completed = |message: &&(String, String)| message.0.ends_with(".completed");
+        let is_completed = |message: &&Message| message.name.ends_with(".completed");
+        for pair in messages.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            assert!(
+                before.files <= after.files && before.lines <= after.lines,
+                "{id}: {before:?} {after:?}"
+            );
+        }
         let first = messages.iter().find(is_completed).unwrap();
         let before = messages.iter().take_while(|message| *message != first);
         let after = &messages[before.count()..];

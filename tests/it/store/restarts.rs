@@ -137,6 +137,45 @@ fn a_prediction_that_ends_the_program_three_times_fails() {
 }
 
 #[test]
+fn a_prediction_that_ends_the_program_takes_none_of_those_beside_it_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let start = || Server::run(with_store(&store, &["--slots", "3"]));
+    let has_files = |server: &Server, id: &str| {
+        let (_, state) = get(server, &format!("/predictions/{id}"));
+        state["output"].as_array().map_or(0, Vec::len)
+    };
+    let mut server = start();
+    server.wait_until_ready();
+    // They are drawn together, and the program is killed whenever there is a new frame of the second one.
+    put(&server, "before", &drawing(300)).unwrap();
+    put(&server, "bad", &drawing(ENDLESS)).unwrap();
+    put(&server, "after", &drawing(300)).unwrap();
+    for id in ["before", "bad", "after"] {
+        wait_for_files(&server, id, 1);
+    }
+    let mut kills = 0;
+    loop {
+        kill(server);
+        kills += 1;
+        server = start();
+        server.wait_until_ready();
+        let known = has_files(&server, "bad");
+        wait_until("the bad one is drawn or has ended", || {
+            let (_, state) = get(&server, "/predictions/bad");
+            has_files(&server, "bad") > known || state["completed_at"].is_string()
+        });
+        if get(&server, "/predictions/bad").1["status"] == "failed" {
+            break;
+        }
+    }
+    assert_eq!(kills, 3);
+    for id in ["before", "after"] {
+        assert_eq!(finished(&server, id)["status"], "succeeded", "{id}");
+    }
+}
+
+#[test]
 fn a_request_to_cancel_outlives_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");

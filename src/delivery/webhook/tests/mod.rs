@@ -168,6 +168,15 @@ impl Scenario {
     }
 
     fn configured(config: WebhookConfig, events: EventFilter, replies: &[ScriptedReply]) -> Self {
+        Self::resumed(config, events, replies, Sent::default())
+    }
+
+    fn resumed(
+        config: WebhookConfig,
+        events: EventFilter,
+        replies: &[ScriptedReply],
+        sent: Sent,
+    ) -> Self {
         let prediction = Arc::new(FakePrediction::new());
         let receiver = Arc::new(FakeReceiver {
             began: Instant::now(),
@@ -197,7 +206,7 @@ impl Scenario {
             events,
             throttle: config.throttle,
             grace: config.grace,
-            sent: Sent::default(),
+            sent,
         };
         let task = tokio::spawn(async move {
             task.run().await;

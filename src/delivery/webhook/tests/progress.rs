@@ -189,3 +189,45 @@ async fn a_receiver_that_does_not_want_completed_still_gets_the_last_files() {
     let messages = receiver.messages.lock().unwrap();
     assert_eq!(messages[1].1["metrics"], Value::Object(Map::new()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_nothing_is_older_than_the_last_message_before_it() {
+    let start = message(0, "processing", 0, 0);
+    for (last, expected) in [
+        (None, vec![start.clone(), message(500, "processing", 3, 1)]),
+        (
+            Some("a.0.start"),
+            vec![start, message(500, "processing", 3, 1)],
+        ),
+        // Whether these were sent is unknown.
+        (Some("a.0.output.3"), vec![message(0, "processing", 3, 1)]),
+        (Some("a.0.output.2"), vec![message(0, "processing", 3, 1)]),
+        (Some("a.0.logs.1"), vec![message(0, "processing", 3, 1)]),
+    ] {
+        let scenario = resumed(last);
+        advance(1000).await;
+        scenario.prediction.end(Status::Succeeded);
+        let mut expected = expected;
+        expected.push(message(1000, "succeeded", 3, 1));
+        assert_eq!(scenario.messages().await, expected, "{last:?}");
+    }
+    for last in ["a.0.output.3", "a.0.logs.1", "a.0.completed"] {
+        let scenario = resumed(Some(last));
+        scenario.prediction.end(Status::Succeeded);
+        let expected = [message(0, "succeeded", 3, 1)];
+        assert_eq!(scenario.messages().await, expected, "{last}");
+    }
+}
+
+/// A prediction with three files and a line, whose receiver may have got a message of this name before a restart.
+fn resumed(last: Option<&str>) -> Scenario {
+    let sent = last.map_or_else(Sent::default, Sent::before);
+    let config = WebhookConfig::default();
+    let scenario = Scenario::resumed(config, EventFilter::default(), &[], sent);
+    scenario.prediction.start();
+    scenario.prediction.log();
+    for _ in 0..3 {
+        scenario.prediction.output();
+    }
+    scenario
+}

@@ -11,37 +11,37 @@ use rusqlite::Connection;
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
+use super::connect::Connections;
+use super::list::list;
 use super::lock::StoreLock;
+use super::message::{StoreFile, WriteError};
 use super::open::{OpenError, OpenFile, open};
 use super::operation::{Change, End, Identity, NewRow, Operation, nanoseconds, oldest_kept};
-use super::read::{self, Extent, ReadError, Stored};
-use super::writer::{WriteError, Writer};
+use super::read::{self, Extent, ReadError};
+use super::writer::Writer;
 use crate::errors::chain;
 use crate::output::Provenance;
 use crate::secret::Secret;
 use crate::service::accepted::{Accepted, RestartPolicy};
 use crate::service::event::Event;
 use crate::service::limits::Limits;
-use crate::service::outcome::Completion;
+use crate::service::outcome::{Completion, Outcome};
 use crate::service::prediction::Prediction;
-use crate::service::snapshot::Snapshot;
 use crate::service::store::codec;
 use crate::service::store::{InsertError, Leftovers, ListQuery, Page, Store, StoreError};
 
-/// Rows that are read at once for a list.
-const LIST_ROWS: usize = 200;
-
 /// A store in a file of SQLite, which outlives the process.
 ///
-/// Unfinished predictions are kept in memory as well. Finished ones are read from the file when somebody asks for them.
+/// Unfinished predictions are kept in memory as well, and those whose end waits for room on the disk. Other finished ones are
+/// read from the file when somebody asks for them.
 #[derive(Debug)]
 pub struct SqliteStore {
     limits: Limits,
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
-    unfinished: Mutex<HashMap<String, Unfinished>>,
+    unfinished: Arc<Mutex<HashMap<String, Unfinished>>>,
     /// What earlier processes have left, until it is recovered.
     leftovers: Mutex<Leftovers>,
     /// The secret of the server.
@@ -68,11 +68,17 @@ impl Unfinished {
             is_begun: false,
         }
     }
+
+    /// Whether it has no end yet. An end that waits for room on the disk is one.
+    fn is_unfinished(&self) -> bool {
+        !self.prediction.status().is_terminal()
+    }
 }
 
 impl SqliteStore {
     /// Opens a file, or creates it with its folder. A damaged file is renamed, with a message in the log, and replaced by
-    /// an empty one. This may take a while, so it does not belong on a thread of a runtime.
+    /// an empty one. A file on a full disk is read, and written once there is room. This may take a while, so it does not
+    /// belong on a thread of a runtime.
     ///
     /// # Errors
     /// When another server uses the file, a later version or another program has written it, or it cannot be read or
@@ -80,32 +86,42 @@ impl SqliteStore {
     pub fn open(path: &Path, limits: Limits) -> Result<Self, OpenError> {
         let OpenFile {
             path,
+            connections,
+            found: leftovers,
+            lock,
+        } = open(path, |reader| {
+            Ok(Leftovers {
+                unfinished: read::unfinished(reader, limits.replay)?,
+                undelivered: read::undelivered(reader, limits.replay)?,
+            })
+        })?;
+        let Connections {
             writer,
             reader,
             secret,
-            lock,
-        } = open(path)?;
-        let io_error = |cause| OpenError::Io {
-            path: path.clone(),
-            cause,
-        };
-        let unreadable = |cause: ReadError| io_error(std::io::Error::other(cause));
-        let leftovers = Leftovers {
-            unfinished: read::unfinished(&reader, limits.replay).map_err(unreadable)?,
-            undelivered: read::undelivered(&reader, limits.replay).map_err(unreadable)?,
-        };
+        } = connections;
+        let reader = Arc::new(Mutex::new(reader));
         let unfinished = leftovers.unfinished.iter().map(|leftover| {
             let prediction = Arc::clone(&leftover.prediction);
             (prediction.id().to_owned(), Unfinished::new(prediction))
         });
-        let unfinished = unfinished.collect();
-        let writer = Writer::start(writer, path.clone(), limits).map_err(io_error)?;
+        let unfinished: HashMap<_, _> = unfinished.collect();
+        let file = StoreFile {
+            path: path.clone(),
+            connection: writer,
+            reader: Arc::clone(&reader),
+            secret: secret.clone().into(),
+        };
+        let writer = Writer::start(file, limits).map_err(|cause| OpenError::Io {
+            path: path.clone(),
+            cause,
+        })?;
         info!(store = %path.display(), "predictions are kept in a file");
         Ok(Self {
             limits,
             writer,
-            reader: Arc::new(Mutex::new(reader)),
-            unfinished: Mutex::new(unfinished),
+            reader,
+            unfinished: Arc::new(Mutex::new(unfinished)),
             leftovers: Mutex::new(leftovers),
             secret: secret.into(),
             _lock: lock,
@@ -141,6 +157,15 @@ impl SqliteStore {
         Some(entry.numbering.lock_owned().await)
     }
 
+    /// Writes a patient operation. If the disk has no room, it is written later, and this does not wait for that.
+    async fn write_or_keep(&self, operation: Operation) -> Result<(), StoreError> {
+        tokio::select! {
+            biased;
+            written = self.writer.write(operation) => written.map(drop).map_err(StoreError::new),
+            () = self.writer.cannot_write() => Ok(()),
+        }
+    }
+
     async fn try_write(&self, operation: Operation) -> Result<Option<String>, StoreError> {
         self.writer.write(operation).await.map_err(StoreError::new)
     }
@@ -155,26 +180,29 @@ impl Store for SqliteStore {
         }
         let text = serde_json::to_string(job)
             .map_err(|error| InsertError::Unavailable(StoreError::new(error)))?;
+        let prediction = Arc::new(Prediction::accepted(accepted, self.limits.replay));
+        let shown = serde_json::to_string(&prediction.shown_job())
+            .map_err(|error| InsertError::Unavailable(StoreError::new(error)))?;
         let receiver = accepted.receiver.as_ref();
         let insert = Operation {
             identity: Identity::new(&job.id, job.created_at),
             change: Change::Insert(NewRow {
                 job: text,
+                shown,
                 draw_again: accepted.restart_policy == RestartPolicy::DrawAgain,
                 receiver: receiver.map(|receiver| receiver.as_str().to_owned()),
             }),
         };
         let written = self.try_write(insert).await;
         written.map_err(InsertError::Unavailable)?;
-        let prediction = Arc::new(Prediction::accepted(accepted, self.limits.replay));
         let entry = Unfinished::new(Arc::clone(&prediction));
         self.unfinished.lock().insert(job.id.clone(), entry);
         Ok(prediction)
     }
 
     async fn find(&self, id: &str) -> Result<Option<Arc<Prediction>>, StoreError> {
-        if let Some(unfinished) = self.unfinished(id).await {
-            return Ok(Some(unfinished));
+        if let Some(entry) = self.unfinished.lock().get(id) {
+            return Ok(Some(Arc::clone(&entry.prediction)));
         }
         let id = id.to_owned();
         let limits = self.limits;
@@ -184,7 +212,7 @@ impl Store for SqliteStore {
                 stored.is_finished() && !stored.ended_before(oldest_kept(limits.remember_for))
             });
             stored
-                .map(|stored| stored.prediction(from, limits.replay, Extent::All))
+                .map(|stored| stored.finished(from, limits.replay, Extent::All))
                 .transpose()
         })
         .await
@@ -192,17 +220,14 @@ impl Store for SqliteStore {
 
     async fn unfinished(&self, id: &str) -> Option<Arc<Prediction>> {
         let unfinished = self.unfinished.lock();
-        unfinished
-            .get(id)
-            .map(|entry| Arc::clone(&entry.prediction))
+        let found = unfinished.get(id).filter(|entry| entry.is_unfinished());
+        found.map(|entry| Arc::clone(&entry.prediction))
     }
 
     async fn all_unfinished(&self) -> Vec<Arc<Prediction>> {
         let unfinished = self.unfinished.lock();
-        unfinished
-            .values()
-            .map(|entry| Arc::clone(&entry.prediction))
-            .collect()
+        let entries = unfinished.values().filter(|entry| entry.is_unfinished());
+        entries.map(|entry| Arc::clone(&entry.prediction)).collect()
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
@@ -246,10 +271,21 @@ impl Store for SqliteStore {
                 output_bytes: prediction.output_bytes(),
             },
         };
-        if let Err(error) = self.writer.write(Operation::on(prediction, end)).await {
-            warn!(%error, id = prediction.id(), "the end of a prediction is not recorded");
+        // No result is lost with these, so they need not wait for room on the disk.
+        let may_be_kept = completion.outcome == Outcome::Canceled
+            || prediction.restart_policy() == RestartPolicy::Cancel;
+        let written = self.writer.write(Operation::on(prediction, end));
+        let recording = record(
+            written,
+            Arc::clone(prediction),
+            Arc::clone(&self.unfinished),
+        );
+        let mut recording = tokio::spawn(recording.in_current_span());
+        tokio::select! {
+            biased;
+            _ = &mut recording => {}
+            () = self.writer.cannot_write(), if may_be_kept => {}
         }
-        self.unfinished.lock().remove(prediction.id());
     }
 
     async fn publish_end(&self, prediction: &Arc<Prediction>, completion: Completion) {
@@ -318,16 +354,15 @@ impl Store for SqliteStore {
     }
 
     async fn record_cancel(&self, prediction: &Arc<Prediction>) -> Result<(), StoreError> {
-        self.try_write(Operation::on(prediction, Change::Cancel))
-            .await?;
-        Ok(())
+        self.write_or_keep(Operation::on(prediction, Change::Cancel))
+            .await
     }
 
     async fn suspend(&self, prediction: &Arc<Prediction>) {
         let is_begun = self.entry(prediction).is_some_and(|entry| entry.is_begun);
         if is_begun {
             let take_back = Operation::on(prediction, Change::TakeBack);
-            let written = self.try_write(take_back).await;
+            let written = self.write_or_keep(take_back).await;
             if let Err(error) = written {
                 warn!(
                     error = chain(&error),
@@ -336,6 +371,25 @@ impl Store for SqliteStore {
             }
         }
         self.unfinished.lock().remove(prediction.id());
+    }
+
+    async fn record_message(
+        &self,
+        id: &str,
+        created_at: Timestamp,
+        name: &str,
+    ) -> Result<(), StoreError> {
+        let message = Operation {
+            identity: Identity::new(id, created_at),
+            change: Change::Message {
+                name: name.to_owned(),
+            },
+        };
+        match self.writer.write(message).await {
+            Err(error @ WriteError::Closed) => Err(error.into()),
+            // Only this message cannot be recorded.
+            Ok(_) | Err(WriteError::Failed(_)) => Ok(()),
+        }
     }
 
     async fn record_delivery(&self, id: &str, created_at: Timestamp) {
@@ -356,58 +410,22 @@ impl From<WriteError> for StoreError {
     }
 }
 
-fn list(
-    from: &Connection,
-    query: &ListQuery,
-    limits: &Limits,
-    unfinished: &HashMap<String, Arc<Prediction>>,
-) -> Result<Page, ReadError> {
-    let wanted = query.limit.saturating_add(1);
-    let mut after = query
-        .after
-        .as_ref()
-        .map(|cursor| (nanoseconds(cursor.created_at), cursor.id.clone()));
-    let oldest = oldest_kept(limits.remember_for);
-    let mut states = Vec::new();
-    loop {
-        let rows = read::newest(from, after.as_ref(), LIST_ROWS)?;
-        for stored in &rows {
-            if stored.ended_before(oldest) {
-                continue;
-            }
-            let Some(state) = state(from, stored, unfinished)? else {
-                continue;
-            };
-            if query.statuses.contains(&state.status) {
-                states.push(state);
-            }
-            if states.len() == wanted {
-                return Ok(Page::of(states, query.limit));
-            }
-        }
-        match rows.last() {
-            Some(last) if rows.len() == LIST_ROWS => {
-                after = Some((last.created_at, last.id.clone()));
-            }
-            _ => return Ok(Page::of(states, query.limit)),
-        }
+/// Waits until the end of a prediction is written. It is not unfinished any more then.
+async fn record(
+    written: impl Future<Output = Result<Option<String>, WriteError>>,
+    prediction: Arc<Prediction>,
+    unfinished: Arc<Mutex<HashMap<String, Unfinished>>>,
+) {
+    let id = prediction.id();
+    if let Err(error) = written.await {
+        warn!(%error, id, "the end of a prediction is not recorded");
     }
-}
-
-/// The state of a prediction without its output: that of its handle while it is unfinished.
-fn state(
-    from: &Connection,
-    stored: &Stored,
-    unfinished: &HashMap<String, Arc<Prediction>>,
-) -> Result<Option<Snapshot>, ReadError> {
-    let handle = unfinished.get(&stored.id);
-    if let Some(handle) = handle.filter(|handle| Some(handle.created_at()) == stored.time()) {
-        return Ok(Some(handle.state_without_output()));
+    let mut unfinished = unfinished.lock();
+    // A later prediction may have the same id.
+    if unfinished
+        .get(id)
+        .is_some_and(|entry| entry.prediction.created_at() == prediction.created_at())
+    {
+        unfinished.remove(id);
     }
-    // Without an end and without a handle, it cannot be read.
-    if !stored.is_finished() {
-        return Ok(None);
-    }
-    let prediction = stored.prediction(from, 0, Extent::WithoutOutput)?;
-    Ok(Some(prediction.snapshot()))
 }

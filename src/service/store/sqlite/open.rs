@@ -4,20 +4,14 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tracing::{error, info};
+use rusqlite::{Connection, ErrorCode};
+use tracing::error;
 
+use super::connect::{ConnectError, Connections, connect};
 use super::lock::{LockError, StoreLock, beside, real_path};
-use super::schema::{self, Found};
-
-/// The write-ahead log is cut to this size in bytes after its content has been moved into the file.
-const WAL_BYTES: i64 = 4 << 20;
-
-/// How long a connection waits for the other one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use super::schema;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -71,18 +65,21 @@ pub enum OpenError {
 
 /// The file of a store, opened and locked.
 #[derive(Debug)]
-pub(super) struct OpenFile {
+pub(super) struct OpenFile<T> {
     pub(super) path: PathBuf,
-    pub(super) writer: Connection,
-    pub(super) reader: Connection,
-    /// The secret of the server.
-    pub(super) secret: Vec<u8>,
+    pub(super) connections: Connections,
+    /// What the first query has found.
+    pub(super) found: T,
     pub(super) lock: StoreLock,
 }
 
 /// Opens the file of a store, and creates it and its folder if they do not exist. Only this user can read a new file,
-/// because the addresses of webhooks in it may be secret.
-pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
+/// because the addresses of webhooks in it may be secret. A damaged file is set aside, also if only the first query shows
+/// that it is damaged.
+pub(super) fn open<T>(
+    path: &Path,
+    query: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> Result<OpenFile<T>, OpenError> {
     let io_error = |cause| OpenError::Io {
         path: path.to_owned(),
         cause,
@@ -103,26 +100,41 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
         LockError::Taken => OpenError::InUse { path: path.clone() },
         LockError::Io(cause) => io_error(cause),
     })?;
-    create(&path).map_err(io_error)?;
-    let (writer, reader) = match connect(&path) {
+    let connect = || {
+        create(&path).map_err(io_error)?;
+        let connections = connect(&path).map_err(|error| OpenError::of(error, &path))?;
+        let found = query(&connections.reader);
+        let found = found.map_err(|cause| OpenError::of(cause.into(), &path))?;
+        Ok((connections, found))
+    };
+    let (connections, found) = match connect() {
         Err(OpenError::Database { cause, .. }) if is_damaged(&cause) => {
             set_aside(&path, &cause).map_err(io_error)?;
-            create(&path).map_err(io_error)?;
-            connect(&path)?
+            connect()?
         }
         connected => connected?,
     };
-    let secret = schema::secret(&writer).map_err(|cause| OpenError::Database {
-        path: path.clone(),
-        cause,
-    })?;
     Ok(OpenFile {
         path,
-        writer,
-        reader,
-        secret,
+        connections,
+        found,
         lock,
     })
+}
+
+impl OpenError {
+    fn of(error: ConnectError, path: &Path) -> Self {
+        let path = path.to_owned();
+        match error {
+            ConnectError::Newer(found) => Self::Newer {
+                path,
+                found,
+                known: schema::VERSION,
+            },
+            ConnectError::Foreign => Self::Foreign { path },
+            ConnectError::Database(cause) => Self::Database { path, cause },
+        }
+    }
 }
 
 /// Whether a file is a database, or may be a damaged one: then its lock lies beside it. Any other file is left alone, and
@@ -149,67 +161,8 @@ fn create(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// The connection that writes and the one that reads.
-fn connect(path: &Path) -> Result<(Connection, Connection), OpenError> {
-    let database_error = |cause| OpenError::Database {
-        path: path.to_owned(),
-        cause,
-    };
-    let mut writer = Connection::open(path).map_err(database_error)?;
-    let found = schema::inspect(&writer).map_err(database_error)?;
-    match found {
-        Found::Usable => {}
-        Found::Newer(found) => {
-            return Err(OpenError::Newer {
-                path: path.to_owned(),
-                found,
-                known: schema::VERSION,
-            });
-        }
-        Found::Foreign => {
-            return Err(OpenError::Foreign {
-                path: path.to_owned(),
-            });
-        }
-    }
-    prepare(&mut writer).map_err(database_error)?;
-    let reader = open_reader(path).map_err(database_error)?;
-    Ok((writer, reader))
-}
-
-fn prepare(writer: &mut Connection) -> rusqlite::Result<()> {
-    writer.busy_timeout(BUSY_TIMEOUT)?;
-    // It has an effect only before the first table is created.
-    writer.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    writer.pragma_update(None, "journal_mode", "WAL")?;
-    writer.pragma_update(None, "synchronous", "FULL")?;
-    writer.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
-    let check: String = writer.pragma_query_value(None, "quick_check", |row| row.get(0))?;
-    if check != "ok" {
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-            Some(check),
-        ));
-    }
-    let version = schema::migrate(writer)?;
-    if version != 0 && version != schema::VERSION {
-        info!(
-            from = version,
-            to = schema::VERSION,
-            "upgraded the schema of the store"
-        );
-    }
-    writer.pragma_update(None, "foreign_keys", "ON")
-}
-
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let reader = Connection::open_with_flags(path, flags)?;
-    reader.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(reader)
-}
-
-fn is_damaged(cause: &rusqlite::Error) -> bool {
+/// Whether an error means that the file is damaged.
+pub(super) fn is_damaged(cause: &rusqlite::Error) -> bool {
     let code = cause.sqlite_error_code();
     matches!(
         code,

@@ -56,6 +56,8 @@ pub(super) enum Change {
     DrawAgain,
     /// The attempt to draw it does not count.
     TakeBack,
+    /// A message to its receiver is about to be sent.
+    Message { name: String },
     /// A line about its delivery; without a number after its end.
     Note {
         number: Option<u64>,
@@ -80,6 +82,8 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct NewRow {
     pub(super) job: String,
+    /// What callers see of the job.
+    pub(super) shown: String,
     pub(super) draw_again: bool,
     pub(super) receiver: Option<String>,
 }
@@ -101,11 +105,16 @@ impl Operation {
         }
     }
 
-    /// Whether it waits, in order, until the disk has room, instead of failing.
+    /// Whether it waits, in order, until the disk has room, instead of failing. It takes effect in any case.
     pub(super) fn is_patient(&self) -> bool {
         matches!(
             self.change,
-            Change::Events { .. } | Change::End { .. } | Change::Delivered
+            Change::Cancel
+                | Change::TakeBack
+                | Change::Message { .. }
+                | Change::Events { .. }
+                | Change::End { .. }
+                | Change::Delivered
         )
     }
 
@@ -128,6 +137,7 @@ impl Operation {
                 let delete = "DELETE FROM prediction WHERE replaced = 1 AND undelivered = 0";
                 to.prepare_cached(delete)?.execute([])?;
             }
+            Change::Message { name } => record_message(to, identity, name)?,
             Change::Note { number, event } => note(to, identity, *number, event)?,
             Change::Events { first, events } => insert_events(to, identity, *first, events)?,
             Change::End { first, events, end } => {
@@ -146,17 +156,20 @@ fn insert(to: &Connection, identity: &Identity, row: &NewRow) -> rusqlite::Resul
     let replace = "UPDATE prediction SET replaced = 1 WHERE id = ?1";
     to.prepare_cached(replace)?.execute([&identity.id])?;
     to.prepare_cached(
-        "INSERT INTO prediction(id, created_at, status, job, draw_again, receiver, undelivered)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6 IS NOT NULL)",
+        "INSERT INTO prediction(id, created_at, status, job, shown, draw_again, receiver, undelivered)
+         VALUES (?1, ?2, ?3, '', ?4, ?5, ?6, ?6 IS NOT NULL)",
     )?
     .execute(params![
         identity.id,
         identity.created_at,
         Status::Starting.as_str(),
-        row.job,
+        row.shown,
         row.draw_again,
         row.receiver
     ])?;
+    let key = to.last_insert_rowid();
+    to.prepare_cached("INSERT INTO job(prediction, data) VALUES (?1, ?2)")?
+        .execute(params![key, row.job])?;
     Ok(())
 }
 
@@ -179,6 +192,12 @@ fn record_end(to: &Connection, identity: &Identity, end: &End) -> rusqlite::Resu
         end.completed_at,
         end.output_bytes as i64
     ])?;
+    Ok(())
+}
+
+fn record_message(to: &Connection, identity: &Identity, name: &str) -> rusqlite::Result<()> {
+    to.prepare_cached("UPDATE prediction SET last_message = ?3 WHERE id = ?1 AND created_at = ?2")?
+        .execute(params![identity.id, identity.created_at, name])?;
     Ok(())
 }
 

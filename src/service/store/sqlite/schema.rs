@@ -8,7 +8,7 @@ use crate::secret::Secret;
 pub(super) const APPLICATION_ID: i32 = 0x636c_6472;
 
 /// The changes from each version of the schema to the next one. A new file gets all of them.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// The version of the schema that this program writes (`PRAGMA user_version`).
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -61,6 +61,20 @@ CREATE TABLE setting(
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Jobs in a table of their own, because files among their inputs make them large, and what callers see of them. Rows of
+/// earlier versions have their job in `prediction.job`, which is empty in new rows. And the name of the last message to the
+/// receiver of webhooks: that of predictions of earlier versions is unknown, so theirs is one after which nothing older is sent.
+const VERSION_4: &str = "
+CREATE TABLE job(
+    prediction INTEGER PRIMARY KEY REFERENCES prediction ON DELETE CASCADE,
+    data TEXT NOT NULL
+) STRICT;
+ALTER TABLE prediction ADD COLUMN shown TEXT;
+ALTER TABLE prediction ADD COLUMN last_message TEXT;
+UPDATE prediction SET last_message = id || iif(completed_at IS NULL, '.0.logs.0', '.0.completed')
+    WHERE undelivered = 1 AND EXISTS (SELECT 1 FROM event WHERE prediction = prediction.key);
+";
+
 /// The name of the setting with the server's secret.
 const SECRET: &str = "secret";
 
@@ -72,9 +86,15 @@ pub(super) fn secret(connection: &Connection) -> rusqlite::Result<Vec<u8>> {
         return Ok(kept);
     }
     let new = Secret::generate().expose_bytes().to_vec();
-    let insert = "INSERT INTO setting(name, value) VALUES (?1, ?2)";
-    connection.execute(insert, params![SECRET, new])?;
+    keep_secret(connection, &new)?;
     Ok(new)
+}
+
+/// Keeps the secret of the server, unless there is one.
+pub(super) fn keep_secret(connection: &Connection, secret: &[u8]) -> rusqlite::Result<()> {
+    let insert = "INSERT OR IGNORE INTO setting(name, value) VALUES (?1, ?2)";
+    connection.execute(insert, params![SECRET, secret])?;
+    Ok(())
 }
 
 /// How the tables of a file compare with those of this program.
@@ -102,17 +122,29 @@ pub(super) fn inspect(connection: &Connection) -> rusqlite::Result<Found> {
     })
 }
 
+/// The version of the tables of a file; 0 if it is new.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 /// Brings the tables to the present version. Returns the version that they had.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
-    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for migration in MIGRATIONS.iter().skip(version as usize) {
-        transaction.execute_batch(migration)?;
+    let before = version(connection)?;
+    if before < VERSION {
+        let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+        apply_migrations(&transaction)?;
+        transaction.commit()?;
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()?;
-    Ok(version)
+    Ok(before)
+}
+
+/// Brings the tables to the present version within a transaction.
+pub(super) fn apply_migrations(connection: &Connection) -> rusqlite::Result<()> {
+    for migration in MIGRATIONS.iter().skip(version(connection)? as usize) {
+        connection.execute_batch(migration)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", VERSION)
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The store in a file: what is found after it was opened again.
 
-use std::path::{Path, PathBuf};
+mod damage;
+mod full_disk;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{OpenError, SqliteStore, schema};
+use super::{OpenError, SqliteStore};
 use crate::cog::Status;
 use crate::inputs::Input;
 use crate::output::Provenance;
@@ -204,7 +206,7 @@ async fn a_receiver_is_kept_until_it_has_its_last_message() {
 
     let store = folder.open();
     let waiting = store.recover().await.unwrap().undelivered;
-    let statuses: Vec<_> = waiting.iter().map(|(one, _)| one.status()).collect();
+    let statuses: Vec<_> = waiting.iter().map(|one| one.prediction.status()).collect();
     assert_eq!(statuses, [Status::Succeeded, Status::Canceled]);
     let found = store.find("same").await.unwrap().unwrap();
     assert_eq!(found.status(), Status::Canceled);
@@ -236,133 +238,6 @@ async fn two_stores_do_not_share_a_file() {
     }
     drop(store);
     folder.open();
-}
-
-#[tokio::test]
-async fn a_damaged_file_is_set_aside() {
-    let damages: [fn(&Path); 2] = [
-        |file| std::fs::write(file, "this is no database, but a text that is long enough").unwrap(),
-        |file| {
-            let mut bytes = std::fs::read(file).unwrap();
-            for byte in &mut bytes[4096..] {
-                *byte = 0x5a;
-            }
-            std::fs::write(file, bytes).unwrap();
-        },
-    ];
-    for damage in damages {
-        let folder = Folder::new();
-        let store = folder.open();
-        insert(&store, "one").await;
-        store.close().await;
-        drop(store);
-        damage(&folder.file());
-        let store = folder.open();
-        assert!(store.find("one").await.unwrap().is_none());
-        insert(&store, "two").await;
-        let names = folder.names();
-        let aside = names
-            .iter()
-            .filter(|name| name.contains(".damaged-"))
-            .count();
-        assert!(aside > 0, "{names:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_newer_schema_is_refused_and_stays_as_it_is() {
-    let folder = Folder::new();
-    let store = folder.open();
-    store.close().await;
-    drop(store);
-    let connection = Connection::open(folder.file()).unwrap();
-    connection
-        .pragma_update(None, "user_version", schema::VERSION + 1)
-        .unwrap();
-    drop(connection);
-    let error = SqliteStore::open(&folder.file(), LIMITS).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { .. }));
-    assert!(error.to_string().contains("a later version of clipdraw"));
-    let foreign = folder.0.path().join("foreign");
-    let connection = Connection::open(&foreign).unwrap();
-    connection.execute_batch("CREATE TABLE mine(x)").unwrap();
-    drop(connection);
-    let error = SqliteStore::open(&foreign, LIMITS).unwrap_err();
-    assert!(matches!(error, OpenError::Foreign { .. }));
-}
-
-#[tokio::test]
-async fn what_was_never_a_store_is_left_alone() {
-    let folder = Folder::new();
-    let notes = folder.0.path().join("notes.txt");
-    std::fs::write(&notes, "milk, bread").unwrap();
-    for _ in 0..2 {
-        let error = SqliteStore::open(&notes, LIMITS).unwrap_err();
-        assert!(matches!(error, OpenError::Foreign { .. }));
-    }
-    assert_eq!(std::fs::read(&notes).unwrap(), b"milk, bread");
-    let error = SqliteStore::open(folder.0.path(), LIMITS).unwrap_err();
-    assert!(matches!(error, OpenError::Io { .. }));
-    let numbered = folder.0.path().join("numbered");
-    let connection = Connection::open(&numbered).unwrap();
-    connection.pragma_update(None, "user_version", 77).unwrap();
-    drop(connection);
-    let error = SqliteStore::open(&numbered, LIMITS).unwrap_err();
-    assert!(matches!(error, OpenError::Foreign { .. }));
-}
-
-#[tokio::test]
-async fn a_prediction_with_a_damaged_event_is_drawn_from_its_start() {
-    let folder = Folder::new();
-    let store = folder.open();
-    let prediction = insert(&store, "one").await;
-    let events = || vec![Event::log("first"), Event::log("second")];
-    store.append(&prediction, events()).await;
-    store.close().await;
-    drop(store);
-    let connection = Connection::open(folder.file()).unwrap();
-    let damaged = connection.execute("UPDATE event SET data = x'00ff' WHERE number = 2", []);
-    assert_eq!(damaged.unwrap(), 1);
-    drop(connection);
-    let store = folder.open();
-    let leftovers = store.recover().await.unwrap();
-    let [leftover] = &leftovers.unfinished[..] else {
-        panic!("{leftovers:?}");
-    };
-    assert_eq!(leftover.prediction.drawn_events(), 0);
-    store.append(&leftover.prediction, events()).await;
-    store.close().await;
-    drop(store);
-    let leftovers = folder.open().recover().await.unwrap();
-    assert_eq!(leftovers.unfinished[0].prediction.drawn_events(), 2);
-}
-
-#[tokio::test]
-async fn the_previous_schema_is_upgraded() {
-    let folder = Folder::new();
-    let connection = Connection::open(folder.file()).unwrap();
-    schema::create_version_1(&connection);
-    let job = accepted("old", RestartPolicy::DrawAgain).job;
-    connection
-        .execute(
-            "INSERT INTO prediction(id, created_at, status, job, draw_again, attempts)
-             VALUES ('old', ?1, 'starting', ?2, 1, 2)",
-            (
-                job.created_at.as_nanosecond() as i64,
-                serde_json::to_string(&job).unwrap(),
-            ),
-        )
-        .unwrap();
-    drop(connection);
-    let store = folder.open();
-    let found = store.recover().await.unwrap().unfinished;
-    assert_eq!(found[0].job, job);
-    assert_eq!(found[0].attempts, 2);
-    end(&store, &found[0].prediction, Outcome::Succeeded).await;
-    store.close().await;
-    drop(store);
-    let found = folder.open().find("old").await.unwrap().unwrap();
-    assert_eq!(found.status(), Status::Succeeded);
 }
 
 #[tokio::test]
@@ -454,35 +329,37 @@ async fn a_list_has_pages() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_waits_and_nothing_new_is_accepted() {
+async fn the_next_process_knows_what_the_receiver_has_got_and_has_nothing_older() {
     let folder = Folder::new();
     let store = folder.open();
-    let prediction = insert(&store, "one").await;
-    let blocker = Connection::open(folder.file()).unwrap();
-    let pages: i64 = blocker
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .unwrap();
-    drop(blocker);
-    store.limit_pages(pages + 2).await;
-    let noise: String = (0..200_000_u32)
-        .map(|n| char::from(b'!' + (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 26) as u8))
-        .collect();
-    let output = Event::Output {
-        index: 0,
-        file: noise.into(),
-    };
-    store.append(&prediction, vec![output]).await;
-    let refused = store
-        .insert(&accepted("two", RestartPolicy::DrawAgain))
-        .await;
-    assert!(refused.is_err());
-    assert!(store.fault().is_some());
-    assert!(store.unfinished("two").await.is_none());
-    store.limit_pages(100_000).await;
-    end(&store, &prediction, Outcome::Succeeded).await;
-    assert!(store.fault().is_none());
+    let prediction = store.insert(&with_receiver("one")).await.unwrap();
+    let ended = store.insert(&with_receiver("ended")).await.unwrap();
+    end(&store, &ended, Outcome::Canceled).await;
+    store.append(&prediction, start()).await;
+    store.append(&prediction, frame(0, 10)).await;
+    for (prediction, name) in [
+        (&prediction, "one.0.output.1"),
+        (&ended, "ended.0.completed"),
+    ] {
+        let recorded = store.record_message(prediction.id(), prediction.created_at(), name);
+        recorded.await.unwrap();
+    }
+    // The process is killed here: what is read is what the disk has.
+    let copied = Folder::new();
+    for name in folder.names().iter().filter(|name| !name.ends_with("lock")) {
+        let copy = copied.0.path().join(name);
+        std::fs::copy(folder.0.path().join(name), copy).unwrap();
+    }
+    let leftovers = copied.open().recover().await.unwrap();
+    let leftover = &leftovers.unfinished[0];
+    assert_eq!(leftover.last_message.as_deref(), Some("one.0.output.1"));
+    assert_eq!(leftover.prediction.snapshot(), prediction.snapshot());
+    let undelivered = &leftovers.undelivered[0];
+    assert_eq!(
+        undelivered.last_message.as_deref(),
+        Some("ended.0.completed")
+    );
     store.close().await;
-    drop(store);
-    let found = folder.open().find("one").await.unwrap().unwrap();
-    assert_eq!(found.snapshot(), prediction.snapshot());
+    let late = store.record_message("one", prediction.created_at(), "one.0.output.2");
+    assert!(late.await.is_err(), "the next process sends it");
 }
