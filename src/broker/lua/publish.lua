@@ -7,7 +7,7 @@ if not is_leased(job, fence) then
   return {-1}
 end
 local fields = redis.call('HMGET', job, 'drawn', 'priority', 'entry', 'cancel')
-local drawn = tonumber(fields[1]) or 0
+local drawn = count_in(fields[1])
 local index = tonumber(ARGV[5])
 if index > drawn then
   return {-2}
@@ -20,6 +20,6 @@ for i = 6, #ARGV, 2 do
     redis.call('HSET', job, 'drawn', index)
   end
 end
-redis.call('XCLAIM', queue_key(fields[2]), GROUP, ARGV[4], 0, fields[3], 'JUSTID')
+hold_ticket(id, priority_in(fields[2]), fields[3], ARGV[4])
 notify(id)
 return {1, tonumber(fields[4]) or 0}
