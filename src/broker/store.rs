@@ -114,7 +114,6 @@ impl RedisStore {
         }
         let drawn = held.prediction.drawn_events().to_string();
         let mut request = held.ticket.arguments();
-        request.push(self.0.config.name.clone().into_bytes());
         request.push(drawn.into_bytes());
         request.extend(events);
         let publishing = self.0.call_until(&PUBLISH, &request, || held.is_lost());

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const FOUND_INTERVAL: Duration = Duration::from_millis(20);
 
 /// About how many keys are looked at together. The broker does nothing else meanwhile.
-const KEYS: &str = "300";
+const KEYS: &str = "100";
 
 /// How often consumers are removed that lost workers have left.
 const TIDY_INTERVAL: Duration = Duration::from_mins(10);

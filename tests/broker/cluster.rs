@@ -22,7 +22,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) const LEASE: f64 = 2.0;
 
 /// The program of the broker: `redis-server`, or another one such as `valkey-server`.
-fn server_program() -> String {
+pub(crate) fn server_program() -> String {
     std::env::var("CLIPDRAW_TEST_BROKER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 

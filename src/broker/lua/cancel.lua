@@ -15,8 +15,12 @@ end
 if fields[1] ~= 'waiting' then
   return 0
 end
-append_end(id, 8)
 local priority = priority_in(fields[3])
+expect_all(priority)
+local failed = append_end(id, 8)
+if failed then
+  return failed
+end
 redis.call('HSET', job, 'status', 'canceled', 'place', '')
 wait_no_more(priority, fields[4] or '', id)
 drop_ticket_of(id, priority, fields[5])

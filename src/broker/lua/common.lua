@@ -90,34 +90,51 @@ local function leased_hooks(id, entry, fence)
   end
 end
 
+-- Adds an event with a number. Returns the error if the broker refuses it.
+local function add_event(events, number, kind, data)
+  local added = redis.pcall('XADD', events, string.format('%d-0', number), 'k', kind, 'd', data)
+  return type(added) == 'table' and added.err and added or nil
+end
+
 -- Adds an event under the next number. The number counts only once the event is there.
 local function append(id, kind, data)
   local job = job_key(id)
   local number = count_in(redis.call('HGET', job, 'events')) + 1
-  redis.call('XADD', events_key(id), string.format('%d-0', number), 'k', kind, 'd', data)
-  redis.call('HSET', job, 'events', number)
-  return number
+  local failed = add_event(events_key(id), number, kind, data)
+  if not failed then
+    redis.call('HSET', job, 'events', number)
+  end
+  return failed
 end
 
 -- Adds the events that end a job, which are the arguments from that index on. Whatever somebody has put among the events
 -- before, the job has to end.
 local function append_end(id, first)
-  local events = events_key(id)
+  local job, events = job_key(id), events_key(id)
   expect(events, 'stream')
-  if redis.call('EXISTS', events) == 1 then
-    local info = redis.call('XINFO', 'STREAM', events)
-    for i = 1, #info, 2 do
-      if info[i] == 'last-generated-id' then
-        local last = tonumber(string.match(info[i + 1], '^%d+'))
-        if last > count_in(redis.call('HGET', job_key(id), 'events')) then
-          redis.call('DEL', events)
-        end
-      end
+  local number = count_in(redis.call('HGET', job, 'events'))
+  for i = first, #ARGV, 2 do
+    number = number + 1
+    local failed = add_event(events, number, ARGV[i], ARGV[i + 1])
+    if failed and string.find(failed.err, 'ID', 1, true) then
+      redis.call('DEL', events)
+      failed = add_event(events, number, ARGV[i], ARGV[i + 1])
+    end
+    if failed then
+      return failed
     end
   end
-  for i = first, #ARGV, 2 do
-    append(id, ARGV[i], ARGV[i + 1])
-  end
+  redis.call('HSET', job, 'events', number)
+end
+
+-- Puts right what a script that ends a job would fail at, because a script is not rolled back.
+local function expect_all(priority)
+  expect(key('tickets'), 'hash')
+  expect(queue_key(priority), 'stream')
+  expect(key('turn:' .. priority), 'list')
+  expect(key('recent'), 'zset')
+  expect(key('dead'), 'zset')
+  expect(key('dead_jobs'), 'hash')
 end
 
 -- Tells all followers of a job that it has changed.
@@ -219,6 +236,14 @@ local function wait_no_more(priority, caller, id)
   end
 end
 
+local function is_waiting(id)
+  if not is(job_key(id), 'hash') then
+    return false
+  end
+  local fields = redis.call('HMGET', job_key(id), 'place', 'status')
+  return fields[1] == 'waiting' and not is_ended(fields[2])
+end
+
 -- The next job in turn. Lists that somebody has filled with something else are emptied step by step.
 local function next_waiting(priority)
   local turn = key('turn:' .. priority)
@@ -233,7 +258,7 @@ local function next_waiting(priority)
     if redis.call('LLEN', waiting) > 0 then
       redis.call('RPUSH', turn, caller)
     end
-    if id and is(job_key(id), 'hash') and redis.call('HGET', job_key(id), 'place') == 'waiting' then
+    if id and is_waiting(id) then
       return id
     end
   end

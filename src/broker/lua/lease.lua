@@ -1,7 +1,7 @@
 -- Leases a job: one whose worker is lost, or else the next one that waits.
 -- ARGV prefix worker lease take_over(0|1) look(0|1); `look`: whether a life that was not renewed means that nobody waits.
 -- {0}: there is none; {1, id, lost(0|1), fields of the job}; {-1, id}: the job of a ticket is gone;
--- {-1, ''}: many tickets had no job.
+-- {-1, ''}: tickets had no unfinished job.
 local worker, lease = ARGV[2], tonumber(ARGV[3])
 local tickets = key('tickets')
 
@@ -11,6 +11,10 @@ local function give(id, priority, entry, lost)
     drop_ticket(priority, entry)
     redis.call('DEL', events_key(id), key('life:' .. id))
     return {-1, id}
+  end
+  if is_ended(redis.call('HGET', job, 'status')) then
+    drop_ticket(priority, entry)
+    return {-1, ''}
   end
   if count_in(redis.call('HGET', job, 'fence')) == 0 and redis.call('HGET', job, 'fence') ~= '0' then
     -- Larger than any that a worker has.
@@ -27,7 +31,7 @@ end
 
 -- A job that waits although the lists do not have it gets its own ticket.
 local function waiting_holder(id)
-  return id and is(job_key(id), 'hash') and redis.call('HGET', job_key(id), 'place') == 'waiting' and id
+  return id and is_waiting(id) and id
 end
 
 if ARGV[4] == '1' then

@@ -35,6 +35,9 @@ end
 
 -- A group that has got more than there was would get nothing new, and a stream whose ids are used up takes nothing.
 local function mend(stream, group)
+  if redis.call('EXISTS', stream) == 0 then
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+  end
   local info = redis.call('XINFO', 'STREAM', stream)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
@@ -56,7 +59,7 @@ end
 -- Whether an entry is there, and a consumer has it or will get it.
 local function stands(stream, group, entry)
   return is_entry(entry) and #redis.call('XRANGE', stream, entry, entry) > 0
-    and (is_pending(stream, group, entry) or not is_delivered(stream, group, entry))
+    and (not is_delivered(stream, group, entry) or is_pending(stream, group, entry))
 end
 
 local function queue_again(id, job, priority, entry)
