@@ -31,6 +31,10 @@ pub struct BrokerConfig {
     pub replay: usize,
     /// How long finished predictions are kept.
     pub remember_for: Duration,
+    /// The maximum number of finished predictions that are kept; 0 means no limit.
+    pub remember: usize,
+    /// The maximum memory of finished predictions that are kept, in bytes; 0 means no limit.
+    pub remember_bytes: u64,
 }
 
 /// The longest time that the command for a token may take.

@@ -10,12 +10,12 @@ use tracing::{debug, error};
 
 use super::error::BrokerError;
 use super::link::{Arguments, arguments};
-use super::record::{apply_all, created_of, end_arguments};
+use super::record::{apply_all, check_complete, created_of, end_arguments, end_damaged};
 use super::script::{CANCEL, READ};
 use super::shared::{Broker, Live};
 use super::subscriptions::Subscription;
 use super::value::{StreamEntry, entries, integer, list, next};
-use crate::service::{Cancellation, Completion, Event, Outcome, Prediction, RestartPolicy};
+use crate::service::{Cancellation, Completion, Outcome, Prediction, RestartPolicy};
 
 /// How often to look for events without a message that there are some.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -28,6 +28,15 @@ const MAX_EVENTS: usize = 500;
 
 /// How long the broker is asked to cancel a prediction. After that, nobody renews the prediction's life.
 const CANCEL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Events that were read, and what the broker says about the others.
+pub(super) struct ReadEvents {
+    pub(super) events: Vec<StreamEntry>,
+    /// The number of the newest event.
+    newest: u64,
+    /// Whether the prediction has ended.
+    has_ended: bool,
+}
 
 /// Follows one prediction until its end, or until nobody watches it.
 struct Follower {
@@ -91,17 +100,14 @@ impl Broker {
         };
         while !prediction.status().is_terminal() {
             let Some(read) = self.read_events(prediction, &life).await? else {
-                end(
-                    prediction,
-                    "Prediction failed: the broker no longer knows it",
-                );
+                end_damaged(prediction, "the broker no longer knows it");
                 return Ok(());
             };
-            let is_all = read.len() < MAX_EVENTS;
+            let is_all = read.events.len() < MAX_EVENTS;
             // Nobody else reads before these are applied.
-            reading = apply_all(prediction, read, reading).await?;
+            reading = apply_all(prediction, read.events, reading).await?;
             if is_all {
-                break;
+                return check_complete(prediction, read.newest, read.has_ended);
             }
         }
         Ok(())
@@ -113,7 +119,7 @@ impl Broker {
         &self,
         prediction: &Prediction,
         life: &str,
-    ) -> Result<Option<Vec<StreamEntry>>, BrokerError> {
+    ) -> Result<Option<ReadEvents>, BrokerError> {
         let request = arguments([
             prediction.id().as_bytes(),
             created_of(prediction).as_bytes(),
@@ -125,13 +131,17 @@ impl Broker {
         if integer(&next(&mut answer)?)? == 0 {
             return Ok(None);
         }
-        entries(next(&mut answer)?).map(Some)
+        Ok(Some(ReadEvents {
+            events: entries(next(&mut answer)?)?,
+            newest: integer(&next(&mut answer)?)?.unsigned_abs(),
+            has_ended: integer(&next(&mut answer)?)? == 1,
+        }))
     }
 
     /// The arguments of the script that cancels a prediction: at once if it waits, by its worker if it is being drawn.
     pub(super) fn cancel_arguments(&self, id: &str, created: &str) -> Arguments {
-        let kept = self.kept_for();
-        let mut request = arguments([id.as_bytes(), created.as_bytes(), kept.as_bytes()]);
+        let mut request = arguments([id.as_bytes(), created.as_bytes()]);
+        request.extend(self.retention());
         request.extend(end_arguments(&Completion {
             outcome: Outcome::Canceled,
             completed_at: Timestamp::now(),
@@ -139,12 +149,6 @@ impl Broker {
         }));
         request
     }
-}
-
-/// Ends a handle of this process with an error.
-fn end(prediction: &Prediction, message: &str) {
-    let completion = prediction.completion(Outcome::Failed(message.to_owned()));
-    prediction.apply(Event::last(completion));
 }
 
 impl Follower {
@@ -178,7 +182,7 @@ impl Follower {
                 Err(error) if error.is_temporary() => debug!(%error, "events cannot be read"),
                 Err(error) => {
                     error!(%error, id = self.id, "the events of a prediction are damaged");
-                    end(&prediction, &format!("Prediction failed: {error}"));
+                    end_damaged(&prediction, &error.to_string());
                 }
             }
             if prediction.status().is_terminal() {

@@ -9,18 +9,15 @@ use super::error::BrokerError;
 use super::link::{Arguments, arguments};
 use super::measure;
 use super::value::{integer, list, next};
-use crate::service::{Prediction, Priority};
+use crate::service::Prediction;
 
-/// The ticket of a leased job.
+/// Which lease of which job.
 #[derive(Debug, Clone)]
 pub(super) struct Ticket {
     /// The id of the job.
     pub(super) id: String,
     /// The number of the lease.
     pub(super) fence: u64,
-    pub(super) priority: Priority,
-    /// The entry in the queue.
-    pub(super) entry: String,
 }
 
 impl Ticket {

@@ -16,11 +16,12 @@ use super::link::{arguments, flag};
 use super::record::created_of;
 use super::script::{HOOK_END, HOOK_HOLD, HOOK_LEASE};
 use super::shared::{Broker, RETRY_PAUSE};
+use super::store::RedisStore;
 use super::take_over::TakeOver;
-use super::value::{integer, list, next, text};
+use super::value::{bytes, integer, list, next, text};
 use crate::delivery::webhook::{WebhookLease, WebhookSender};
 use crate::errors::chain;
-use crate::service::{Prediction, Receiver, Store};
+use crate::service::{Prediction, Receiver};
 
 /// How often to try to read a prediction with webhooks.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ pub struct HookRunner {
 #[derive(Debug, Clone)]
 struct Parts {
     broker: Arc<Broker>,
-    store: Arc<dyn Store>,
+    store: RedisStore,
     webhooks: Arc<WebhookSender>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -61,13 +62,12 @@ impl HookRunner {
     /// Starts to send webhooks once `ready` is cancelled. It must be called within a tokio runtime.
     pub fn start(
         broker: Arc<Broker>,
-        store: Arc<dyn Store>,
         webhooks: Arc<WebhookSender>,
         ready: CancellationToken,
     ) -> Self {
         let parts = Parts {
+            store: RedisStore::new(Arc::clone(&broker)),
             broker,
-            store,
             webhooks,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -135,8 +135,9 @@ impl Parts {
                 0 => return Ok(None),
                 1 => {}
                 _ => {
-                    let id = text(next(&mut parts)?)?;
-                    debug!(id, "the webhooks of a prediction are no longer wanted");
+                    let id = bytes(next(&mut parts)?)?;
+                    let id = String::from_utf8_lossy(&id);
+                    debug!(%id, "the webhooks of a prediction are no longer wanted");
                     continue;
                 }
             }
@@ -166,7 +167,7 @@ impl Parts {
             () = lease.renew() => return,
             () = self.stopping.cancelled() => false,
         };
-        let request = arguments([
+        let mut request = arguments([
             hook.id.as_bytes(),
             hook.entry.as_bytes(),
             hook.fence.as_bytes(),
@@ -174,6 +175,7 @@ impl Parts {
             self.broker.config.name.as_bytes(),
             self.broker.lease().as_bytes(),
         ]);
+        request.extend(self.broker.retention());
         let is_over = || self.stopping.is_cancelled();
         if let Err(error) = self.broker.call_until(&HOOK_END, &request, is_over).await {
             warn!(%error, id = hook.id, "delivered webhooks are not recorded");
@@ -203,19 +205,25 @@ impl Parts {
 
     async fn find(&self, hook: &Hook) -> Option<Arc<Prediction>> {
         loop {
-            match self.store.find(&hook.id).await {
+            let error = match self.store.find_hooked(&hook.id, &hook.entry).await {
                 Ok(found) => {
                     return found.filter(|found| created_of(found) == hook.created);
                 }
-                Err(error) => {
-                    info!(
-                        error = chain(&error),
-                        id = hook.id,
-                        "a prediction with webhooks cannot be read"
-                    );
-                    sleep(READ_INTERVAL).await;
-                }
+                Err(error) => error,
+            };
+            let (id, message) = (&hook.id, chain(&error));
+            if !error.is_temporary() {
+                warn!(
+                    error = message,
+                    id, "the webhooks of a damaged prediction are lost"
+                );
+                return None;
             }
+            info!(
+                error = message,
+                id, "a prediction with webhooks cannot be read"
+            );
+            sleep(READ_INTERVAL).await;
         }
     }
 }

@@ -13,8 +13,8 @@ use super::measure;
 use super::record::{Fields, JobRecord, apply_all, elsewhere};
 use super::script::{FINISH, LEASE};
 use super::shared::Broker;
-use super::value::{fields, integer, list, next, text};
-use crate::service::{Completion, Lease, MAX_ATTEMPTS, Outcome, Prediction, Priority};
+use super::value::{bytes, fields, integer, list, next, text};
+use crate::service::{Completion, Lease, MAX_ATTEMPTS, Outcome, Prediction};
 
 /// A job that was leased just now.
 #[derive(Debug)]
@@ -59,26 +59,21 @@ impl Broker {
                 0 => return Ok(None),
                 1 => {}
                 _ => {
-                    let id = text(next(&mut parts)?)?;
-                    warn!(
-                        id,
-                        "a queued prediction is missing in the broker, or damaged"
-                    );
+                    let id = bytes(next(&mut parts)?)?;
+                    if !id.is_empty() {
+                        let id = String::from_utf8_lossy(&id);
+                        warn!(%id, "a queued prediction is missing in the broker");
+                    }
                     continue;
                 }
             }
             let id = text(next(&mut parts)?)?;
-            let priority = Priority::named(&text(next(&mut parts)?)?)
-                .ok_or_else(|| BrokerError::Damaged("a priority".to_owned()))?;
-            let entry = text(next(&mut parts)?)?;
             let is_taken_over = integer(&next(&mut parts)?)? == 1;
             let fields = Fields(fields(next(&mut parts)?)?);
             return Ok(Some(Leased {
                 ticket: Ticket {
                     id,
                     fence: fields.number("fence").unwrap_or_default(),
-                    priority,
-                    entry,
                 },
                 is_taken_over,
                 fields,
@@ -126,10 +121,11 @@ impl Broker {
         let prediction = &held.prediction;
         while prediction.next_event() <= events {
             let read = self.read_events(prediction, "0").await?;
-            let Some(read) = read.filter(|read| !read.is_empty()) else {
+            let read = read.map(|read| read.events).unwrap_or_default();
+            if read.is_empty() {
                 let missing = format!("the events of prediction {} are missing", prediction.id());
                 return Err(BrokerError::Damaged(missing));
-            };
+            }
             apply_all(prediction, read, ()).await?;
         }
         Ok(())

@@ -124,8 +124,10 @@ impl Link {
         let first = self.try_call(script, arguments).await;
         match &first {
             Err(BrokerError::Away(_)) if script.repeats => self.try_call(script, arguments).await,
-            Err(BrokerError::Refused(cause)) if cause.code() == Some("NOGROUP") => {
-                // Somebody has emptied the broker.
+            Err(BrokerError::Refused(cause))
+                if matches!(cause.code(), Some("NOGROUP" | "WRONGTYPE")) =>
+            {
+                // Somebody has emptied the broker, or put something else in the place of a key.
                 self.try_call(&SETUP, &Vec::new()).await?;
                 self.try_call(script, arguments).await
             }

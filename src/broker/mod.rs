@@ -29,6 +29,7 @@ mod dead;
 mod leasing;
 mod queue;
 mod upkeep;
+mod sweep;
 mod hooks;
 
 pub use config::{BrokerConfig, TokenCommand};
@@ -38,4 +39,5 @@ pub use hooks::HookRunner;
 pub use queue::RedisQueue;
 pub use shared::Broker;
 pub use store::RedisStore;
+pub use sweep::sweep;
 pub use upkeep::{Role, upkeep};

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use super::error::BrokerError;
 use super::link::Arguments;
 use super::value::StreamEntry;
 use crate::service::codec::{self, Decoded, StoredEvent};
 use crate::service::{
-    Accepted, Completion, Dispatch, Event, Job, Prediction, Priority, Receiver, RestartPolicy,
+    Accepted, Completion, Dispatch, Event, Job, Outcome, Prediction, Priority, Receiver,
+    RestartPolicy,
 };
 
 /// The fields of a prediction's hash.
@@ -24,6 +26,8 @@ pub(super) struct JobRecord {
     pub(super) events: u64,
     /// Whether its cancellation was requested.
     pub(super) is_cancelled: bool,
+    /// Whether it has ended.
+    has_ended: bool,
 }
 
 /// The hash as it was read, before its job is understood.
@@ -73,21 +77,73 @@ impl Fields {
             attempts: self.number("attempts").ok_or_else(|| damaged("attempts"))?,
             events: self.number("events").ok_or_else(|| damaged("events"))?,
             is_cancelled: self.text("cancel") == Some("1"),
+            has_ended: matches!(
+                self.text("status"),
+                Some("succeeded" | "failed" | "canceled")
+            ),
         })
     }
 }
 
 impl JobRecord {
-    /// The handle with its events; at most `replay` are replayed to late subscribers.
-    pub(super) fn prediction(
+    /// The handle with its events; at most `replay` are replayed to late subscribers. If events are damaged or missing, it
+    /// has failed: nobody can ever read them.
+    pub(super) fn readable(
         &self,
         entries: Vec<StreamEntry>,
         replay: usize,
     ) -> Result<Arc<Prediction>, BrokerError> {
         let prediction = Prediction::accepted(&self.accepted, replay);
-        apply(&prediction, entries)?;
+        let read = apply(&prediction, entries)
+            .and_then(|()| check_complete(&prediction, self.events, self.has_ended));
+        if let Err(error) = read {
+            warn!(%error, id = prediction.id(), "the events of a prediction are damaged");
+            end_damaged(&prediction, &error.to_string());
+        }
         Ok(Arc::new(prediction))
     }
+
+    /// The handle with its events, of which the files are left out.
+    ///
+    /// # Errors
+    /// If an event is damaged.
+    pub(super) fn without_files(
+        &self,
+        entries: Vec<StreamEntry>,
+    ) -> Result<Prediction, BrokerError> {
+        let prediction = Prediction::accepted(&self.accepted, 0);
+        apply_without_files(&prediction, entries)?;
+        if self.has_ended && !prediction.status().is_terminal() {
+            end_damaged(&prediction, "its end is missing");
+        }
+        Ok(prediction)
+    }
+}
+
+/// Checks that a handle has all events that the broker has counted.
+///
+/// # Errors
+/// If some are missing.
+pub(super) fn check_complete(
+    prediction: &Prediction,
+    newest: u64,
+    has_ended: bool,
+) -> Result<(), BrokerError> {
+    let is_behind = prediction.next_event() <= newest;
+    if prediction.status().is_terminal() || !(is_behind || has_ended) {
+        return Ok(());
+    }
+    let number = prediction.next_event();
+    Err(BrokerError::Damaged(format!(
+        "event {number} of prediction {} is missing",
+        prediction.id()
+    )))
+}
+
+/// Ends a handle of this process, because nobody can read the rest of the prediction.
+pub(super) fn end_damaged(prediction: &Prediction, why: &str) {
+    let outcome = Outcome::Failed(format!("Prediction failed: {why}"));
+    prediction.apply(Event::last(prediction.completion(outcome)));
 }
 
 /// What distinguishes a prediction from others that have the same id at other times.
@@ -176,7 +232,7 @@ fn apply(prediction: &Prediction, entries: Vec<StreamEntry>) -> Result<(), Broke
 ///
 /// # Errors
 /// If an event is damaged.
-pub(super) fn apply_without_files(
+fn apply_without_files(
     prediction: &Prediction,
     entries: Vec<StreamEntry>,
 ) -> Result<(), BrokerError> {
@@ -262,9 +318,7 @@ mod tests {
     #[test]
     fn events_are_applied_once_and_in_order() {
         let record = fields().record().unwrap();
-        let prediction = record
-            .prediction(vec![log(1, "a"), log(2, "b")], 10)
-            .unwrap();
+        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10).unwrap();
         apply(&prediction, vec![log(2, "b"), log(3, "c")]).unwrap();
         assert_eq!(prediction.snapshot().logs.as_ref(), "abc");
         let error = apply(&prediction, vec![log(5, "e")]).unwrap_err();

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
 use super::held::{Held, Progress, Ticket};
-use super::link::{Arguments, arguments, flag};
+use super::link::{Arguments, flag};
 use super::record::end_arguments;
 use super::script::{FINISH, RELEASE, RENEW};
 use super::shared::Broker;
@@ -79,13 +79,9 @@ impl Broker {
         dead: &[u8],
     ) -> Arguments {
         let mut request = ticket.arguments();
-        request.extend(arguments([
-            ticket.priority.as_str().as_bytes(),
-            ticket.entry.as_bytes(),
-            end.outcome.status().as_str().as_bytes(),
-            self.kept_for().as_bytes(),
-            dead,
-        ]));
+        request.push(end.outcome.status().as_str().into());
+        request.extend(self.retention());
+        request.push(dead.to_vec());
         request.extend(end_arguments(end));
         request
     }

@@ -63,4 +63,5 @@ scripts! {
     HOOK_END "hook_end",
     DEAD "dead" once,
     TIDY "tidy",
+    SWEEP "sweep",
 }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::config::BrokerConfig;
 use super::error::BrokerError;
 use super::held::HeldLeases;
-use super::link::{Arguments, Link};
+use super::link::{Arguments, Link, arguments};
 use super::measure::Occupancy;
 use super::replica::Replicas;
 use super::script::Script;
@@ -96,9 +96,17 @@ impl Broker {
         format!("{}{name}", self.config.prefix)
     }
 
-    /// The milliseconds for which a finished prediction is kept.
-    pub(super) fn kept_for(&self) -> String {
-        self.config.kept_for().as_millis().to_string()
+    /// For how many milliseconds a finished prediction is kept, the limits of all finished ones, and the milliseconds in which
+    /// a prediction has just ended, as arguments of a script.
+    pub(super) fn retention(&self) -> Arguments {
+        let kept_for = self.config.kept_for().as_millis().to_string();
+        let (count, bytes) = (self.config.remember, self.config.remember_bytes);
+        arguments([
+            kept_for.as_bytes(),
+            count.to_string().as_bytes(),
+            bytes.to_string().as_bytes(),
+            self.lease().as_bytes(),
+        ])
     }
 
     /// The milliseconds after which a lease that is not renewed is over.

@@ -10,7 +10,7 @@ use tracing::{error, warn};
 use super::error::BrokerError;
 use super::held::{Held, Progress};
 use super::link::{Arguments, arguments, flag};
-use super::record::{Fields, apply_without_files, created, created_of, elsewhere, event_arguments};
+use super::record::{Fields, created, created_of, elsewhere, event_arguments};
 use super::renewal::Attempt;
 use super::script::{BEGIN, CANCEL, DRAW_AGAIN, LIST, LOAD, NOTE, PUBLISH, SECRET, SUBMIT};
 use super::shared::Broker;
@@ -30,7 +30,7 @@ const LIST_COUNT: &[u8] = b"10";
 const MAX_SUBMISSIONS: usize = 3;
 
 /// A store in Redis or Valkey, which front ends and workers on many machines share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RedisStore(Arc<Broker>);
 
 impl RedisStore {
@@ -68,10 +68,12 @@ impl RedisStore {
         Ok(answer)
     }
 
-    /// A prediction from the broker, with its events.
-    async fn load(&self, id: &str) -> Result<Option<Arc<Prediction>>, BrokerError> {
+    /// A prediction from the broker, with its events. With the entry of webhooks, it is the one that they are about, also if
+    /// a later one has its id.
+    async fn load(&self, id: &str, entry: &str) -> Result<Option<Arc<Prediction>>, BrokerError> {
         let broker = &self.0;
-        let answer = broker.call(&LOAD, &arguments([id.as_bytes()])).await?;
+        let request = arguments([id.as_bytes(), entry.as_bytes()]);
+        let answer = broker.call(&LOAD, &request).await?;
         let mut parts = list(answer)?.into_iter();
         if integer(&next(&mut parts)?)? == 0 {
             return Ok(None);
@@ -79,7 +81,7 @@ impl RedisStore {
         let fields = Fields(fields(next(&mut parts)?)?);
         let events = entries(next(&mut parts)?)?;
         let replay = broker.config.replay;
-        let prediction = elsewhere(move || fields.record()?.prediction(events, replay)).await?;
+        let prediction = elsewhere(move || fields.record()?.readable(events, replay)).await?;
         if prediction.status().is_terminal() {
             return Ok(Some(prediction));
         }
@@ -93,7 +95,16 @@ impl RedisStore {
                 return Ok(Some(watched));
             }
         }
-        self.load(id).await
+        self.load(id, "").await
+    }
+
+    /// The prediction that webhooks are about.
+    pub(super) async fn find_hooked(
+        &self,
+        id: &str,
+        entry: &str,
+    ) -> Result<Option<Arc<Prediction>>, BrokerError> {
+        self.load(id, entry).await
     }
 
     /// Publishes events of a drawing, however long the broker is away.
@@ -103,7 +114,6 @@ impl RedisStore {
         }
         let drawn = held.prediction.drawn_events().to_string();
         let mut request = held.ticket.arguments();
-        request.push(self.0.config.name.clone().into_bytes());
         request.push(drawn.into_bytes());
         request.extend(events);
         let publishing = self.0.call_until(&PUBLISH, &request, || held.is_lost());
@@ -125,9 +135,15 @@ impl RedisStore {
             .after
             .as_ref()
             .map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
+        let statuses: Vec<_> = query
+            .statuses
+            .iter()
+            .map(|status| status.as_str())
+            .collect();
+        let statuses = statuses.join(" ");
         let mut states = Vec::new();
         while states.len() < wanted {
-            let request = arguments([before.as_bytes(), LIST_COUNT]);
+            let request = arguments([before.as_bytes(), LIST_COUNT, statuses.as_bytes()]);
             let rows = list(self.0.call(&LIST, &request).await?)?;
             let (last, mut found) = elsewhere(move || read_rows(rows)).await?;
             let Some(last) = last else { break };
@@ -160,9 +176,7 @@ fn state(
     events: Vec<StreamEntry>,
 ) -> Result<Snapshot, BrokerError> {
     let record = Fields(found).record()?;
-    let prediction = record.prediction(Vec::new(), 0)?;
-    apply_without_files(&prediction, events)?;
-    Ok(prediction.snapshot())
+    Ok(record.without_files(events)?.snapshot())
 }
 
 #[async_trait]
@@ -284,6 +298,7 @@ impl Store for RedisStore {
         let provenance = provenance.map_err(StoreError::new)?;
         let mut request = held.ticket.arguments();
         request.push(provenance.clone().into_bytes());
+        request.push(prediction.drawn_events().to_string().into_bytes());
         let answer = self.0.call(&BEGIN, &request).await;
         let answer = match answer {
             Err(error) if !error.is_temporary() => {

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::error::BrokerError;
 use super::measure::{self, Occupancy};
-use super::script::{DEPTH, SETUP, TIDY};
+use super::script::{DEPTH, SETUP};
 use super::shared::Broker;
 use super::value::{bytes, integer, list, next};
 use crate::output::Provenance;
@@ -21,9 +21,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The same for workers, of which there may be many.
 const WORKER_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How often front ends remove what lost workers have left.
-const TIDY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The same while the broker is away.
 const AWAY_INTERVAL: Duration = Duration::from_millis(300);
@@ -64,7 +61,6 @@ pub enum Role {
 pub async fn upkeep(broker: Arc<Broker>, service: Arc<Service>, role: Role) {
     let mut made: Option<Instant> = None;
     let mut said = None;
-    let mut tidied = Instant::now();
     loop {
         let is_time = made.is_none_or(|made| made.elapsed() >= SETUP_INTERVAL);
         if is_time && broker.call(&SETUP, &Vec::new()).await.is_ok() {
@@ -86,12 +82,6 @@ pub async fn upkeep(broker: Arc<Broker>, service: Arc<Service>, role: Role) {
                 }
             }
             Err(error) => debug!(%error, "the queues cannot be measured"),
-        }
-        if role == Role::FrontEnd && tidied.elapsed() >= TIDY_INTERVAL {
-            tidied = Instant::now();
-            if let Err(error) = broker.call(&TIDY, &Vec::new()).await {
-                debug!(%error, "what lost workers have left cannot be removed");
-            }
         }
         let is_starting = role == Role::Worker && said.is_none();
         sleep(match role {

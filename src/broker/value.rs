@@ -52,20 +52,27 @@ pub(super) fn next(values: &mut impl Iterator<Item = Value>) -> Result<Value, Br
     values.next().ok_or_else(|| unexpected("a longer list"))
 }
 
-/// The fields of a hash.
+/// The fields of a hash. What has a name that is no text is not of this program.
 pub(super) fn fields(value: Value) -> Result<HashMap<String, Vec<u8>>, BrokerError> {
     let mut fields = HashMap::new();
-    let mut values = match value {
+    let mut insert = |name, value| {
+        if let Ok(name) = text(name) {
+            fields.insert(name, bytes(value)?);
+        }
+        Ok::<_, BrokerError>(())
+    };
+    match value {
         Value::Map(pairs) => {
             for (name, value) in pairs {
-                fields.insert(text(name)?, bytes(value)?);
+                insert(name, value)?;
             }
-            return Ok(fields);
         }
-        other => list(other)?.into_iter(),
-    };
-    while let Some(name) = values.next() {
-        fields.insert(text(name)?, bytes(next(&mut values)?)?);
+        other => {
+            let mut values = list(other)?.into_iter();
+            while let Some(name) = values.next() {
+                insert(name, next(&mut values)?)?;
+            }
+        }
     }
     Ok(fields)
 }

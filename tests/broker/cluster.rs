@@ -21,9 +21,14 @@ pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 /// The lease of workers in tests, in seconds.
 pub(crate) const LEASE: f64 = 2.0;
 
+/// The program of the broker: `redis-server`, or another one such as `valkey-server`.
+pub(crate) fn server_program() -> String {
+    std::env::var("CLIPDRAW_TEST_BROKER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 /// Whether there is a broker to test with. Without one, the tests are skipped, except in CI.
 pub(crate) fn has_redis() -> bool {
-    let found = Command::new("redis-server")
+    let found = Command::new(server_program())
         .arg("--version")
         .stdout(Stdio::null())
         .status();
@@ -71,7 +76,7 @@ impl Broker {
     }
 
     fn spawn(folder: &Path, port: u16, options: &Vec<String>) -> Child {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(server_program());
         command
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "yes", "--dir"])
@@ -324,11 +329,16 @@ impl Cluster {
         command
     }
 
-    pub(crate) fn start(&self, mut command: Command) -> Node {
+    pub(crate) fn start(&self, command: Command) -> Node {
+        self.start_at(command, 0)
+    }
+
+    /// Starts a process on a port.
+    pub(crate) fn start_at(&self, mut command: Command, port: u16) -> Node {
         let number = self.started.replace(self.started.get() + 1);
         let log = self.folder.path().join(format!("{number}.log"));
         let child = command
-            .args(["--port", "0", "--host", "127.0.0.1"])
+            .args(["--port", &port.to_string(), "--host", "127.0.0.1"])
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()

@@ -8,6 +8,8 @@
 
 #[path = "../it/support/skip.rs"]
 mod skip;
+#[path = "../nginx/proxy.rs"]
+mod proxy;
 mod cluster;
 mod event_log;
 mod receiver;
@@ -17,4 +19,6 @@ mod outages;
 mod webhooks;
 mod queues;
 mod security;
+mod damage;
+mod rolling;
 mod chaos;

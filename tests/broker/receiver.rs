@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -12,12 +13,15 @@ use serde_json::Value;
 pub(crate) struct Message {
     pub(crate) name: String,
     pub(crate) state: Value,
+    /// Whether it was answered with 200.
+    pub(crate) is_accepted: bool,
 }
 
 /// Takes all messages.
 pub(crate) struct Receiver {
     pub(crate) url: String,
     messages: Arc<Mutex<Vec<Message>>>,
+    refuses: Arc<AtomicBool>,
 }
 
 impl Receiver {
@@ -25,14 +29,24 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let messages: Arc<Mutex<Vec<Message>>> = Arc::default();
-        let received = Arc::clone(&messages);
+        let refuses: Arc<AtomicBool> = Arc::default();
+        let (received, refusing) = (Arc::clone(&messages), Arc::clone(&refuses));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let received = Arc::clone(&received);
-                thread::spawn(move || serve(stream.unwrap(), &received));
+                let (received, refusing) = (Arc::clone(&received), Arc::clone(&refusing));
+                thread::spawn(move || serve(stream.unwrap(), &received, &refusing));
             }
         });
-        Self { url, messages }
+        Self {
+            url,
+            messages,
+            refuses,
+        }
+    }
+
+    /// Answers all messages with 503 from now on, or with 200 again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
     }
 
     pub(crate) fn messages(&self) -> Vec<Message> {
@@ -40,7 +54,7 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, received: &Mutex<Vec<Message>>) {
+fn serve(stream: TcpStream, received: &Mutex<Vec<Message>>, refuses: &AtomicBool) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -66,8 +80,18 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Message>>) {
             return;
         }
         let state = serde_json::from_slice(&body).unwrap();
-        received.lock().unwrap().push(Message { name, state });
-        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let is_accepted = !refuses.load(Ordering::SeqCst);
+        received.lock().unwrap().push(Message {
+            name,
+            state,
+            is_accepted,
+        });
+        let status = if is_accepted {
+            "200 OK"
+        } else {
+            "503 Service Unavailable"
+        };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }

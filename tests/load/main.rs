@@ -16,6 +16,7 @@ mod broker;
 mod connections;
 mod overhead;
 mod server;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -58,6 +59,10 @@ async fn main() {
     }
     if wanted("broker") {
         broker::broker().await;
+    }
+    if wanted("workers") {
+        // Its simulated workers have a runtime of their own.
+        std::thread::spawn(workers::workers).join().unwrap();
     }
     if wanted("overhead") {
         overhead::overhead().await;

@@ -8,6 +8,7 @@
 
 #[path = "../it/support/skip.rs"]
 mod skip;
+mod proxy;
 mod servers;
 
 use std::io::{BufRead, BufReader, Write};

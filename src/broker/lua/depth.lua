@@ -1,10 +1,13 @@
 -- How full the queues are: {unfinished, leased, age of the oldest in milliseconds, dead, model}. Jobs that are gone leave
 -- the list of all jobs, a few at each call.
 -- ARGV prefix
+expect(key('dead'), 'zset')
+expect(key('recent'), 'zset')
 local total, leased, oldest = 0, 0, 0
 local now = now_milliseconds()
 for _, priority in ipairs(PRIORITIES) do
   local queue = queue_key(priority)
+  expect(queue, 'stream')
   total = total + redis.call('XLEN', queue)
   local groups = redis.call('EXISTS', queue) == 1 and redis.call('XINFO', 'GROUPS', queue) or {}
   for _, group in ipairs(groups) do

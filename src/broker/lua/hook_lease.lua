@@ -21,11 +21,16 @@ if not entry then
   entry = read[1][2][1][1]
   id = read[1][2][1][2][2]
 end
-local job = job_key(id or '')
-if not is(job, 'hash') or redis.call('HGET', job, 'hook') ~= entry then
+local job = hooked_job(id or '', entry)
+if not job then
   redis.call('XACK', hooks, SENDERS, entry)
   redis.call('XDEL', hooks, entry)
   return {-1, id or ''}
+end
+if count_in(redis.call('HGET', job, 'hook_fence')) == 0 then
+  -- After a number that somebody has changed, larger than any that a sender has.
+  local fence = redis.call('HGET', job, 'hook_fence') == '0' and 0 or now_milliseconds()
+  redis.call('HSET', job, 'hook_fence', string.format('%.0f', fence))
 end
 local fence = redis.call('HINCRBY', job, 'hook_fence', 1)
 local fields = redis.call('HMGET', job, 'created', 'receiver', 'hook_sent')

@@ -1,14 +1,24 @@
 -- Leases a job: one whose worker is lost, or else the next one that waits.
 -- ARGV prefix worker lease take_over(0|1) look(0|1); `look`: whether a life that was not renewed means that nobody waits.
--- {0}: there is none; {1, id, priority, entry, lost(0|1), fields of the job}; {-1, id}: a damaged job was dropped.
+-- {0}: there is none; {1, id, lost(0|1), fields of the job}; {-1, id}: the job of a ticket is gone;
+-- {-1, ''}: tickets had no unfinished job.
 local worker, lease = ARGV[2], tonumber(ARGV[3])
 local tickets = key('tickets')
 
 local function give(id, priority, entry, lost)
   local job = job_key(id)
-  if not is(job, 'hash') or not redis.call('HGET', job, 'job') then
+  if not is(job, 'hash') then
     drop_ticket(priority, entry)
+    redis.call('DEL', events_key(id), key('life:' .. id))
     return {-1, id}
+  end
+  if is_ended(redis.call('HGET', job, 'status')) then
+    drop_ticket(priority, entry)
+    return {-1, ''}
+  end
+  if count_in(redis.call('HGET', job, 'fence')) == 0 and redis.call('HGET', job, 'fence') ~= '0' then
+    -- Larger than any that a worker has.
+    redis.call('HSET', job, 'fence', string.format('%.0f', now_milliseconds()))
   end
   redis.call('HINCRBY', job, 'fence', 1)
   redis.call('HSET', job, 'place', 'leased', 'worker', worker, 'entry', entry)
@@ -16,12 +26,12 @@ local function give(id, priority, entry, lost)
   if ARGV[5] == '1' and is_awaited and redis.call('EXISTS', key('life:' .. id)) == 0 then
     redis.call('HSET', job, 'cancel', '1')
   end
-  return {1, id, priority, entry, lost, redis.call('HGETALL', job)}
+  return {1, id, lost, redis.call('HGETALL', job)}
 end
 
 -- A job that waits although the lists do not have it gets its own ticket.
 local function waiting_holder(id)
-  return is(job_key(id), 'hash') and redis.call('HGET', job_key(id), 'place') == 'waiting' and id
+  return id and is_waiting(id) and id
 end
 
 if ARGV[4] == '1' then
@@ -40,6 +50,7 @@ if ARGV[4] == '1' then
   end
 end
 
+local dropped = 0
 for _, priority in ipairs(PRIORITIES) do
   local queue = queue_key(priority)
   for _ = 1, 100 do
@@ -48,22 +59,18 @@ for _, priority in ipairs(PRIORITIES) do
       break
     end
     local entry = read[1][2][1][1]
-    local place = priority .. '/' .. entry
-    local holder = redis.call('HGET', tickets, place)
-    local id = holder and (next_waiting(priority) or waiting_holder(holder))
+    local holder = redis.call('HGET', tickets, priority .. '/' .. entry)
+    -- The job whose turn it is gets this ticket.
+    local id = next_waiting(priority) or waiting_holder(holder)
     if id then
-      -- The job whose turn it is gets this ticket, and its own goes to the job that had this one.
-      local job = job_key(id)
-      local own = is(job, 'hash') and redis.call('HGET', job, 'entry')
-      if own and own ~= entry and id ~= holder then
-        redis.call('HSET', tickets, place, id, priority .. '/' .. own, holder)
-        if is(job_key(holder), 'hash') then
-          redis.call('HSET', job_key(holder), 'entry', own)
-        end
-      end
+      give_ticket(priority, entry, id)
       return give(id, priority, entry, 0)
     end
     drop_ticket(priority, entry)
+    dropped = dropped + 1
   end
+end
+if dropped >= 100 then
+  return {-1, ''}
 end
 return {0}

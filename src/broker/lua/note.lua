@@ -6,6 +6,9 @@ local job = job_key(id)
 if not is_created(job, ARGV[3]) then
   return 0
 end
-append(id, 'note', ARGV[4])
+local failed = append(id, 'note', ARGV[4])
+if failed then
+  return failed
+end
 notify(id)
 return 1

@@ -7,13 +7,14 @@ if not is_leased(job, fence) then
   return -1
 end
 local fields = redis.call('HMGET', job, 'priority', 'caller', 'entry', 'begun')
+local priority = priority_in(fields[1])
 if fields[4] == fence and ARGV[4] == '0' then
-  redis.call('HINCRBY', job, 'attempts', -1)
+  redis.pcall('HINCRBY', job, 'attempts', -1)
 end
-drop_ticket(fields[1], fields[3])
-local entry = new_ticket(fields[1], id)
+drop_ticket_of(id, priority, fields[3])
+local entry = new_ticket(priority, id)
 redis.call('HINCRBY', job, 'fence', 1)
 redis.call('HSET', job, 'place', 'waiting', 'entry', entry)
-wait_at_front(fields[1], fields[2], id)
+wait_at_front(priority, fields[2] or '', id)
 wake_worker()
 return 1

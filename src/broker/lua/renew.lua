@@ -7,7 +7,7 @@ if not is_leased(job, ARGV[3]) then
   return {-1}
 end
 local fields = redis.call('HMGET', job, 'priority', 'entry', 'cancel', 'lifeline')
-redis.call('XCLAIM', queue_key(fields[1]), GROUP, ARGV[4], 0, fields[2], 'JUSTID')
+hold_ticket(id, priority_in(fields[1]), fields[2], ARGV[4])
 -- Nobody waits for the job any more.
 if ARGV[5] == '1' and fields[4] == '1' and redis.call('EXISTS', key('life:' .. id)) == 0 then
   return {1, 1}

@@ -1,12 +1,19 @@
--- Makes the streams and their groups.
+-- Makes the streams and their groups, and removes what somebody has put in the place of a key.
 -- ARGV prefix
 local function group(stream, name)
+  expect(stream, 'stream')
   local made = redis.pcall('XGROUP', 'CREATE', stream, name, '0', 'MKSTREAM')
   if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return made
   end
 end
+expect(key('tickets'), 'hash')
+expect(key('recent'), 'zset')
+expect(key('dead'), 'zset')
+expect(key('dead_jobs'), 'hash')
+expect(key('ended'), 'zset')
 for _, priority in ipairs(PRIORITIES) do
+  expect(key('turn:' .. priority), 'list')
   local failed = group(queue_key(priority), GROUP)
   if failed then
     return failed

@@ -4,7 +4,7 @@
 local id, created, priority, caller = ARGV[2], ARGV[3], ARGV[5], ARGV[6]
 local job = job_key(id)
 expect(job, 'hash')
-local known = redis.call('HMGET', job, 'status', 'created', 'member')
+local known = redis.call('HMGET', job, 'status', 'created', 'member', 'hook', 'ended')
 if known[1] and known[2] == created then
   -- The answer to the same request was lost.
   return 1
@@ -25,6 +25,19 @@ if limit > 0 and redis.call('XLEN', queue) >= limit then
 end
 if known[3] then
   redis.call('ZREM', key('recent'), known[3])
+end
+if known[5] then
+  remove_ended(known[5])
+end
+if is_ended(known[1]) and known[4] then
+  -- The last webhook of the job before is still to be delivered.
+  local replaced, replaced_events = key('replaced:' .. known[4]), key('replaced_ev:' .. known[4])
+  redis.call('RENAME', job, replaced)
+  redis.call('PEXPIRE', replaced, 86400000)
+  if redis.call('EXISTS', events_key(id)) == 1 then
+    redis.call('RENAME', events_key(id), replaced_events)
+    redis.call('PEXPIRE', replaced_events, 86400000)
+  end
 end
 redis.call('DEL', job, events_key(id), key('life:' .. id))
 local entry = new_ticket(priority, id)

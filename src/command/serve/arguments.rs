@@ -187,6 +187,13 @@ pub(in crate::command) struct BrokerArguments {
     /// answered with 409.
     #[arg(long = "broker-queue", default_value_t = 10_000, value_name = "N")]
     pub(super) capacity: u32,
+    /// Maximum number of finished predictions in the broker; 0 means no limit. The oldest ones are forgotten first. The last
+    /// process that has ended a prediction decides, so set the same for workers and front ends.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(super) broker_remember: u32,
+    /// Maximum memory of finished predictions in the broker, in bytes; 0 means no limit.
+    #[arg(long, default_value_t = 4 << 30, value_name = "BYTES")]
+    pub(super) broker_remember_bytes: u64,
     /// Seconds after which a worker that does not answer is lost.
     #[arg(long = "broker-lease", env = environment::BROKER_LEASE, default_value = "10", value_name = "SECONDS", value_parser = positive_seconds, hide = true)]
     pub(super) lease: Duration,

@@ -84,6 +84,8 @@ fn connect_keeping(
         capacity: arguments.capacity as usize,
         replay,
         remember_for,
+        remember: arguments.broker_remember as usize,
+        remember_bytes: arguments.broker_remember_bytes,
     });
     Ok(Some(broker.context("--broker")?))
 }

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::arguments::ServeArguments;
 use super::broker::{self, Shared, Task};
 use super::{background, settings, store};
-use crate::broker::{Broker, HookRunner, Role, upkeep};
+use crate::broker::{Broker, HookRunner, Role, sweep, upkeep};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
 use crate::delivery::{Client, Downloader, UploadingFileSink};
@@ -148,7 +148,7 @@ impl Server {
         recover(&service, &webhooks).await?;
         let has_secret = secret_taken(task, &store, api);
         let hooks = shared.and_then(|shared| {
-            start_upkeep(arguments, &shared.broker, &service);
+            start_upkeep(arguments, task, &shared.broker, &service);
             start_hooks(task, shared, &webhooks, &has_secret)
         });
         let worker = start_worker(arguments, &service, has_secret)?;
@@ -267,12 +267,20 @@ fn backends(
 }
 
 /// Starts what a process does from time to time if it shares a broker.
-fn start_upkeep(arguments: &ServeArguments, broker: &Arc<Broker>, service: &Arc<Service>) {
+fn start_upkeep(
+    arguments: &ServeArguments,
+    task: Task,
+    broker: &Arc<Broker>,
+    service: &Arc<Service>,
+) {
     let role = match arguments.predictions.slots {
         0 => Role::FrontEnd,
         _ => Role::Worker,
     };
     tokio::spawn(upkeep(Arc::clone(broker), Arc::clone(service), role));
+    if task == Task::Serve {
+        tokio::spawn(sweep(Arc::clone(broker)));
+    }
 }
 
 /// Queues what earlier processes have left unfinished, and continues to send its webhooks.
@@ -319,8 +327,7 @@ fn start_hooks(
     has_secret: &CancellationToken,
 ) -> Option<HookRunner> {
     let (webhooks, has_secret) = (Arc::clone(webhooks), has_secret.clone());
-    (task == Task::Serve)
-        .then(|| HookRunner::start(shared.broker, shared.store, webhooks, has_secret))
+    (task == Task::Serve).then(|| HookRunner::start(shared.broker, webhooks, has_secret))
 }
 
 /// Is cancelled once the secret is known that all servers of a store share. Processes that only draw need none.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::cluster::server_program;
+
 /// The time after which a worker that does not renew its lease is lost.
 pub(super) const LEASE: Duration = Duration::from_secs(2);
 
@@ -302,7 +304,7 @@ impl Drop for Cluster {
 
 /// A broker that writes every change to the disk before it answers.
 fn broker(folder: &Path, port: u16) -> Command {
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(server_program());
     command
         .args([
             "--port",
