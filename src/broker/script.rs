@@ -63,4 +63,8 @@ scripts! {
     HOOK_END "hook_end",
     DEAD "dead" once,
     TIDY "tidy",
+    FILE_ADD "file_add",
+    FILE_READ "file_read",
+    FILE_LIST "file_list",
+    FILE_REMOVE "file_remove",
 }

@@ -1,7 +1,7 @@
 //! [`SqliteStore`].
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use super::lock::StoreLock;
+use super::lock::{StoreLock, beside};
 use super::open::{OpenError, OpenFile, open};
 use super::operation::{Change, End, Identity, NewRow, Operation, nanoseconds, oldest_kept};
 use super::read::{self, Extent, ReadError, Stored};
@@ -38,6 +38,7 @@ const LIST_ROWS: usize = 200;
 /// Unfinished predictions are kept in memory as well. Finished ones are read from the file when somebody asks for them.
 #[derive(Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
     limits: Limits,
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
@@ -102,6 +103,7 @@ impl SqliteStore {
         let writer = Writer::start(writer, path.clone(), limits).map_err(io_error)?;
         info!(store = %path.display(), "predictions are kept in a file");
         Ok(Self {
+            path,
             limits,
             writer,
             reader: Arc::new(Mutex::new(reader)),
@@ -266,6 +268,10 @@ impl Store for SqliteStore {
 
     async fn secret(&self) -> Result<Option<Secret>, StoreError> {
         Ok(Secret::from_bytes(self.secret.expose_secret().to_vec()))
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        Some(beside(&self.path, "files"))
     }
 
     async fn recover(&self) -> Result<Leftovers, StoreError> {
