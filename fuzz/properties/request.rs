@@ -12,15 +12,15 @@ use clipdraw::delivery::webhook::{WebhookConfig, WebhookSender};
 use clipdraw::delivery::{AddressPolicy, Client, ClientConfig, UploadingFileSink};
 use clipdraw::draw::{Advance, DrawError, Spec};
 use clipdraw::http::{
-    self, CompletedOutput, Dependencies, FullStatus, RequestLimits, ServerConfig,
+    self, CompletedOutput, Dependencies, FullStatus, RequestLimits, ServerConfig, WaitLimits,
 };
 use clipdraw::inputs::Input;
 use clipdraw::output::Provenance;
 use clipdraw::replicate::Api;
 use clipdraw::secret::Secret;
 use clipdraw::service::{
-    Backends, Depth, Destination, Engine, EngineError, InMemoryQueue, Job, Lease, Limits,
-    PushError, Queue, Service, worker,
+    Backends, Depth, Destination, Engine, EngineError, InMemoryQueue, InputFileLimits, Job, Lease,
+    Limits, LocalInputFiles, PushError, Queue, Service, worker,
 };
 use clipdraw::telemetry::metric;
 use jiff::Timestamp;
@@ -249,6 +249,7 @@ fn dependencies() -> (Dependencies, Arc<Service>) {
         webhooks: Arc::new(WebhookSender::new(Arc::clone(&client), webhooks)),
         client,
         destination: Destination::Inline,
+        input_files: Arc::new(LocalInputFiles::in_memory(InputFileLimits::default())),
         stop: CancellationToken::new(),
         metrics: metric::collect(),
         api: Arc::new(Api::new(
@@ -273,6 +274,7 @@ fn config() -> ServerConfig {
         },
         completed_output: CompletedOutput::Unsent,
         full_status: FullStatus::Conflict,
+        waits: WaitLimits::default(),
     }
 }
 

@@ -64,4 +64,8 @@ scripts! {
     DEAD "dead" once,
     TIDY "tidy",
     SWEEP "sweep",
+    FILE_ADD "file_add",
+    FILE_READ "file_read",
+    FILE_LIST "file_list",
+    FILE_REMOVE "file_remove",
 }

@@ -31,6 +31,8 @@ use super::serve::{self, ServeArguments};
     mut_arg("public_url", hide),
     mut_arg("v1_files", hide),
     mut_arg("v1_queue", hide),
+    mut_arg("input_files_bytes", hide),
+    mut_arg("input_files_seconds", hide),
     mut_arg("store", hide),
     mut_arg("keep_on_shutdown", hide),
     mut_arg("capacity", hide),

@@ -19,8 +19,12 @@ pub(super) const PUBLIC_PATHS: [&str; 2] = ["/health-check", "/ready"];
 /// every server.
 const PAGES: [&str; 2] = ["/studio", "/docs"];
 
-/// The folders whose addresses have a token of their own, which their handlers check.
-const WITH_OWN_TOKENS: [&str; 2] = ["/v1/streams/", "/v1/files/"];
+/// The folder of streams, whose addresses have a token of their own, which their handler checks.
+const STREAMS: &str = "/v1/streams/";
+
+/// The folder of files. Those of predictions have a token of their own in their address, and files that clients have sent
+/// can have one in the address of their content.
+const FILES: &str = "/v1/files/";
 
 /// Rejects requests without the token.
 pub(super) async fn require_token(
@@ -42,12 +46,21 @@ fn is_public(request: &Request) -> bool {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let has_own_token = WITH_OWN_TOKENS
-        .iter()
-        .any(|folder| path.starts_with(folder));
     PUBLIC_PATHS.contains(&path)
-        || has_own_token
+        || has_own_token(path)
         || (is_read && (is_page || (path == "/" && accepts_html(request.headers()))))
+}
+
+/// Whether the handler of a path checks a token of its own.
+fn has_own_token(path: &str) -> bool {
+    let Some(file) = path.strip_prefix(FILES) else {
+        return path.starts_with(STREAMS);
+    };
+    let mut parts = file.split('/').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some(_token), Some(_name)) => true,
+        (last, _) => last == Some("download"),
+    }
 }
 
 /// Whether the headers contain the token. Digests are compared, so that the time reveals neither where
@@ -72,6 +85,23 @@ fn bearer(value: &header::HeaderValue) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_addresses_with_a_token_of_their_own_need_no_other_one() {
+        for (path, expected) in [
+            ("/v1/streams/one", true),
+            ("/v1/files/one/1-token/0.svg", true),
+            ("/v1/files/file-1/download", true),
+            ("/v1/files/file-1", false),
+            ("/v1/files/file-1/", false),
+            ("/v1/files/file-1/uploads", false),
+            ("/v1/files/", false),
+            ("/v1/files", false),
+            ("/v1/predictions/one", false),
+        ] {
+            assert_eq!(has_own_token(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn only_the_exact_token_is_accepted() {

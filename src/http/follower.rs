@@ -10,9 +10,6 @@ use tokio::time::timeout;
 
 use crate::service::{Event, Prediction, Subscriber, Truncated};
 
-/// The maximum silence on a stream; proxies close connections that are silent for longer.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
 /// What is sent after a silence.
 pub(super) const KEEP_ALIVE_COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
@@ -34,6 +31,8 @@ pub(super) const HEADERS: [(HeaderName, HeaderValue); 3] = [
 pub(super) struct Follower {
     prediction: Arc<Prediction>,
     changes: watch::Receiver<u64>,
+    /// The maximum silence on the stream.
+    silence: Duration,
     _subscriber: Subscriber,
 }
 
@@ -51,10 +50,11 @@ pub(super) enum Found {
 }
 
 impl Follower {
-    /// A new subscriber.
-    pub(super) fn new(prediction: Arc<Prediction>) -> Self {
+    /// A new subscriber, which hears something after each `silence` at the latest.
+    pub(super) fn new(prediction: Arc<Prediction>, silence: Duration) -> Self {
         Self {
             changes: prediction.changes(),
+            silence,
             _subscriber: prediction.subscriber(),
             prediction,
         }
@@ -76,7 +76,8 @@ impl Follower {
                 Ok(None) => {}
                 Err(truncated) => return Found::Truncated(truncated),
             }
-            if timeout(KEEP_ALIVE, self.changes.changed()).await.is_err() {
+            let changed = self.changes.changed();
+            if timeout(self.silence, changed).await.is_err() {
                 return Found::Silence;
             }
         }

@@ -48,4 +48,4 @@ pub use connection_watch::ConnectionTimeouts;
 pub use error::FullStatus;
 pub use listen::{ConnectionLimits, serve};
 pub use router::{router, worker_router};
-pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig};
+pub use state::{CompletedOutput, Dependencies, RequestLimits, ServerConfig, WaitLimits};

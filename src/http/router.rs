@@ -134,7 +134,13 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     ];
     let layer = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+        ])
         .allow_headers(headers)
         .max_age(CORS_MAX_AGE);
     Some(layer)

@@ -14,7 +14,7 @@ use super::unanswered::Unanswered;
 use crate::delivery::Client;
 use crate::delivery::webhook::WebhookSender;
 use crate::replicate::Api;
-use crate::service::{Destination, Service};
+use crate::service::{Destination, InputFileStore, Service};
 
 /// The parts of the server that the handlers call.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Dependencies {
     pub webhooks: Arc<WebhookSender>,
     /// What the server is to Replicate's clients, under `/v1`.
     pub api: Arc<Api>,
+    /// The files that clients have sent, for inputs.
+    pub input_files: Arc<dyn InputFileStore>,
     /// Cancelled by `POST /shutdown`.
     pub stop: CancellationToken,
     /// The metrics that `GET /metrics` renders.
@@ -51,6 +53,28 @@ pub struct ServerConfig {
     pub completed_output: CompletedOutput,
     /// The status of responses to requests for which there is no room.
     pub full_status: FullStatus,
+    /// How long responses may take to say something.
+    pub waits: WaitLimits,
+}
+
+/// How long responses may take to say something. Clients and proxies give up after these times, so only tests change them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitLimits {
+    /// The longest time, in whole seconds, that one of Replicate's clients may wait for a prediction with `Prefer: wait`. Some of them
+    /// read for half a second longer.
+    pub prefer_wait: Duration,
+    /// The maximum silence on an event stream.
+    pub silence: Duration,
+}
+
+impl Default for WaitLimits {
+    /// A minute as on Replicate; and 15 s, because one client reads for 30 s, and proxies for a minute.
+    fn default() -> Self {
+        Self {
+            prefer_wait: Duration::from_mins(1),
+            silence: Duration::from_secs(15),
+        }
+    }
 }
 
 /// Which files the `completed` event of an event stream has in its `output`.

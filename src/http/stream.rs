@@ -88,7 +88,7 @@ fn follow(
     permit: StreamPermit,
 ) -> Response {
     let event_stream = EventStream {
-        follower: Follower::new(prediction),
+        follower: Follower::new(prediction, state.config.waits.silence),
         phase,
         first_sent: None,
         completed_output: state.config.completed_output,

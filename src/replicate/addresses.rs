@@ -103,7 +103,8 @@ impl Api {
         self.keys.read().tokens.token(parts)
     }
 
-    fn is_token(&self, token: &str, parts: &[impl AsRef<[u8]>]) -> bool {
+    /// Whether a token is the one for some parts of an address.
+    pub(super) fn is_token(&self, token: &str, parts: &[impl AsRef<[u8]>]) -> bool {
         self.keys.read().tokens.is_token(token, parts)
     }
 

@@ -10,8 +10,10 @@ mod addresses;
 pub mod openapi;
 mod model;
 mod message;
+mod input_file;
 
 pub use addresses::{Api, FileAddresses, FileToken, Site};
+pub use input_file::{DownloadPermit, file_message};
 pub use message::{Message, MessageList};
 pub use model::{Catalog, ModelEntry, account, only_page};
 pub use model_name::{ModelName, ModelNameError};

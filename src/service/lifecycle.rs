@@ -256,9 +256,14 @@ impl Service {
         self.check_ready(capacity).await
     }
 
+    /// Why the store cannot write at the moment, as a text for callers; `None` if it can.
+    pub fn store_fault(&self) -> Option<String> {
+        self.backends.store.fault()
+    }
+
     /// Whether a caller that is accepted up to `capacity` can be accepted now.
     async fn check_ready(&self, capacity: usize) -> Result<(), SubmitError> {
-        if let Some(fault) = self.backends.store.fault() {
+        if let Some(fault) = self.store_fault() {
             return Err(SubmitError::StoreFault(fault));
         }
         match self.status(capacity).await {

@@ -27,6 +27,7 @@ mod gpu;
 mod engine;
 mod queue;
 mod store;
+mod input_files;
 mod readiness;
 mod shutdown;
 mod message;
@@ -45,6 +46,11 @@ pub use event::{Event, Truncated};
 pub use fault::{EngineError, WorkerFault};
 pub use file_sink::{FileError, FileSink, OutputFile};
 pub use file_source::{FileSource, NoFileSource};
+pub(crate) use input_files::MAX_INPUT_FILES;
+pub use input_files::{
+    InputFile, InputFileError, InputFileLimits, InputFileStore, KeptFileSource, LocalInputFiles,
+    NewInputFile, input_file_id,
+};
 pub use job::{CancelPolicy, Destination, Job};
 pub use lifecycle::{Backends, Service, Submission, SubmitError};
 pub use limits::Limits;

@@ -213,3 +213,49 @@ fn the_length_of_prompts_is_checked_as_the_model_of_the_workers_needs_it() {
         check["token_limit"] == 77
     });
 }
+
+#[test]
+fn a_file_that_a_client_sends_to_one_front_end_is_an_input_at_another_and_no_process_fetches_it() {
+    const SVG: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 224 224"><path d="M10 10L200 200" stroke="#d22"/></svg>"##;
+    if !has_redis() {
+        return;
+    }
+    let cluster = Cluster::new();
+    let refuse = &["--refuse-private-addresses"];
+    let front_ends = [cluster.front_end(refuse), cluster.front_end(refuse)];
+    let _worker = cluster.worker(refuse);
+    let form = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"content\"; filename=\"a.svg\"\r\n\
+         Content-Type: image/svg+xml\r\n\r\n{SVG}\r\n--x--\r\n"
+    );
+    let sent = front_ends[0]
+        .request("POST", "/v1/files")
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(form)
+        .send()
+        .unwrap();
+    assert_eq!(sent.status(), 201);
+    let file: Value = sent.json().unwrap();
+    let mut body = drawing(3);
+    body["input"]["init_svg"] = file["urls"]["get"].clone();
+    front_ends[1].put("a", &body);
+    let state = front_ends[0].finished("a");
+    assert_eq!(state["status"], "succeeded", "{state}");
+    let path = format!("/v1/files/{}", file["id"].as_str().unwrap());
+    let (status, shown) = front_ends[1].get(&path);
+    assert_eq!((status, &shown["checksums"]), (200, &file["checksums"]));
+    let download = front_ends[1].request("GET", &format!("{path}/download"));
+    assert_eq!(download.send().unwrap().text().unwrap(), SVG);
+    let (_, page) = front_ends[1].get("/v1/files");
+    assert_eq!(page["results"].as_array().unwrap().len(), 1);
+    let delete = |node: usize| front_ends[node].request("DELETE", &path).send().unwrap();
+    assert_eq!(delete(1).status(), 204);
+    assert_eq!(delete(0).status(), 404);
+    assert_eq!(front_ends[0].get(&path).0, 404);
+    for key in ["files", "file_sizes"] {
+        assert_eq!(
+            cluster.broker.cli(&["EXISTS", &format!("cd:{{0}}:{key}")]),
+            "0"
+        );
+    }
+}

@@ -19,6 +19,8 @@ mod client;
 mod rules;
 mod streams;
 mod files;
+mod input_files;
+mod waits;
 mod webhooks;
 mod captures;
 mod document;

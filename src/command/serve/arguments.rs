@@ -148,6 +148,12 @@ pub(super) struct ReplicateArguments {
     /// instead of being refused. It counts only if it is more than --queue.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(super) v1_queue: u16,
+    /// Maximum size of all input files that clients have sent with POST /v1/files and that are kept, in bytes; 0 accepts none.
+    #[arg(long, default_value_t = 256 << 20, value_name = "BYTES")]
+    pub(super) input_files_bytes: u64,
+    /// Seconds for which such a file is kept.
+    #[arg(long, default_value = "86400", value_name = "SECONDS", value_parser = positive_seconds)]
+    pub(super) input_files_seconds: Duration,
 }
 
 /// The store.

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::cog::HealthStatus;
 use crate::environment;
-use crate::service::Service;
+use crate::service::{InputFileStore, Service};
 use crate::telemetry::metric;
 
 /// How often the metrics are aggregated, which limits the memory that they use.
@@ -17,6 +17,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the health is polled while the model is loaded.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often files that have expired are removed.
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The file that Cog's readiness probe in Kubernetes looks for.
 const READY_FILE: &str = "/var/run/cog/ready";
@@ -28,6 +31,15 @@ pub(super) async fn run(service: Arc<Service>, setup_timeout: Option<Duration>) 
         write_ready_file(&service),
         aggregate_metrics(),
     );
+}
+
+/// Removes files of clients that have expired, from time to time; it never returns.
+pub(super) async fn remove_expired(files: Arc<dyn InputFileStore>) {
+    let mut ticks = interval(EXPIRY_INTERVAL);
+    loop {
+        ticks.tick().await;
+        files.remove_expired().await;
+    }
 }
 
 /// Reports the setup as failed if the model is not loaded in time. Zero means no limit, as in Cog.

@@ -16,14 +16,17 @@ use tracing::{debug, info, warn};
 use super::arguments::ServeArguments;
 use super::broker::{self, Shared, Task};
 use super::{background, settings, store};
-use crate::broker::{Broker, HookRunner, Role, sweep, upkeep};
+use crate::broker::{Broker, HookRunner, RedisInputFiles, Role, sweep, upkeep};
 use crate::command::signals::{self, StopSignal};
 use crate::delivery::webhook::WebhookSender;
 use crate::delivery::{Client, Downloader, UploadingFileSink};
 use crate::errors::chain;
 use crate::http;
 use crate::replicate::Api;
-use crate::service::{Backends, ClipEngine, EngineError, Limits, Service, Store, worker};
+use crate::service::{
+    Backends, ClipEngine, EngineError, InputFileStore, KeptFileSource, Limits, LocalInputFiles,
+    Service, Store, worker,
+};
 use crate::telemetry::metric;
 
 /// How long cancelled predictions have to finish during shutdown; a step of the largest drawing
@@ -118,7 +121,10 @@ impl Server {
         if shared.is_some() {
             limits.queue = broker::capacity(&arguments.broker);
         }
-        let backends = backends(arguments, limits, shared.as_ref(), &client)?;
+        let Opened {
+            backends,
+            input_files,
+        } = open_backends(arguments, limits, shared.as_ref(), &client)?;
         let store = Arc::clone(&backends.store);
         let service = Service::new(limits, backends);
         let api = Arc::new(settings::api(arguments, &*store).await?);
@@ -132,6 +138,7 @@ impl Server {
             destination,
             webhooks: Arc::clone(&webhooks),
             api: Arc::clone(&api),
+            input_files: Arc::clone(&input_files),
             stop: stop.clone(),
             metrics: metric::collect(),
         };
@@ -154,6 +161,7 @@ impl Server {
         let worker = start_worker(arguments, &service, has_secret)?;
         let setup_timeout = arguments.predictions.setup_timeout;
         tokio::spawn(background::run(Arc::clone(&service), setup_timeout));
+        tokio::spawn(background::remove_expired(input_files));
         on_listening(address);
         Ok(Self {
             service,
@@ -245,25 +253,39 @@ async fn wait_for(worker: Option<thread::JoinHandle<()>>) -> WorkerThread {
     }
 }
 
-/// The queue and the store of a broker, or of this process alone, and what sends and fetches files.
-fn backends(
+/// The replaceable parts of the service, and where the files of clients are.
+struct Opened {
+    backends: Backends,
+    input_files: Arc<dyn InputFileStore>,
+}
+
+/// Opens the queue and the store of a broker, or of this process alone, and what sends and fetches files.
+fn open_backends(
     arguments: &ServeArguments,
     limits: Limits,
     shared: Option<&Shared>,
     client: &Arc<Client>,
-) -> anyhow::Result<Backends> {
+) -> anyhow::Result<Opened> {
     let files = Arc::new(UploadingFileSink::new(Arc::clone(client)));
-    let mut backends = Backends {
-        sources: Arc::new(Downloader::new(Arc::clone(client))),
-        ..Backends::in_memory(limits, files)
-    };
+    let mut backends = Backends::in_memory(limits, files);
     if let Some(shared) = shared {
         backends.store = Arc::clone(&shared.store);
         backends.queue = Arc::clone(&shared.queue);
     } else {
         backends.store = tokio::task::block_in_place(|| store::open(&arguments.store, limits))?;
     }
-    Ok(backends)
+    let limits = settings::input_file_limits(&arguments.replicate);
+    let input_files: Arc<dyn InputFileStore> = match (shared, backends.store.folder()) {
+        (Some(shared), _) => Arc::new(RedisInputFiles::new(Arc::clone(&shared.broker), limits)),
+        (None, Some(folder)) => Arc::new(LocalInputFiles::open(folder, limits)),
+        (None, None) => Arc::new(LocalInputFiles::in_memory(limits)),
+    };
+    let downloader = Arc::new(Downloader::new(Arc::clone(client)));
+    backends.sources = Arc::new(KeptFileSource::new(Arc::clone(&input_files), downloader));
+    Ok(Opened {
+        backends,
+        input_files,
+    })
 }
 
 /// Starts what a process does from time to time if it shares a broker.

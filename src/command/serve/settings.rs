@@ -8,18 +8,19 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 
 use super::arguments::{
-    DeliveryArguments, LogArguments, RequestArguments, ServeArguments, ShutdownArguments,
+    DeliveryArguments, LogArguments, ReplicateArguments, RequestArguments, ServeArguments,
+    ShutdownArguments,
 };
 use super::open_files;
 use crate::command::signals::SigtermPolicy;
 use crate::delivery::webhook::{WebhookConfig, WebhookSender};
 use crate::delivery::{self, AddressPolicy, Client, PrivateAddresses};
 use crate::http::{
-    CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits, ServerConfig,
+    CompletedOutput, ConnectionLimits, ConnectionTimeouts, RequestLimits, ServerConfig, WaitLimits,
 };
 use crate::replicate::Api;
 use crate::secret::Secret;
-use crate::service::{self, Destination, Store};
+use crate::service::{self, Destination, InputFileLimits, Store};
 use crate::telemetry::LogSettings;
 
 pub(super) fn log_settings(arguments: &LogArguments) -> LogSettings {
@@ -122,6 +123,14 @@ pub(super) fn service_limits(arguments: &ServeArguments) -> service::Limits {
     }
 }
 
+/// What is kept of the files that clients send.
+pub(super) fn input_file_limits(arguments: &ReplicateArguments) -> InputFileLimits {
+    InputFileLimits {
+        total_bytes: arguments.input_files_bytes,
+        keep_for: arguments.input_files_seconds,
+    }
+}
+
 pub(super) fn server_config(arguments: &ServeArguments) -> ServerConfig {
     ServerConfig {
         access_token: access_token(&arguments.requests),
@@ -130,6 +139,7 @@ pub(super) fn server_config(arguments: &ServeArguments) -> ServerConfig {
         limits: request_limits(arguments),
         completed_output: completed_output(&arguments.requests),
         full_status: arguments.predictions.full_status,
+        waits: WaitLimits::default(),
     }
 }
 

@@ -7,9 +7,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::cog::Detail;
 use crate::http::preference::list_items;
 
-/// The longest time that a client may wait for a prediction. Some clients read for half a second longer.
-const MAX_WAIT: u64 = 60;
-
 /// How much earlier the answer is sent than the client expects it, because it takes some time to arrive.
 const MARGIN: Duration = Duration::from_millis(200);
 
@@ -30,8 +27,9 @@ const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count
 pub(super) struct Wait(u64);
 
 impl Wait {
-    /// Reads `Prefer: wait` or `Prefer: wait=N`; `None` if the client does not wait.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    /// Reads `Prefer: wait` or `Prefer: wait=N`, where N may be up to `longest`; `None` if the client does not wait.
+    pub(super) fn of(headers: &HeaderMap, longest: Duration) -> Option<Self> {
+        let longest = longest.as_secs().max(1);
         list_items(headers, &PREFER).find_map(|item| {
             let item = item.split(';').next().unwrap_or_default();
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
@@ -39,7 +37,7 @@ impl Wait {
                 return None;
             }
             let seconds = value.trim().trim_matches('"').parse();
-            Some(Self(seconds.unwrap_or(MAX_WAIT).clamp(1, MAX_WAIT)))
+            Some(Self(seconds.unwrap_or(longest).clamp(1, longest)))
         })
     }
 
@@ -143,10 +141,10 @@ mod tests {
             ("waiting", None),
             ("", None),
         ] {
-            let wait = Wait::of(&headers(&PREFER, value));
+            let wait = Wait::of(&headers(&PREFER, value), Duration::from_mins(1));
             assert_eq!(wait, expected.map(Wait), "{value}");
         }
-        assert_eq!(Wait::of(&HeaderMap::new()), None);
+        assert_eq!(Wait::of(&HeaderMap::new(), Duration::from_mins(1)), None);
         assert!(Wait(1).time() < Duration::from_secs(1));
         assert_eq!(Wait(60).applied(), "wait=60");
     }

@@ -10,10 +10,11 @@ mod models;
 mod predictions;
 mod streams;
 mod files;
+mod upload_form;
+mod input_files;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
@@ -40,7 +41,12 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         )
         .route("/streams/{id}", get(streams::show))
         .route("/files/{id}/{token}/{name}", get(files::show))
-        .route("/files", post(async || uploads_not_implemented()))
+        .route("/files", get(input_files::list).post(input_files::create))
+        .route(
+            "/files/{id}",
+            get(input_files::show).delete(input_files::remove),
+        )
+        .route("/files/{id}/download", get(input_files::download))
         .route("/models", get(models::list).fallback(models::search))
         .route("/models/{owner}/{name}", get(models::show))
         .route("/models/{owner}/{name}/versions", get(models::versions))
@@ -58,13 +64,4 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async || Problem::not_found("Resource"))
         .layer(middleware::map_response(as_problem))
-}
-
-/// A client that can send an input file as a data URL too does so after this status.
-fn uploads_not_implemented() -> Problem {
-    Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "Uploads not implemented",
-        "This server keeps no input files. Send the file as a data URL, or its address.",
-    )
 }

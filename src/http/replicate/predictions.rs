@@ -259,7 +259,7 @@ impl Call {
             state,
             unanswered: Some((digest, prediction.id().to_owned())),
         };
-        let wait = Wait::of(&self.headers);
+        let wait = Wait::of(&self.headers, state.config.waits.prefer_wait);
         let response = accepted(&prediction, self.site, wait, self.arrived).await;
         waiting.unanswered = None;
         response

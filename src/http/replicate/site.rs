@@ -16,6 +16,9 @@ use crate::replicate::Site;
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// The part of the path that a proxy has removed.
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
 impl FromRequestParts<Arc<AppState>> for Site {
     type Rejection = Infallible;
 
@@ -37,7 +40,7 @@ pub(super) fn site_of(state: &AppState, uri: &Uri, headers: &HeaderMap) -> Site 
     Site::new(api, base)
 }
 
-/// The scheme and the host that a request was sent to, as proxies report them.
+/// The scheme, the host and the beginning of the path that a request was sent to, as proxies report them.
 fn requested(uri: &Uri, headers: &HeaderMap) -> String {
     let scheme = match first(headers, &FORWARDED_PROTO) {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
@@ -48,7 +51,15 @@ fn requested(uri: &Uri, headers: &HeaderMap) -> String {
         |host: &&str| Url::parse(&format!("{scheme}://{host}")).is_ok_and(|url| is_bare(&url));
     // A request of HTTP/1.0 may have no host.
     let host = host.filter(is_host).unwrap_or("localhost");
-    format!("{scheme}://{host}")
+    let prefix = first(headers, &FORWARDED_PREFIX).filter(|prefix| is_prefix(prefix));
+    let prefix = prefix.unwrap_or_default().trim_end_matches('/');
+    format!("{scheme}://{host}{prefix}")
+}
+
+/// Whether a text is a path that needs no escapes.
+fn is_prefix(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-~".contains(&byte);
+    text.starts_with('/') && !text.starts_with("//") && text.bytes().all(allowed)
 }
 
 /// Whether a URL has a host and nothing after it.
@@ -74,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_address_is_the_one_that_the_client_has_used() {
-        let cases: [(&[(&str, &str)], &str); 7] = [
+        let cases: [(&[(&str, &str)], &str); 10] = [
             (&[("host", "a.example:5000")], "http://a.example:5000"),
             (&[("host", "[::1]:80")], "http://[::1]:80"),
             (
@@ -91,6 +102,18 @@ mod tests {
             ),
             (
                 &[("host", "a.example"), ("x-forwarded-proto", "ftp")],
+                "http://a.example",
+            ),
+            (
+                &[("host", "a.example"), ("x-forwarded-prefix", "/draw/")],
+                "http://a.example/draw",
+            ),
+            (
+                &[("host", "a.example"), ("x-forwarded-prefix", "/")],
+                "http://a.example",
+            ),
+            (
+                &[("host", "a.example"), ("x-forwarded-prefix", "//b.example")],
                 "http://a.example",
             ),
             (&[("host", "a.example/x?y")], "http://localhost"),

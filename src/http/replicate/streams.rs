@@ -54,7 +54,7 @@ pub(super) async fn show(
     }
     let events = EventStream {
         shape: prediction.origin().output(),
-        follower: Follower::new(prediction),
+        follower: Follower::new(prediction, state.config.waits.silence),
         site,
         number: if has_ended { last } else { number },
         misses_only_done: has_ended,

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -94,6 +95,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// When the store cannot be read or written.
     async fn secret(&self) -> Result<Option<Secret>, StoreError> {
         Ok(None)
+    }
+
+    /// The folder for the files that clients send, beside a store that is a file.
+    fn folder(&self) -> Option<PathBuf> {
+        None
     }
 
     /// What earlier processes have left. The store returns it once.

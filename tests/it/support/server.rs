@@ -12,10 +12,14 @@ use clipdraw::delivery::{
 };
 use clipdraw::http::{
     self, CompletedOutput, ConnectionLimits, ConnectionTimeouts, FullStatus, RequestLimits,
+    WaitLimits,
 };
 use clipdraw::replicate::{Api, FileAddresses};
 use clipdraw::secret::Secret;
-use clipdraw::service::{Backends, Destination, ListQuery, Service, Snapshot, worker};
+use clipdraw::service::{
+    Backends, Destination, InputFileLimits, InputFileStore, KeptFileSource, ListQuery,
+    LocalInputFiles, Service, Snapshot, worker,
+};
 use clipdraw::telemetry::metric;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -51,6 +55,8 @@ pub(crate) struct Choices {
     pub(crate) webhooks: WebhookConfig,
     pub(crate) failing_loads: usize,
     pub(crate) files: FileAddresses,
+    pub(crate) input_files: InputFileLimits,
+    pub(crate) waits: WaitLimits,
 }
 
 impl Default for Choices {
@@ -82,6 +88,8 @@ impl Default for Choices {
             webhooks: WebhookConfig::default(),
             failing_loads: 0,
             files: FileAddresses::default(),
+            input_files: InputFileLimits::default(),
+            waits: WaitLimits::default(),
         }
     }
 }
@@ -149,8 +157,13 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         .unwrap(),
     );
     let files = Arc::new(UploadingFileSink::new(Arc::clone(&client)));
+    let input_files: Arc<dyn InputFileStore> =
+        Arc::new(LocalInputFiles::in_memory(choices.input_files));
     let backends = Backends {
-        sources: Arc::new(Downloader::new(Arc::clone(&client))),
+        sources: Arc::new(KeptFileSource::new(
+            Arc::clone(&input_files),
+            Arc::new(Downloader::new(Arc::clone(&client))),
+        )),
         ..Backends::in_memory(service_limits, files)
     };
     let service = Service::new(service_limits, backends);
@@ -166,6 +179,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         service: Arc::clone(&service),
         webhooks: Arc::clone(&webhooks),
         api,
+        input_files,
         client,
         destination: Destination::Inline,
         stop: stop.clone(),
@@ -182,6 +196,7 @@ pub(crate) fn parts(choices: &Choices) -> Parts {
         limits: choices.limits,
         completed_output: choices.completed_output,
         full_status: FullStatus::Conflict,
+        waits: choices.waits,
     };
     let router = http::router(dependencies, config);
     Parts {

@@ -9,6 +9,13 @@ export const STARTING = process.env.STARTING_SERVER;
 export const MODEL = "clipdraw/clipdraw";
 export const FINAL = "clipdraw/clipdraw-final";
 
+export const SVG = Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 224 224">
+<path d="M10 10C60 20 90 80 200 200" fill="none" stroke="#d22" stroke-width="4"/></svg>`);
+export const PNG = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFElEQVR42mP4r6EBRyJIiGFoSQAACDI2YT9Pqp8AAAAASUVORK5CYII=",
+  "base64",
+);
+
 // The inputs of a drawing with four frames.
 export const small = (prompt, more = {}) => ({
   prompt,

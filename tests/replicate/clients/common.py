@@ -1,5 +1,6 @@
 """What the scripts of both Python clients share: the server's address, checks, and a receiver of webhooks."""
 
+import base64
 import os
 import threading
 import time
@@ -11,6 +12,13 @@ BUSY = os.environ["BUSY_SERVER"]
 STARTING = os.environ["STARTING_SERVER"]
 MODEL = "clipdraw/clipdraw"
 FINAL = "clipdraw/clipdraw-final"
+
+
+SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 224 224">
+<path d="M10 10C60 20 90 80 200 200" fill="none" stroke="#d22" stroke-width="4"/></svg>"""
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFElEQVR42mP4r6EBRyJIiGFoSQAACDI2YT9Pqp8AAAAASUVORK5CYII="
+)
 
 
 def small(prompt, **more):

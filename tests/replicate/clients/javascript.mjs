@@ -1,11 +1,25 @@
 // npm replicate 1.4.0, unchanged, against a server of clipdraw.
 
 import assert from "node:assert/strict";
+import { Blob, File } from "node:buffer";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Replicate, { parseProgressFromLogs, validateWebhook } from "replicate";
-import { BUSY, FINAL, MODEL, receiver, runAll, SERVER, STARTING, checkPng, checkSvg, small } from "./common.mjs";
+import {
+  BUSY,
+  FINAL,
+  MODEL,
+  PNG,
+  receiver,
+  runAll,
+  SERVER,
+  STARTING,
+  SVG,
+  checkPng,
+  checkSvg,
+  small,
+} from "./common.mjs";
 
 const auth = process.env.REPLICATE_API_TOKEN;
 const at = (server) => new Replicate({ auth, baseUrl: `${server}/v1` });
@@ -49,6 +63,37 @@ await runAll({
     assert.equal(frames.length, 4, "not the first frames only");
     const file = await replicate.run(FINAL, { input: small("sleep 600 for long"), wait });
     checkSvg(await (await file.blob()).arrayBuffer());
+  },
+
+  async "run with files"() {
+    const before = (await replicate.files.list()).results.length;
+    const picture = new Blob([PNG], { type: "image/png" });
+    const strokes = new File([SVG], "a line.svg", { type: "image/svg+xml" });
+    const clients = [replicate, ...["upload", "data-uri"].map((fileEncodingStrategy) =>
+      new Replicate({ auth, baseUrl: `${SERVER}/v1`, fileEncodingStrategy }))];
+    for (const client of clients) {
+      const output = await client.run(FINAL, { input: small("", { image_prompt: picture, init_svg: strokes }) });
+      checkSvg(await (await output.blob()).arrayBuffer());
+    }
+    const output = await replicate.run(FINAL, { input: small("", { image_prompt: PNG, init_svg: SVG }) });
+    checkSvg(await (await output.blob()).arrayBuffer());
+    assert.equal((await replicate.files.list()).results.length, before + 6);
+  },
+
+  async files() {
+    const file = await replicate.files.create(new Blob([SVG], { type: "image/svg+xml" }), { of: "me" });
+    assert.equal(file.size, SVG.length);
+    assert.equal(file.content_type, "image/svg+xml");
+    assert.deepEqual(file.metadata, { of: "me" });
+    assert.deepEqual(await replicate.files.get(file.id), file);
+    const content = await (await fetch(file.urls.download)).arrayBuffer();
+    assert.ok(Buffer.from(content).equals(SVG), "without a token");
+    assert.equal(await replicate.files.delete(file.id), true);
+    await assert.rejects(replicate.files.get(file.id), /404/);
+    const input = small("a cat", { init_svg: file.urls.get });
+    await assert.rejects(replicate.run(FINAL, { input }), /422.*does not keep that file/s);
+    const large = Buffer.alloc(11 << 20);
+    await assert.rejects(replicate.files.create(large), /413.*10485760 bytes/s);
   },
 
   async stream() {

@@ -1,12 +1,28 @@
 """PyPI replicate 1.0.7, unchanged, against a server of clipdraw."""
 
 import asyncio
+import io
 import json
 import pathlib
 import tempfile
 from functools import partial
 
-from common import BUSY, FINAL, MODEL, SERVER, STARTING, Receiver, check_png, check_svg, raises, run_all, small
+import httpx
+from common import (
+    BUSY,
+    FINAL,
+    MODEL,
+    PNG,
+    SERVER,
+    STARTING,
+    SVG,
+    Receiver,
+    check_png,
+    check_svg,
+    raises,
+    run_all,
+    small,
+)
 from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 from replicate.helpers import FileOutput
@@ -52,6 +68,42 @@ def test_run_polls_after_a_short_wait():
     check_svg(output.read())
     output = client.run(MODEL, wait=False, input=small("a cat"))
     assert len(list(output)) == 4
+
+
+def test_run_with_open_files():
+    with tempfile.TemporaryDirectory() as folder:
+        picture, strokes = pathlib.Path(folder) / "picture.png", pathlib.Path(folder) / "a line.svg"
+        picture.write_bytes(PNG)
+        strokes.write_bytes(SVG)
+        before = len(client.files.list())
+        for strategy in ("url", "base64"):
+            with picture.open("rb") as image_prompt, strokes.open("rb") as init_svg:
+                output = client.run(
+                    FINAL,
+                    input=small("", image_prompt=image_prompt, init_svg=init_svg),
+                    file_encoding_strategy=strategy,
+                )
+            check_svg(output.read())
+        check_svg(client.run(FINAL, input=small("a cat", init_svg=strokes)).read())
+        output = asyncio.run(client.async_run(FINAL, input=small("a cat", init_svg=strokes)))
+        check_svg(output.read())
+        assert len(client.files.list()) == before + 4
+
+
+def test_files():
+    file = client.files.create(io.BytesIO(SVG), filename="a line.svg", metadata={"of": "me"})
+    assert (file.name, file.size, file.metadata) == ("a line.svg", len(SVG), {"of": "me"})
+    assert file.content_type == "image/svg+xml" and len(file.checksums["sha256"]) == 64
+    assert client.files.get(file.id) == file and file in client.files.list()
+    assert httpx.get(file.urls["download"]).content == SVG, "without a token"
+    check_svg(client.run(FINAL, input=small("a cat", init_svg=file.urls["get"])).read())
+    assert client.files.delete(file.id)
+    error = raises(ReplicateError, lambda: client.files.get(file.id))
+    assert error.status == 404 and "file" in error.detail, error
+    error = raises(ReplicateError, lambda: client.run(FINAL, input=small("a cat", init_svg=file.urls["get"])))
+    assert error.status == 422 and "init_svg: this server does not keep that file" in error.detail, error
+    error = raises(ReplicateError, lambda: client.files.create(io.BytesIO(b"x" * (11 << 20))))
+    assert error.status == 413 and "10485760 bytes" in error.detail, error
 
 
 def test_stream():

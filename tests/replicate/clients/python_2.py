@@ -1,8 +1,11 @@
 """PyPI replicate 2.0.0b4, unchanged, against a server of clipdraw."""
 
 import os
+import pathlib
+import tempfile
+from urllib.parse import parse_qsl, urlsplit
 
-from common import BUSY, FINAL, MODEL, SERVER, STARTING, Receiver, check_svg, raises, run_all, small
+from common import BUSY, FINAL, MODEL, PNG, SERVER, STARTING, SVG, Receiver, check_svg, raises, run_all, small
 from replicate.exceptions import APIStatusError, ModelError
 
 import replicate
@@ -23,6 +26,36 @@ def test_run_with_a_version_and_after_a_short_wait():
     check_svg(client.run(f"{FINAL}:{version}", input=small("a cat")).read())
     files = client.run(MODEL, wait=1, input=small("sleep 600 for long"))
     assert len(list(files)) == 4, "not the first frames only"
+
+
+def test_run_with_open_files():
+    with tempfile.TemporaryDirectory() as folder:
+        picture, strokes = pathlib.Path(folder) / "picture.png", pathlib.Path(folder) / "a line.svg"
+        picture.write_bytes(PNG)
+        strokes.write_bytes(SVG)
+        with picture.open("rb") as image_prompt, strokes.open("rb") as init_svg:
+            output = client.run(FINAL, input=small("", image_prompt=image_prompt, init_svg=init_svg))
+        check_svg(output.read())
+        check_svg(client.run(FINAL, input=small("a cat", init_svg=strokes)).read())
+
+
+def test_files():
+    file = client.files.create(content=SVG, filename="a line.svg", type="image/svg+xml", metadata={"of": "me"})
+    assert file.size == len(SVG) and file.metadata == {"of": "me"} and file.content_type == "image/svg+xml"
+    assert client.files.get(file_id=file.id).checksums == file.checksums
+    assert file.id in [listed.id for listed in client.files.list()]
+    permit = dict(parse_qsl(urlsplit(file.urls.download).query))
+    content = client.files.download(
+        file_id=file.id, owner=permit["owner"], expiry=int(permit["expiry"]), signature=permit["signature"]
+    )
+    assert content.read() == SVG
+    client.files.delete(file_id=file.id)
+    error = raises(APIStatusError, lambda: client.files.get(file_id=file.id))
+    assert error.status_code == 404
+    error = raises(APIStatusError, lambda: client.run(FINAL, input=small("a cat", init_svg=file.urls.get)))
+    assert error.status_code == 422 and "does not keep that file" in str(error), error
+    error = raises(APIStatusError, lambda: client.files.create(content=b"x" * (11 << 20)))
+    assert error.status_code == 413 and "10485760 bytes" in str(error), error
 
 
 def test_use():

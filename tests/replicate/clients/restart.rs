@@ -1,17 +1,20 @@
-//! A client polls while the program is killed and started again.
+//! Clients wait while the program is killed and started again.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::installed::{python, succeeds};
+use super::installed::{Installed, node, python, succeeds};
 
-/// How long the program may take to get ready, and a drawing to begin.
+/// How long the program may take to get ready, and a drawing to begin or to end.
 const TIMEOUT: Duration = Duration::from_mins(1);
+
+const PAUSE: Duration = Duration::from_millis(20);
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -34,48 +37,105 @@ fn serve(port: u16, store: &Path) -> Child {
     command.spawn().unwrap()
 }
 
-async fn is_ready(port: u16) -> bool {
+/// A body of the program, once it has one.
+async fn get(port: u16, path: &str) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.get(format!("http://127.0.0.1:{port}/ready")).send();
-    answer.await.is_ok_and(|answer| answer.status() == 200)
+    let request = async {
+        loop {
+            let answer = client.get(format!("http://127.0.0.1:{port}{path}"));
+            if let Ok(answer) = answer.send().await
+                && answer.status().is_success()
+                && let Ok(body) = answer.json().await
+            {
+                return body;
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(TIMEOUT, request).await.expect("it answers")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_polls_sees_no_difference_when_the_server_is_killed_and_started_again() {
-    let Some(client) = python("python-1").await else {
-        return;
+/// The statuses of all predictions, once `is_time` says so.
+async fn statuses(port: u16, is_time: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let wait = async {
+        loop {
+            let page = get(port, "/v1/predictions").await;
+            let states = page["results"].as_array().unwrap().iter();
+            let states: Vec<_> = states
+                .map(|state| state["status"].as_str().unwrap().to_owned())
+                .collect();
+            if is_time(&states) {
+                return states;
+            }
+            sleep(PAUSE).await;
+        }
     };
+    timeout(TIMEOUT, wait).await.expect("it draws")
+}
+
+/// Runs a script, and kills the program while it draws for it. `base` is the path in the address that the client wants.
+async fn survives(client: Option<Installed>, script: &str, arguments: &[&str], base: &str) {
+    let Some(client) = client else { return };
     clipdraw::tls::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("predictions.sqlite3");
-    let drawing = folder.path().join("drawing");
     let port = free_port();
     let mut server = serve(port, &store);
-    let ready = async {
-        while !is_ready(port).await {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(TIMEOUT, ready).await.expect("it gets ready");
-    let mut script = client.script("restart.py", &[]);
+    get(port, "/ready").await;
+    let mut script = client.script(script, arguments);
     script
         .env("REPLICATE_API_TOKEN", "r8_test")
-        .env("REPLICATE_BASE_URL", format!("http://127.0.0.1:{port}"))
+        .env(
+            "REPLICATE_BASE_URL",
+            format!("http://127.0.0.1:{port}{base}"),
+        )
         .env("SERVER", "")
         .env("BUSY_SERVER", "")
         .env("STARTING_SERVER", "")
         .env("STEPS", "400")
-        .env("DRAWING", &drawing)
         .env("NO_PROXY", "127.0.0.1");
-    let polling = tokio::spawn(succeeds(script));
-    let begun = async {
-        while !drawing.exists() && !polling.is_finished() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(TIMEOUT, begun).await.expect("the drawing begins");
+    let waiting = tokio::spawn(succeeds(script));
+    let begun = |states: &[String]| states.iter().any(|status| status == "processing");
+    statuses(port, |states| begun(states) || waiting.is_finished()).await;
+    assert!(!waiting.is_finished(), "the client waits for the drawing");
     server.kill().await.unwrap();
     sleep(Duration::from_millis(500)).await;
     let _again = serve(port, &store);
-    polling.await.unwrap();
+    waiting.await.unwrap();
+    let is_final = |status: &String| status != "starting" && status != "processing";
+    let states = statuses(port, |states| states.iter().all(is_final)).await;
+    assert!(
+        states.iter().all(|status| status == "succeeded"),
+        "{states:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_1_0_7_sees_no_difference_when_the_server_is_killed_and_started_again() {
+    survives(python("python-1").await, "restart.py", &[], "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_2_0_0b4_waits_on_when_the_server_is_killed_and_started_again() {
+    survives(python("python-2").await, "restart_python_2.py", &[], "/v1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn javascript_waits_on_when_the_server_is_killed_and_started_again() {
+    survives(node().await, "restart.mjs", &[], "/v1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ai_sdk_2_gets_its_image_when_the_server_is_killed_and_started_again() {
+    survives(node().await, "restart_ai_sdk.mjs", &["2"], "/v1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ai_sdk_3_gets_its_image_when_the_server_is_killed_and_started_again() {
+    survives(node().await, "restart_ai_sdk.mjs", &["3"], "/v1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn langchain_gets_its_drawing_when_the_server_is_killed_and_started_again() {
+    survives(python("python-1").await, "restart_langchain.py", &[], "").await;
 }

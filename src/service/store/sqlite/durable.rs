@@ -1,7 +1,7 @@
 //! [`SqliteStore`].
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use tracing::{Instrument, info, warn};
 
 use super::connect::Connections;
 use super::list::list;
-use super::lock::StoreLock;
+use super::lock::{StoreLock, beside};
 use super::message::{StoreFile, WriteError};
 use super::open::{OpenError, OpenFile, open};
 use super::operation::{Change, End, Identity, NewRow, Operation, nanoseconds, oldest_kept};
@@ -38,6 +38,7 @@ use crate::service::store::{InsertError, Leftovers, ListQuery, Page, Store, Stor
 /// read from the file when somebody asks for them.
 #[derive(Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
     limits: Limits,
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
@@ -118,6 +119,7 @@ impl SqliteStore {
         })?;
         info!(store = %path.display(), "predictions are kept in a file");
         Ok(Self {
+            path,
             limits,
             writer,
             reader,
@@ -302,6 +304,10 @@ impl Store for SqliteStore {
 
     async fn secret(&self) -> Result<Option<Secret>, StoreError> {
         Ok(Secret::from_bytes(self.secret.expose_secret().to_vec()))
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        Some(beside(&self.path, "files"))
     }
 
     async fn recover(&self) -> Result<Leftovers, StoreError> {
