@@ -132,7 +132,7 @@ class Runner(BaseRunner):
             default=False,
         ),
         image_prompt: Optional[Path] = Input(
-            description="A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a prompt is. Its middle square counts. With it, prompt may be empty, and is by default.",
+            description="A picture whose content the drawing should resemble: its CLIP embedding is a target, like that of a prompt. Only its middle square is used. With it, prompt may be empty, and is empty by default.",
             default=None,
         ),
         image_prompt_weight: float = Input(
@@ -142,13 +142,13 @@ class Runner(BaseRunner):
             le=10.0,
         ),
         likeness: float = Input(
-            description="How much the drawing follows the shapes of the picture in image_prompt, besides what it shows: from 0, not at all, to 1, closely. For this, the whole picture is fitted into the canvas, and what it leaves free is the background.",
+            description="How closely the drawing follows the shapes of the picture in image_prompt, besides its content: from 0 (not at all) to 1 (closely). For this, the whole picture is fitted into the canvas, and the background fills the rest.",
             default=0.0,
             ge=0.0,
             le=1.0,
         ),
         init_svg: Optional[Path] = Input(
-            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths there are as many strokes as in the file; more are added at random.",
+            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths, there are as many strokes as in the file. With more, the others are added at random.",
             default=None,
         ),
         fixed_svg: Optional[Path] = Input(
@@ -179,7 +179,7 @@ class Runner(BaseRunner):
             le=360.0,
         ),
         region_mask: Optional[Path] = Input(
-            description="A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it, by default 0. It takes the place of region_shape.",
+            description="A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it, by default 0. It replaces region_shape.",
             default=None,
         ),
         ink: str = Input(
@@ -199,12 +199,12 @@ class Runner(BaseRunner):
             le=400.0,
         ),
         palette: Optional[str] = Input(
-            description="Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
+            description="Colours that strokes end with, for example #e63946,#457b9d. Strokes are pulled towards them more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
             default=None,
             regex="^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})(( *, *| +)#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))* *$",
         ),
         max_colors: int = Input(
-            description="Maximum number of colours in the finished drawing, which finds them itself; the background counts as one. 0 means no limit.",
+            description="Maximum number of colours in the finished drawing, which chooses them itself; the background counts as one. 0 means no limit.",
             default=0,
             ge=0,
             le=255,

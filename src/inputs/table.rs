@@ -135,21 +135,21 @@ inputs! {
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
 
-    /// A picture that the drawing is to resemble in what it shows: its CLIP embedding is a target, as that of a
-    /// prompt is. Its middle square counts. With it, prompt may be empty, and is by default.
+    /// A picture whose content the drawing should resemble: its CLIP embedding is a target, like that of a prompt.
+    /// Only its middle square is used. With it, prompt may be empty, and is empty by default.
     image_prompt: FileInput<DecodedPicture> = file(), Prompt;
 
     /// Weight of the picture in image_prompt, like that of a prompt.
     image_prompt_weight: f64 = number(1.0, -10.0, 10.0), Prompt;
 
-    /// How much the drawing follows the shapes of the picture in image_prompt, besides what it shows: from 0,
-    /// not at all, to 1, closely. For this, the whole picture is fitted into the canvas, and what it leaves free
-    /// is the background.
+    /// How closely the drawing follows the shapes of the picture in image_prompt, besides its content: from 0 (not
+    /// at all) to 1 (closely). For this, the whole picture is fitted into the canvas, and the background fills the
+    /// rest.
     likeness: f64 = number(0.0, 0.0, 1.0), Prompt;
 
-    /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON.
-    /// A drawing of this program is continued exactly, with its own inputs where others are not given. Without
-    /// num_paths there are as many strokes as in the file; more are added at random.
+    /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A
+    /// drawing of this program is continued exactly, with its own inputs where others are not given. Without
+    /// num_paths, there are as many strokes as in the file. With more, the others are added at random.
     init_svg: FileInput<ImportedStrokes> = file(), Strokes;
 
     /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw
@@ -173,10 +173,9 @@ inputs! {
     /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
     region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
 
-    /// A painted region: stroke points are not penalised where this picture, stretched over the canvas,
-    /// is white. Elsewhere the penalty grows with the distance from the white area;
-    /// distance_from_centre_threshold is the width of a free margin around it, by default 0. It takes the
-    /// place of region_shape.
+    /// A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white.
+    /// Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the
+    /// width of a free margin around it, by default 0. It replaces region_shape.
     region_mask: FileInput<MaskPicture> = file(), Center;
 
     /// What strokes are drawn with: color (any colour and opacity), opaque (any colour, opacity 1), or
@@ -191,12 +190,12 @@ inputs! {
     /// pen are 3 pixels wide.
     stroke_width: Option<f64> = optional_number(0.1, 400.0), Strokes;
 
-    /// Colours that strokes end with, for example #e63946,#457b9d. They are pulled there more and more
+    /// Colours that strokes end with, for example #e63946,#457b9d. Strokes are pulled towards them more and more
     /// during the last 70 % of the steps. If absent, strokes may have any colour.
     palette: Option<Vec<Rgb>> = optional_colors::<32>(), Strokes;
 
-    /// Maximum number of colours in the finished drawing, which finds them itself; the background
-    /// counts as one. 0 means no limit.
+    /// Maximum number of colours in the finished drawing, which chooses them itself; the background counts as one.
+    /// 0 means no limit.
     max_colors: usize = integer(0, 0, 255), Strokes;
 
     /// Whether strokes that do not show, because they are covered or hardly opaque, are left out of the

@@ -24,7 +24,7 @@ pub(super) struct CreateRequest {
     /// The version of a model, or its name.
     pub(super) version: Option<String>,
     webhook: Option<String>,
-    /// The old name of a webhook that gets only the end.
+    /// The old name of a webhook that gets only `completed`.
     webhook_completed: Option<String>,
     webhook_events_filter: Option<EventFilter>,
 }

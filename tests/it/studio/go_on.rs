@@ -73,8 +73,8 @@ async fn the_history_survives_a_reload_and_is_cleared() {
     wait_for_state(&page, "Finished after 3 steps").await;
     page.click("button", "This seed with other settings").await;
     assert_eq!(value(&page, "#seed").await, "7");
-    page.click("button", "Forget all of them").await;
-    page.click("button", "Really forget all of them").await;
+    page.click("button", "Delete all of them").await;
+    page.click("button", "Really delete all of them").await;
     page.wait_for("document.querySelectorAll('.earlier').length === 0")
         .await;
     page.reload().await;

@@ -1,4 +1,4 @@
-//! A person plays a drawing back, and reads what it was judged by.
+//! A person plays a drawing back, and reads the terms of its loss.
 
 use serde_json::json;
 

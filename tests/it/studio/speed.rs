@@ -164,7 +164,7 @@ async fn measure_the_opening_of_20_earlier_drawings() {
             "document.querySelectorAll('.earlier').length === {number}"
         ))
         .await;
-        page.click(".card button", "Put away").await;
+        page.click(".card button", "Close").await;
     }
     page.reload().await;
     ready(&page).await;

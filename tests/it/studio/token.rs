@@ -21,7 +21,7 @@ async fn the_page_asks_for_the_token_once_and_draws_with_it() {
     };
     page.wait_for("document.querySelector('dialog').open").await;
     page.fill("#token", "wrong").await;
-    page.click("button", "Go on").await;
+    page.click("button", "Continue").await;
     page.wait_for("document.querySelector('dialog .problem').textContent.length > 0")
         .await;
     screenshot(&page, "token").await;

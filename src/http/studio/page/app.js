@@ -29,7 +29,7 @@ function EmptyPaper() {
   const ratio = `${numberOf('canvas_width', 224)} / ${numberOf('canvas_height', 224)}`;
   return html`<div class="card empty">
     <div class="paper" style=${{ aspectRatio: ratio }}>
-      <p>Press “Draw”, and a drawing grows here.</p>
+      <p>Press “Draw”, and the drawing appears here.</p>
       ${regionIsShown.value && hasRegion() && html`<${RegionOverlay} />`}
     </div>
   </div>`;

@@ -22,7 +22,7 @@ function duration(seconds) {
 /** How a drawing is doing, in words. @param {Drawing} drawing */
 function progress(drawing) {
   if (!drawing.isConnected.value && !drawing.isFinal.value) {
-    return 'The connection is lost. Trying again …';
+    return 'The connection was lost. Trying again …';
   }
   switch (drawing.status.value) {
     case 'sending':
@@ -88,7 +88,7 @@ export function Card({ drawing }) {
       <button type="button" aria-pressed=${isCompared(drawing.id)} onClick=${() => toggleCompared(itemOf(drawing))}>
         ${compared.value.length === 1 && !isCompared(drawing.id) ? 'Compare with this' : 'Compare'}
       </button>
-      <button type="button" onClick=${() => remove(drawing)}>Put away</button>
+      <button type="button" onClick=${() => remove(drawing)}>Close</button>
     </div>
   </article>`;
 }
@@ -124,7 +124,7 @@ export function GoOn({ drawing }) {
     document.getElementById('prompt')?.focus();
   };
   return html`<section class="block" aria-labelledby="go-on-title">
-    <h3 id="go-on-title">Go on</h3>
+    <h3 id="go-on-title">Continue</h3>
     <div class="row">
       <button type="button" onClick=${again}>Again with another seed</button>
       <button type="button" onClick=${change}>This seed with other settings</button>

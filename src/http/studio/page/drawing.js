@@ -16,11 +16,11 @@ import { batch, computed, signal } from './vendor/signals.js';
 
 /** Statuses that do not change again. */
 const FINAL = ['succeeded', 'canceled', 'failed'];
-const GONE = 'The server does not know this drawing any more. What was drawn so far is kept here.';
+const GONE = 'The server no longer knows this drawing. What was drawn so far is kept here.';
 /** How often the request is sent if the server cannot be reached, with longer and longer pauses. */
 const ATTEMPTS = 4;
 const ATTEMPT_PAUSE = 400;
-const RUBBISH = 'The server sends something that this page cannot read.';
+const RUBBISH = 'The server sent something that this page cannot read.';
 
 export class Drawing {
   /**

@@ -25,7 +25,7 @@ const TOKEN_PAUSE = 200;
 const MAX_FINISHED = 11;
 /** The drawings of this browser that may be unfinished. */
 const MINE = 'clipdraw-unfinished';
-const LOST = 'The server does not know this drawing any more. This is how far it was.';
+const LOST = 'The server no longer knows this drawing. This is how far it got.';
 
 /** @param {number} milliseconds */
 const sleep = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));

@@ -33,7 +33,7 @@ function Earlier({ entry }) {
     <p class="quiet">${when.format(entry.created)}, seed ${entry.input.seed ?? '?'}</p>
     <div class="row">
       <button type="button" aria-pressed=${isCompared(entry.id)} onClick=${() => toggleCompared(entry)}>Compare</button>
-      <button type="button" class="icon" aria-label=${`Forget: ${prompt}`} onClick=${() => forget(entry.id)}>×</button>
+      <button type="button" class="icon" aria-label=${`Delete: ${prompt}`} onClick=${() => forget(entry.id)}>×</button>
     </div>
   </li>`;
 }
@@ -63,7 +63,7 @@ export function History() {
             isSure.value = !isSure.value;
           }}
         >
-          ${isSure.value ? 'Really forget all of them' : 'Forget all of them'}
+          ${isSure.value ? 'Really delete all of them' : 'Delete all of them'}
         </button>
         <span class="hint">They are kept in this browser only.</span>
       </p>`

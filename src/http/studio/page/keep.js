@@ -138,11 +138,11 @@ export function Keep({ drawing }) {
   const file = frame && blobOf(frame);
   const link = linkTo(drawing.input.value);
   return html`<section class="block" aria-labelledby="keep-title">
-    <h3 id="keep-title">Keep</h3>
+    <h3 id="keep-title">Save</h3>
     ${file && html`<${Files} drawing=${drawing} file=${file} />`}
     ${
       frame?.type === '' &&
-      html`<p>The server has put the file at <a href=${frame.data} rel="noreferrer noopener">${frame.data}</a>.</p>`
+      html`<p>The file is at <a href=${frame.data} rel="noreferrer noopener">${frame.data}</a>.</p>`
     }
     <div class="row">
       <button type="button" onClick=${() => saveRecipe(drawing)}>Recipe</button>

@@ -2,7 +2,7 @@
 
 /** What the terms mean, for somebody who sees them for the first time. */
 const MEANINGS = /** @type {Record<string, string>} */ ({
-  total: 'All of it together. The drawing gets better while this falls.',
+  total: 'The sum of all terms. The lower it is, the better the drawing.',
   clip: 'How well the picture fits the prompt.',
   contrast: 'Whether the picture fits the prompt better than other things.',
   centre: 'How far strokes are outside the circle.',

@@ -180,7 +180,7 @@ export function LossPlot({ drawing }) {
   const parent = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => keepPlot(drawing, /** @type {HTMLElement} */ (parent.current)), [drawing]);
   return html`<section class="block" aria-labelledby="losses-title">
-    <h3 id="losses-title">What the drawing is judged by</h3>
+    <h3 id="losses-title">The loss, term by term</h3>
     <div class="plot" ref=${parent} role="img" aria-label="Losses over the steps; the table below has the numbers"></div>
     <${Terms} drawing=${drawing} />
     <p class="hint">Move over the lines to see the drawing at that step. A term that does nothing is flat.</p>

@@ -184,7 +184,7 @@ export function Prompt() {
       <${Seed} />
       <button type="button" onClick=${() => add('watercolor', 0.5)}>+ a style</button>
       <button type="button" onClick=${() => add('text', -0.3)}>− something to avoid</button>
-      <span class="hint keys">Ctrl + Enter draws too.</span>
+      <span class="hint keys">Ctrl + Enter also draws.</span>
     </div>
     <p id="prompt-problem" class="problem" aria-live="polite">${problem}</p>
     <${Chips} />

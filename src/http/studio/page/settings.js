@@ -104,8 +104,8 @@ function Setting({ field }) {
         html`<button
           type="button"
           class="icon"
-          aria-label=${`${label}: back to ${initial ?? 'none'}`}
-          title=${`Back to ${initial ?? 'none'}`}
+          aria-label=${`${label}: reset to ${initial ?? 'none'}`}
+          title=${`Reset to ${initial ?? 'none'}`}
           onClick=${() => reset([name])}
         >
           ↺
@@ -151,7 +151,7 @@ function SettingsGroup({ title, fields }) {
     ${fields.map(field => html`<${Setting} key=${field.name} field=${field} />`)}
     ${
       changed.length > 1 &&
-      html`<button type="button" onClick=${() => reset(changed)}>Put all of ${title} back</button>`
+      html`<button type="button" onClick=${() => reset(changed)}>Reset all of ${title}</button>`
     }
   </fieldset>`;
 }

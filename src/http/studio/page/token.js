@@ -24,11 +24,11 @@ export function TokenDialog() {
   return html`<dialog ref=${dialog} aria-labelledby="token-title" onCancel=${(/** @type {Event} */ event) => event.preventDefault()}>
     <form onSubmit=${onSubmit}>
       <h2 id="token-title">This server needs an access token</h2>
-      <p class="problem" role="alert">${isNeeded && token.value ? 'This token is not the right one.' : ''}</p>
+      <p class="problem" role="alert">${isNeeded && token.value ? 'This token is wrong.' : ''}</p>
       <label for="token">Token</label>
       <input id="token" ref=${input} type="password" autocomplete="off" required />
       <p class="hint">It is kept in this tab only, until you close it.</p>
-      <button class="draw" type="submit">Go on</button>
+      <button class="draw" type="submit">Continue</button>
     </form>
   </dialog>`;
 }
