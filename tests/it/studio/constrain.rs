@@ -98,6 +98,32 @@ async fn other_regions_have_their_outline_and_their_field() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_region_than_the_circle_has_no_margin_unless_one_is_set() {
+    let server = server().await;
+    let address = format!("/studio{}&region_shape=frame", small("a cat"));
+    let Some(page) = open(&server, &address).await else {
+        return;
+    };
+    let threshold = "#distance_from_centre_threshold";
+    assert_eq!(value(&page, threshold).await, "0");
+    let is_changed = format!("document.querySelector('.setting.changed {threshold}') !== null");
+    assert_eq!(page.evaluate(&is_changed).await, false);
+    draw(&page).await;
+    // The default of the circle is a choice for a frame.
+    page.fill(threshold, "75").await;
+    page.wait_for(&is_changed).await;
+    draw(&page).await;
+    let list = server.get("/predictions").await.json();
+    let mut sent = [0, 1].map(|place| {
+        list["results"][place]["input"]["distance_from_centre_threshold"]
+            .as_f64()
+            .unwrap()
+    });
+    sent.sort_by(f64::total_cmp);
+    assert_eq!(sent, [0.0, 75.0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_field_grows_with_the_distance_and_the_weight() {
     let server = server().await;
     let Some(page) = open(&server, "/studio").await else {

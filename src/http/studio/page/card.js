@@ -39,7 +39,7 @@ function progress(drawing) {
       return `Step ${drawing.step.value} of ${drawing.steps}, ${speed}${time}`;
     }
     case 'succeeded':
-      return `Finished after ${drawing.steps} steps`;
+      return `Finished after ${drawing.steps} ${drawing.steps === 1 ? 'step' : 'steps'}`;
     case 'canceled':
       return `Stopped at step ${drawing.step.value}`;
     default:

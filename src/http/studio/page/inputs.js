@@ -42,8 +42,28 @@ export const groups = computed(() => {
 /** @param {string} name */
 export const fieldOf = name => fields.value.find(field => field.name === name);
 
+/**
+ * What the server uses for an input that is not set, which can depend on the others: only a circle needs a radius, and a
+ * picture needs no text (`default_beside` in input.rs).
+ * @param {Field} field
+ * @param {Values} given
+ */
+function initialOf(field, given) {
+  const isCircle = (given.region_shape ?? 'circle') === 'circle' && !given.region_mask;
+  if (field.name === 'distance_from_centre_threshold' && !isCircle) {
+    return 0;
+  }
+  return field.name === 'prompt' && given.image_prompt ? '' : field.initial;
+}
+
+/** What is used for an input that is not set. @param {Field} field */
+export const defaultOf = field => initialOf(field, values.value);
+
 /** The value of an input: what is set, or its default. @param {string} name */
-export const inputValue = name => values.value[name] ?? fieldOf(name)?.initial ?? '';
+export function inputValue(name) {
+  const field = fieldOf(name);
+  return values.value[name] ?? (field && defaultOf(field)) ?? '';
+}
 
 /** An input as a number. @param {string} name @param {number} fallback */
 export function numberOf(name, fallback) {
@@ -60,18 +80,21 @@ export const isChanged = name => name in values.value;
  */
 export function set(changes) {
   const next = { ...values.value };
-  for (const [name, raw] of Object.entries(changes)) {
-    const field = fieldOf(name);
-    const value = field && readValue(field, raw);
-    if (
-      field &&
-      value !== undefined &&
-      value !== field.initial &&
-      !(field.kind !== 'text' && value === '')
-    ) {
-      next[name] = value;
+  const changed = Object.keys(changes)
+    .map(fieldOf)
+    .filter(field => field !== undefined);
+  for (const field of changed) {
+    const value = readValue(field, changes[field.name]);
+    if (value === undefined || (field.kind !== 'text' && value === '')) {
+      delete next[field.name];
     } else {
-      delete next[name];
+      next[field.name] = value;
+    }
+  }
+  // Once all are known, because a default can depend on other inputs.
+  for (const field of changed) {
+    if (next[field.name] === initialOf(field, next)) {
+      delete next[field.name];
     }
   }
   values.value = next;
@@ -107,7 +130,7 @@ export function completeInput() {
   /** @type {Values} */
   const all = {};
   for (const field of fields.value) {
-    const value = values.value[field.name] ?? field.initial;
+    const value = values.value[field.name] ?? defaultOf(field);
     if (value !== null) {
       all[field.name] = value;
     }

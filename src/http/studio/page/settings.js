@@ -1,6 +1,6 @@
 /** All other inputs, as the server describes them. */
 import { html } from './html.js';
-import { groups, inputValue, isChanged, problems, reset, set } from './inputs.js';
+import { defaultOf, groups, inputValue, isChanged, problems, reset, set } from './inputs.js';
 import { hasRegion, regionIsShown, regionName } from './region.js';
 import { dataUrl, shownValue } from './schema.js';
 import { useSignal } from './vendor/signals.js';
@@ -91,7 +91,8 @@ function Control({ field, describedBy }) {
 /** @param {{field: Field}} props */
 function Setting({ field }) {
   const isExplained = useSignal(false);
-  const { name, label, initial, min, max } = field;
+  const { name, label, min, max } = field;
+  const initial = defaultOf(field);
   const help = `${name}-help`;
   const problem = `${name}-problem`;
   const range = min !== undefined && max !== undefined ? ` From ${min} to ${max}.` : '';
