@@ -50,7 +50,8 @@ pub(super) fn message_name(event: WebhookEvent, snapshot: &Snapshot) -> String {
 
 /// Whether the message of that name is the first one of its prediction.
 pub(super) fn is_first(name: &str) -> bool {
-    name.ends_with(".start")
+    name.rsplit_once('.')
+        .is_some_and(|(_, message)| message == WebhookEvent::Start.as_str())
 }
 
 /// Whether the message of that name is the last one of its prediction.

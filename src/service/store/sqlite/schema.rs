@@ -71,7 +71,8 @@ CREATE TABLE job(
 ) STRICT;
 ALTER TABLE prediction ADD COLUMN shown TEXT;
 ALTER TABLE prediction ADD COLUMN last_message TEXT;
-UPDATE prediction SET last_message = id || iif(completed_at IS NULL, '.0.logs.0', '.0.completed')
+UPDATE prediction
+    SET last_message = id || CASE WHEN completed_at IS NULL THEN '.0.logs.0' ELSE '.0.completed' END
     WHERE undelivered = 1 AND EXISTS (SELECT 1 FROM event WHERE prediction = prediction.key);
 ";
 
