@@ -43,6 +43,14 @@ impl Fields {
         self.text(name)?.parse().ok()
     }
 
+    /// Whether the prediction has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(
+            self.text("status"),
+            Some("succeeded" | "failed" | "canceled")
+        )
+    }
+
     /// Understands the fields.
     ///
     /// # Errors
@@ -77,10 +85,7 @@ impl Fields {
             attempts: self.number("attempts").ok_or_else(|| damaged("attempts"))?,
             events: self.number("events").ok_or_else(|| damaged("events"))?,
             is_cancelled: self.text("cancel") == Some("1"),
-            has_ended: matches!(
-                self.text("status"),
-                Some("succeeded" | "failed" | "canceled")
-            ),
+            has_ended: self.has_ended(),
         })
     }
 }
