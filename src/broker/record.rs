@@ -93,11 +93,7 @@ impl Fields {
 impl JobRecord {
     /// The handle with its events; at most `replay` are replayed to late subscribers. If events are damaged or missing, it
     /// has failed: nobody can ever read them.
-    pub(super) fn readable(
-        &self,
-        entries: Vec<StreamEntry>,
-        replay: usize,
-    ) -> Result<Arc<Prediction>, BrokerError> {
+    pub(super) fn readable(&self, entries: Vec<StreamEntry>, replay: usize) -> Arc<Prediction> {
         let prediction = Prediction::accepted(&self.accepted, replay);
         let read = apply(&prediction, entries)
             .and_then(|()| check_complete(&prediction, self.events, self.has_ended));
@@ -105,7 +101,7 @@ impl JobRecord {
             warn!(%error, id = prediction.id(), "the events of a prediction are damaged");
             end_damaged(&prediction, &error.to_string());
         }
-        Ok(Arc::new(prediction))
+        Arc::new(prediction)
     }
 
     /// The handle with its events, of which the files are left out.

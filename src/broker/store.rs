@@ -82,7 +82,7 @@ impl RedisStore {
         let events = entries(next(&mut parts)?)?;
         let replay = broker.config.replay;
         let read = elsewhere(move || match fields.record() {
-            Ok(record) => record.readable(events, replay).map(Some),
+            Ok(record) => Ok(Some(record.readable(events, replay))),
             // Nobody can ever read it.
             Err(_) if fields.has_ended() => Ok(None),
             Err(error) => Err(error),
