@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn events_are_applied_once_and_in_order() {
         let record = fields().record().unwrap();
-        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10).unwrap();
+        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10);
         apply(&prediction, vec![log(2, "b"), log(3, "c")]).unwrap();
         assert_eq!(prediction.snapshot().logs.as_ref(), "abc");
         let error = apply(&prediction, vec![log(5, "e")]).unwrap_err();
