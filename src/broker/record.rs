@@ -43,6 +43,14 @@ impl Fields {
         self.text(name)?.parse().ok()
     }
 
+    /// Whether the prediction has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(
+            self.text("status"),
+            Some("succeeded" | "failed" | "canceled")
+        )
+    }
+
     /// Understands the fields.
     ///
     /// # Errors
@@ -77,10 +85,7 @@ impl Fields {
             attempts: self.number("attempts").ok_or_else(|| damaged("attempts"))?,
             events: self.number("events").ok_or_else(|| damaged("events"))?,
             is_cancelled: self.text("cancel") == Some("1"),
-            has_ended: matches!(
-                self.text("status"),
-                Some("succeeded" | "failed" | "canceled")
-            ),
+            has_ended: self.has_ended(),
         })
     }
 }
@@ -88,11 +93,7 @@ impl Fields {
 impl JobRecord {
     /// The handle with its events; at most `replay` are replayed to late subscribers. If events are damaged or missing, it
     /// has failed: nobody can ever read them.
-    pub(super) fn readable(
-        &self,
-        entries: Vec<StreamEntry>,
-        replay: usize,
-    ) -> Result<Arc<Prediction>, BrokerError> {
+    pub(super) fn readable(&self, entries: Vec<StreamEntry>, replay: usize) -> Arc<Prediction> {
         let prediction = Prediction::accepted(&self.accepted, replay);
         let read = apply(&prediction, entries)
             .and_then(|()| check_complete(&prediction, self.events, self.has_ended));
@@ -100,7 +101,7 @@ impl JobRecord {
             warn!(%error, id = prediction.id(), "the events of a prediction are damaged");
             end_damaged(&prediction, &error.to_string());
         }
-        Ok(Arc::new(prediction))
+        Arc::new(prediction)
     }
 
     /// The handle with its events, of which the files are left out.
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn events_are_applied_once_and_in_order() {
         let record = fields().record().unwrap();
-        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10).unwrap();
+        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10);
         apply(&prediction, vec![log(2, "b"), log(3, "c")]).unwrap();
         assert_eq!(prediction.snapshot().logs.as_ref(), "abc");
         let error = apply(&prediction, vec![log(5, "e")]).unwrap_err();

@@ -81,7 +81,15 @@ impl RedisStore {
         let fields = Fields(fields(next(&mut parts)?)?);
         let events = entries(next(&mut parts)?)?;
         let replay = broker.config.replay;
-        let prediction = elsewhere(move || fields.record()?.readable(events, replay)).await?;
+        let read = elsewhere(move || match fields.record() {
+            Ok(record) => Ok(Some(record.readable(events, replay))),
+            // Nobody can ever read it.
+            Err(_) if fields.has_ended() => Ok(None),
+            Err(error) => Err(error),
+        });
+        let Some(prediction) = read.await? else {
+            return Ok(None);
+        };
         if prediction.status().is_terminal() {
             return Ok(Some(prediction));
         }

@@ -53,7 +53,9 @@ impl Busy {
         }
         // What comes later is drawn as well.
         let later = format!("later{round}");
-        self.front_end.put(&later, &drawing(3));
+        wait_until("it is accepted", || {
+            self.front_end.put(&later, &drawing(3)).0 == 202
+        });
         assert_eq!(self.front_end.finished(&later)["status"], "succeeded");
         ids.map(|id| self.end(&id))
     }
