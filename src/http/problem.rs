@@ -60,7 +60,16 @@ impl Problem {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "Method not allowed",
-            "This resource does not have that method.",
+            "This resource does not have that method. GET /v1/openapi.json describes what this server has of Replicate's API.",
+        )
+    }
+
+    /// A path that does not exist.
+    pub(super) fn unknown_path() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "Resource not found",
+            "The requested resource could not be found. GET /v1/openapi.json describes what this server has of Replicate's API.",
         )
     }
 

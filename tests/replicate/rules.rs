@@ -449,3 +449,36 @@ async fn a_search_finds_the_models_by_their_description() {
         assert_eq!(page["results"].as_array().unwrap().len(), count, "{words}");
     }
 }
+
+#[tokio::test]
+async fn what_this_server_does_not_have_of_replicates_api_is_a_problem_that_says_where_the_rest_is_described()
+ {
+    let server = server().await;
+    let version = "0".repeat(64);
+    for (method, path, status) in [
+        ("GET", "/v1/collections/text-to-image", 404),
+        ("GET", "/v1/trainings/one", 404),
+        ("POST", "/v1/trainings/one/cancel", 404),
+        (
+            "POST",
+            &format!("/v1/models/{MODEL}/versions/{version}/trainings"),
+            404,
+        ),
+        ("GET", "/v1/search?query=draw", 404),
+        ("GET", "/v1/models/clipdraw/clipdraw/readme", 404),
+        ("POST", "/v1/models", 405),
+        ("DELETE", "/v1/models/clipdraw/clipdraw", 405),
+        ("POST", "/v1/deployments", 405),
+        ("PATCH", "/v1/deployments/clipdraw/clipdraw", 405),
+    ] {
+        let answer = Answer::read(server.request(method, path).json(&json!({}))).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        let detail = problem(&answer)["detail"].as_str().unwrap().to_owned();
+        assert!(
+            detail.contains("/v1/openapi.json"),
+            "{method} {path}: {detail}"
+        );
+    }
+    let answer = server.get("/v1/deployments/a/b").await;
+    assert_eq!(problem(&answer)["title"], "Deployment not found");
+}

@@ -137,7 +137,7 @@ pub(super) struct ReplicateArguments {
     #[arg(long, default_value = "clipdraw/clipdraw", value_name = "OWNER/NAME")]
     pub(super) model_name: ModelName,
     /// Address under which clients reach this server, such as `https://draw.example.com`, for the addresses in its answers.
-    /// Default: the host of each request, and the scheme that a proxy names in X-Forwarded-Proto.
+    /// Default: the host of each request, or what a proxy names in X-Forwarded-Proto, -Host and -Prefix.
     #[arg(long, env = environment::PUBLIC_URL, value_name = "URL", value_parser = web_url)]
     pub(super) public_url: Option<Url>,
     /// Form of output files: data URLs, or links to this server that are valid for one to two hours. With `auto`, links where

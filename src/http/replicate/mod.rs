@@ -62,6 +62,6 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/account", get(models::account))
         .route("/webhooks/default/secret", get(models::webhook_secret))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .fallback(async || Problem::not_found("Resource"))
+        .fallback(async || Problem::unknown_path())
         .layer(middleware::map_response(as_problem))
 }
