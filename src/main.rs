@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use clipdraw::command::{self, Arguments};
+use clipdraw::command;
 use clipdraw::errors::chain;
 use clipdraw::model_store::StoreError;
 
 fn main() -> ExitCode {
-    command::run(&Arguments::parse()).unwrap_or_else(|error| {
+    command::run(&command::arguments()).unwrap_or_else(|error| {
         if command::is_reader_gone(&error) {
             return ExitCode::from(command::READER_GONE_STATUS);
         }

@@ -6,6 +6,11 @@ use redis::RedisError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
+    /// The URL is not that of a broker.
+    #[error(
+        "the URL is not of the form redis://HOST:PORT (rediss:// for TLS), with USER:PASSWORD@ and /DATABASE where they are needed"
+    )]
+    Url(#[source] RedisError),
     /// The URL or a certificate cannot be used.
     #[error("the broker's settings cannot be used")]
     Config(#[source] RedisError),

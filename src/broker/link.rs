@@ -82,7 +82,7 @@ impl Link {
         let info = config
             .url()
             .into_connection_info()
-            .map_err(BrokerError::Config)?;
+            .map_err(BrokerError::Url)?;
         let certificates = config.certificates.as_ref().map(|path| {
             std::fs::read(path).map_err(|cause| BrokerError::Certificates {
                 path: path.display().to_string(),

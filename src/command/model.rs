@@ -72,7 +72,7 @@ pub(super) struct ComputeArguments {
     #[arg(long, value_name = "PREFIX", env = environment::TENSORS)]
     tensors: Option<String>,
     /// CUDA graphs: auto captures the steps of drawings that stay together, so that a GPU does not wait for the processor;
-    /// off starts every operation. It changes the speed, not the drawing.
+    /// off starts each operation by itself. It changes the speed, not the drawing.
     #[arg(long, value_name = "MODE", default_value = "auto")]
     cuda_graphs: GraphMode,
     /// Number of threads. Default: one per core. It changes the speed, not the drawing.

@@ -44,7 +44,7 @@ pub(super) struct PlotArguments {
     /// The width of a pen's line, in millimetres.
     #[arg(long, default_value_t = 0.3, value_name = "MM")]
     pen_width: f64,
-    /// What becomes of opacity. drop: every stroke is a line along its middle, every area an outline. hatch: areas, and
+    /// What happens to opacity. drop: every stroke is a line along its middle, every area an outline. hatch: areas, and
     /// strokes that are not opaque, are hatched, the denser the more opaque.
     #[arg(long, default_value = "drop")]
     opacity: OpacityArgument,
@@ -68,7 +68,7 @@ pub(super) struct PlotArguments {
     quiet: bool,
 }
 
-/// What becomes of opacity.
+/// What happens to opacity.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OpacityArgument {
     Drop,
@@ -160,7 +160,16 @@ fn read(path: &Path) -> io::Result<String> {
     } else {
         Box::new(std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1))
     };
-    limited.read_to_string(&mut text)?;
+    limited.read_to_string(&mut text).map_err(|error| {
+        if error.kind() == io::ErrorKind::InvalidData {
+            io::Error::new(
+                error.kind(),
+                "it is not an SVG, because it is not text in UTF-8",
+            )
+        } else {
+            error
+        }
+    })?;
     if text.len() as u64 > MAX_FILE_BYTES {
         let message = format!("it is larger than {MAX_FILE_BYTES} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

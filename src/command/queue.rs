@@ -13,6 +13,16 @@ use crate::errors::chain;
 
 /// `clipdraw queue`.
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("broker", |argument| argument.global(true).help(serve::SHARED_BROKER_HELP)),
+    mut_arg("token_command", global),
+    mut_arg("certificates", global),
+    mut_arg("prefix", global),
+    mut_arg("lease", global),
+    mut_arg("capacity", |argument| argument.global(true).help(
+        "Maximum number of unfinished predictions of each priority in the broker; 0 means no limit. Beyond it, none is queued again"
+    )),
+)]
 pub(super) struct QueueArguments {
     #[command(subcommand)]
     action: Action,
@@ -20,25 +30,31 @@ pub(super) struct QueueArguments {
     broker: BrokerArguments,
 }
 
+/// Lets an argument follow the name of the action, too.
+fn global(argument: clap::Arg) -> clap::Arg {
+    argument.global(true)
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List them, the oldest first: the id, when it was given up, how often it was begun, and why it failed.
+    /// List the predictions that were given up, the oldest first: id, time of the failure, number of attempts, and reason,
+    /// separated by tabs.
     List,
-    /// Print one of them as JSON.
+    /// Print everything about a prediction that was given up, as JSON.
     Show {
-        /// Its id.
+        /// Id of the prediction.
         id: String,
     },
-    /// Queue them again, under their ids and with their seeds.
+    /// Queue predictions again, under their ids and with their seeds.
     Retry {
-        /// Their ids.
-        #[arg(required = true)]
+        /// Ids of the predictions.
+        #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
-    /// Forget them.
+    /// Remove predictions from the list.
     Drop {
-        /// Their ids.
-        #[arg(required = true)]
+        /// Ids of the predictions.
+        #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
 }
@@ -112,6 +128,6 @@ fn say(line: &str) -> anyhow::Result<()> {
 /// Says that a prediction is not in the list. Returns false.
 #[expect(clippy::print_stderr, reason = "the command has no log")]
 fn missing(id: &str) -> bool {
-    eprintln!("{id} is not in the list");
+    eprintln!("{id} is not in the list of predictions that were given up");
     false
 }

@@ -11,6 +11,8 @@ use super::serve::{self, ServeArguments};
 #[command(
     mut_arg("host", |argument| argument.help("Address on which /health-check, /ready and /metrics are answered")),
     mut_arg("port", |argument| argument.help("Port of /health-check, /ready and /metrics; 0 selects a free one, which is logged")),
+    mut_arg("slots", |argument| argument.help("Number of drawings made at the same time; their steps share one batch for CLIP")),
+    mut_arg("broker", |argument| argument.help(serve::SHARED_BROKER_HELP)),
     mut_arg("auth_token", hide),
     mut_arg("cors_origin", hide),
     mut_arg("allow_host", hide),

@@ -200,7 +200,7 @@ pub(super) fn check_id(id: &str) -> Result<(), Detail> {
     Err(Detail::body(
         "id",
         format!(
-            "prediction ID must have 1 to {MAX_ID_LENGTH} characters of A-Z a-z 0-9 _ . - : and be more than dots"
+            "prediction ID must be 1 to {MAX_ID_LENGTH} characters from A-Z a-z 0-9 _ . - : and not only dots"
         ),
     ))
 }

@@ -41,35 +41,62 @@ pub(super) struct Changes {
     divided: usize,
 }
 
+/// What is said about each kind of change: of one thing, and of several. The order is that of [`Changes::notes`].
+const NOTES: [[&str; 2]; 10] = [
+    [
+        "rectangle behind everything was taken for the paper",
+        "rectangles behind everything were taken for the paper",
+    ],
+    [
+        "filled shape became an outline",
+        "filled shapes became outlines",
+    ],
+    [
+        "shape kept its stroke and lost its fill",
+        "shapes kept their stroke and lost their fill",
+    ],
+    [
+        "gradient or pattern became its mean colour",
+        "gradients and patterns became their mean colour",
+    ],
+    ["dashed stroke became solid", "dashed strokes became solid"],
+    [
+        "clip path, mask, filter or blend mode was ignored",
+        "clip paths, masks, filters and blend modes were ignored",
+    ],
+    [
+        "stroke far outside of the picture was left out",
+        "strokes far outside of the picture were left out",
+    ],
+    [
+        "text was left out; convert it to paths",
+        "texts were left out; convert them to paths",
+    ],
+    ["image was left out", "images were left out"],
+    [
+        "path was divided into strokes of at most three segments",
+        "paths were divided into strokes of at most three segments",
+    ],
+];
+
 impl Changes {
     /// A line for each kind of change.
     pub(super) fn notes(self) -> Vec<String> {
-        let all = [
-            (
-                self.papers,
-                "rectangles behind everything were taken for the paper",
-            ),
-            (self.outlines, "filled shapes became outlines"),
-            (self.fills, "shapes kept their stroke and lost their fill"),
-            (
-                self.gradients,
-                "gradients and patterns became their mean colour",
-            ),
-            (self.dashes, "dashed strokes became solid"),
-            (
-                self.layers,
-                "clip paths, masks, filters and blend modes were ignored",
-            ),
-            (self.far, "strokes far outside of the picture were left out"),
-            (self.texts, "texts were left out; convert them to paths"),
-            (self.images, "images were left out"),
-            (
-                self.divided,
-                "paths were divided into strokes of at most three segments",
-            ),
+        let counts = [
+            self.papers,
+            self.outlines,
+            self.fills,
+            self.gradients,
+            self.dashes,
+            self.layers,
+            self.far,
+            self.texts,
+            self.images,
+            self.divided,
         ];
-        let some = all.into_iter().filter(|(count, _)| *count > 0);
-        some.map(|(count, what)| format!("{count} {what}"))
+        let all = counts.into_iter().zip(NOTES);
+        let some = all.filter(|(count, _)| *count > 0);
+        some.map(|(count, [one, many])| format!("{count} {}", if count == 1 { one } else { many }))
             .collect()
     }
 }

@@ -27,9 +27,9 @@ pub enum LogFormat {
 pub enum LogLevel {
     /// Details that help to find a bug.
     Debug,
-    /// The life of each prediction.
+    /// The start, the progress and the end of each prediction.
     Info,
-    /// Problems that the server can deal with.
+    /// Problems that the server can handle.
     #[value(alias = "warning")]
     Warn,
     /// Failures.

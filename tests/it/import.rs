@@ -69,7 +69,7 @@ fn a_closed_path_returns_to_its_start_and_long_paths_are_divided() {
     assert_eq!(last.len(), 4);
     assert_eq!(
         imported.notes,
-        ["1 paths were divided into strokes of at most three segments"]
+        ["1 path was divided into strokes of at most three segments"]
     );
 }
 
@@ -99,15 +99,15 @@ fn what_strokes_cannot_show_is_changed_or_left_out_with_a_note() {
     assert_eq!(
         imported.notes,
         [
-            "1 rectangles behind everything were taken for the paper",
-            "1 filled shapes became outlines",
+            "1 rectangle behind everything was taken for the paper",
+            "1 filled shape became an outline",
             "2 shapes kept their stroke and lost their fill",
-            "1 gradients and patterns became their mean colour",
-            "1 dashed strokes became solid",
-            "1 strokes far outside of the picture were left out",
-            "1 texts were left out; convert them to paths",
-            "1 images were left out",
-            "1 paths were divided into strokes of at most three segments",
+            "1 gradient or pattern became its mean colour",
+            "1 dashed stroke became solid",
+            "1 stroke far outside of the picture was left out",
+            "1 text was left out; convert it to paths",
+            "1 image was left out",
+            "1 path was divided into strokes of at most three segments",
         ]
     );
     assert_eq!(imported.strokes.colors[0], [0.5, 0.0, 0.5, 1.0]);
@@ -356,11 +356,11 @@ fn a_file_without_strokes_says_what_is_there_instead() {
     );
     assert_eq!(
         refused(&paper),
-        "it has no strokes; 1 rectangles behind everything were taken for the paper"
+        "it has no strokes; 1 rectangle behind everything was taken for the paper"
     );
     let text = svg("width=\"100\" height=\"50\"", "<text y=\"20\">hello</text>");
     assert_eq!(
         refused(&text),
-        "it has no strokes; 1 texts were left out; convert them to paths"
+        "it has no strokes; 1 text was left out; convert it to paths"
     );
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 use crate::command::atomic_file::{check_folder, check_writable, write_file};
 use crate::command::standard_output::standard_output;
-use crate::output::OutputFormat;
+use crate::output::{AnimationFormat, OutputFormat};
 
 /// The file that the finished drawing is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,9 @@ impl DrawingFile {
             });
         }
         let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-        let format = extension
-            .parse()
-            .with_context(|| format!("--output {}", path.display()))?;
+        let Ok(format) = extension.parse() else {
+            bail!("--output {}: {}", path.display(), refusal_of(extension));
+        };
         // It is better to fail now than after minutes of drawing.
         check_folder(path).context("--output")?;
         check_writable(path)
@@ -74,6 +74,18 @@ impl DrawingFile {
             out.write_all(bytes).and_then(|()| out.flush())
         }
         .with_context(|| format!("{} cannot be written", self.name()))
+    }
+}
+
+/// Why a file with this extension cannot be written.
+fn refusal_of(extension: &str) -> String {
+    // `Outputs` writes an animation where the extension is that of one.
+    let animations = [AnimationFormat::Gif, AnimationFormat::Webp].map(AnimationFormat::extension);
+    let allowed = [OutputFormat::EXTENSIONS, &animations].concat().join(", ");
+    if extension.is_empty() {
+        format!("the name has no extension, which selects the format; allowed are {allowed}")
+    } else {
+        format!("`{extension}` is not an output format; allowed are {allowed}")
     }
 }
 
@@ -176,8 +188,11 @@ mod tests {
             "standard output"
         );
         for (path, expected) in [
-            ("a.bmp", "`bmp` is not an output format"),
-            ("a", "`` is not"),
+            (
+                "a.bmp",
+                "`bmp` is not an output format; allowed are svg, png, gif, webp",
+            ),
+            ("a", "the name has no extension"),
             ("/no/such/a.svg", "there is no folder /no/such"),
         ] {
             let error = format!("{:#}", format(Some(path), OutputFormat::Svg).unwrap_err());

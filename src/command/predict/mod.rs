@@ -37,7 +37,8 @@ use crate::output::{Provenance, opening_line};
 #[derive(Debug, Args)]
 #[command(after_help = inputs_help())]
 pub(super) struct PredictArguments {
-    /// An input; `name=@path` reads its value from a file. Can be given several times.
+    /// An input, in quotes if its value has spaces: -i prompt="a red fox". `name=@path` reads the value from a file. Can be
+    /// given several times. All inputs are listed below.
     #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
     inputs: Vec<String>,
     /// Inputs as a JSON object, or the body of a request to the server, from a file or from standard

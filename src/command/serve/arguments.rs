@@ -145,7 +145,7 @@ pub(super) struct ReplicateArguments {
     #[arg(long, value_enum, default_value_t = FileAddresses::Auto, value_name = "FORM")]
     pub(super) v1_files: FileAddresses,
     /// Maximum number of predictions that wait for a slot, if they come from Replicate's clients. These expect to wait
-    /// instead of being refused. It counts only if it is more than --queue.
+    /// instead of being refused. It has an effect only if it is larger than --queue.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(super) v1_queue: u16,
     /// Maximum size of all input files that clients have sent with POST /v1/files and that are kept, in bytes; 0 accepts none.
@@ -169,6 +169,9 @@ pub(super) struct StoreArguments {
     #[arg(long)]
     pub(super) keep_on_shutdown: bool,
 }
+
+/// The help of `--broker` where a broker is required.
+pub(in crate::command) const SHARED_BROKER_HELP: &str = "Redis or Valkey server that front ends and workers share: redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ and /DATABASE where they are needed. Required";
 
 /// The broker.
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use signal_hook::low_level::exit;
 
-pub(super) use self::arguments::{BrokerArguments, ServeArguments};
+pub(super) use self::arguments::{BrokerArguments, SHARED_BROKER_HELP, ServeArguments};
 use self::broker::Task;
 pub(super) use self::broker::connect as broker;
 use self::server::{Server, WorkerThread};

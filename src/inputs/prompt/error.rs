@@ -23,7 +23,7 @@ pub enum PromptError {
     },
     /// A weight is out of range or not finite.
     #[error(
-        "the weight {weight} after `{text}` must be a finite number from -{MAX_WEIGHT} to {MAX_WEIGHT}"
+        "the weight {weight} after `{text}` must be a number from -{MAX_WEIGHT} to {MAX_WEIGHT}"
     )]
     Weight {
         /// The beginning of the prompt.

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// What this server says of an id that it does not take.
-const WRONG_ID: &str = r#"422 {"detail":[{"loc":["body","id"],"msg":"prediction ID must have 1 to 128 characters of A-Z a-z 0-9 _ . - : and be more than dots","type":"value_error"}]}"#;
+const WRONG_ID: &str = r#"422 {"detail":[{"loc":["body","id"],"msg":"prediction ID must be 1 to 128 characters from A-Z a-z 0-9 _ . - : and not only dots","type":"value_error"}]}"#;
 
 const SHOWN: &str = "what was drawn and logged until then is not thrown away";
 

@@ -140,7 +140,8 @@ async fn wrong_inputs_are_explained_at_their_field_and_nothing_is_sent() {
         range["detail"][0]["msg"]
     );
     // Back to the default, by its button.
-    page.click("button", "Number of strokes: reset to 256").await;
+    page.click("button", "Number of strokes: reset to 256")
+        .await;
     page.wait_for("document.querySelector('#num_paths-problem').textContent === ''")
         .await;
     assert_eq!(value(&page, "#num_paths").await, "256");
