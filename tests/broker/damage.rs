@@ -61,11 +61,16 @@ impl Busy {
     }
 
     fn end(&self, id: &str) -> Option<String> {
-        if self.front_end.get(&format!("/predictions/{id}")).0 == 404 {
-            return None;
-        }
-        let state = self.front_end.finished(id);
-        Some(state["status"].as_str().unwrap().to_owned())
+        let mut found = (0, serde_json::Value::Null);
+        wait_until("it has ended", || {
+            found = self.front_end.get(&format!("/predictions/{id}"));
+            let status = found.1["status"].as_str().unwrap_or_default();
+            found.0 == 404 || ["succeeded", "failed", "canceled"].contains(&status)
+        });
+        found.1["status"]
+            .as_str()
+            .filter(|_| found.0 == 200)
+            .map(str::to_owned)
     }
 
     fn assert_empty(&self) {

@@ -52,7 +52,7 @@ impl Clients {
     }
 
     /// Repeats a request until an answer is as wanted: nginx and a front end that ends may answer with an error.
-    fn repeat(&self, wanted: &[u16], request: impl Fn() -> RequestBuilder) -> Response {
+    fn repeat(wanted: &[u16], request: impl Fn() -> RequestBuilder) -> Response {
         let began = Instant::now();
         loop {
             let answer = request().send();
@@ -88,7 +88,7 @@ impl Clients {
                 self.submit(&id, &body);
             }
             Way::Waiting => {
-                let answer = self.repeat(&[200, 201], || self.request("PUT", &id).json(&body));
+                let answer = Self::repeat(&[200, 201], || self.request("PUT", &id).json(&body));
                 let state: Value = answer.json().unwrap_or_default();
                 assert!(state["status"] != "failed", "{state}");
             }
@@ -97,7 +97,7 @@ impl Clients {
                 let mut log = EventLog::default();
                 while log.0.values().all(|(name, _)| name != "completed") {
                     let last = log.last().to_string();
-                    let stream = self.repeat(&[200], || {
+                    let stream = Self::repeat(&[200], || {
                         let request = self.request("GET", &id);
                         let request = request.header("accept", "text/event-stream");
                         request.header("last-event-id", &last)
@@ -111,7 +111,7 @@ impl Clients {
     }
 
     fn submit(&self, id: &str, body: &Value) {
-        self.repeat(&[202], || {
+        Self::repeat(&[202], || {
             let request = self.request("PUT", id);
             request.header("prefer", "respond-async").json(body)
         });
@@ -123,7 +123,7 @@ impl Clients {
             let id = format!("p{number}");
             let began = Instant::now();
             loop {
-                let answer = self.repeat(&[200], || self.request("GET", &id));
+                let answer = Self::repeat(&[200], || self.request("GET", &id));
                 let state: Value = answer.json().unwrap();
                 if state["status"] == "succeeded" {
                     assert_eq!(state["output"].as_array().unwrap().len(), 4, "{id}");

@@ -129,7 +129,7 @@ impl Redis {
             thread::sleep(Duration::from_millis(10));
         }
         let took = began.elapsed().as_secs_f64();
-        let share = (self.processor_time() - used).as_secs_f64() / took;
+        let share = self.processor_time().saturating_sub(used).as_secs_f64() / took;
         let rate = (self.counts().0 - calls) as f64 / took;
         println!(
             "workers: {what}: {:.1} % of a core for the broker, {rate:.0} scripts a second, PING {}",
@@ -158,7 +158,7 @@ fn broker(redis: &Redis, name: String) -> Arc<Broker> {
         lease: Duration::from_secs(10),
         capacity: 0,
         replay: 10,
-        remember_for: Duration::from_secs(60),
+        remember_for: Duration::from_mins(1),
         remember: 0,
         remember_bytes: 0,
     })
