@@ -26,11 +26,16 @@ struct Servers {
 
 impl Servers {
     async fn start() -> Self {
-        let choices = |long_queue| Choices {
-            token: Some(TOKEN),
-            long_queue,
-            files: FileAddresses::Data,
-            ..Choices::default()
+        let choices = |long_queue| {
+            let mut choices = Choices {
+                token: Some(TOKEN),
+                long_queue,
+                files: FileAddresses::Data,
+                ..Choices::default()
+            };
+            // As the program has it.
+            choices.limits.body_bytes = 100 << 20;
+            choices
         };
         let busy = TestServer::start(choices(0)).await;
         let request = create(&busy, "clipdraw/clipdraw", &body("sleep 600000 for long"));

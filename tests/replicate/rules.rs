@@ -213,7 +213,7 @@ async fn every_error_is_a_problem_with_a_text_in_detail() {
         ("GET", "/v1/models/a/b", 404),
         ("GET", "/v1/models/clipdraw/clipdraw/versions/abc", 404),
         ("GET", "/v1/nothing", 404),
-        ("POST", "/v1/files", 501),
+        ("POST", "/v1/files", 415),
         ("PUT", "/v1/predictions", 405),
         ("DELETE", "/v1/models", 405),
         ("GET", "/v1/predictions?cursor=x", 422),

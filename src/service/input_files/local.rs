@@ -198,7 +198,7 @@ mod tests {
         assert!(files.remove(&removed.id).await.unwrap());
         assert!(!files.remove(&removed.id).await.unwrap());
         let again = open(&folder);
-        assert_eq!(again.list().await.unwrap(), [kept.clone()]);
+        assert_eq!(again.list().await.unwrap(), std::slice::from_ref(&kept));
         let (found, content) = again.read(&kept.id).await.unwrap().unwrap();
         assert_eq!(
             (found, &content[..]),

@@ -72,10 +72,10 @@ await runAll({
     const clients = [replicate, ...["upload", "data-uri"].map((fileEncodingStrategy) =>
       new Replicate({ auth, baseUrl: `${SERVER}/v1`, fileEncodingStrategy }))];
     for (const client of clients) {
-      const output = await client.run(FINAL, { input: small("", { image_prompt: picture, init_svg: strokes }) });
+      const output = await client.run(FINAL, { input: small("a cat", { image_prompt: picture, init_svg: strokes }) });
       checkSvg(await (await output.blob()).arrayBuffer());
     }
-    const output = await replicate.run(FINAL, { input: small("", { image_prompt: PNG, init_svg: SVG }) });
+    const output = await replicate.run(FINAL, { input: small("a cat", { image_prompt: PNG, init_svg: SVG }) });
     checkSvg(await (await output.blob()).arrayBuffer());
     assert.equal((await replicate.files.list()).results.length, before + 6);
   },

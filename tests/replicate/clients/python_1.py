@@ -80,12 +80,13 @@ def test_run_with_open_files():
             with picture.open("rb") as image_prompt, strokes.open("rb") as init_svg:
                 output = client.run(
                     FINAL,
-                    input=small("", image_prompt=image_prompt, init_svg=init_svg),
+                    input=small("a cat", image_prompt=image_prompt, init_svg=init_svg),
                     file_encoding_strategy=strategy,
                 )
             check_svg(output.read())
         check_svg(client.run(FINAL, input=small("a cat", init_svg=strokes)).read())
-        output = asyncio.run(client.async_run(FINAL, input=small("a cat", init_svg=strokes)))
+        # A client belongs to one event loop.
+        output = asyncio.run(Client(base_url=SERVER).async_run(FINAL, input=small("a cat", init_svg=strokes)))
         check_svg(output.read())
         assert len(client.files.list()) == before + 4
 

@@ -14,6 +14,10 @@ use super::installed::{Installed, node, python, succeeds};
 /// How long the program may take to get ready, and a drawing to begin or to end.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The steps of a drawing: enough to kill the program in between. The AI SDK 2 does not poll, so it needs a drawing, and the
+/// one that is drawn again before it, within the minute that it waits.
+const STEPS: &str = "150";
+
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn free_port() -> u16 {
@@ -92,7 +96,7 @@ async fn survives(client: Option<Installed>, script: &str, arguments: &[&str], b
         .env("SERVER", "")
         .env("BUSY_SERVER", "")
         .env("STARTING_SERVER", "")
-        .env("STEPS", "400")
+        .env("STEPS", STEPS)
         .env("NO_PROXY", "127.0.0.1");
     let waiting = tokio::spawn(succeeds(script));
     let begun = |states: &[String]| states.iter().any(|status| status == "processing");

@@ -15,7 +15,7 @@ assert prediction.status == "starting"
 done = client.predictions.wait(prediction.id)
 assert done.status == "succeeded", done.error
 assert (done.model, done.version) == (prediction.model, prediction.version)
-assert client.files.get(file_id=file.id) == file, "the file is still there"
+assert client.files.get(file_id=file.id).checksums.sha256 == file.checksums.sha256, "the file is still there"
 output = client.run(FINAL, input={**inputs, "num_iterations": 2, "init_svg": file.urls.get})
 check_svg(output.read())
 print("ok restart")
