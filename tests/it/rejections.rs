@@ -136,12 +136,12 @@ async fn the_error_names_inputs_and_fields_that_are_not_allowed() {
         (
             json!({"id": ""}),
             json!(["body", "id"]),
-            "prediction ID must have 1 to 128",
+            "prediction ID must be 1 to 128",
         ),
         (
             json!({"id": "../x"}),
             json!(["body", "id"]),
-            "prediction ID must have 1 to 128",
+            "prediction ID must be 1 to 128",
         ),
         (
             json!({"webhook": "not a url"}),

@@ -176,7 +176,7 @@ async fn a_server_that_sends_rubbish_is_given_up_with_a_message() {
         wait_for_state(&page, "Failed").await;
         assert_eq!(
             text(&page, ".card.chosen .problem").await,
-            "The server sends something that this page cannot read."
+            "The server sent something that this page cannot read."
         );
         assert_clean(&page).await;
     }
