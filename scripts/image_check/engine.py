@@ -98,10 +98,13 @@ class Engine:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=self.environment, start_new_session=True)
             try:
                 status = process.wait(max(1.0, deadline - began))
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait()
+            except subprocess.TimeoutExpired:
                 raise Skipped(f"the image for {device} was not built in the time given; finished layers are kept for the next run ({log})") from None
+            finally:
+                # Also after Ctrl-C and SIGTERM, which the build's session does not get.
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.wait()
         with open(log, errors="replace") as file:
             return Build(status, file.read(), time.monotonic() - began)
 
