@@ -2,6 +2,7 @@
 
 mod damage;
 mod full_disk;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -238,6 +239,76 @@ async fn two_stores_do_not_share_a_file() {
     }
     drop(store);
     folder.open();
+}
+
+#[tokio::test]
+async fn a_file_with_two_names_is_refused_because_its_log_has_only_one() {
+    let folder = Folder::new();
+    let store = folder.open();
+    insert(&store, "one").await;
+    let link = folder.0.path().join("hard link");
+    std::fs::hard_link(folder.file(), &link).unwrap();
+    for _ in 0..2 {
+        let error = SqliteStore::open(&link, LIMITS).unwrap_err();
+        let OpenError::Io { cause, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert!(cause.to_string().contains("hard links"), "{cause}");
+    }
+    // The process is killed.
+    drop(store);
+    assert!(SqliteStore::open(&folder.file(), LIMITS).is_err());
+    std::fs::remove_file(link).unwrap();
+    let left = folder.open().recover().await.unwrap().unfinished;
+    assert_eq!(left.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_in_a_file_that_was_removed_or_replaced_while_it_is_used() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let before = insert(&store, "before").await;
+    let file = folder.file();
+    let elsewhere = folder.0.path().join("elsewhere");
+    std::fs::rename(&file, &elsewhere).unwrap();
+    for _ in 0..2 {
+        let new = accepted("new", RestartPolicy::DrawAgain);
+        assert!(store.insert(&new).await.is_err());
+        // What was accepted goes on.
+        store.append(&before, frame(0, 10)).await;
+        std::fs::write(&file, "").unwrap();
+    }
+    while store.fault().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let fault = store.fault().unwrap();
+    assert!(fault.contains("replaced"), "{fault}");
+    std::fs::rename(&elsewhere, &file).unwrap();
+    insert(&store, "new").await;
+    while store.fault().is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    end(&store, &before, Outcome::Succeeded).await;
+    store.close().await;
+    drop(store);
+    let found = folder.open().find("before").await.unwrap().unwrap();
+    assert_eq!(found.snapshot(), before.snapshot());
+}
+
+#[tokio::test]
+async fn what_was_accepted_first_is_queued_first_although_the_clock_went_back() {
+    let folder = Folder::new();
+    let store = folder.open();
+    for (id, seconds) in [("first", 300), ("second", 100), ("third", 200)] {
+        let mut accepted = accepted(id, RestartPolicy::DrawAgain);
+        accepted.job.created_at = Timestamp::from_second(seconds).unwrap();
+        store.insert(&accepted).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let left = folder.open().recover().await.unwrap().unfinished;
+    let order: Vec<_> = left.iter().map(|one| one.job.id.as_str()).collect();
+    assert_eq!(order, ["first", "second", "third"]);
 }
 
 #[tokio::test]
