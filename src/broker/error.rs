@@ -41,6 +41,9 @@ pub enum BrokerError {
     /// It refused a request, for example because somebody has changed its data.
     #[error("the broker refused a request")]
     Refused(#[source] RedisError),
+    /// A newer version of this program has written it, and this one does not understand it.
+    #[error("a newer version of clipdraw has written {0}")]
+    Newer(String),
     /// Its data is not what this program has written.
     #[error("the broker has damaged data: {0}")]
     Damaged(String),
@@ -79,11 +82,16 @@ impl BrokerError {
         }
     }
 
-    /// Whether the same request may succeed later.
+    /// Whether the same request may succeed later, perhaps in a newer process.
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::Away(_) | Self::Timeout | Self::Full(_) | Self::Token(_) | Self::Unconfirmed
+            Self::Away(_)
+                | Self::Timeout
+                | Self::Full(_)
+                | Self::Token(_)
+                | Self::Unconfirmed
+                | Self::Newer(_)
         )
     }
 }

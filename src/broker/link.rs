@@ -18,6 +18,7 @@ use super::config::BrokerConfig;
 use super::error::BrokerError;
 use super::measure;
 use super::script::{SETUP, Script};
+use super::version::check_layout;
 use crate::errors::chain;
 use crate::tls;
 
@@ -261,9 +262,30 @@ impl Link {
         // A broker that loads its data accepts connections, but answers only later.
         let ping = cmd("PING").exec_async(&mut connection).await;
         ping.map_err(BrokerError::of)?;
+        self.check_layout(&mut connection).await?;
         let uptime = uptime(&mut connection).await;
         self.connected_now(uptime);
         Ok(connection)
+    }
+
+    /// Refuses a broker whose keys have a layout that only a newer version knows.
+    async fn check_layout(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BrokerError> {
+        let mut get = cmd("GET");
+        get.arg(format!("{}layout", self.config.prefix));
+        // What somebody has put in its place is mended by the script that makes the streams.
+        let layout: Option<u32> = get.query_async(connection).await.unwrap_or_default();
+        layout.map_or(Ok(()), check_layout)
+    }
+
+    /// Gives up the connection if the keys have got a layout that only a newer version knows. It is refused from then on.
+    pub(super) async fn check(&self, layout: u32) {
+        if let Err(error) = check_layout(layout) {
+            self.connection.lock().await.current = None;
+            self.failed(error);
+        }
     }
 
     /// Decides from when on leases may be taken over: at once by a process that has just started, and otherwise after the time

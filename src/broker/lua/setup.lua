@@ -1,5 +1,15 @@
 -- Makes the streams and their groups, and removes what somebody has put in the place of a key.
 -- ARGV prefix
+-- The layout of the keys; the rest is done only if it is that of this version.
+local layout = key('layout')
+expect(layout, 'string')
+local known = count_in(redis.call('GET', layout))
+if known > LAYOUT then
+  return known
+end
+if known < LAYOUT then
+  redis.call('SET', layout, LAYOUT)
+end
 local function group(stream, name)
   expect(stream, 'stream')
   local made = redis.pcall('XGROUP', 'CREATE', stream, name, '0', 'MKSTREAM')
@@ -19,4 +29,4 @@ for _, priority in ipairs(PRIORITIES) do
     return failed
   end
 end
-return group(key('hooks'), SENDERS) or 1
+return group(key('hooks'), SENDERS) or LAYOUT

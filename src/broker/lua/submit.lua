@@ -42,7 +42,7 @@ end
 redis.call('DEL', job, events_key(id), key('life:' .. id))
 local entry = new_ticket(priority, id)
 local member = created .. '-' .. id
-redis.call('HSET', job, 'id', id, 'status', 'starting', 'place', 'waiting', 'created', created,
+redis.call('HSET', job, 'id', id, 'format', FORMAT, 'status', 'starting', 'place', 'waiting', 'created', created,
   'job', ARGV[4], 'priority', priority, 'caller', caller, 'entry', entry, 'member', member,
   'fence', 0, 'attempts', 0, 'drawn', 0, 'events', 0, 'lifeline', ARGV[8], 'trace', ARGV[11])
 wait_at_end(priority, caller, id)
