@@ -65,6 +65,9 @@ struct Connected {
 struct LinkState {
     /// Why the broker cannot be used at the moment.
     fault: Option<String>,
+    /// The same if its user lacks a right. Other requests may succeed nevertheless, so it lasts until the script that needs all
+    /// rights has succeeded.
+    forbidden: Option<String>,
     /// Where the keys are, if a node of a cluster has said so.
     moved: Option<(String, u16)>,
     /// From when on leases may be taken over.
@@ -103,7 +106,8 @@ impl Link {
 
     /// Why the broker cannot be used at the moment.
     pub(super) fn fault(&self) -> Option<String> {
-        self.state.lock().fault.clone()
+        let state = self.state.lock();
+        state.fault.as_ref().or(state.forbidden.as_ref()).cloned()
     }
 
     /// Whether a lease that was not renewed in time means that its worker is lost. After an outage of the broker, no worker
@@ -147,6 +151,9 @@ impl Link {
             answer => answer,
         };
         measure::call(script.name, began.elapsed());
+        if answer.is_ok() && script.name == SETUP.name {
+            self.state.lock().forbidden = None;
+        }
         answer
     }
 
@@ -201,13 +208,20 @@ impl Link {
         }
     }
 
-    fn failed(&self, error: BrokerError) -> BrokerError {
+    /// Remembers why the broker cannot be used, and says it once.
+    pub(super) fn failed(&self, error: BrokerError) -> BrokerError {
         measure::failure();
         let mut state = self.state.lock();
-        if state.fault.is_none() {
+        let state = &mut *state;
+        let fault = if matches!(error, BrokerError::Forbidden(_)) {
+            &mut state.forbidden
+        } else {
+            &mut state.fault
+        };
+        if fault.is_none() {
             warn!(error = chain(&error), "the broker cannot be used");
         }
-        state.fault = Some(error.to_string());
+        *fault = Some(error.to_string());
         error
     }
 

@@ -1,4 +1,5 @@
 -- Makes the streams and their groups, and removes what somebody has put in the place of a key.
+-- It uses each kind of command, key and channel, so it fails if the user of this process lacks a right.
 -- ARGV prefix
 -- The layout of the keys; the rest is done only if it is that of this version.
 local layout = key('layout')
@@ -29,4 +30,5 @@ for _, priority in ipairs(PRIORITIES) do
     return failed
   end
 end
+redis.call('PUBLISH', key('changed:'), '')
 return group(key('hooks'), SENDERS) or LAYOUT
