@@ -12,6 +12,7 @@ use super::script::DEAD;
 use super::shared::Broker;
 use super::store::RedisStore;
 use super::value::{bytes, fields, integer};
+use super::version::{FORMAT, check_format};
 use crate::service::{Accepted, Dispatch, InsertError, Job, Receiver, RestartPolicy, Store};
 
 /// A prediction that was given up.
@@ -28,6 +29,9 @@ pub struct DeadJob {
     #[serde(flatten)]
     dispatch: Dispatch,
     receiver: Option<String>,
+    /// The format of the prediction. Earlier versions did not write it.
+    #[serde(default)]
+    format: u32,
 }
 
 impl DeadJob {
@@ -47,6 +51,7 @@ impl DeadJob {
                 .receiver
                 .as_ref()
                 .map(|receiver| receiver.as_str().to_owned()),
+            format: FORMAT,
         }
     }
 
@@ -93,7 +98,7 @@ impl DeadList {
     /// The prediction of that id in the list.
     ///
     /// # Errors
-    /// If the broker does not answer, or the record is damaged.
+    /// If the broker does not answer, or the record is damaged or of a newer version.
     pub async fn find(&self, id: &str) -> Result<Option<DeadJob>, BrokerError> {
         let mut read = cmd("HGET");
         read.arg(self.0.key("dead_jobs")).arg(id);
@@ -128,12 +133,19 @@ impl DeadList {
 }
 
 fn parse(record: &[u8]) -> Result<Option<DeadJob>, BrokerError> {
+    #[derive(Deserialize)]
+    struct Mark {
+        #[serde(default)]
+        format: u32,
+    }
+
     if record.is_empty() {
         return Ok(None);
     }
-    let job = serde_json::from_slice(record);
-    job.map(Some)
-        .map_err(|error| BrokerError::Damaged(format!("a record of the dead list: {error}")))
+    let damaged = |error| BrokerError::Damaged(format!("a record of the dead list: {error}"));
+    let mark: Mark = serde_json::from_slice(record).map_err(damaged)?;
+    check_format(mark.format)?;
+    serde_json::from_slice(record).map(Some).map_err(damaged)
 }
 
 #[cfg(test)]
@@ -158,11 +170,16 @@ mod tests {
         };
         let job = serde_json::to_string(&job).unwrap();
         let text = format!(
-            r#"{{"job":{job},"attempts":3,"error":"why","failed_at":"1970-01-01T00:00:00Z","priority":"low","caller":"me","trace":null,"receiver":null}}"#
+            r#"{{"job":{job},"attempts":3,"error":"why","failed_at":"1970-01-01T00:00:00Z","priority":"low","caller":"me","trace":null,"receiver":null,"format":1}}"#
         );
         let dead = parse(text.as_bytes()).unwrap().unwrap();
         assert_eq!(dead.dispatch.priority, Priority::Low);
         assert_eq!(dead.dispatch.caller.as_deref(), Some("me"));
         assert_eq!(serde_json::to_string(&dead).unwrap(), text);
+        let newer = text.replace(r#""format":1"#, r#""format":999,"new":true"#);
+        let error = parse(newer.as_bytes()).unwrap_err();
+        assert!(matches!(error, BrokerError::Newer(_)), "{error}");
+        let earlier = text.replace(r#","format":1"#, "");
+        assert!(parse(earlier.as_bytes()).unwrap().is_some());
     }
 }

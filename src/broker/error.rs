@@ -35,12 +35,18 @@ pub enum BrokerError {
     /// Its memory is full.
     #[error("the broker's memory is full")]
     Full(#[source] RedisError),
+    /// Its user may not run a command, or not use a key or a channel. The same request may succeed once somebody allows it.
+    #[error("the broker's user lacks a right, which the log names")]
+    Forbidden(#[source] RedisError),
     /// No replica has confirmed a change in time.
     #[error("no replica of the broker has confirmed the change")]
     Unconfirmed,
     /// It refused a request, for example because somebody has changed its data.
     #[error("the broker refused a request")]
     Refused(#[source] RedisError),
+    /// A newer version of this program has written it, and this one does not understand it.
+    #[error("a newer version of clipdraw has written {0}")]
+    Newer(String),
     /// Its data is not what this program has written.
     #[error("the broker has damaged data: {0}")]
     Damaged(String),
@@ -60,11 +66,19 @@ const TEMPORARY: [&str; 10] = [
     "NOREPLICAS",
 ];
 
+/// What the broker says when its user may not do what a script does. Its code differs between versions.
+const FORBIDDEN_IN_SCRIPT: [&str; 2] = ["The user executing the script", "ACL failure in script"];
+
 impl BrokerError {
     /// The kind of a client's error.
     pub(super) fn of(cause: RedisError) -> Self {
         if cause.code() == Some("OOM") {
             return Self::Full(cause);
+        }
+        let text = cause.detail().unwrap_or_default();
+        let is_forbidden = |part: &&str| text.contains(*part);
+        if cause.code() == Some("NOPERM") || FORBIDDEN_IN_SCRIPT.iter().any(is_forbidden) {
+            return Self::Forbidden(cause);
         }
         let temporary = cause.code().is_some_and(|code| TEMPORARY.contains(&code));
         let lost = cause.is_io_error()
@@ -79,11 +93,17 @@ impl BrokerError {
         }
     }
 
-    /// Whether the same request may succeed later.
+    /// Whether the same request may succeed later, perhaps in a newer process.
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::Away(_) | Self::Timeout | Self::Full(_) | Self::Token(_) | Self::Unconfirmed
+            Self::Away(_)
+                | Self::Timeout
+                | Self::Full(_)
+                | Self::Token(_)
+                | Self::Unconfirmed
+                | Self::Forbidden(_)
+                | Self::Newer(_)
         )
     }
 }

@@ -17,7 +17,8 @@ use super::subscriptions::Subscription;
 use super::value::{StreamEntry, entries, integer, list, next};
 use crate::service::{Cancellation, Completion, Outcome, Prediction, RestartPolicy};
 
-/// How often to look for events without a message that there are some.
+/// How soon to look for events without a message that there are some. A message is missed only when somebody changes keys,
+/// or when the connection is lost, and then all followers look. So while nothing happens, they look less and less often.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a handle is left alone at first: most callers need only an id, and drop it.
@@ -172,7 +173,9 @@ impl Follower {
     async fn fill(&self, subscription: &Subscription) {
         let mut is_cancelled = false;
         // The life of an awaited prediction is renewed with each look at its events.
-        let interval = INTERVAL.min(self.broker.config.life() / 3);
+        let longest = self.broker.config.life() / 3;
+        let shortest = INTERVAL.min(longest);
+        let mut interval = shortest;
         while let Some(prediction) = self.prediction.upgrade() {
             if prediction.status().is_terminal() || self.cancellation.is_suspended() {
                 return;
@@ -194,8 +197,8 @@ impl Follower {
                     is_cancelled = true;
                     self.cancel().await;
                 }
-                () = subscription.changed() => {}
-                () = sleep(interval) => {}
+                () = subscription.changed() => interval = shortest,
+                () = sleep(interval) => interval = (interval * 2).min(longest),
             }
         }
         if !is_cancelled && self.cancellation.is_requested() {

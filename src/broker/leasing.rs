@@ -1,6 +1,7 @@
 //! Leases one job: its ticket, its data, and the handle for its worker.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -56,7 +57,10 @@ impl Broker {
         loop {
             let mut parts = list(self.call(&LEASE, &request).await?)?.into_iter();
             match integer(&next(&mut parts)?)? {
-                0 => return Ok(None),
+                0 => {
+                    self.tell_newer(integer(&next(&mut parts)?)?);
+                    return Ok(None);
+                }
                 1 => {}
                 _ => {
                     let id = bytes(next(&mut parts)?)?;
@@ -78,6 +82,17 @@ impl Broker {
                 is_taken_over,
                 fields,
             }));
+        }
+    }
+
+    /// Says how many jobs wait that only workers of a newer version draw, when there are the first ones.
+    fn tell_newer(&self, count: i64) {
+        let before = self.newer.swap(count, Ordering::Relaxed);
+        if before == 0 && count > 0 {
+            warn!(
+                count,
+                "predictions wait for workers of a newer version, which has accepted them"
+            );
         }
     }
 

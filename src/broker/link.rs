@@ -18,6 +18,7 @@ use super::config::BrokerConfig;
 use super::error::BrokerError;
 use super::measure;
 use super::script::{SETUP, Script};
+use super::version::check_layout;
 use crate::errors::chain;
 use crate::tls;
 
@@ -64,6 +65,9 @@ struct Connected {
 struct LinkState {
     /// Why the broker cannot be used at the moment.
     fault: Option<String>,
+    /// The same if its user lacks a right. Other requests may succeed nevertheless, so it lasts until the script that needs all
+    /// rights has succeeded.
+    forbidden: Option<String>,
     /// Where the keys are, if a node of a cluster has said so.
     moved: Option<(String, u16)>,
     /// From when on leases may be taken over.
@@ -102,7 +106,8 @@ impl Link {
 
     /// Why the broker cannot be used at the moment.
     pub(super) fn fault(&self) -> Option<String> {
-        self.state.lock().fault.clone()
+        let state = self.state.lock();
+        state.fault.as_ref().or(state.forbidden.as_ref()).cloned()
     }
 
     /// Whether a lease that was not renewed in time means that its worker is lost. After an outage of the broker, no worker
@@ -146,6 +151,9 @@ impl Link {
             answer => answer,
         };
         measure::call(script.name, began.elapsed());
+        if answer.is_ok() && script.name == SETUP.name {
+            self.state.lock().forbidden = None;
+        }
         answer
     }
 
@@ -200,13 +208,20 @@ impl Link {
         }
     }
 
-    fn failed(&self, error: BrokerError) -> BrokerError {
+    /// Remembers why the broker cannot be used, and says it once.
+    pub(super) fn failed(&self, error: BrokerError) -> BrokerError {
         measure::failure();
         let mut state = self.state.lock();
-        if state.fault.is_none() {
+        let state = &mut *state;
+        let fault = if matches!(error, BrokerError::Forbidden(_)) {
+            &mut state.forbidden
+        } else {
+            &mut state.fault
+        };
+        if fault.is_none() {
             warn!(error = chain(&error), "the broker cannot be used");
         }
-        state.fault = Some(error.to_string());
+        *fault = Some(error.to_string());
         error
     }
 
@@ -261,9 +276,30 @@ impl Link {
         // A broker that loads its data accepts connections, but answers only later.
         let ping = cmd("PING").exec_async(&mut connection).await;
         ping.map_err(BrokerError::of)?;
+        self.check_layout(&mut connection).await?;
         let uptime = uptime(&mut connection).await;
         self.connected_now(uptime);
         Ok(connection)
+    }
+
+    /// Refuses a broker whose keys have a layout that only a newer version knows.
+    async fn check_layout(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BrokerError> {
+        let mut get = cmd("GET");
+        get.arg(format!("{}layout", self.config.prefix));
+        // What somebody has put in its place is mended by the script that makes the streams.
+        let layout: Option<u32> = get.query_async(connection).await.unwrap_or_default();
+        layout.map_or(Ok(()), check_layout)
+    }
+
+    /// Gives up the connection if the keys have got a layout that only a newer version knows. It is refused from then on.
+    pub(super) async fn check(&self, layout: u32) {
+        if let Err(error) = check_layout(layout) {
+            self.connection.lock().await.current = None;
+            self.failed(error);
+        }
     }
 
     /// Decides from when on leases may be taken over: at once by a process that has just started, and otherwise after the time

@@ -13,6 +13,7 @@
 mod error;
 mod config;
 mod value;
+mod version;
 mod script;
 mod measure;
 mod link;

@@ -9,7 +9,8 @@ use tracing::warn;
 use super::error::BrokerError;
 use super::link::Arguments;
 use super::value::StreamEntry;
-use crate::service::codec::{self, Decoded, StoredEvent};
+use super::version::check_format;
+use crate::service::codec::{self, DecodeError, Decoded, StoredEvent};
 use crate::service::{
     Accepted, Completion, Dispatch, Event, Job, Outcome, Prediction, Priority, Receiver,
     RestartPolicy,
@@ -51,11 +52,19 @@ impl Fields {
         )
     }
 
-    /// Understands the fields.
+    /// Understands the fields. What a newer version has written is read as far as this version understands it.
     ///
     /// # Errors
-    /// If somebody has changed them.
+    /// If only a newer version understands them, or somebody has changed them.
     pub(super) fn record(&self) -> Result<JobRecord, BrokerError> {
+        let read = self.read();
+        match self.number("format") {
+            Some(format) if read.is_err() => check_format(format).and(read),
+            _ => read,
+        }
+    }
+
+    fn read(&self) -> Result<JobRecord, BrokerError> {
         let damaged = |what: &str| BrokerError::Damaged(format!("the {what} of a prediction"));
         let job: Job = serde_json::from_slice(self.0.get("job").ok_or_else(|| damaged("job"))?)
             .map_err(|error| BrokerError::Damaged(format!("the job of a prediction: {error}")))?;
@@ -93,15 +102,26 @@ impl Fields {
 impl JobRecord {
     /// The handle with its events; at most `replay` are replayed to late subscribers. If events are damaged or missing, it
     /// has failed: nobody can ever read them.
-    pub(super) fn readable(&self, entries: Vec<StreamEntry>, replay: usize) -> Arc<Prediction> {
+    ///
+    /// # Errors
+    /// If only a newer version understands an event.
+    pub(super) fn readable(
+        &self,
+        entries: Vec<StreamEntry>,
+        replay: usize,
+    ) -> Result<Arc<Prediction>, BrokerError> {
         let prediction = Prediction::accepted(&self.accepted, replay);
         let read = apply(&prediction, entries)
             .and_then(|()| check_complete(&prediction, self.events, self.has_ended));
-        if let Err(error) = read {
-            warn!(%error, id = prediction.id(), "the events of a prediction are damaged");
-            end_damaged(&prediction, &error.to_string());
+        match read {
+            Ok(()) => {}
+            Err(error @ BrokerError::Newer(_)) => return Err(error),
+            Err(error) => {
+                warn!(%error, id = prediction.id(), "the events of a prediction are damaged");
+                end_damaged(&prediction, &error.to_string());
+            }
         }
-        Arc::new(prediction)
+        Ok(Arc::new(prediction))
     }
 
     /// The handle with its events, of which the files are left out.
@@ -119,6 +139,14 @@ impl JobRecord {
         }
         Ok(prediction)
     }
+}
+
+/// What a kept event means.
+fn decode(entry: StreamEntry) -> Result<Decoded, BrokerError> {
+    codec::decode(&entry.kind, entry.data).map_err(|error| match error {
+        DecodeError::NewerFile => BrokerError::Newer("a file of the prediction".to_owned()),
+        error => BrokerError::Damaged(error.to_string()),
+    })
 }
 
 /// Checks that a handle has all events that the broker has counted.
@@ -213,8 +241,7 @@ fn apply(prediction: &Prediction, entries: Vec<StreamEntry>) -> Result<(), Broke
             return Err(BrokerError::Damaged(missing));
         }
         next += 1;
-        let decoded = codec::decode(&entry.kind, entry.data);
-        match decoded.map_err(|error| BrokerError::Damaged(error.to_string()))? {
+        match decode(entry)? {
             Decoded::Event(event) => {
                 has_ended |= matches!(event, Event::Completed(_));
                 batch.push(event);
@@ -238,8 +265,7 @@ fn apply_without_files(
     entries: Vec<StreamEntry>,
 ) -> Result<(), BrokerError> {
     for entry in entries {
-        let decoded = codec::decode(&entry.kind, entry.data);
-        match decoded.map_err(|error| BrokerError::Damaged(error.to_string()))? {
+        match decode(entry)? {
             Decoded::Event(event) => prediction.apply(vec![event]),
             Decoded::Note(line) => prediction.add_note(&line),
         }
@@ -250,9 +276,10 @@ fn apply_without_files(
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::broker::version::FORMAT;
     use crate::inputs::Input;
     use crate::service::{CancelPolicy, Destination, Origin};
 
@@ -319,7 +346,7 @@ mod tests {
     #[test]
     fn events_are_applied_once_and_in_order() {
         let record = fields().record().unwrap();
-        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10);
+        let prediction = record.readable(vec![log(1, "a"), log(2, "b")], 10).unwrap();
         apply(&prediction, vec![log(2, "b"), log(3, "c")]).unwrap();
         assert_eq!(prediction.snapshot().logs.as_ref(), "abc");
         let error = apply(&prediction, vec![log(5, "e")]).unwrap_err();
@@ -331,10 +358,51 @@ mod tests {
         apply(&prediction, vec![note, log(5, "e")]).unwrap();
         assert_eq!(prediction.snapshot().logs.as_ref(), "abcnote\ne");
         assert_eq!(prediction.drawn_events(), 4);
-        let odd = StreamEntry {
-            kind: "odd".to_owned(),
-            ..log(6, "")
+        let end = StreamEntry {
+            kind: "completed".to_owned(),
+            ..log(6, "odd")
         };
-        apply(&prediction, vec![odd]).unwrap_err();
+        apply(&prediction, vec![end]).unwrap_err();
+    }
+
+    #[test]
+    fn what_only_a_newer_version_understands_is_told_from_damage() {
+        let unknown_input = |fields: &mut Fields| {
+            let mut job: Value = serde_json::from_slice(&fields.0["job"]).unwrap();
+            job["input"]["new"] = json!(1);
+            fields.0.insert("job".to_owned(), job.to_string().into());
+        };
+        let mut fields = fields();
+        fields.0.insert("new".to_owned(), b"field".to_vec());
+        let newer = (FORMAT + 1).to_string().into_bytes();
+        fields.0.insert("format".to_owned(), newer);
+        fields.record().unwrap();
+        unknown_input(&mut fields);
+        let error = fields.record().unwrap_err();
+        assert!(matches!(error, BrokerError::Newer(_)), "{error}");
+        for format in ["", "what", "0", &FORMAT.to_string()] {
+            let format = format.as_bytes().to_vec();
+            fields.0.insert("format".to_owned(), format);
+            let error = fields.record().unwrap_err();
+            assert!(matches!(error, BrokerError::Damaged(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_an_unknown_kind_has_its_number_and_a_file_of_an_unknown_form_is_left_to_newer_versions()
+     {
+        let record = fields().record().unwrap();
+        let odd = |number, kind: &str, data: &[u8]| StreamEntry {
+            number,
+            kind: kind.to_owned(),
+            data: data.to_vec(),
+        };
+        let events = vec![log(1, "a"), odd(2, "preview", b"what"), log(3, "c")];
+        let prediction = record.readable(events, 10).unwrap();
+        assert_eq!(prediction.snapshot().logs.as_ref(), "ac");
+        assert_eq!(prediction.next_event(), 4);
+        let file = odd(1, "output", &[0, 0, 0, 0, 0x80, 1]);
+        let error = record.readable(vec![file], 10).unwrap_err();
+        assert!(matches!(error, BrokerError::Newer(_)), "{error}");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use super::version::{FORMAT, LAYOUT};
+
 /// A script and its hash, by which the broker knows it after the first call.
 #[derive(Debug)]
 pub(super) struct Script {
@@ -15,7 +17,8 @@ pub(super) struct Script {
 
 impl Script {
     fn new(name: &'static str, code: &str) -> Self {
-        let code = format!("{}{code}", include_str!("lua/common.lua"));
+        let common = include_str!("lua/common.lua");
+        let code = format!("local FORMAT, LAYOUT = {FORMAT}, {LAYOUT}\n{common}{code}");
         let hash = redis::Script::new(&code).get_hash().to_owned();
         Self {
             name,

@@ -1,6 +1,7 @@
 //! [`Broker`]: what the queue, the store and the webhooks of one process share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Broker {
     pub(super) live: Mutex<HashMap<String, Live>>,
     pub(super) held: HeldLeases,
     pub(super) backlog: Mutex<Occupancy>,
+    /// How many jobs this process left to newer ones when it looked for one last.
+    pub(super) newer: AtomicI64,
 }
 
 /// A handle that somebody watches, filled from the stream.
@@ -58,6 +61,7 @@ impl Broker {
             live: Mutex::default(),
             held: HeldLeases::default(),
             backlog: Mutex::default(),
+            newer: AtomicI64::new(0),
             link,
             config,
         }))

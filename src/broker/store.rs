@@ -82,9 +82,9 @@ impl RedisStore {
         let events = entries(next(&mut parts)?)?;
         let replay = broker.config.replay;
         let read = elsewhere(move || match fields.record() {
-            Ok(record) => Ok(Some(record.readable(events, replay))),
+            Ok(record) => record.readable(events, replay).map(Some),
             // Nobody can ever read it.
-            Err(_) if fields.has_ended() => Ok(None),
+            Err(BrokerError::Damaged(_)) if fields.has_ended() => Ok(None),
             Err(error) => Err(error),
         });
         let Some(prediction) = read.await? else {

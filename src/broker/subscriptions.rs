@@ -116,6 +116,9 @@ async fn run(
     loop {
         match listen(&link, &channels, &mut inbox).await {
             Ok(()) => return,
+            Err(error @ BrokerError::Forbidden(_)) => {
+                link.failed(error);
+            }
             Err(error) => debug!(%error, "the subscriptions are lost"),
         }
         sleep(PAUSE).await;

@@ -63,8 +63,12 @@ pub async fn upkeep(broker: Arc<Broker>, service: Arc<Service>, role: Role) {
     let mut said = None;
     loop {
         let is_time = made.is_none_or(|made| made.elapsed() >= SETUP_INTERVAL);
-        if is_time && broker.call(&SETUP, &Vec::new()).await.is_ok() {
+        if is_time && let Ok(layout) = broker.call(&SETUP, &Vec::new()).await {
             made = Some(Instant::now());
+            let layout = integer(&layout)
+                .ok()
+                .and_then(|layout| layout.try_into().ok());
+            broker.link.check(layout.unwrap_or_default()).await;
         }
         match measure(&broker).await {
             Ok(model) if role == Role::FrontEnd => {

@@ -44,8 +44,11 @@ pub(super) enum HttpError {
         reason: String,
     },
     /// The store could not read or write what the request needs.
-    #[error("The server's store is not available at the moment.")]
-    StoreUnavailable,
+    #[error("The server's store is not available at the moment: {reason}.")]
+    StoreUnavailable {
+        /// Why, for the caller.
+        reason: String,
+    },
     /// The server stops while the client waits, and continues with the prediction after its next start.
     #[error(
         "The server is shutting down. The prediction {0} is continued after its next start, or by another server."
@@ -149,10 +152,12 @@ impl HttpError {
         Self::Internal
     }
 
-    /// Logs why the store failed, which the caller does not get to see.
+    /// Logs why the store failed, with the causes of that, which the caller does not get to see.
     pub(super) fn unavailable(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = chain(cause), "the store failed");
-        Self::StoreUnavailable
+        Self::StoreUnavailable {
+            reason: cause.to_string(),
+        }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -164,7 +169,7 @@ impl HttpError {
             | Self::Closed
             | Self::TooManyConnections
             | Self::StoreFault { .. }
-            | Self::StoreUnavailable
+            | Self::StoreUnavailable { .. }
             | Self::Suspended(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::AtCapacity(FullStatus::Conflict)
             | Self::AlreadyRunning(_)
@@ -189,7 +194,7 @@ impl HttpError {
             Self::TooManyConnections | Self::AtCapacity(FullStatus::TooManyRequests) => {
                 Some(HeaderValue::from_static("1"))
             }
-            Self::StoreFault { .. } | Self::StoreUnavailable => {
+            Self::StoreFault { .. } | Self::StoreUnavailable { .. } => {
                 Some(HeaderValue::from_static("10"))
             }
             _ => None,
@@ -213,7 +218,7 @@ impl HttpError {
             | Self::Closed
             | Self::TooManyConnections
             | Self::StoreFault { .. }
-            | Self::StoreUnavailable
+            | Self::StoreUnavailable { .. }
             | Self::AtCapacity(_)
             | Self::AlreadyRunning(_) => {
                 json!({ "error": self.to_string(), "status": "failed" })

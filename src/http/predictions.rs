@@ -334,7 +334,7 @@ impl From<SubmitError> for HttpError {
             SubmitError::AlreadyRunning(running) => Self::AlreadyRunning(running),
             SubmitError::Closed => Self::Closed,
             SubmitError::StoreFault(reason) => Self::StoreFault { reason },
-            SubmitError::Unavailable(_) => Self::unavailable(&error),
+            SubmitError::Unavailable(cause) => Self::unavailable(&*cause),
         }
     }
 }

@@ -69,7 +69,7 @@ async fn run(
 ) {
     let publisher = Publisher {
         service: Arc::clone(&service),
-        known: AtomicUsize::new(prediction.drawn_events()),
+        known_files: AtomicUsize::new(prediction.files()),
         prediction: Arc::clone(&prediction),
         input: Arc::new(lease.job.input.clone()),
         job: lease.job.clone(),
@@ -104,9 +104,10 @@ struct Publisher {
     job: Job,
     /// The inputs, shared because files may be among them.
     input: Arc<Input>,
-    /// How many events of an earlier attempt are still to be passed over. A drawing has the same events each time, so
-    /// those that exist are not published again.
-    known: AtomicUsize,
+    /// How many files of an earlier attempt are still to be passed over. A drawing has the same files each time, so those
+    /// that exist are not published again, nor is what belongs to them. Files are counted rather than events, because
+    /// another version of the program may have published other lines and metrics with each of them.
+    known_files: AtomicUsize,
 }
 
 /// What has become of a leased prediction.
@@ -207,6 +208,7 @@ impl Publisher {
         info!(target: "clipdraw::prediction", "{line}");
         if self.prediction.drawn_events() > 0 {
             self.prediction.begin_again();
+            return;
         }
         let mut events = vec![
             Event::Start {
@@ -264,7 +266,7 @@ impl Publisher {
             metric("losses", json!(frame.losses)),
             Event::log(&line),
         ]);
-        if self.pass_over(events.len() + 1) {
+        if self.has_next_file() {
             return Ok(());
         }
         let bytes = self.encode(drawn, Arc::clone(provenance)).await?;
@@ -300,7 +302,7 @@ impl Publisher {
         let Some(animation) = animation else {
             return Ok(());
         };
-        if self.pass_over(1) {
+        if self.has_next_file() {
             return Ok(());
         }
         let extension = animation.format.extension();
@@ -353,21 +355,17 @@ impl Publisher {
     }
 
     async fn append(&self, events: Vec<Event>) {
-        if self.pass_over(events.len()) {
-            return;
-        }
         let store = &self.service.backends.store;
         store.append(&self.prediction, events).await;
     }
 
-    /// Whether the next `count` events, which are stored together, exist from an earlier attempt. They are passed over then.
-    fn pass_over(&self, count: usize) -> bool {
-        let known = self.known.load(Ordering::Relaxed);
-        let exist = known >= count;
-        if exist {
-            self.known.store(known - count, Ordering::Relaxed);
+    /// Whether the next file exists from an earlier attempt. It is passed over then.
+    fn has_next_file(&self) -> bool {
+        let known = self.known_files.load(Ordering::Relaxed);
+        if known > 0 {
+            self.known_files.store(known - 1, Ordering::Relaxed);
         }
-        exist
+        known > 0
     }
 }
 

@@ -21,4 +21,5 @@ mod queues;
 mod security;
 mod damage;
 mod rolling;
+mod versions;
 mod chaos;

@@ -83,6 +83,47 @@ fn a_prediction_is_accepted_only_once_a_replica_has_it() {
 }
 
 #[test]
+fn a_broker_without_memory_accepts_nothing_and_loses_nothing() {
+    if !has_redis() {
+        return;
+    }
+    let cluster = Cluster::with(&["--maxmemory-policy", "noeviction"]);
+    let front_end = cluster.front_end(&["--history", "100000"]);
+    let _worker = cluster.worker(&[]);
+    // The record of a finished prediction gives way to one with its id.
+    front_end.put("again", &drawing(3));
+    front_end.finished("again");
+    front_end.put("drawn", &drawing(150));
+    front_end.put("waiting", &drawing(3));
+    wait_until("it is drawn", || front_end.files("drawn") > 3);
+    let set_memory = |bytes: &str| cluster.broker.cli(&["CONFIG", "SET", "maxmemory", bytes]);
+    assert_eq!(set_memory("1mb"), "OK");
+    let length = || cluster.broker.cli(&["XLEN", "cd:{0}:q:normal"]);
+    let before = length();
+    for id in ["new", "again"].into_iter().cycle().take(20) {
+        let request = front_end.request("PUT", &format!("/predictions/{id}"));
+        let request = request.header("prefer", "respond-async");
+        let answer = request.json(&drawing(3)).send().unwrap();
+        assert_eq!(answer.status(), 503, "{id}");
+        assert!(answer.headers().contains_key("retry-after"));
+        let text = answer.text().unwrap();
+        assert!(text.contains("memory is full"), "{text}");
+    }
+    assert_eq!(length(), before);
+    assert_eq!(front_end.get("/predictions/new").0, 404);
+    assert_eq!(front_end.finished("again")["status"], "succeeded");
+    assert_eq!(set_memory("0"), "OK");
+    let mut log = EventLog::default();
+    log.read(front_end.events("drawn", None), usize::MAX);
+    log.assert_complete();
+    assert_eq!(front_end.finished("waiting")["status"], "succeeded");
+    wait_until("it is accepted", || {
+        front_end.put("new", &drawing(3)).0 == 202
+    });
+    assert_eq!(front_end.finished("new")["status"], "succeeded");
+}
+
+#[test]
 fn wrong_data_fails_the_prediction_or_the_request_and_no_process() {
     if !has_redis() {
         return;

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::cluster::{Cluster, Node, drawing, has_redis};
+use crate::cluster::{Cluster, Node, drawing, has_redis, wait_until};
 
 const PASSWORD: [&str; 2] = ["--requirepass", "open sesame"];
 
@@ -43,6 +43,51 @@ fn a_user_needs_only_the_keys_and_channels_of_the_prefix() {
     let _worker = cluster.worker(&options);
     draws(&front_end);
     assert_eq!(cluster.broker.cli(&["KEYS", "cd:*"]), "");
+}
+
+#[test]
+fn a_process_whose_user_lacks_a_right_names_it_and_fails_no_prediction() {
+    if !has_redis() {
+        return;
+    }
+    let cluster = Cluster::new();
+    let user = |rights: &[&str]| {
+        let reset = ["ACL", "SETUSER", "drawer", "reset", "on", ">pw"];
+        let all = ["~cd:{0}:*", "&cd:{0}:*", "+@all", "-@dangerous", "+info"];
+        let command = [&reset[..], &all[..], rights].concat();
+        assert_eq!(cluster.broker.cli(&command), "OK");
+    };
+    user(&[]);
+    let url = format!("redis://drawer:pw@127.0.0.1:{}", cluster.broker.port);
+    let options = ["--broker", &url];
+    let front_end = cluster.front_end(&options);
+    let worker = cluster.worker(&options);
+    let lacks: [(&[&str], &str); 4] = [
+        (&["-@scripting"], "evalsha"),
+        (&["-@stream"], "script"),
+        (&["-publish"], "script"),
+        (&["-blpop"], "blpop"),
+    ];
+    for (round, (rights, named)) in lacks.iter().enumerate() {
+        let id = format!("p{round}");
+        front_end.put(&id, &drawing(60));
+        wait_until("it is drawn", || front_end.files(&id) > 1);
+        user(rights);
+        wait_until("the right is named", || {
+            worker.log().to_lowercase().contains(&named.to_lowercase())
+        });
+        let is_needed = *named != "blpop";
+        wait_until("it is not ready", || {
+            !is_needed
+                || [&front_end, &worker]
+                    .iter()
+                    .all(|node| node.get("/ready").0 == 503)
+        });
+        user(&[]);
+        assert_eq!(front_end.finished(&id)["status"], "succeeded", "{rights:?}");
+        front_end.wait_until_ready();
+        worker.wait_until_ready();
+    }
 }
 
 #[test]

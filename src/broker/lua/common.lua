@@ -1,4 +1,4 @@
--- The first lines of every script. ARGV[1] is the prefix of all keys.
+-- The first lines of every script, after the numbers FORMAT and LAYOUT. ARGV[1] is the prefix of all keys.
 local prefix = ARGV[1]
 local GROUP = 'workers'
 local SENDERS = 'senders'
@@ -20,6 +20,11 @@ end
 -- The number in a field that counts something; 0 if somebody has put something else there.
 local function count_in(text)
   return text and #text < 16 and string.match(text, '^%d+$') and tonumber(text) or 0
+end
+
+-- Whether only processes of a newer version understand the job.
+local function is_newer(job)
+  return is(job, 'hash') and count_in(redis.call('HGET', job, 'format')) > FORMAT
 end
 
 -- Whether a text is the id of an entry of a stream.

@@ -1,25 +1,40 @@
 -- Leases the webhooks of a job: those whose sender is lost, or else the next ones.
 -- ARGV prefix sender lease take_over(0|1)
--- {0}: there are none; {1, id, entry, created, fence, receiver, sent}; {-1, id}: damaged ones were dropped.
+-- Those of jobs that only a newer version understands are left to it. {0}: there are none; {1, id, entry, created, fence, receiver, sent}; {-1, id}: damaged ones were dropped.
 local sender, lease = ARGV[2], tonumber(ARGV[3])
 local hooks = key('hooks')
 local entry, id
 if ARGV[4] == '1' then
-  local found = redis.call('XPENDING', hooks, SENDERS, 'IDLE', lease, '-', '+', 1)
-  if found[1] then
-    entry = found[1][1]
-    redis.call('XCLAIM', hooks, SENDERS, sender, 0, entry, 'JUSTID')
-    local read = redis.call('XRANGE', hooks, entry, entry)
-    id = read[1] and read[1][2][2]
+  for _, found in ipairs(redis.call('XPENDING', hooks, SENDERS, 'IDLE', lease, '-', '+', 100)) do
+    local read = redis.call('XRANGE', hooks, found[1], found[1])
+    local hooked = read[1] and read[1][2][2]
+    local known = hooked_job(hooked or '', found[1])
+    if not (known and is_newer(known)) then
+      entry, id = found[1], hooked
+      redis.call('XCLAIM', hooks, SENDERS, sender, 0, entry, 'JUSTID')
+      break
+    end
   end
 end
-if not entry then
+for _ = 1, 100 do
+  if entry then
+    break
+  end
   local read = redis.call('XREADGROUP', 'GROUP', SENDERS, sender, 'COUNT', 1, 'STREAMS', hooks, '>')
   if not read then
     return {0}
   end
-  entry = read[1][2][1][1]
-  id = read[1][2][1][2][2]
+  local read_entry, read_id = read[1][2][1][1], read[1][2][1][2][2]
+  local known = hooked_job(read_id or '', read_entry)
+  if known and is_newer(known) then
+    -- A newer process finds them at once as those of a lost sender.
+    redis.call('XCLAIM', hooks, SENDERS, sender, 0, read_entry, 'IDLE', lease + 1, 'JUSTID')
+  else
+    entry, id = read_entry, read_id
+  end
+end
+if not entry then
+  return {0}
 end
 local job = hooked_job(id or '', entry)
 if not job then

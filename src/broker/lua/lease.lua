@@ -1,6 +1,6 @@
 -- Leases a job: one whose worker is lost, or else the next one that waits.
 -- ARGV prefix worker lease take_over(0|1) look(0|1); `look`: whether a life that was not renewed means that nobody waits.
--- {0}: there is none; {1, id, lost(0|1), fields of the job}; {-1, id}: the job of a ticket is gone;
+-- {0, n}: there is none, apart from n that only a newer version understands; {1, id, lost(0|1), fields of the job}; {-1, id}: the job of a ticket is gone;
 -- {-1, ''}: tickets had no unfinished job.
 local worker, lease = ARGV[2], tonumber(ARGV[3])
 local tickets = key('tickets')
@@ -31,26 +31,43 @@ end
 
 -- A job that waits although the lists do not have it gets its own ticket.
 local function waiting_holder(id)
-  return id and is_waiting(id) and id
+  return id and is_waiting(id) and not is_newer(job_key(id)) and id
 end
 
 if ARGV[4] == '1' then
   for _, priority in ipairs(PRIORITIES) do
     local queue = queue_key(priority)
-    local found = redis.call('XPENDING', queue, GROUP, 'IDLE', lease, '-', '+', 1)
-    if found[1] then
-      local entry = found[1][1]
+    for _, found in ipairs(redis.call('XPENDING', queue, GROUP, 'IDLE', lease, '-', '+', 100)) do
+      local entry = found[1]
       local id = redis.call('HGET', tickets, priority .. '/' .. entry)
-      if id then
+      if not id then
+        drop_ticket(priority, entry)
+      elseif not is_newer(job_key(id)) then
         redis.call('XCLAIM', queue, GROUP, worker, 0, entry, 'JUSTID')
         return give(id, priority, entry, 1)
       end
-      drop_ticket(priority, entry)
     end
   end
 end
 
-local dropped = 0
+-- The next job in turn that this version understands, and how many before it only a newer one does. They stay in their places.
+local function next_understood(priority)
+  local newer, id = {}, next_waiting(priority)
+  while id and is_newer(job_key(id)) and #newer < 100 do
+    newer[#newer + 1] = id
+    id = next_waiting(priority)
+  end
+  if id and is_newer(job_key(id)) then
+    newer[#newer + 1] = id
+    id = nil
+  end
+  for i = #newer, 1, -1 do
+    wait_at_front(priority, redis.call('HGET', job_key(newer[i]), 'caller') or '', newer[i])
+  end
+  return id, #newer
+end
+
+local dropped, left = 0, 0
 for _, priority in ipairs(PRIORITIES) do
   local queue = queue_key(priority)
   for _ = 1, 100 do
@@ -61,7 +78,16 @@ for _, priority in ipairs(PRIORITIES) do
     local entry = read[1][2][1][1]
     local holder = redis.call('HGET', tickets, priority .. '/' .. entry)
     -- The job whose turn it is gets this ticket.
-    local id = next_waiting(priority) or waiting_holder(holder)
+    local id, newer = next_understood(priority)
+    id = id or waiting_holder(holder)
+    if not id and newer > 0 then
+      left = left + newer
+      drop_ticket(priority, entry)
+      if holder and is_waiting(holder) then
+        redis.call('HSET', job_key(holder), 'entry', new_ticket(priority, holder))
+      end
+      break
+    end
     if id then
       give_ticket(priority, entry, id)
       return give(id, priority, entry, 0)
@@ -73,4 +99,4 @@ end
 if dropped >= 100 then
   return {-1, ''}
 end
-return {0}
+return {0, left}

@@ -23,6 +23,8 @@ local limit = tonumber(ARGV[7])
 if limit > 0 and redis.call('XLEN', queue) >= limit then
   return -1
 end
+-- A broker without memory refuses a script only at its first change, and only if that needs memory. So this is the first one.
+local entry = new_ticket(priority, id)
 if known[3] then
   redis.call('ZREM', key('recent'), known[3])
 end
@@ -40,9 +42,8 @@ if is_ended(known[1]) and known[4] then
   end
 end
 redis.call('DEL', job, events_key(id), key('life:' .. id))
-local entry = new_ticket(priority, id)
 local member = created .. '-' .. id
-redis.call('HSET', job, 'id', id, 'status', 'starting', 'place', 'waiting', 'created', created,
+redis.call('HSET', job, 'id', id, 'format', FORMAT, 'status', 'starting', 'place', 'waiting', 'created', created,
   'job', ARGV[4], 'priority', priority, 'caller', caller, 'entry', entry, 'member', member,
   'fence', 0, 'attempts', 0, 'drawn', 0, 'events', 0, 'lifeline', ARGV[8], 'trace', ARGV[11])
 wait_at_end(priority, caller, id)

@@ -48,8 +48,10 @@ pub(crate) enum Decoded {
 /// Why a kept event cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
-    #[error("there are no events of the kind {0}")]
-    Kind(String),
+    #[error(
+        "a newer version of clipdraw has kept a file in a form that this version does not know"
+    )]
+    NewerFile,
     #[error("an event is damaged")]
     Json(#[from] serde_json::Error),
     #[error("a file is damaged")]
@@ -134,7 +136,8 @@ fn size(event: &Event) -> usize {
     }
 }
 
-/// Reads a kept event.
+/// Reads a kept event. One of a kind that only a newer version knows is an empty piece of the log, so that the numbers of
+/// events have no gap.
 ///
 /// # Errors
 /// If it is damaged.
@@ -162,7 +165,7 @@ pub(crate) fn decode(kind: &str, data: Vec<u8>) -> Result<Decoded, DecodeError> 
             }
         }
         "completed" => Event::Completed(completion(serde_json::from_slice(&data)?)?),
-        unknown => return Err(DecodeError::Kind(unknown.to_owned())),
+        _ => Event::Log { data: "".into() },
     };
     Ok(Decoded::Event(event))
 }
@@ -220,6 +223,9 @@ fn encode_file(url: &str) -> Vec<u8> {
 
 fn decode_file(stored: &[u8]) -> Result<Arc<str>, DecodeError> {
     let (flags, stored) = stored.split_first().ok_or(DecodeError::Short)?;
+    if flags & !(COMPRESSED | DATA_URL) != 0 {
+        return Err(DecodeError::NewerFile);
+    }
     let (header, content) = if flags & DATA_URL == 0 {
         (None, stored)
     } else {
@@ -324,8 +330,26 @@ mod tests {
             let cut = output.data[..length].to_vec();
             assert!(decode("output", cut).is_err(), "{length}");
         }
-        assert!(decode("started", Vec::new()).is_err());
         assert!(decode("start", b"today".to_vec()).is_err());
         assert!(decode("completed", b"{}".to_vec()).is_err());
+    }
+
+    #[test]
+    fn what_only_a_newer_version_knows_is_passed_over_or_refused_but_never_misread() {
+        let unknown = decode("preview", b"anything".to_vec()).unwrap();
+        assert_eq!(unknown, Decoded::Event(Event::Log { data: "".into() }));
+        let mut output = encode(&Event::Output {
+            index: 0,
+            file: "https://example.com/a.svg".into(),
+        });
+        output.data[4] |= 1 << 2;
+        let error = decode(output.kind, output.data).unwrap_err();
+        assert!(matches!(error, DecodeError::NewerFile), "{error}");
+        let end = br#"{"status":"succeeded","error":null,"completed_at":"1970-01-01T00:00:00Z","predict_time":1.0,"new":[1]}"#;
+        let Decoded::Event(Event::Completed(end)) = decode("completed", end.to_vec()).unwrap()
+        else {
+            panic!("it is an end");
+        };
+        assert_eq!(end.outcome, Outcome::Succeeded);
     }
 }

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use super::connect::{ConnectError, connect_to_read, reconnect};
 use super::message::{Fault, Message, Request, StoreFile, WriteError};
 use super::operation::{Operation, evict};
-use super::room::lack_of_room;
+use super::room::{OpenedFile, lack_of_room};
 use crate::errors::chain;
 use crate::service::limits::Limits;
 use crate::service::measure;
@@ -39,6 +39,8 @@ pub(super) struct WriterThread {
     /// `None` while the disk has had no room for it since the start.
     connection: Option<Connection>,
     path: PathBuf,
+    /// `None` if it could not be found when the store was opened.
+    opened: Option<OpenedFile>,
     reader: Arc<Mutex<Connection>>,
     secret: SecretSlice<u8>,
     limits: Limits,
@@ -60,6 +62,7 @@ impl WriterThread {
         let (sender, fault) = watch::channel(write_fault.clone().map(Fault::CannotWrite));
         let thread = Self {
             connection,
+            opened: OpenedFile::at(&file.path).ok(),
             path: file.path,
             reader: file.reader,
             secret: file.secret,
@@ -113,6 +116,7 @@ impl WriterThread {
 
     /// Writes requests after those that wait, which go first so that the order stays.
     fn write(&mut self, batch: Vec<Request>) {
+        let batch = self.refuse_what_would_be_lost(batch);
         if batch.is_empty() {
             return;
         }
@@ -123,6 +127,26 @@ impl WriterThread {
         for request in batch {
             self.keep_or_refuse(request);
         }
+    }
+
+    /// Accepts no prediction in a file that no later process can find. What was accepted goes on there.
+    fn refuse_what_would_be_lost(&self, batch: Vec<Request>) -> Vec<Request> {
+        if !batch.iter().any(|request| request.operation.accepts()) {
+            return batch;
+        }
+        let Some(reason) = self.missing() else {
+            return batch;
+        };
+        let accepts = |request: &Request| request.operation.accepts();
+        let (refused, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(accepts);
+        for answer in refused.into_iter().filter_map(|request| request.answer) {
+            let _ = answer.send(Err(WriteError::Failed(reason.clone())));
+        }
+        others
+    }
+
+    fn missing(&self) -> Option<String> {
+        self.opened.as_ref().and_then(OpenedFile::missing)
     }
 
     /// Tries again what has failed.
@@ -276,7 +300,7 @@ impl WriterThread {
         }
     }
 
-    /// Removes what is too old, gives free pages back, and checks the room on the disk.
+    /// Removes what is too old, gives free pages back, and checks the room on the disk, and whether the file is still there.
     fn look_after_file(&mut self) {
         if self.write_fault.is_none() {
             let kept = self.forget_old().and_then(|()| self.shrink());
@@ -285,13 +309,13 @@ impl WriterThread {
             }
         }
         if self.write_fault.is_none() {
-            let lack = lack_of_room(&self.path);
-            if let Some(lack) = &lack
+            let reason = self.missing().or_else(|| lack_of_room(&self.path));
+            if let Some(reason) = &reason
                 && self.fault.borrow().is_none()
             {
-                warn!(lack, store = %self.path.display(), "nothing is accepted for lack of room");
+                warn!(reason, store = %self.path.display(), "the store accepts nothing");
             }
-            self.fault.send_replace(lack.map(Fault::LittleRoom));
+            self.fault.send_replace(reason.map(Fault::Unsafe));
         }
     }
 

@@ -56,6 +56,6 @@ pub(super) struct StoreFile {
 pub(super) enum Fault {
     /// The last write has failed.
     CannotWrite(String),
-    /// There is little room on the disk, but the last write has succeeded.
-    LittleRoom(String),
+    /// The last write has succeeded, but there is little room on the disk, or the file was removed.
+    Unsafe(String),
 }

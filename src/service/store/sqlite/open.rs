@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -146,6 +146,12 @@ fn may_be_store(path: &Path) -> io::Result<bool> {
         // To open a pipe would wait for its other end.
         Ok(found) if !found.is_file() => {
             return Err(io::Error::other("it is not a regular file"));
+        }
+        // The write-ahead log and the lock have the name of the file, so under another name the file would be a damaged store.
+        Ok(found) if found.nlink() > 1 => {
+            return Err(io::Error::other(
+                "it has several names (hard links); remove all of them but the one that it had first",
+            ));
         }
         found => found?,
     };

@@ -118,6 +118,11 @@ impl Operation {
         )
     }
 
+    /// Whether it accepts a prediction.
+    pub(super) fn accepts(&self) -> bool {
+        matches!(self.change, Change::Insert(_))
+    }
+
     /// Whether predictions may be too many after it.
     pub(super) fn adds_finished(&self) -> bool {
         matches!(self.change, Change::End { .. } | Change::Delivered)

@@ -177,9 +177,9 @@ pub(super) fn newest(
     Ok(select(from, condition, params![created_at, id, limit])?)
 }
 
-/// The predictions without an end, the oldest first. One that cannot be read is logged and stays in the file.
+/// The predictions without an end, the oldest first, also if the clock has gone back meanwhile. One that cannot be read is logged and stays in the file.
 pub(super) fn unfinished(from: &Connection, replay: usize) -> rusqlite::Result<Vec<Leftover>> {
-    let condition = "completed_at IS NULL ORDER BY created_at, key";
+    let condition = "completed_at IS NULL ORDER BY key";
     let mut all = Vec::new();
     for stored in select(from, condition, params![])? {
         match leftover(&stored, from, replay) {
@@ -188,7 +188,7 @@ pub(super) fn unfinished(from: &Connection, replay: usize) -> rusqlite::Result<V
             Err(cause) => error!(
                 id = stored.id,
                 cause = chain(&cause),
-                "an unfinished prediction is lost"
+                "an unfinished prediction cannot be read; it stays in the file"
             ),
         }
     }

@@ -1,12 +1,55 @@
-//! The room on the disk of a store.
+//! What keeps a store from accepting predictions although it can write: little room on its disk, or a file that was removed.
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Error, ErrorCode, ffi};
 
 /// With less room on the disk in bytes nothing is accepted, so that accepted predictions can still be finished.
 const MIN_FREE_BYTES: u64 = 1 << 20;
+
+/// The file of a store, as it was opened. If somebody removes or replaces it, SQLite goes on with a file that no later process
+/// can find.
+#[derive(Debug)]
+pub(super) struct OpenedFile {
+    path: PathBuf,
+    /// Its device and its inode.
+    identity: (u64, u64),
+}
+
+impl OpenedFile {
+    /// The file at a path.
+    ///
+    /// # Errors
+    /// If it cannot be found.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+
+    /// Why a prediction in it would not be found after a restart; `None` if it would.
+    pub(super) fn missing(&self) -> Option<String> {
+        match identity(&self.path) {
+            Ok(found) if found == self.identity => None,
+            Ok(_) => Some("somebody has replaced its file".to_owned()),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                Some("somebody has removed its file".to_owned())
+            }
+            // It may be there.
+            Err(_) => None,
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
 
 /// Why nothing is accepted although the last write has succeeded; `None` if there is room.
 pub(super) fn lack_of_room(path: &Path) -> Option<String> {

@@ -148,11 +148,16 @@ pub(super) fn apply_migrations(connection: &Connection) -> rusqlite::Result<()> 
     connection.pragma_update(None, "user_version", VERSION)
 }
 
+/// Makes the tables of a version.
 #[cfg(test)]
-pub(super) fn create_version_1(connection: &Connection) {
-    connection.execute_batch(VERSION_1).unwrap();
-    connection
-        .pragma_update(None, "application_id", APPLICATION_ID)
-        .unwrap();
-    connection.pragma_update(None, "user_version", 1).unwrap();
+pub(super) fn create_version(connection: &Connection, version: i64) {
+    for migration in &MIGRATIONS[..version as usize] {
+        connection.execute_batch(migration).unwrap();
+    }
+    for (pragma, value) in [
+        ("application_id", APPLICATION_ID.into()),
+        ("user_version", version),
+    ] {
+        connection.pragma_update(None, pragma, value).unwrap();
+    }
 }

@@ -36,7 +36,7 @@ impl Writer {
     /// Why nothing can be written at the moment.
     pub(super) fn fault(&self) -> Option<String> {
         match &*self.fault.borrow() {
-            Some(Fault::CannotWrite(reason) | Fault::LittleRoom(reason)) => Some(reason.clone()),
+            Some(Fault::CannotWrite(reason) | Fault::Unsafe(reason)) => Some(reason.clone()),
             None => None,
         }
     }

@@ -1,11 +1,10 @@
-//! Files that are damaged, or of another version or program.
+//! Files that are damaged, or of another program.
 
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::*;
-use crate::service::store::sqlite::schema;
 
 #[tokio::test]
 async fn a_damaged_file_is_set_aside() {
@@ -39,28 +38,6 @@ async fn a_damaged_file_is_set_aside() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_stays_as_it_is() {
-    let folder = Folder::new();
-    let store = folder.open();
-    store.close().await;
-    drop(store);
-    let connection = Connection::open(folder.file()).unwrap();
-    connection
-        .pragma_update(None, "user_version", schema::VERSION + 1)
-        .unwrap();
-    drop(connection);
-    let error = SqliteStore::open(&folder.file(), LIMITS).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { .. }));
-    assert!(error.to_string().contains("a later version of clipdraw"));
-    let foreign = folder.0.path().join("foreign");
-    let connection = Connection::open(&foreign).unwrap();
-    connection.execute_batch("CREATE TABLE mine(x)").unwrap();
-    drop(connection);
-    let error = SqliteStore::open(&foreign, LIMITS).unwrap_err();
-    assert!(matches!(error, OpenError::Foreign { .. }));
-}
-
-#[tokio::test]
 async fn what_was_never_a_store_is_left_alone() {
     let folder = Folder::new();
     let notes = folder.0.path().join("notes.txt");
@@ -72,6 +49,12 @@ async fn what_was_never_a_store_is_left_alone() {
     assert_eq!(std::fs::read(&notes).unwrap(), b"milk, bread");
     let error = SqliteStore::open(folder.0.path(), LIMITS).unwrap_err();
     assert!(matches!(error, OpenError::Io { .. }));
+    let foreign = folder.0.path().join("foreign");
+    let connection = Connection::open(&foreign).unwrap();
+    connection.execute_batch("CREATE TABLE mine(x)").unwrap();
+    drop(connection);
+    let error = SqliteStore::open(&foreign, LIMITS).unwrap_err();
+    assert!(matches!(error, OpenError::Foreign { .. }));
     let numbered = folder.0.path().join("numbered");
     let connection = Connection::open(&numbered).unwrap();
     connection.pragma_update(None, "user_version", 77).unwrap();
@@ -104,34 +87,6 @@ async fn a_prediction_with_a_damaged_event_is_drawn_from_its_start() {
     drop(store);
     let leftovers = folder.open().recover().await.unwrap();
     assert_eq!(leftovers.unfinished[0].prediction.drawn_events(), 2);
-}
-
-#[tokio::test]
-async fn the_previous_schema_is_upgraded() {
-    let folder = Folder::new();
-    let connection = Connection::open(folder.file()).unwrap();
-    schema::create_version_1(&connection);
-    let job = accepted("old", RestartPolicy::DrawAgain).job;
-    connection
-        .execute(
-            "INSERT INTO prediction(id, created_at, status, job, draw_again, attempts)
-             VALUES ('old', ?1, 'starting', ?2, 1, 2)",
-            (
-                job.created_at.as_nanosecond() as i64,
-                serde_json::to_string(&job).unwrap(),
-            ),
-        )
-        .unwrap();
-    drop(connection);
-    let store = folder.open();
-    let found = store.recover().await.unwrap().unfinished;
-    assert_eq!(found[0].job, job);
-    assert_eq!(found[0].attempts, 2);
-    end(&store, &found[0].prediction, Outcome::Succeeded).await;
-    store.close().await;
-    drop(store);
-    let found = folder.open().find("old").await.unwrap().unwrap();
-    assert_eq!(found.status(), Status::Succeeded);
 }
 
 #[tokio::test]

@@ -282,7 +282,7 @@ fn create_version_1(path: &Path, id: &str) {
     connection
         .pragma_update(None, "journal_mode", "WAL")
         .unwrap();
-    schema::create_version_1(&connection);
+    schema::create_version(&connection, 1);
     let job = accepted(id, RestartPolicy::DrawAgain).job;
     let values = (
         id,

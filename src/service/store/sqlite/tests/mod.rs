@@ -1,7 +1,9 @@
 //! The store in a file: what is found after it was opened again.
 
 mod damage;
+mod files;
 mod full_disk;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -227,17 +229,19 @@ async fn a_receiver_is_kept_until_it_has_its_last_message() {
 }
 
 #[tokio::test]
-async fn two_stores_do_not_share_a_file() {
+async fn what_was_accepted_first_is_queued_first_although_the_clock_went_back() {
     let folder = Folder::new();
     let store = folder.open();
-    let link = folder.0.path().join("link");
-    std::os::unix::fs::symlink(folder.file(), &link).unwrap();
-    for path in [folder.file(), link] {
-        let second = SqliteStore::open(&path, LIMITS);
-        assert!(matches!(second, Err(OpenError::InUse { .. })));
+    for (id, seconds) in [("first", 300), ("second", 100), ("third", 200)] {
+        let mut accepted = accepted(id, RestartPolicy::DrawAgain);
+        accepted.job.created_at = Timestamp::from_second(seconds).unwrap();
+        store.insert(&accepted).await.unwrap();
     }
+    store.close().await;
     drop(store);
-    folder.open();
+    let left = folder.open().recover().await.unwrap().unfinished;
+    let order: Vec<_> = left.iter().map(|one| one.job.id.as_str()).collect();
+    assert_eq!(order, ["first", "second", "third"]);
 }
 
 #[tokio::test]
