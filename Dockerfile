@@ -46,9 +46,10 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     && /build/unpack_libtorch.py unpack /wheels cuda /opt/libtorch \
     && rm -rf /wheels /opt/libtorch/torch/include \
     && strip /opt/libtorch/torch/lib/libtorch_cpu.so /opt/libtorch/torch/lib/libtorch_cuda.so \
-    && cd /opt/libtorch/nvidia/cu13/lib \
-    && rm -f libcheckpoint.so libcufftw.so.* libcusolverMg.so.* libnvblas.so.* libnvperf_*.so \
-        libnvrtc*.alt.so.* libnvtx3interop.so.* libpcsamplingutil.so
+    && libraries=/opt/libtorch/nvidia/cu13/lib \
+    && rm -f "$libraries"/libcheckpoint.so "$libraries"/libcufftw.so.* "$libraries"/libcusolverMg.so.* \
+        "$libraries"/libnvblas.so.* "$libraries"/libnvperf_*.so "$libraries"/libnvrtc*.alt.so.* \
+        "$libraries"/libnvtx3interop.so.* "$libraries"/libpcsamplingutil.so
 
 # --- the program: dependencies first, in a layer of their own ---------------------------
 FROM rust:${RUST_VERSION}-${DEBIAN} AS chef

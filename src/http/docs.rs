@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use serde_json::{Value, json};
 use utoipa_swagger_ui::{Config, Url};
 
 use crate::cog::openapi;
@@ -21,7 +22,8 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 /// `/docs`, `/docs/` and the files below it.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/docs", get(async || Redirect::permanent("/docs/")))
+        // A proxy may have removed the beginning of the path, so the address is relative to that of the page.
+        .route("/docs", get(async || Redirect::permanent("docs/")))
         .route("/docs/", get(async || asset("index.html")))
         .route("/docs/openapi.json", get(document))
         .route("/docs/replicate.json", get(replicate_document))
@@ -32,13 +34,19 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 /// The complete document, including the routes that Cog does not have.
-async fn document() -> Json<serde_json::Value> {
-    Json(openapi::complete_document())
+async fn document() -> Json<Value> {
+    Json(shown(openapi::complete_document()))
 }
 
 /// The document of what Replicate's clients use.
-async fn replicate_document() -> Json<serde_json::Value> {
-    Json(replicate::replicate_document())
+async fn replicate_document() -> Json<Value> {
+    Json(shown(replicate::replicate_document()))
+}
+
+/// A document for the page: requests go to where it comes from, also behind a proxy that has removed the beginning of the path.
+fn shown(mut document: Value) -> Value {
+    document["servers"] = json!([{ "url": ".." }]);
+    document
 }
 
 fn asset(name: &str) -> Response {

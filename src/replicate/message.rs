@@ -33,6 +33,18 @@ impl<'a> Message<'a> {
         Self { snapshot, site }
     }
 
+    /// The number of files in the output.
+    pub fn file_count(&self) -> usize {
+        let files = self.snapshot.output.len();
+        match self.snapshot.origin.output() {
+            OutputShape::AllFiles => files,
+            OutputShape::FinishedDrawing if self.snapshot.status == Status::Succeeded => {
+                files.min(1)
+            }
+            OutputShape::FinishedDrawing => 0,
+        }
+    }
+
     fn model(&self) -> String {
         match &self.snapshot.origin.model {
             Some(model) => model.name.clone(),
@@ -188,6 +200,8 @@ mod tests {
                 _ => Value::Null,
             };
             assert_eq!(json["output"], expected, "{status:?}");
+            let files = Message::new(&state, &site).file_count();
+            assert_eq!(files, usize::from(status == Status::Succeeded));
             assert_eq!(json["model"], "x/y");
         }
     }

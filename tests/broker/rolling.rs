@@ -196,7 +196,7 @@ fn nothing_is_lost_when_all_processes_are_restarted_in_turn_behind_nginx() {
     };
     let mut front_ends = ports.map(|port| Some(front_end(port)));
     let mut workers = [0; 2].map(|_| Some(cluster.worker(&[])));
-    let nginx = Nginx::start(&ports.map(|port| format!("127.0.0.1:{port}")));
+    let nginx = Nginx::start(&ports.map(|port| format!("127.0.0.1:{port}")), "/");
     let client = Client::builder().no_proxy().timeout(TIMEOUT);
     let clients = Clients {
         client: client.build().unwrap(),

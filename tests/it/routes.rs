@@ -249,6 +249,7 @@ async fn the_documentation_needs_nothing_from_other_hosts() {
     assert!(start.contains("\"openapi.json\""), "{start}");
     assert!(start.contains("\"validatorUrl\": \"none\""), "{start}");
     let document = server.get("/docs/openapi.json").await.json();
+    assert_eq!(document["servers"][0]["url"], "..");
     assert!(document["paths"]["/predictions/{prediction_id}"]["put"].is_object());
 }
 

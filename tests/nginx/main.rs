@@ -1,5 +1,5 @@
-//! `deploy/nginx.conf` before the real server: events arrive one by one, a client that disconnects cancels its drawing, and
-//! large bodies arrive whole in both directions. Skipped where nginx is not installed, except in CI.
+//! `deploy/nginx.conf` before the real server: events arrive one by one, a client that disconnects cancels its drawing, large
+//! bodies arrive whole in both directions, and addresses in answers lead back to nginx. Skipped where nginx is not installed, except in CI.
 
 #![allow(
     clippy::unwrap_used,
@@ -173,4 +173,64 @@ fn pages_from_the_address_of_nginx_may_draw_and_others_may_not() {
     };
     assert_eq!(from(&format!("http://{}", proxied.nginx)), 200);
     assert_eq!(from("http://elsewhere.example.com"), 403);
+}
+
+/// The prediction of a request for the final drawing, as a load balancer in front of nginx passes it on.
+fn drawn(proxied: &Proxied, path: &str, scheme: Option<&str>) -> Value {
+    let url = format!(
+        "http://{}{path}v1/models/clipdraw/clipdraw-final/predictions",
+        proxied.nginx
+    );
+    let request = proxied
+        .client
+        .post(url)
+        .header("prefer", "wait")
+        .json(&short(2));
+    let request = scheme.into_iter().fold(request, |request, scheme| {
+        request.header("x-forwarded-proto", scheme)
+    });
+    let answer = request.send().unwrap();
+    assert_eq!(answer.status(), 201);
+    answer.json().unwrap()
+}
+
+#[test]
+fn addresses_lead_back_to_nginx_behind_a_load_balancer_and_under_a_path() {
+    for path in ["/", "/draw/"] {
+        let Some(proxied) = Proxied::under(path) else {
+            return;
+        };
+        for (scheme, expected) in [
+            (None, "http"),
+            (Some("http"), "http"),
+            (Some("https"), "https"),
+            (Some("https, http"), "https"),
+        ] {
+            let state = drawn(&proxied, path, scheme);
+            let base = format!("{expected}://{}{path}", proxied.nginx);
+            let urls = state["urls"].as_object().unwrap().values();
+            let mut addresses: Vec<_> = urls.map(|url| url.as_str().unwrap()).collect();
+            let output = state["output"].as_str().unwrap();
+            if expected == "https" {
+                addresses.push(output);
+            } else {
+                assert!(output.starts_with("data:"), "{output}");
+            }
+            for address in addresses {
+                assert!(address.starts_with(&base), "{address} {base}");
+                if address.ends_with("/cancel") {
+                    continue;
+                }
+                // The load balancer leads to nginx.
+                let address = address.replace("https://", "http://");
+                let answer = proxied.client.get(&address).send().unwrap();
+                assert_eq!(answer.status(), 200, "{address}");
+                assert!(!answer.bytes().unwrap().is_empty(), "{address}");
+            }
+        }
+        let docs = format!("http://{}{path}docs", proxied.nginx);
+        let page = proxied.client.get(&docs).send().unwrap();
+        assert_eq!(page.url().as_str(), format!("{docs}/"));
+        assert_eq!(page.status(), 200);
+    }
 }

@@ -45,11 +45,11 @@ impl Nginx {
         found
     }
 
-    /// Starts nginx with `deploy/nginx.conf`, of which only the addresses are others.
-    pub(crate) fn start(servers: &[String]) -> Self {
+    /// Starts nginx with `deploy/nginx.conf`, of which only the addresses are others, and the path `/`.
+    pub(crate) fn start(servers: &[String], path: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
-        write_configuration(folder.path(), &address, servers);
+        write_configuration(folder.path(), &address, servers, path);
         let mut process = Command::new("nginx")
             .arg("-p")
             .arg(folder.path())
@@ -77,7 +77,7 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn write_configuration(folder: &Path, address: &str, servers: &[String]) {
+fn write_configuration(folder: &Path, address: &str, servers: &[String], path: &str) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nginx.conf");
     let mut site = fs::read_to_string(source).unwrap();
     let ours = site
@@ -93,6 +93,19 @@ fn write_configuration(folder: &Path, address: &str, servers: &[String]) {
     for (ours, theirs) in [(ours.as_str(), &theirs), ("listen 8080;", &listen)] {
         assert_eq!(site.matches(ours).count(), 1);
         site = site.replace(ours, theirs);
+    }
+    if let Some(prefix) = path.strip_suffix('/').filter(|prefix| !prefix.is_empty()) {
+        // What the comments of the file say.
+        let header = "proxy_set_header X-Forwarded-Prefix";
+        let comment = format!("# {header} /draw;");
+        for (ours, theirs) in [
+            ("    location / {", format!("    location {path} {{")),
+            ("http://clipdraw;", "http://clipdraw/;".to_owned()),
+            (comment.as_str(), format!("{header} {prefix};")),
+        ] {
+            assert_eq!(site.matches(ours).count(), 1, "{ours}");
+            site = site.replace(ours, &theirs);
+        }
     }
     fs::write(folder.join("clipdraw.conf"), site).unwrap();
     let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];

@@ -28,11 +28,16 @@ pub(crate) struct Proxied {
 impl Proxied {
     /// Starts both; `None` if nginx is not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::under("/")
+    }
+
+    /// Starts both, the server under a path of nginx.
+    pub(crate) fn under(path: &str) -> Option<Self> {
         if !Nginx::is_installed() {
             return None;
         }
         let (process, server) = start_server();
-        let proxy = Nginx::start(std::slice::from_ref(&server));
+        let proxy = Nginx::start(std::slice::from_ref(&server), path);
         clipdraw::tls::install_crypto_provider();
         let client = Client::builder().no_proxy().timeout(TIMEOUT);
         Some(Self {

@@ -35,6 +35,13 @@ pub fn complete_document() -> Value {
         }
     }
     merge(&mut document, embedded(include_str!("beyond.json")));
+    let schemas = &mut document["components"]["schemas"];
+    // Copies: generators of clients follow no references into other schemas.
+    let mut once = schemas["PredictionRequest"]["properties"].clone();
+    if let Some(properties) = once.as_object_mut() {
+        properties.shift_remove("id");
+    }
+    schemas["PredictionOnceRequest"]["properties"] = once;
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document
 }

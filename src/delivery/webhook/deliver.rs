@@ -152,11 +152,19 @@ impl<T: Transport> Deliverer<T> {
             let Some(reason) = self.too_large(&answer, bytes) else {
                 return (DeliveryResult::of(answer), bytes);
             };
-            let Some(smaller) = output.smaller(snapshot.output.len()) else {
+            let Some(smaller) = output.smaller(self.file_count(snapshot)) else {
                 return (DeliveryResult::of(answer), bytes);
             };
             *self.output.lock() = smaller;
             self.explain(bytes, reason, snapshot);
+        }
+    }
+
+    /// The number of files in a message with the whole output.
+    fn file_count(&self, snapshot: &Snapshot) -> usize {
+        match &self.site {
+            Some(site) => Message::new(snapshot, site).file_count(),
+            None => snapshot.output.len(),
         }
     }
 

@@ -160,7 +160,9 @@ pub(super) async fn webhook_secret(State(state): State<Arc<AppState>>) -> Json<V
     Json(json!({ "key": state.dependencies.api.webhook_key().expose_text() }))
 }
 
-/// `GET /v1/openapi.json`.
-pub(super) async fn openapi_document() -> Json<Value> {
-    Json(replicate_document())
+/// `GET /v1/openapi.json`, with the address of this server, which generators of clients write into them.
+pub(super) async fn openapi_document(site: Site) -> Json<Value> {
+    let mut document = replicate_document();
+    document["servers"] = json!([{ "url": site.base() }]);
+    Json(document)
 }

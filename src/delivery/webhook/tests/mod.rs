@@ -26,6 +26,7 @@ use super::progress::{ReportedPrediction, Sent, WebhookTask};
 use super::sender::WebhookConfig;
 use crate::cog::Status;
 use crate::delivery::{PolicyError, SendError};
+use crate::replicate::Site;
 use crate::service::Snapshot;
 
 /// A prediction that the test changes step by step.
@@ -177,6 +178,17 @@ impl Scenario {
         replies: &[ScriptedReply],
         sent: Sent,
     ) -> Self {
+        Self::sending(config, events, replies, sent, None)
+    }
+
+    /// With a site, the messages have Replicate's form.
+    fn sending(
+        config: WebhookConfig,
+        events: EventFilter,
+        replies: &[ScriptedReply],
+        sent: Sent,
+        site: Option<Site>,
+    ) -> Self {
         let prediction = Arc::new(FakePrediction::new());
         let receiver = Arc::new(FakeReceiver {
             began: Instant::now(),
@@ -192,7 +204,7 @@ impl Scenario {
             deliverer: Deliverer {
                 transport: Arc::clone(&receiver),
                 prediction_id: "id-1".into(),
-                site: None,
+                site,
                 backoff: config.backoff,
                 stopping: stopping.clone(),
                 backlog: Backlog::new(config.backlog),

@@ -1,6 +1,9 @@
 //! Messages that are too large for their receiver.
 
 use super::*;
+use crate::replicate::Api;
+use crate::secret::Secret;
+use crate::service::{NamedModel, Origin, OutputShape};
 
 const FILE_BYTES: usize = 10_000;
 
@@ -88,6 +91,44 @@ async fn messages_before_completed_are_reduced_too_and_later_ones_begin_with_les
         "{}",
         notes[0]
     );
+}
+
+/// What the server is to Replicate's clients.
+fn site() -> Site {
+    let secret = Secret::from_bytes(vec![1; 32]).unwrap();
+    let api = Api::new("a/b".parse().unwrap(), &secret, None);
+    Site::new(&Arc::new(api), "http://c.example".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_with_the_finished_drawing_alone_is_sent_again_without_it() {
+    let scenario = Scenario::sending(
+        WebhookConfig::default(),
+        only_completed(),
+        &[ScriptedReply::Status(413)],
+        Sent::default(),
+        Some(site()),
+    );
+    let model = NamedModel {
+        name: "a/b-final".to_owned(),
+        deployment: None,
+        output: OutputShape::FinishedDrawing,
+    };
+    let origin = Origin {
+        model: Some(model),
+        ..Origin::default()
+    };
+    let origin = Arc::new(origin);
+    scenario.prediction.change(|state| state.origin = origin);
+    scenario.prediction.start();
+    scenario.prediction.output();
+    scenario.prediction.output();
+    scenario.prediction.end(Status::Succeeded);
+    let receiver = Arc::clone(&scenario.receiver);
+    scenario.task.await.unwrap();
+    let messages = receiver.messages.lock().unwrap();
+    let outputs: Vec<_> = messages.iter().map(|(_, json)| &json["output"]).collect();
+    assert_eq!(outputs, [&Value::from("data:,"), &Value::Null]);
 }
 
 #[tokio::test(start_paused = true)]
