@@ -156,7 +156,7 @@ inputs! {
     /// around: any SVG.
     fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
 
-    /// Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a
+    /// Shape of the region in which strokes are not penalised, around centre_x and centre_y: a
     /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
     /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
     /// threshold is the width of a free margin around the region, by default 0.
@@ -173,7 +173,7 @@ inputs! {
     /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
     region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
 
-    /// A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white.
+    /// A painted region: strokes are not penalised where this picture, stretched over the canvas, is white.
     /// Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the
     /// width of a free margin around it, by default 0. It replaces region_shape.
     region_mask: FileInput<MaskPicture> = file(), Center;
