@@ -234,7 +234,7 @@ mod tests {
         let plot = Plot::new(&drawing, &options("black", Opacity::Drop)).unwrap();
         assert_eq!(plot.report.lines, 1);
         assert!(
-            plot.notes[0].contains("the opacity of 1 strokes"),
+            plot.notes[0].contains("the opacity of 1 stroke or area is dropped"),
             "{:?}",
             plot.notes
         );
