@@ -156,7 +156,7 @@ class Runner(BaseRunner):
             default=None,
         ),
         region_shape: str = Input(
-            description="Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region, by default 0.",
+            description="Shape of the region in which strokes are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region, by default 0.",
             default="circle",
             choices=["circle", "ellipse", "rectangle", "frame"],
         ),
@@ -179,7 +179,7 @@ class Runner(BaseRunner):
             le=360.0,
         ),
         region_mask: Optional[Path] = Input(
-            description="A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it, by default 0. It replaces region_shape.",
+            description="A painted region: strokes are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it, by default 0. It replaces region_shape.",
             default=None,
         ),
         ink: str = Input(

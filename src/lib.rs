@@ -49,6 +49,7 @@
 
 pub mod errors;
 mod hex;
+mod plural;
 pub mod backoff;
 pub mod tls;
 pub mod secret;

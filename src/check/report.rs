@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::settings::Group;
 use crate::compute::cuda::CudaProperties;
+use crate::plural::counted;
 
 /// Everything that was checked and measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,18 +93,18 @@ impl Report {
             )
         });
         format!(
-            "- clipdraw {}, {}\n- {}\n- device {}{}, {} cores\n- weights {}, precision {} (auto is {})\n- {} steps, seed \
+            "- clipdraw {}, {}\n- {}\n- device {}{}, {}\n- weights {}, precision {} (auto is {})\n- {}, seed \
              {}\n\n| group | check | result | figure |\n|---|---|---|---|",
             machine.program,
             machine.libtorch,
             machine.cuda,
             machine.device,
             properties.unwrap_or_default(),
-            machine.cores,
+            counted(machine.cores, "core", "cores"),
             self.weights,
             self.precision,
             self.auto_precision,
-            self.steps,
+            counted(self.steps, "step", "steps"),
             self.seed,
         )
     }

@@ -13,6 +13,7 @@ use crate::clip::Clip;
 use crate::compute::cuda::CudaDevice;
 use crate::compute::graph::GraphMode;
 use crate::draw::{Drawing, Stepper, step_together};
+use crate::plural::counted;
 use crate::render::cpu::CpuRenderer;
 use crate::render::{RenderError, Rendered, Renderer, Scene, renderer_for};
 use crate::scene::StrokeGradient;
@@ -132,10 +133,7 @@ fn timed_runs(
 }
 
 fn drawings(count: usize) -> String {
-    match count {
-        1 => "1 drawing".to_owned(),
-        count => format!("{count} drawings"),
-    }
+    counted(count, "drawing", "drawings")
 }
 
 /// `step` is in milliseconds.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use tch::TchError;
 use thiserror::Error;
 
+use crate::plural::counted;
+
 /// Why a model cannot be loaded or cannot read a prompt or a picture.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -229,11 +231,10 @@ pub enum ClipError {
 
 /// The end of an error message about the first of several tensors.
 fn and_others(count: usize) -> String {
-    match count {
-        0 => String::new(),
-        1 => ", nor 1 other tensor".to_owned(),
-        _ => format!(", nor {count} other tensors"),
+    if count == 0 {
+        return String::new();
     }
+    format!(", nor {}", counted(count, "other tensor", "other tensors"))
 }
 
 /// The prefix that stands for none in [`LoadOptions::tensors`] and in errors.

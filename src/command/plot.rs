@@ -14,6 +14,7 @@ use crate::plot::{
     GcodeOptions, Opacity, Page, PaperSize, Pens, Plot, PlotFormat, PlotOptions, Speeds,
     write_gcode, write_hpgl, write_plot_svg,
 };
+use crate::plural::counted;
 
 /// The maximum size of the drawing's file in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -183,21 +184,18 @@ fn report(plot: &Plot, speeds: Speeds) -> io::Result<()> {
         writeln!(out, "note: {note}")?;
     }
     for layer in &plot.layers {
-        let (number, pen, lines) = (layer.number, &layer.pen, layer.lines.len());
-        writeln!(
-            out,
-            "layer {number}-{}: {lines} lines in {}",
-            pen.name, pen.color
-        )?;
+        let (number, pen) = (layer.number, &layer.pen);
+        let lines = counted(layer.lines.len(), "line", "lines");
+        writeln!(out, "layer {number}-{}: {lines} in {}", pen.name, pen.color)?;
     }
     let report = plot.report;
     let meters = |millimeters: f64| millimeters / 1000.0;
     let seconds = report.drawn / speeds.draw + report.travel_after / speeds.travel;
     writeln!(
         out,
-        "{} lines, {} duplicates left out; {:.2} m to draw; {:.2} m of travel in the order of the strokes, {:.2} m in that of the plot; about {:.0} min without the time to lift the pen",
-        report.lines,
-        report.duplicates,
+        "{}, {} left out; {:.2} m to draw; {:.2} m of travel in the order of the strokes, {:.2} m in that of the plot; about {:.0} min without the time to lift the pen",
+        counted(report.lines, "line", "lines"),
+        counted(report.duplicates, "duplicate", "duplicates"),
         meters(report.drawn),
         meters(report.travel_before),
         meters(report.travel_after),

@@ -11,6 +11,10 @@ use crate::scene::Rgb;
 /// Pictures are reduced to about this before they are kept. No CLIP model sees more.
 const SIDE: usize = 512;
 
+/// How many times as long as its shorter side a picture may be when it is resampled. What is cut off is far from the middle
+/// square; to enlarge all of a very long picture would take gigabytes.
+const MAX_RATIO: i64 = 4;
+
 /// A picture and how much it counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImagePrompt {
@@ -64,12 +68,60 @@ impl ImagePrompt {
         let [width, height] = [picture.width(), picture.height()].map(|side| side as i64);
         let pixels = Tensor::f_from_slice(picture.values())?.f_reshape([1, 3, height, width])?;
         let shorter = width.min(height);
+        let [kept_width, kept_height] = [width, height].map(|side| side.min(MAX_RATIO * shorter));
+        let pixels = pixels
+            .f_narrow(2, (height - kept_height) / 2, kept_height)?
+            .f_narrow(3, (width - kept_width) / 2, kept_width)?;
         let scaled = |length: i64| (length * side).div_euclid(shorter).max(side);
-        let [width, height] = [width, height].map(scaled);
+        let [width, height] = [kept_width, kept_height].map(scaled);
         pixels
             .f_internal_upsample_bicubic2d_aa([height, width], false, None, None)?
             .f_clamp(0.0, 1.0)?
             .f_narrow(2, (height - side) / 2, side)?
             .f_narrow(3, (width - side) / 2, side)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gray in steps along its length, white in the middle.
+    fn long(length: usize, is_wide: bool) -> ImagePrompt {
+        let gray = (0..length).map(|place| {
+            if place.abs_diff(length / 2) <= 3 {
+                255
+            } else {
+                (place % 200) as u8
+            }
+        });
+        let plane: Vec<u8> = gray.flat_map(|value| [value; 2]).collect();
+        let plane = if is_wide {
+            let row = plane.iter().step_by(2).copied();
+            row.clone().chain(row).collect()
+        } else {
+            plane
+        };
+        let (width, height) = if is_wide { (length, 2) } else { (2, length) };
+        let picture = DecodedPicture {
+            width,
+            height,
+            channels: 3,
+            values: plane.repeat(3),
+            notes: Vec::new(),
+        };
+        ImagePrompt::new(picture, 1.0)
+    }
+
+    #[test]
+    fn of_a_very_long_picture_only_the_middle_square_is_enlarged() {
+        for is_wide in [false, true] {
+            let picture = long(1_000_001, is_wide);
+            let view = picture.view(224, Rgb::WHITE).unwrap();
+            assert_eq!(view.size(), [1, 3, 224, 224]);
+            // All that is seen is in the white part.
+            let least: f64 = view.min().double_value(&[]);
+            assert!(least > 0.999, "{least}");
+        }
     }
 }

@@ -6,10 +6,10 @@
 mod bounded;
 mod document;
 mod jpeg;
+mod shapes;
 mod picture;
 mod own;
 mod starting_paths;
-mod shapes;
 mod strokes;
 
 pub use document::{MAX_SVG_BYTES, SvgError};

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::io::Cursor;
 
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use resvg::{tiny_skia, usvg};
 
 use super::bounded::MAX_COORDINATE;
 use super::document::{self, SvgError};
 use super::jpeg;
+use super::shapes::Changes;
 use crate::scene::{Picture, Rgb};
 
 /// The maximum number of pixels of a picture.
@@ -77,6 +80,8 @@ pub struct DecodedPicture {
     pub channels: usize,
     /// All values, plane by plane.
     pub values: Vec<u8>,
+    /// What was left out, in lines.
+    pub notes: Vec<String>,
 }
 
 impl fmt::Debug for DecodedPicture {
@@ -104,6 +109,7 @@ impl DecodedPicture {
             height: height as usize,
             channels,
             values,
+            notes: Vec::new(),
         }
     }
 
@@ -139,6 +145,7 @@ impl DecodedPicture {
             height,
             channels: self.channels,
             values: places.map(|(channel, x, y)| mean(channel, x, y)).collect(),
+            notes: self.notes,
         }
     }
 
@@ -163,7 +170,7 @@ impl DecodedPicture {
 }
 
 /// Decodes a PNG, JPEG or WebP, turned as its metadata says, or paints an SVG so that its longer side has 512 pixels. Of an
-/// animation it is the first picture.
+/// animation it is the first picture. Texts and pictures in an SVG are left out. The notes say so.
 ///
 /// # Errors
 /// When the bytes are no such picture, it is damaged, or it would need too much memory or time.
@@ -198,11 +205,22 @@ pub fn decode_picture(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     decoded.apply_orientation(orientation);
     let pixels = decoded.into_rgba8();
-    Ok(DecodedPicture::from_rgba(
-        pixels.width(),
-        pixels.height(),
-        pixels.as_raw(),
-    ))
+    let mut picture = DecodedPicture::from_rgba(pixels.width(), pixels.height(), pixels.as_raw());
+    if is_animation(bytes, format) {
+        let note = "it is an animation; only its first picture is used";
+        picture.notes.push(note.to_owned());
+    }
+    Ok(picture)
+}
+
+/// Whether a file that can be decoded contains several pictures.
+fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
+    let file = Cursor::new(bytes);
+    match format {
+        ImageFormat::Png => PngDecoder::new(file).is_ok_and(|file| file.is_apng().unwrap_or(false)),
+        ImageFormat::WebP => WebPDecoder::new(file).is_ok_and(|file| file.has_animation()),
+        _ => false,
+    }
 }
 
 fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
@@ -214,7 +232,8 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     if !text.contains("<svg") && !text.contains(":svg") {
         return Err(PictureError::UnknownFormat);
     }
-    let tree = document::build(&document::parse(&text)?)?;
+    let document = document::parse(&text)?;
+    let tree = document::build(&document)?;
     if !tree.filters().is_empty() {
         return Err(PictureError::Filters);
     }
@@ -241,7 +260,9 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
         .map(tiny_skia::PremultipliedColorU8::demultiply)
         .flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
         .collect();
-    Ok(DecodedPicture::from_rgba(width, height, &straight))
+    let mut picture = DecodedPicture::from_rgba(width, height, &straight);
+    picture.notes = Changes::left_out(&document).notes();
+    Ok(picture)
 }
 
 /// Whether a shape lies beyond a coordinate, in units of the SVG.

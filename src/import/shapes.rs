@@ -4,6 +4,7 @@
 //! stroke of its colour. What strokes cannot show is left out, with a note.
 
 use resvg::tiny_skia::{PathSegment, Point as Position};
+use resvg::usvg::roxmltree::Document;
 use resvg::usvg::{self, Group, Node, Paint, Path, Transform};
 
 use crate::scene::start::MAX_SEGMENTS;
@@ -36,8 +37,8 @@ pub(super) struct Changes {
     dashes: usize,
     layers: usize,
     far: usize,
-    pub(super) texts: usize,
-    pub(super) images: usize,
+    texts: usize,
+    images: usize,
     divided: usize,
 }
 
@@ -80,6 +81,21 @@ const NOTES: [[&str; 2]; 10] = [
 ];
 
 impl Changes {
+    /// What is already left out when the shapes of a document are built.
+    pub(super) fn left_out(document: &Document<'_>) -> Self {
+        let count = |name: &str| {
+            let elements = document.descendants();
+            elements
+                .filter(|node| node.tag_name().name() == name)
+                .count()
+        };
+        Self {
+            texts: count("text"),
+            images: count("image"),
+            ..Self::default()
+        }
+    }
+
     /// A line for each kind of change.
     pub(super) fn notes(self) -> Vec<String> {
         let counts = [
@@ -101,8 +117,8 @@ impl Changes {
     }
 }
 
-/// Collects the strokes of an SVG, up to a limit.
-pub(super) fn read(tree: &usvg::Tree, limit: usize) -> Shapes {
+/// Collects the strokes of an SVG, up to a limit, in addition to changes that are known.
+pub(super) fn read(tree: &usvg::Tree, changes: Changes, limit: usize) -> Shapes {
     let size = [tree.size().width(), tree.size().height()];
     let mut reader = Reader {
         size,
@@ -111,7 +127,7 @@ pub(super) fn read(tree: &usvg::Tree, limit: usize) -> Shapes {
         shapes: Shapes {
             strokes: Strokes::new(),
             count: 0,
-            changes: Changes::default(),
+            changes,
         },
     };
     reader.group(tree.root(), 1.0);

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::bounded::MAX_COORDINATE;
+use crate::plural::counted;
 use crate::scene::{POINTS_PER_SEGMENT, Point, REFERENCE_SIDE, Strokes};
 
 /// One stroke.
@@ -27,7 +28,9 @@ pub enum StartingPathsError {
     Json(#[source] serde_json::Error),
     /// A path is not made of cubic segments.
     #[error(
-        "path {index} has {points} points and {segments} segments; n segments have 3 n + 1 points"
+        "path {index} has {} and {}; n segments have 3 n + 1 points",
+        counted(*points, "point", "points"),
+        counted(*segments, "segment", "segments")
     )]
     Points {
         /// Which path, counted from 0.

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::document::{self, SvgError};
+use super::own;
+use super::shapes::{self, Changes};
 use super::starting_paths::{self, StartingPathsError};
-use super::{own, shapes};
 use crate::scene::{Canvas, Strokes};
 
 /// The maximum number of strokes in a file.
@@ -78,16 +79,7 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
         });
     }
     let tree = document::build(&document)?;
-    let mut found = shapes::read(&tree, MAX_STROKES);
-    let count = |name: &str| {
-        let elements = document.descendants();
-        elements
-            .filter(|node| node.tag_name().name() == name)
-            .count()
-    };
-    // They are already gone from the shapes.
-    found.changes.texts = count("text");
-    found.changes.images = count("image");
+    let found = shapes::read(&tree, Changes::left_out(&document), MAX_STROKES);
     let size = [tree.size().width(), tree.size().height()];
     Ok(ImportedStrokes {
         inputs: inputs.unwrap_or_default(),

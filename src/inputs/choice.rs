@@ -66,7 +66,7 @@ choice!(RecipeChoice {
     Compact = "compact",
 });
 
-/// The shape of the region in which stroke points have no penalty.
+/// The shape of the region in which strokes have no penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RegionShape {
     /// A circle, whose radius is the threshold.

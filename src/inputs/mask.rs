@@ -12,6 +12,8 @@ pub(super) struct MaskPicture {
     width: usize,
     /// The brightness of each pixel on black, 0 to 1, rows from the top.
     brightness: Vec<f32>,
+    /// What was left out of the picture, in lines.
+    notes: Vec<String>,
 }
 
 /// Why a file is no mask.
@@ -25,6 +27,9 @@ pub(super) enum MaskPictureError {
 
 /// The weights of red, green and blue in the brightness of a colour (ITU-R BT.709).
 const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
+
+/// How much the ratio of width and height may differ from that of the canvas without a note, as a factor.
+const MAX_STRETCH: f64 = 1.1;
 
 impl FromFile for MaskPicture {
     const CONTENT: &'static str = "a picture (PNG, JPEG, WebP or SVG)";
@@ -44,6 +49,7 @@ impl FromFile for MaskPicture {
         let mask = Self {
             width: picture.width,
             brightness: brightness.collect(),
+            notes: picture.notes,
         };
         Mask::check(&mask.brightness)?;
         Ok(mask)
@@ -51,6 +57,25 @@ impl FromFile for MaskPicture {
 }
 
 impl MaskPicture {
+    /// Lines about what could surprise somebody who sees the drawing.
+    pub(super) fn notes(&self, canvas: &Canvas) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        let height = self.brightness.len() / self.width;
+        let ratio = |width: f64, height: f64| width / height;
+        let stretch = ratio(self.width as f64, height as f64)
+            / ratio(f64::from(canvas.width), f64::from(canvas.height));
+        if stretch.max(1.0 / stretch) > MAX_STRETCH {
+            notes.push(format!(
+                "the picture of {} x {height} pixels is stretched over the canvas of {} x {}",
+                self.width, canvas.width, canvas.height
+            ));
+        }
+        if Mask::is_everywhere(&self.brightness) {
+            notes.push("all of it is white, so strokes may be anywhere".to_owned());
+        }
+        notes
+    }
+
     /// The mask, stretched over a canvas.
     pub(super) fn on_canvas(&self, canvas: &Canvas) -> Mask {
         Mask::new(self.width, &self.brightness, canvas).expect("a pixel was found to be free")

@@ -156,7 +156,7 @@ inputs! {
     /// around: any SVG.
     fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
 
-    /// Shape of the region in which stroke points are not penalised, around centre_x and centre_y: a
+    /// Shape of the region in which strokes are not penalised, around centre_x and centre_y: a
     /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
     /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
     /// threshold is the width of a free margin around the region, by default 0.
@@ -173,7 +173,7 @@ inputs! {
     /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
     region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
 
-    /// A painted region: stroke points are not penalised where this picture, stretched over the canvas, is white.
+    /// A painted region: strokes are not penalised where this picture, stretched over the canvas, is white.
     /// Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the
     /// width of a free margin around it, by default 0. It replaces region_shape.
     region_mask: FileInput<MaskPicture> = file(), Center;
@@ -213,6 +213,9 @@ inputs! {
     /// has the frames of all of them; its last files are the finished drawings, in the order of their seeds.
     num_outputs: usize = integer(1, 1, MAX_OUTPUTS as i64), Prompt;
 }
+
+/// The ratio of the sides of a picture above which a note says that only its middle square is a prompt: that of most photographs.
+const MAX_RATIO: f64 = 1.5;
 
 /// The name of the input that says how much the shapes of the picture in `image_prompt` are followed.
 pub(super) const LIKENESS: &str = "likeness";
@@ -411,6 +414,7 @@ impl Inputs {
             )
         };
         let lost_picture = lost_picture(&init_svg, &image_prompt);
+        let picture_notes = picture_notes(&image_prompt, &region_mask, &canvas);
         let strokes = GivenStrokes::new(init_svg, fixed_svg, &canvas);
         let mask = region_mask
             .content()
@@ -449,7 +453,7 @@ impl Inputs {
         };
         Plan {
             prompt: prompt.text,
-            notes: [prompt.notes, strokes.notes, lost_picture].concat(),
+            notes: [prompt.notes, strokes.notes, lost_picture, picture_notes].concat(),
             spec,
             output_format,
             clean,
@@ -516,6 +520,32 @@ fn lost_picture(
     let line = "init_svg: it was drawn with likeness to a picture, which is not in the file; give it again as \
                 image_prompt to follow it on";
     is_lost.then(|| line.to_owned()).into_iter().collect()
+}
+
+/// Lines about what is not used of pictures.
+fn picture_notes(
+    prompt: &FileInput<DecodedPicture>,
+    mask: &FileInput<MaskPicture>,
+    canvas: &Canvas,
+) -> Vec<String> {
+    let of_prompt = prompt.as_content().map(|picture| {
+        let [shorter, longer] = [
+            picture.width.min(picture.height),
+            picture.width.max(picture.height),
+        ];
+        let is_long = longer as f64 > MAX_RATIO * shorter as f64;
+        let square = is_long.then(|| {
+            format!("only the middle square is used as the prompt, {shorter} of {longer} pixels")
+        });
+        picture.notes.iter().cloned().chain(square)
+    });
+    let of_mask = mask.as_content().map(|picture| picture.notes(canvas));
+    let of_prompt = of_prompt.into_iter().flatten();
+    let of_mask = of_mask.into_iter().flatten();
+    of_prompt
+        .map(|note| format!("image_prompt: {note}"))
+        .chain(of_mask.map(|note| format!("region_mask: {note}")))
+        .collect()
 }
 
 /// The picture whose shapes are followed, if they are.

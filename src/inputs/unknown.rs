@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::error::{InputError, Problem};
 use super::table::{FIELDS, find};
+use crate::plural::counted;
 use crate::suggest::suggest;
 
 /// The maximum number of unknown names that are reported; more would only repeat the reason.
@@ -49,7 +50,11 @@ pub(super) fn notes(raw: &Map<String, Value>) -> Vec<String> {
         .collect();
     let more = unknown(raw).skip(MAX_REPORTED).count();
     if more > 0 {
-        notes.push(format!("{more} more inputs do not exist and are ignored"));
+        notes.push(counted(
+            more,
+            "more input does not exist and is ignored",
+            "more inputs do not exist and are ignored",
+        ));
     }
     notes
 }

@@ -2,6 +2,7 @@
 
 use super::Provenance;
 use crate::draw::{Losses, Spec, TermLoss};
+use crate::plural::counted;
 
 /// The prompts as they were read, with their weights, and the main settings of some drawings of a plan, with its seed and the
 /// following ones.
@@ -23,9 +24,9 @@ pub fn opening_line(spec: &Spec, drawings: usize, provenance: &Provenance) -> St
         several => format!("seeds {} to {}", spec.seed, spec.seed + several as u64 - 1),
     };
     format!(
-        "drawing {} with {} strokes, {seeds}, CLIP {} on {} in {}",
+        "drawing {} with {}, {seeds}, CLIP {} on {} in {}",
         prompts.join(", "),
-        spec.strokes,
+        counted(spec.strokes, "stroke", "strokes"),
         provenance.model,
         provenance.device,
         provenance.precision,

@@ -9,6 +9,7 @@ use super::page::{Page, Placement};
 use super::pen::{Pen, Pens};
 use super::polyline::{Polyline, clip, flatten};
 use super::svg_reader::{self, Contents, Shape};
+use crate::plural::counted;
 
 /// Opacities from here on are drawn as full ink.
 const OPAQUE: f32 = 0.995;
@@ -134,9 +135,8 @@ fn opacity_note(contents: &Contents, opacity: Opacity) -> Option<String> {
         .filter(|shape| shape.opacity < OPAQUE);
     let count = translucent.count();
     (count > 0 && opacity == Opacity::Drop).then(|| {
-        format!(
-            "the opacity of {count} strokes and areas is dropped; --opacity hatch turns it into hatching"
-        )
+        let shapes = counted(count, "stroke or area", "strokes and areas");
+        format!("the opacity of {shapes} is dropped; --opacity hatch turns it into hatching")
     })
 }
 
@@ -234,7 +234,7 @@ mod tests {
         let plot = Plot::new(&drawing, &options("black", Opacity::Drop)).unwrap();
         assert_eq!(plot.report.lines, 1);
         assert!(
-            plot.notes[0].contains("the opacity of 1 strokes"),
+            plot.notes[0].contains("the opacity of 1 stroke or area is dropped"),
             "{:?}",
             plot.notes
         );

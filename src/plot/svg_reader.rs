@@ -5,6 +5,7 @@ use resvg::usvg::{self, FillRule, Group, Node, Paint, roxmltree};
 
 use super::error::PlotError;
 use crate::import::{build_svg, parse_svg};
+use crate::plural::counted;
 use crate::scene::Rgb;
 
 /// The smallest opacity that can be seen in a picture of 8 bits per channel.
@@ -73,11 +74,14 @@ impl Seen {
             let mut nodes = document.descendants();
             nodes.any(|node| node.is_element() && node.tag_name().name() == name)
         };
-        let fills = self.fills;
         let all = [
             (
-                fills > 0,
-                format!("{fills} filled areas are drawn as outlines or hatching"),
+                self.fills > 0,
+                counted(
+                    self.fills,
+                    "filled area is drawn as outlines or hatching",
+                    "filled areas are drawn as outlines or hatching",
+                ),
             ),
             (
                 self.clipped,
@@ -232,7 +236,7 @@ mod tests {
         );
         assert_eq!(
             contents.notes,
-            ["1 filled areas are drawn as outlines or hatching"]
+            ["1 filled area is drawn as outlines or hatching"]
         );
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::outcome::{Completion, Outcome};
+use crate::plural::counted;
 
 /// A change of a prediction. Its whole state is the result of its events.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +65,7 @@ impl Event {
 
 /// Events that a subscriber requested and that are no longer kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{skipped} events are no longer kept")]
+#[error("{}", counted(*skipped, "event is no longer kept", "events are no longer kept"))]
 pub struct Truncated {
     /// How many are missing.
     pub skipped: u64,

@@ -95,7 +95,12 @@ async fn fetch_or_end(service: &Arc<Service>, mut leased: Leased) -> Option<Leas
         () = leased.prediction.cancel_requested() => Outcome::Canceled,
         fetched = fetching => match fetched {
             Ok(Ok(input)) => {
-                leased.lease.job.input = input;
+                let job = &mut leased.lease.job;
+                // What is to be said about the files is known only now.
+                let notes = input.prompt_notes(usize::MAX).into_iter();
+                let new: Vec<_> = notes.filter(|note| !job.notes.contains(note)).collect();
+                job.notes.extend(new);
+                job.input = input;
                 return Some(leased);
             }
             Ok(Err(error)) => Failure::from(error).into(),

@@ -238,6 +238,65 @@ fn strokes_outside_of_a_region_are_moved_into_it() {
 }
 
 #[test]
+fn a_curve_is_moved_out_of_a_hole_that_all_its_points_lie_around() {
+    const RADIUS: f32 = 20.0;
+    let from_center = |[x, y]: [f32; 2]| (x - 112.0).hypot(y - 112.0);
+    let pixels: Vec<f32> = (0..224 * 224)
+        .map(|index| [index % 224, index / 224].map(|part| part as f32 + 0.5))
+        .map(|pixel| {
+            if from_center(pixel) > RADIUS {
+                1.0
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let mask = Mask::new(224, &pixels, &Canvas::default()).unwrap();
+    let mut start = Strokes::new();
+    for points in [
+        [[60.0, 105.0], [85.0, 106.0], [139.0, 107.0], [165.0, 104.0]],
+        [[120.0, 50.0], [121.0, 85.0], [118.0, 139.0], [119.0, 170.0]],
+        [[90.0, 160.0], [80.0, 80.0], [150.0, 90.0], [140.0, 150.0]],
+    ] {
+        assert!(points.iter().all(|point| from_center(*point) > RADIUS));
+        start.push(&points, 1.0, [0.0, 0.0, 0.0, 1.0]);
+    }
+    let depth = |strokes: &Strokes| {
+        let places = (0..strokes.len()).flat_map(|stroke| {
+            let points = strokes.points_of(stroke);
+            (0..=1000).map(move |place| {
+                let t = place as f32 / 1000.0;
+                let s = 1.0 - t;
+                let weights = [s * s * s, 3.0 * s * s * t, 3.0 * s * t * t, t * t * t];
+                [0, 1].map(|axis| {
+                    (0..4)
+                        .map(|point| weights[point] * points[point][axis])
+                        .sum()
+                })
+            })
+        });
+        places
+            .map(|place| RADIUS - from_center(place))
+            .fold(f32::MIN, f32::max)
+    };
+    let mut spec = spec(&[("a", 1.0)], 200);
+    spec.views = 1;
+    spec.strokes = start.len();
+    spec.start = Some(Arc::new(start));
+    spec.objective.clip_weight = 0.0;
+    spec.objective.center = CenterConstraint {
+        threshold: 0.0,
+        weight: 1.0,
+        ..spec.objective.center
+    };
+    spec.objective.region = Region::Mask(Arc::new(mask));
+    let frames = draw(&tiny(), spec);
+    let [before, after] =
+        [&frames[0], &frames[frames.len() - 1]].map(|frame| depth(&frame.strokes));
+    assert!(before > 10.0 && after < 1.0, "{before} {after}");
+}
+
+#[test]
 fn the_same_seed_draws_the_same_at_any_number_of_threads() {
     let on_threads = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()

@@ -84,6 +84,9 @@ async fn a_file_at_an_address_is_fetched_after_the_answer() {
     let described = &metadata(&prediction)["input"]["image_prompt"];
     assert_eq!(described["url"], format!("{}/fox.png", files.uri()));
     assert_eq!(described["length"], png().len());
+    let logs = prediction["logs"].as_str().unwrap();
+    let note = "image_prompt: only the middle square is used as the prompt, 1 of 2 pixels";
+    assert_eq!(logs.matches(note).count(), 1, "{logs}");
 }
 
 #[tokio::test]
@@ -218,4 +221,42 @@ fn a_prompt_may_be_empty_with_a_picture() {
     let both = json!({"image_prompt": content, "prompt": "a cat"});
     let input = Input::from_values(both.as_object().unwrap()).unwrap();
     assert_eq!(input.spec().prompts.len(), 1);
+}
+
+#[test]
+fn what_is_not_used_of_a_picture_is_said() {
+    let svg = |size: &str, content: &str| {
+        let text = format!(r#"<svg xmlns="http://www.w3.org/2000/svg" {size}>{content}</svg>"#);
+        data_url("image/svg+xml", text.as_bytes())
+    };
+    let square = r#"width="9" height="9""#;
+    let rectangle = r##"<rect width="9" height="4" fill="#fff"/>"##;
+    let notes = |values: Value| {
+        let input = Input::from_values(values.as_object().unwrap()).unwrap();
+        input.prompt_notes(77)
+    };
+    for (values, expected) in [
+        (json!({"image_prompt": svg(square, rectangle)}), vec![]),
+        (
+            json!({"image_prompt": svg(square, &format!("{rectangle}<text>a fox</text>"))}),
+            vec!["image_prompt: 1 text was left out; convert it to paths"],
+        ),
+        (
+            json!({"image_prompt": svg(r#"width="30" height="18""#, rectangle)}),
+            vec!["image_prompt: only the middle square is used as the prompt, 307 of 512 pixels"],
+        ),
+        (
+            json!({"prompt": "a fox", "region_mask": svg(square, rectangle)}),
+            vec![],
+        ),
+        (
+            json!({"prompt": "a fox", "region_mask": svg(r#"width="9" height="4""#, rectangle)}),
+            vec![
+                "region_mask: the picture of 512 x 228 pixels is stretched over the canvas of 224 x 224",
+                "region_mask: all of it is white, so strokes may be anywhere",
+            ],
+        ),
+    ] {
+        assert_eq!(notes(values), expected);
+    }
 }

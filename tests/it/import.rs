@@ -8,7 +8,7 @@ use clipdraw::scene::{Canvas, Rgb};
 
 use crate::file_inputs::png;
 
-fn svg(attributes: &str, content: &str) -> String {
+pub(crate) fn svg(attributes: &str, content: &str) -> String {
     format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {attributes}>{content}</svg>"#
     )
@@ -136,7 +136,7 @@ fn the_paths_of_clipdraw_interactive_are_read() {
         ("[]", "it has no strokes"),
         (
             r#"[{"points":[[1,2]],"num_control_points":[2.0],"stroke_width":1,"stroke_color":[0,0,0,0]}]"#,
-            "path 0 has 1 points and 1 segments",
+            "path 0 has 1 point and 1 segment;",
         ),
     ] {
         let error = refused(json);

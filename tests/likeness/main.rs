@@ -203,6 +203,7 @@ fn a_picture_of_another_shape_is_followed_on_a_canvas_that_is_not_square() {
             height: 3,
             channels: 4,
             values: (0..84).map(|index| (index * 37 % 256) as u8).collect(),
+            notes: Vec::new(),
         }),
         amount: 0.3,
     });

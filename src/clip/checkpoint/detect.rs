@@ -13,6 +13,7 @@ use crate::clip::config::{
     ImageConfig, NORM_EPSILON, ResNetSize, TextConfig, TransformerSize, VOCABULARY,
 };
 use crate::clip::error::ClipError;
+use crate::plural::counted;
 
 /// How much smaller a ModifiedResNet's last map is than its picture.
 const RESNET_REDUCTION: i64 = 32;
@@ -296,7 +297,8 @@ fn heads(
         None => otherwise.count(width).max(1),
     };
     if heads < 1 || width % heads != 0 {
-        return Err(checkpoint.unknown(format!("width {width} is not divisible by {heads} heads")));
+        let heads = counted(heads, "head", "heads");
+        return Err(checkpoint.unknown(format!("width {width} is not divisible by {heads}")));
     }
     Ok(heads)
 }

@@ -12,6 +12,7 @@ use crate::command::signals::StopSignal;
 use crate::draw::{Drawing, Frame, Step, Stepper};
 use crate::inputs::Input;
 use crate::output::{Provenance, loss_line};
+use crate::plural::counted;
 
 /// What a drawing is written to.
 pub(super) struct DrawingFiles {
@@ -106,9 +107,10 @@ impl Run<'_> {
         };
         let memory = peak_memory().map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000));
         format!(
-            "{}{state}: {} of {steps} steps in {:.1} s ({steps_per_second:.1} steps/s{}), seed {}, {}",
+            "{}{state}: {} of {} in {:.1} s ({steps_per_second:.1} steps/s{}), seed {}, {}",
             self.files[output].outputs.names(),
             frame.step,
+            counted(steps, "step", "steps"),
             started.elapsed().as_secs_f64(),
             memory.unwrap_or_default(),
             self.input.seed_of(output),

@@ -212,6 +212,7 @@ mod tests {
             height,
             channels: 3,
             values: pixels.collect(),
+            notes: Vec::new(),
         }
     }
 

@@ -88,6 +88,11 @@ impl Mask {
         has_free.then_some(()).ok_or(MaskError::NothingFree)
     }
 
+    /// Whether strokes may be in every pixel.
+    pub fn is_everywhere(brightness: &[f32]) -> bool {
+        brightness.iter().all(|value| *value >= FREE)
+    }
+
     /// How far a point is outside of the region; `position` is relative to the top left corner of the canvas.
     pub(super) fn outside(&self, position: [f64; 2]) -> Option<Outside> {
         let columns = self.distances.columns;

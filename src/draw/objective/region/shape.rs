@@ -6,7 +6,7 @@ use super::mask::Mask;
 use super::offset::{Outside, Rotated};
 use super::{ellipse, rectangle};
 
-/// Where stroke points have no penalty. The region lies around the position of the constraint.
+/// Where strokes have no penalty. The region lies around the position of the constraint.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Region {

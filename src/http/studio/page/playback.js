@@ -98,7 +98,7 @@ export function Playback({ drawing }) {
   };
   const frame = drawing.shown.value;
   const words = isByStroke
-    ? `${place} of ${last} strokes`
+    ? `${place} of ${last} ${last === 1 ? 'stroke' : 'strokes'}`
     : `step ${frame?.step ?? 0} of ${drawing.steps}`;
   return html`<section class="block" aria-labelledby="playback-title">
     <h3 id="playback-title">Play back</h3>
