@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// A number of things with the word for one or for several: `1 stroke`, `2 strokes`.
-pub(crate) fn counted<N: Display + PartialEq + From<u8>>(
+pub(crate) fn counted<N: Copy + Display + PartialEq + From<u8>>(
     count: N,
     one: &str,
     several: &str,

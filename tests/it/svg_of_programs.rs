@@ -43,9 +43,9 @@ const OF_PROGRAMS: [(&str, &str, f32); 6] = [
     ),
     (
         "pydiffvg",
-        r##"<?xml version="1.0" ?><svg height="224.0" version="1.1" width="224.0" xmlns="http://www.w3.org/2000/svg"><defs/><g>
+        r#"<?xml version="1.0" ?><svg height="224.0" version="1.1" width="224.0" xmlns="http://www.w3.org/2000/svg"><defs/><g>
         <path d="M 10.5 20.25 C 60.0 -10.0 120.5 220.0 200.0 90.125 C 210.0 60.0 190.0 20.0 150.0 30.0" fill="none" stroke="rgb(200, 31, 8)" stroke-linecap="round" stroke-linejoin="round" stroke-opacity="0.5625" stroke-width="3.4"/>
-        <path d="M 30.0 200.0 Q 100.0 90.0 190.0 210.0" fill="none" stroke="rgb(0, 99, 180)" stroke-linecap="round" stroke-linejoin="round" stroke-opacity="1.0" stroke-width="12.0"/></g></svg>"##,
+        <path d="M 30.0 200.0 Q 100.0 90.0 190.0 210.0" fill="none" stroke="rgb(0, 99, 180)" stroke-linecap="round" stroke-linejoin="round" stroke-opacity="1.0" stroke-width="12.0"/></g></svg>"#,
         0.03,
     ),
     (
@@ -69,22 +69,24 @@ fn strokes_of_several_programs_are_where_these_are_painted() {
         let imported = read_strokes(text.as_bytes()).unwrap();
         let [width, height] = imported.size;
         let strokes = &imported.strokes;
-        let paths: String = (0..strokes.len())
+        let paths: Vec<_> = (0..strokes.len())
             .map(|stroke| {
                 let numbers = strokes.points_of(stroke).iter().enumerate();
-                let data: String = numbers
+                let data: Vec<_> = numbers
                     .map(|(index, [x, y])| match index {
                         0 => format!("M{x} {y}"),
                         1 => format!("C{x} {y}"),
                         _ => format!(" {x} {y}"),
                     })
                     .collect();
+                let data = data.concat();
                 let [red, green, blue, opacity] = strokes.colors[stroke];
                 let color = Rgb::nearest([red, green, blue]);
                 let width = 2.0 * strokes.half_widths[stroke];
                 format!(r#"<path d="{data}" stroke="{color}" stroke-opacity="{opacity}" stroke-width="{width}"/>"#)
             })
             .collect();
+        let paths = paths.concat();
         let own = svg(
             &format!(r#"width="{width}" height="{height}""#),
             &format!(

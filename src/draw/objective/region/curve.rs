@@ -63,8 +63,8 @@ pub(in crate::draw::objective) fn curve_penalty(
         value += weight * excess.powf(penalty.power);
         let rate = weight * penalty.power * excess.powf(penalty.power - 1.0) / penalty.scale;
         for (sum, part) in gradient[control].iter_mut().zip(weights) {
-            for axis in 0..2 {
-                sum[axis] += part * rate * outside.direction[axis];
+            for (sum, direction) in sum.iter_mut().zip(outside.direction) {
+                *sum += part * rate * direction;
             }
         }
     }
@@ -80,6 +80,9 @@ mod tests {
     use crate::scene::Canvas;
 
     const POWER: f64 = 2.0;
+
+    /// Of a coordinate, for differences.
+    const CHANGE: f64 = 1e-6;
 
     fn penalty(threshold: f64, power: f64, scale: f64) -> CenterPenalty {
         CenterPenalty {
@@ -184,7 +187,6 @@ mod tests {
 
     #[test]
     fn the_gradient_matches_central_differences_for_every_region() {
-        const CHANGE: f64 = 1e-6;
         let extent = Extent {
             size: [90.0, 50.0],
             rotation: 20.0,
@@ -211,25 +213,30 @@ mod tests {
             for (threshold, power, scale) in [(0.0, 2.0, 1.0), (4.0, 1.0, 2.3), (2.0, 3.5, 0.7)] {
                 let penalty = penalty(threshold, power, scale);
                 for count in [4, 7, 10] {
-                    let points = walk(count, scale);
-                    let (value, gradient) = curve_penalty(&penalty, &region, &points);
-                    assert!(value > 0.0, "{region:?}");
-                    let slopes = gradient.as_flattened().iter();
-                    let largest = slopes.fold(0.0_f64, |most, slope| most.max(slope.abs()));
-                    for (index, found) in gradient.as_flattened().iter().enumerate() {
-                        let [after, before] = [CHANGE, -CHANGE].map(|change| {
-                            let mut moved = points.clone();
-                            moved.as_flattened_mut()[index] += change;
-                            curve_penalty(&penalty, &region, &moved).0
-                        });
-                        let expected = (after - before) / (2.0 * CHANGE);
-                        assert!(
-                            (found - expected).abs() < 1e-6 * largest,
-                            "{region:?} {count} {index}: {found}, expected {expected}"
-                        );
-                    }
+                    assert_gradient(&penalty, &region, &walk(count, scale));
                 }
             }
+        }
+    }
+
+    /// Compares every component of the gradient with central differences.
+    fn assert_gradient(penalty: &CenterPenalty, region: &Region, points: &[[f64; 2]]) {
+        let (value, gradient) = curve_penalty(penalty, region, points);
+        assert!(value > 0.0, "{region:?}");
+        let slopes = gradient.as_flattened().iter();
+        let largest = slopes.fold(0.0_f64, |most, slope| most.max(slope.abs()));
+        for (index, found) in gradient.as_flattened().iter().enumerate() {
+            let [after, before] = [CHANGE, -CHANGE].map(|change| {
+                let mut moved = points.to_vec();
+                moved.as_flattened_mut()[index] += change;
+                curve_penalty(penalty, region, &moved).0
+            });
+            let expected = (after - before) / (2.0 * CHANGE);
+            assert!(
+                (found - expected).abs() < 1e-6 * largest,
+                "{region:?} {} {index}: {found}, expected {expected}",
+                points.len()
+            );
         }
     }
 }
