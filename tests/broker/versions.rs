@@ -57,15 +57,17 @@ fn predictions_of_a_newer_version_are_left_to_its_processes_and_hold_up_no_other
     }
     // It has looked for work again meanwhile.
     sleep(Duration::from_secs(3));
-    let (status, state) = front_end.get("/predictions/new");
+    // The front end that has accepted a prediction still knows it; another one has to read it.
+    let other = cluster.front_end(&[]);
+    let (status, state) = other.get("/predictions/new");
     assert_eq!((status, &state["status"]), (200, &json!("starting")));
-    let answer = front_end.request("GET", "/predictions/unreadable");
+    let answer = other.request("GET", "/predictions/unreadable");
     let answer = answer.send().unwrap();
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));
-    assert_eq!(front_end.put("unreadable", &body).0, 503);
-    assert_eq!(front_end.get("/predictions").0, 200);
-    assert_eq!(front_end.get("/ready").0, 200);
+    assert_eq!(other.put("unreadable", &body).0, 503);
+    assert_eq!(other.get("/predictions").0, 200);
+    assert_eq!(other.get("/ready").0, 200);
     assert!(worker.log().contains("wait for workers of a newer version"));
 
     // Newer processes have come.
