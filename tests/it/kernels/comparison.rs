@@ -129,7 +129,6 @@ pub(super) fn disagreements(scene: &OwnedScene, side: usize, tolerance: f64) -> 
         ),
     ] {
         let (cosine, difference) = agreement(found, expected);
-        // Not a number is no agreement either.
         let agrees = found.len() == expected.len() && difference <= tolerance;
         if !agrees {
             let line = format!("cosine - 1 = {:e}, difference {difference:e}", cosine - 1.0);
