@@ -104,10 +104,9 @@ pub(super) fn disagreements(scene: &OwnedScene, side: usize, tolerance: f64) -> 
         values: Vec::try_from(&output_gradient(scene.views.len(), side).reshape([-1])).unwrap(),
     };
     let on_picture = view_gradient(&gradient, &scene.views, picture.width(), picture.height());
-    let found_on_picture = &launcher.picture_gradients.lock().unwrap()[0];
     compare(
         "the gradient on the picture",
-        found_on_picture,
+        &launcher.picture_gradients.lock().unwrap()[0],
         on_picture.values(),
     );
     let (found, expected) = (&found.gradients[0], &expected.gradients[0]);
