@@ -295,7 +295,7 @@ impl Link {
     }
 
     /// Gives up the connection if the keys have got a layout that only a newer version knows. It is refused from then on.
-    pub(super) async fn check(&self, layout: u32) {
+    pub(super) async fn refuse_newer(&self, layout: u32) {
         if let Err(error) = check_layout(layout) {
             self.connection.lock().await.current = None;
             self.failed(error);

@@ -68,7 +68,7 @@ pub async fn upkeep(broker: Arc<Broker>, service: Arc<Service>, role: Role) {
             let layout = integer(&layout)
                 .ok()
                 .and_then(|layout| layout.try_into().ok());
-            broker.link.check(layout.unwrap_or_default()).await;
+            broker.link.refuse_newer(layout.unwrap_or_default()).await;
         }
         match measure(&broker).await {
             Ok(model) if role == Role::FrontEnd => {
