@@ -150,25 +150,12 @@ fn parse(record: &[u8]) -> Result<Option<DeadJob>, BrokerError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::inputs::Input;
-    use crate::service::{CancelPolicy, Destination, Origin, Priority};
+    use crate::service::Priority;
 
     #[test]
     fn a_record_is_written_as_it_was_read() {
-        let values = json!({"prompt": "a house", "seed": 7});
-        let job = Job {
-            id: "a".to_owned(),
-            input: Input::from_values(values.as_object().unwrap()).unwrap(),
-            notes: Vec::new(),
-            destination: Destination::Inline,
-            cancel_policy: CancelPolicy::OnRequest,
-            created_at: Timestamp::UNIX_EPOCH,
-            origin: Origin::default(),
-        };
-        let job = serde_json::to_string(&job).unwrap();
+        let job = serde_json::to_string(&Job::sample("a")).unwrap();
         let text = format!(
             r#"{{"job":{job},"attempts":3,"error":"why","failed_at":"1970-01-01T00:00:00Z","priority":"low","caller":"me","trace":null,"receiver":null,"format":1}}"#
         );

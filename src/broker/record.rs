@@ -280,19 +280,11 @@ mod tests {
 
     use super::*;
     use crate::broker::version::FORMAT;
-    use crate::inputs::Input;
-    use crate::service::{CancelPolicy, Destination, Origin};
 
     fn fields() -> Fields {
-        let values = json!({"prompt": "a house", "seed": 7});
         let job = Job {
-            id: "a".to_owned(),
-            input: Input::from_values(values.as_object().unwrap()).unwrap(),
-            notes: Vec::new(),
-            destination: Destination::Inline,
-            cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap(),
-            origin: Origin::default(),
+            ..Job::sample("a")
         };
         let texts = [
             ("job", serde_json::to_string(&job).unwrap()),

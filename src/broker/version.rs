@@ -36,27 +36,17 @@ fn check(what: &str, name: &str, found: u32, known: u32) -> Result<(), BrokerErr
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use serde_json::json;
     use sha2::{Digest, Sha256};
 
     use super::*;
     use crate::hex::lower_hex;
-    use crate::inputs::{FIELDS, Input};
-    use crate::service::{CancelPolicy, Destination, Job, Origin};
+    use crate::inputs::FIELDS;
+    use crate::service::Job;
 
     #[test]
     fn the_format_grows_with_the_inputs_and_with_the_job() {
-        let values = json!({"prompt": "a house", "seed": 7});
-        let mut job = json!(Job {
-            id: "a".to_owned(),
-            input: Input::from_values(values.as_object().unwrap()).unwrap(),
-            notes: Vec::new(),
-            destination: Destination::Inline,
-            cancel_policy: CancelPolicy::OnRequest,
-            created_at: Timestamp::UNIX_EPOCH,
-            origin: Origin::default(),
-        });
+        let mut job = json!(Job::sample("a"));
         let mut inputs: Vec<_> = FIELDS
             .iter()
             .map(|field| format!("{} {:?}", field.name, field.kind))

@@ -31,6 +31,23 @@ pub struct Job {
     pub origin: Origin,
 }
 
+#[cfg(test)]
+impl Job {
+    /// A job for tests, accepted at the beginning of 1970.
+    pub(crate) fn sample(id: &str) -> Self {
+        let values = serde_json::json!({"prompt": "a house", "seed": 7});
+        Self {
+            id: id.to_owned(),
+            input: Input::from_values(values.as_object().unwrap()).unwrap(),
+            notes: Vec::new(),
+            destination: Destination::Inline,
+            cancel_policy: CancelPolicy::OnRequest,
+            created_at: Timestamp::UNIX_EPOCH,
+            origin: Origin::default(),
+        }
+    }
+}
+
 /// Where the files of a prediction go.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -482,23 +482,12 @@ impl PredictionState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Input;
     use crate::service::accepted::Dispatch;
-    use crate::service::job::{Destination, Job};
+    use crate::service::job::Job;
 
     fn prediction() -> Prediction {
-        let values = serde_json::json!({"prompt": "a house"});
-        let job = Job {
-            id: "a".to_owned(),
-            input: Input::from_values(values.as_object().unwrap()).unwrap(),
-            notes: Vec::new(),
-            destination: Destination::Inline,
-            cancel_policy: CancelPolicy::OnRequest,
-            created_at: Timestamp::UNIX_EPOCH,
-            origin: Origin::default(),
-        };
         let accepted = Accepted {
-            job,
+            job: Job::sample("a"),
             restart_policy: RestartPolicy::Cancel,
             receiver: None,
             dispatch: Dispatch::default(),

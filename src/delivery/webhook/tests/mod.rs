@@ -161,6 +161,14 @@ impl FakePrediction {
     fn end(&self, status: Status) {
         self.change(|state| state.status = status);
     }
+
+    /// A whole prediction with two files.
+    fn succeed(&self) {
+        self.start();
+        self.output();
+        self.output();
+        self.end(Status::Succeeded);
+    }
 }
 
 impl Scenario {

@@ -120,10 +120,7 @@ async fn a_message_with_the_finished_drawing_alone_is_sent_again_without_it() {
     };
     let origin = Arc::new(origin);
     scenario.prediction.change(|state| state.origin = origin);
-    scenario.prediction.start();
-    scenario.prediction.output();
-    scenario.prediction.output();
-    scenario.prediction.end(Status::Succeeded);
+    scenario.prediction.succeed();
     let receiver = Arc::clone(&scenario.receiver);
     scenario.task.await.unwrap();
     let messages = receiver.messages.lock().unwrap();
@@ -141,10 +138,7 @@ async fn a_reduced_message_is_retried_as_any_other() {
             ScriptedReply::Status(503),
         ],
     );
-    scenario.prediction.start();
-    scenario.prediction.output();
-    scenario.prediction.output();
-    scenario.prediction.end(Status::Succeeded);
+    scenario.prediction.succeed();
     let receiver = Arc::clone(&scenario.receiver);
     assert_eq!(scenario.times().await, [0, 200, 200, 600]);
     let counts: Vec<_> = files(&receiver).iter().map(|message| message.0).collect();
@@ -163,10 +157,7 @@ async fn webhooks_have_as_little_output_from_the_start_as_is_configured() {
             ..WebhookConfig::default()
         };
         let scenario = Scenario::configured(config, only_completed(), &[]);
-        scenario.prediction.start();
-        scenario.prediction.output();
-        scenario.prediction.output();
-        scenario.prediction.end(Status::Succeeded);
+        scenario.prediction.succeed();
         let receiver = Arc::clone(&scenario.receiver);
         scenario.task.await.unwrap();
         assert_eq!(files(&receiver), [(expected, false)], "{output:?}");

@@ -14,13 +14,11 @@ use tempfile::TempDir;
 
 use super::{OpenError, SqliteStore};
 use crate::cog::Status;
-use crate::inputs::Input;
 use crate::output::Provenance;
 use crate::service::accepted::{Accepted, Dispatch, Receiver, RestartPolicy};
 use crate::service::event::Event;
-use crate::service::job::{CancelPolicy, Destination, Job};
+use crate::service::job::Job;
 use crate::service::limits::Limits;
-use crate::service::origin::Origin;
 use crate::service::outcome::Outcome;
 use crate::service::prediction::Prediction;
 use crate::service::store::{Cursor, ListQuery, Store};
@@ -61,16 +59,10 @@ impl Folder {
 }
 
 fn accepted(id: &str, restart_policy: RestartPolicy) -> Accepted {
-    let values = serde_json::json!({"prompt": "a house"});
     Accepted {
         job: Job {
-            id: id.to_owned(),
-            input: Input::from_values(values.as_object().unwrap()).unwrap(),
-            notes: Vec::new(),
-            destination: Destination::Inline,
-            cancel_policy: CancelPolicy::OnRequest,
             created_at: Timestamp::now(),
-            origin: Origin::default(),
+            ..Job::sample(id)
         },
         restart_policy,
         receiver: None,
