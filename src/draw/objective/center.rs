@@ -9,7 +9,7 @@ use crate::scene::{Canvas, StrokeGradient, Strokes};
 /// The penalty on strokes that are far from a centre, or outside of a [`Region`] around it.
 ///
 /// For a circle, the control points count: a curve lies in their convex hull, so it is in the circle if they are. For the other
-/// regions, the curve counts. The width of a stroke never does.
+/// regions, the control points and the curve count. The width of a stroke never does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CenterConstraint {
     /// The centre as fractions of the canvas width and height.

@@ -6,11 +6,12 @@ use crate::scene::POINTS_PER_SEGMENT;
 
 /// The number of equal steps of the parameter that a cubic segment is divided into. The penalty is taken at their ends.
 ///
-/// Measured with 256 random strokes on a mask with a hole every 28 pixels, after 300 steps of nothing but the penalty: of strokes
-/// as a drawing starts with (a segment of about 20 pixels), 8 cross holes of 2 pixels with 8 parts, and at most one with 16.
-/// Longer segments can pass over such a hole between two places.
-/// With 16, the penalty of 256 strokes takes 0.7 (a frame) to 2.4 ms (an ellipse) of a step of 23 ms, twice as long with 32.
+/// In a segment as drawings start with, these are 1.3 pixels apart. A much longer segment can pass over a hole of a few pixels.
 const PARTS: usize = 16;
+
+/// The length of a segment as drawings start with, in pixels of a 224 pixel canvas: at this length, a curve counts as much as
+/// its control points.
+const SEGMENT_LENGTH: f64 = 20.0;
 
 /// The weights of the four control points of a segment at the start and after each of its parts (Bernstein polynomials).
 const WEIGHTS: [[f64; 4]; PARTS + 1] = bernstein();
@@ -27,48 +28,125 @@ const fn bernstein() -> [[f64; 4]; PARTS + 1] {
     weights
 }
 
-/// The penalty of the curve of one stroke, and its gradient with respect to the control points, all in canvas pixels.
+/// The penalty of one stroke and its gradient with respect to the control points, all in canvas pixels.
 ///
-/// It is the mean penalty of places along the curve, times the number of control points. So a stroke that is everywhere as far
-/// from the region as its control points has the penalty of these.
+/// With `f` the penalty of a position, `n` control points and `m` segments, it is
 ///
-/// Control points alone do not tell where a curve is: those of a curve that crosses a hole may all lie around the hole.
+/// ```text
+/// 1/2 (sum of f over the control points) + 1/2 n / (20 m) (integral of f over the length of the curve)
+/// ```
+///
+/// where lengths are in pixels of a 224 pixel canvas. So a stroke with segments of 20 pixels that is everywhere equally far from
+/// the region has the penalty of its control points.
+///
+/// Control points alone do not tell where a curve is: those of a curve that crosses a hole may all lie around the hole. The mean
+/// along the curve does, but is lower if the curve passes the hole quickly or goes far beyond it, which moves the ends apart and
+/// leaves the stroke across. The integral is lowered only by less of the curve outside. It is 0 for a stroke without a length,
+/// which still is a dot, so half of the penalty remains with the control points.
 pub(in crate::draw::objective) fn curve_penalty(
     penalty: &CenterPenalty,
     region: &Region,
     points: &[[f64; 2]],
 ) -> (f64, Vec<[f64; 2]>) {
-    let segments = points.len() / POINTS_PER_SEGMENT;
-    let places = segments * PARTS + 1;
-    let weight = penalty.weight * points.len() as f64 / places as f64;
-    let origin = region.origin(penalty.center);
-    let mut value = 0.0;
+    let half = 0.5 * penalty.weight;
     let mut gradient = vec![[0.0; 2]; points.len()];
-    for place in 0..places {
-        // The end of a segment is the start of the next one, and is taken once.
-        let segment = place.saturating_sub(1) / PARTS;
+    let mut value = 0.0;
+    for (point, slope) in points.iter().zip(&mut gradient) {
+        let found = position_penalty(penalty, region, *point);
+        value += half * found.value;
+        add(slope, half, found.slope);
+    }
+    let segments = points.len() / POINTS_PER_SEGMENT;
+    let length = segments as f64 * SEGMENT_LENGTH * penalty.scale;
+    let per_length = half * points.len() as f64 / length;
+    for segment in 0..segments {
         let first = segment * POINTS_PER_SEGMENT;
-        let weights = &WEIGHTS[place - segment * PARTS];
         let control = first..=first + POINTS_PER_SEGMENT;
-        let offset = [0, 1].map(|axis| {
-            let parts = points[control.clone()].iter().zip(weights);
-            let position: f64 = parts.map(|(point, part)| part * point[axis]).sum();
-            (position - origin[axis]) / penalty.scale
-        });
-        let outside = region.outside(offset);
-        let Some(outside) = outside.filter(|outside| outside.distance > penalty.threshold) else {
-            continue;
-        };
-        let excess = outside.distance - penalty.threshold;
-        value += weight * excess.powf(penalty.power);
-        let rate = weight * penalty.power * excess.powf(penalty.power - 1.0) / penalty.scale;
-        for (sum, part) in gradient[control].iter_mut().zip(weights) {
-            for (sum, direction) in sum.iter_mut().zip(outside.direction) {
-                *sum += part * rate * direction;
+        let places = places_along(&points[control.clone()]);
+        let (integral, slopes) = line_integral(penalty, region, &places);
+        value += per_length * integral;
+        for (weights, slope) in WEIGHTS.iter().zip(slopes) {
+            for (sum, weight) in gradient[control.clone()].iter_mut().zip(weights) {
+                add(sum, weight * per_length, slope);
             }
         }
     }
     (value, gradient)
+}
+
+/// The penalty of a position with a weight of 1, and its gradient.
+struct PositionPenalty {
+    value: f64,
+    slope: [f64; 2],
+}
+
+fn position_penalty(
+    penalty: &CenterPenalty,
+    region: &Region,
+    position: [f64; 2],
+) -> PositionPenalty {
+    let origin = region.origin(penalty.center);
+    let outside =
+        region.outside([0, 1].map(|axis| (position[axis] - origin[axis]) / penalty.scale));
+    let Some(outside) = outside.filter(|outside| outside.distance > penalty.threshold) else {
+        return PositionPenalty {
+            value: 0.0,
+            slope: [0.0; 2],
+        };
+    };
+    let excess = outside.distance - penalty.threshold;
+    let rate = penalty.power * excess.powf(penalty.power - 1.0) / penalty.scale;
+    PositionPenalty {
+        value: excess.powf(penalty.power),
+        slope: outside.direction.map(|part| rate * part),
+    }
+}
+
+/// The positions at the start of a segment and after each of its parts.
+fn places_along(control: &[[f64; 2]]) -> [[f64; 2]; PARTS + 1] {
+    WEIGHTS.map(|weights| {
+        let parts = control.iter().zip(weights);
+        parts.fold([0.0; 2], |mut position, (point, weight)| {
+            add(&mut position, weight, *point);
+            position
+        })
+    })
+}
+
+/// The integral of the penalty over the length of the line through places (trapezoidal rule), and its gradient with respect to
+/// each of them.
+fn line_integral(
+    penalty: &CenterPenalty,
+    region: &Region,
+    places: &[[f64; 2]; PARTS + 1],
+) -> (f64, [[f64; 2]; PARTS + 1]) {
+    let found = places.map(|place| position_penalty(penalty, region, place));
+    let mut value = 0.0;
+    let mut gradient = [[0.0; 2]; PARTS + 1];
+    for before in 0..PARTS {
+        let after = before + 1;
+        let part = [0, 1].map(|axis| places[after][axis] - places[before][axis]);
+        let length = part[0].hypot(part[1]);
+        // A part without a length has no direction to get shorter in.
+        if length == 0.0 {
+            continue;
+        }
+        let mean = 0.5 * (found[before].value + found[after].value);
+        value += length * mean;
+        add(&mut gradient[before], -mean / length, part);
+        add(&mut gradient[after], mean / length, part);
+        for place in [before, after] {
+            add(&mut gradient[place], 0.5 * length, found[place].slope);
+        }
+    }
+    (value, gradient)
+}
+
+/// Adds `weight` times `other`.
+fn add(sum: &mut [f64; 2], weight: f64, other: [f64; 2]) {
+    for (sum, part) in sum.iter_mut().zip(other) {
+        *sum += weight * part;
+    }
 }
 
 #[cfg(test)]
@@ -172,7 +250,8 @@ mod tests {
         });
         for (segments, scale) in [(1, 1.0), (2, 1.0), (3, 2.5)] {
             let points: Vec<_> = (0..=3 * segments)
-                .map(|index| [(80.0 + 5.0 * f64::from(index)) * scale, 152.0 * scale])
+                .map(|index| f64::from(index) * SEGMENT_LENGTH / 3.0)
+                .map(|along| [(80.0 + along) * scale, 152.0 * scale])
                 .collect();
             let penalty = penalty(4.0, 3.0, scale);
             let (value, gradient) = curve_penalty(&penalty, &region, &points);
@@ -182,6 +261,31 @@ mod tests {
             let sum: f64 = gradient.iter().map(|slope| slope[1]).sum();
             let expected = 0.5 * 3.0 * 36.0 * points.len() as f64 / scale;
             assert!((sum - expected).abs() < 1e-9 * expected, "{sum}");
+        }
+    }
+
+    #[test]
+    fn passing_a_hole_quickly_costs_as_much_as_passing_it_slowly() {
+        let region = hole(20.0);
+        let across = |half: f64| {
+            let points = [-1.0, -0.45, 0.45, 1.0].map(|part| [112.0 + part * half, 115.0]);
+            curve_penalty(&penalty(0.0, POWER, 1.0), &region, &points).0
+        };
+        // The control points of both are outside of the hole.
+        let [slowly, quickly] = [50.0, 100.0].map(across);
+        assert!(slowly > 0.0);
+        assert!((quickly / slowly - 1.0).abs() < 0.1, "{slowly} {quickly}");
+    }
+
+    #[test]
+    fn a_stroke_without_a_length_has_half_of_the_penalty_of_its_control_points() {
+        let points = [[112.0, 115.0]; 4];
+        let depth = distance(&hole(20.0), points[0]);
+        let (value, gradient) = curve_penalty(&penalty(0.0, POWER, 1.0), &hole(20.0), &points);
+        let expected = 0.25 * 4.0 * depth * depth;
+        assert!((value - expected).abs() < 1e-9 * expected, "{value}");
+        for slope in gradient {
+            assert!(slope[0].hypot(slope[1]) > 0.0);
         }
     }
 
