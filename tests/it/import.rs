@@ -69,7 +69,10 @@ fn a_closed_path_returns_to_its_start_and_long_paths_are_divided() {
     assert_eq!(last.len(), 4);
     assert_eq!(
         imported.notes,
-        ["1 path was divided into strokes of at most three segments"]
+        [
+            "1 stroke got round ends and corners",
+            "1 path was divided into strokes of at most three segments"
+        ]
     );
 }
 
@@ -101,9 +104,9 @@ fn what_strokes_cannot_show_is_changed_or_left_out_with_a_note() {
         [
             "1 rectangle behind everything was taken for the paper",
             "1 filled shape became an outline",
-            "2 shapes kept their stroke and lost their fill",
             "1 gradient or pattern became its mean colour",
             "1 dashed stroke became solid",
+            "2 strokes got round ends and corners",
             "1 stroke far outside of the picture was left out",
             "1 text was left out; convert it to paths",
             "1 image was left out",
