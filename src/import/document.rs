@@ -11,6 +11,7 @@ use usvg::roxmltree::{self, Document, Node, NodeId, ParsingOptions};
 
 use super::bounded::decompressed;
 use super::encoding;
+use super::numbers::{self, MAX_NUMBER, MAX_WIDTH};
 use crate::errors::panic_message;
 
 /// The maximum size of an SVG after decompression, in bytes.
@@ -73,6 +74,11 @@ pub enum SvgError {
     /// It has too many style rules.
     #[error("the SVG has more than {MAX_STYLE_RULES} style rules")]
     TooManyRules,
+    /// A number would keep the parser busy for minutes.
+    #[error(
+        "the SVG has a number above {MAX_NUMBER:e} or a stroke that is wider than {MAX_WIDTH:e}"
+    )]
+    LargeNumber,
     /// It is XML and not a valid SVG.
     #[error("it is not an SVG")]
     NotSvg(#[source] usvg::Error),
@@ -120,6 +126,9 @@ pub(super) fn build_with_style(
 ) -> Result<usvg::Tree, SvgError> {
     check_rules(document)?;
     Expansion::of(document)?;
+    if !numbers::are_bounded(document) {
+        return Err(SvgError::LargeNumber);
+    }
     let options = usvg::Options {
         image_href_resolver: usvg::ImageHrefResolver {
             resolve_data: Box::new(|_, _, _| None),

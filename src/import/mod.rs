@@ -11,6 +11,7 @@ mod document;
 mod encoding;
 mod gamma;
 mod jpeg;
+mod numbers;
 mod paint;
 mod shapes;
 mod vector_effect;
