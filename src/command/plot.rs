@@ -92,6 +92,11 @@ pub(super) fn run(arguments: &PlotArguments) -> anyhow::Result<ExitCode> {
     let options = arguments.options()?;
     let speeds = arguments.speeds()?;
     let name = arguments.drawing.display();
+    ensure!(
+        to_stdout || !is_same_file(&arguments.drawing, &arguments.output),
+        "--output {} is the drawing itself; give the plot another name",
+        arguments.output.display()
+    );
     let drawing = read(&arguments.drawing).with_context(|| format!("{name} cannot be read"))?;
     let plot = Plot::new(&drawing, &options).with_context(|| name.to_string())?;
     let text = match format {
@@ -152,6 +157,12 @@ impl PlotArguments {
             travel: self.travel_speed,
         })
     }
+}
+
+/// Whether two paths lead to the same file, which exists.
+fn is_same_file(first: &Path, second: &Path) -> bool {
+    let paths = [first, second].map(Path::canonicalize);
+    matches!(&paths, [Ok(first), Ok(second)] if first == second)
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -10,6 +10,8 @@ use resvg::usvg;
 use usvg::roxmltree::{self, Document, Node, NodeId, ParsingOptions};
 
 use super::bounded::decompressed;
+use super::encoding;
+use super::numbers::{self, MAX_NUMBER, MAX_WIDTH};
 use crate::errors::panic_message;
 
 /// The maximum size of an SVG after decompression, in bytes.
@@ -46,9 +48,12 @@ pub enum SvgError {
     /// It is compressed and cannot be decompressed.
     #[error("the SVG cannot be decompressed")]
     Compression(#[source] std::io::Error),
-    /// It is not encoded as UTF-8.
-    #[error("the SVG is not encoded as UTF-8")]
-    Encoding(#[source] std::str::Utf8Error),
+    /// It is in an encoding that is not read.
+    #[error("the SVG is encoded neither as UTF-8 nor as UTF-16")]
+    Encoding,
+    /// It is no text.
+    #[error("it is not an SVG")]
+    NoText,
     /// An element has too many attributes.
     #[error("an element of the SVG has more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,
@@ -69,6 +74,11 @@ pub enum SvgError {
     /// It has too many style rules.
     #[error("the SVG has more than {MAX_STYLE_RULES} style rules")]
     TooManyRules,
+    /// A number would keep the parser busy for minutes.
+    #[error(
+        "the SVG has a number above {MAX_NUMBER:e} or a stroke that is wider than {MAX_WIDTH:e}"
+    )]
+    LargeNumber,
     /// It is XML and not a valid SVG.
     #[error("it is not an SVG")]
     NotSvg(#[source] usvg::Error),
@@ -81,8 +91,14 @@ pub enum SvgError {
 pub(super) fn text_of(bytes: &[u8]) -> Result<String, SvgError> {
     let content = decompressed(bytes, MAX_SVG_BYTES).map_err(SvgError::Compression)?;
     let content = content.ok_or(SvgError::TooLarge)?;
-    let text = std::str::from_utf8(&content).map_err(SvgError::Encoding)?;
-    Ok(text.trim_start_matches('\u{feff}').to_owned())
+    encoding::decoded(&content).ok_or_else(|| {
+        let is_svg = content.windows(4).any(|bytes| bytes == b"<svg");
+        if is_svg {
+            SvgError::Encoding
+        } else {
+            SvgError::NoText
+        }
+    })
 }
 
 /// Parses the XML of an SVG.
@@ -100,13 +116,25 @@ pub(crate) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
 
 /// Builds the shapes of an SVG: styles are applied, references resolved, and all shapes are paths.
 pub(crate) fn build(document: &Document<'_>) -> Result<usvg::Tree, SvgError> {
+    build_with_style(document, None)
+}
+
+/// The same with a style sheet, which applies before those of the document.
+pub(super) fn build_with_style(
+    document: &Document<'_>,
+    style_sheet: Option<String>,
+) -> Result<usvg::Tree, SvgError> {
     check_rules(document)?;
     Expansion::of(document)?;
+    if !numbers::are_bounded(document) {
+        return Err(SvgError::LargeNumber);
+    }
     let options = usvg::Options {
         image_href_resolver: usvg::ImageHrefResolver {
             resolve_data: Box::new(|_, _, _| None),
             resolve_string: Box::new(|_, _| None),
         },
+        style_sheet,
         ..usvg::Options::default()
     };
     let built = catch_unwind(AssertUnwindSafe(|| {

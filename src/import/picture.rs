@@ -9,9 +9,10 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use resvg::{tiny_skia, usvg};
 
 use super::bounded::MAX_COORDINATE;
+use super::changes::Changes;
 use super::document::{self, SvgError};
+use super::gamma;
 use super::jpeg;
-use super::shapes::Changes;
 use crate::scene::{Picture, Rgb};
 
 /// The maximum number of pixels of a picture.
@@ -20,8 +21,14 @@ pub const MAX_PICTURE_PIXELS: u64 = 1 << 24;
 /// The maximum memory of a decoder, in bytes.
 const MAX_DECODER_BYTES: u64 = 1 << 28;
 
-/// The longer side of an SVG that is painted, in pixels.
+/// The shorter side of an SVG that is painted, in pixels, if it is at most twice as long as wide.
 const SVG_SIDE: f32 = 512.0;
+
+/// The maximum number of pixels of an SVG that is painted.
+const MAX_SVG_PIXELS: f32 = 2.0 * SVG_SIDE * SVG_SIDE;
+
+/// The maximum length of a side of an SVG that is painted, in pixels.
+const MAX_SVG_SIDE: f32 = 4096.0;
 
 /// The maximum number of layers of an SVG that is painted: groups with an opacity, a mask and so on. Each costs as much
 /// as the whole picture.
@@ -42,6 +49,9 @@ pub enum PictureError {
         /// Its height.
         height: u32,
     },
+    /// It is a picture in another format.
+    #[error("its format is {0}; only PNG, JPEG, WebP and SVG are read")]
+    OtherFormat(&'static str),
     /// It is damaged, or needs too much memory.
     #[error("the {format} cannot be decoded")]
     Damaged {
@@ -169,12 +179,16 @@ impl DecodedPicture {
     }
 }
 
-/// Decodes a PNG, JPEG or WebP, turned as its metadata says, or paints an SVG so that its longer side has 512 pixels. Of an
-/// animation it is the first picture. Texts and pictures in an SVG are left out. The notes say so.
+/// Decodes a PNG, JPEG or WebP, turned as its metadata says, or paints an SVG so that its shorter side has 512 pixels (fewer if
+/// it is more than twice as long as wide). Of an animation it is the first picture. Texts and pictures in an SVG are left out.
+/// The notes say so.
 ///
 /// # Errors
 /// When the bytes are no such picture, it is damaged, or it would need too much memory or time.
 pub fn decode_picture(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
+    if let Some(name) = other_format(bytes) {
+        return Err(PictureError::OtherFormat(name));
+    }
     let Ok(format) = image::guess_format(bytes) else {
         return paint_svg(bytes);
     };
@@ -204,13 +218,36 @@ pub fn decode_picture(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     decoded.apply_orientation(orientation);
-    let pixels = decoded.into_rgba8();
+    let mut pixels = decoded.into_rgba8();
+    if format == ImageFormat::Png {
+        gamma::apply(bytes, &mut pixels);
+    }
     let mut picture = DecodedPicture::from_rgba(pixels.width(), pixels.height(), pixels.as_raw());
     if is_animation(bytes, format) {
         let note = "it is an animation; only its first picture is used";
         picture.notes.push(note.to_owned());
     }
     Ok(picture)
+}
+
+/// The name of a format that is recognized and not read.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    // ISO base media files name their kind after the length and the type of the first box.
+    match bytes.get(4..12) {
+        Some(b"ftypheic" | b"ftypheix" | b"ftypmif1") => return Some("HEIC"),
+        Some(b"ftypavif" | b"ftypavis") => return Some("AVIF"),
+        _ => {}
+    }
+    let known: [(&[u8], &str); 6] = [
+        (b"GIF8", "GIF"),
+        (b"II*\0", "TIFF"),
+        (b"MM\0*", "TIFF"),
+        (b"BM", "BMP"),
+        (b"\0\0\x01\0", "ICO"),
+        (b"%PDF", "PDF"),
+    ];
+    let found = known.iter().find(|(start, _)| bytes.starts_with(start));
+    found.map(|(_, name)| *name)
 }
 
 /// Whether a file that can be decoded contains several pictures.
@@ -226,7 +263,7 @@ fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
 fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     let text = document::text_of(bytes).map_err(|error| match error {
         // Bytes that are no text are no SVG that somebody could have meant.
-        SvgError::Encoding(_) => PictureError::UnknownFormat,
+        SvgError::NoText => PictureError::UnknownFormat,
         other => other.into(),
     })?;
     if !text.contains("<svg") && !text.contains(":svg") {
@@ -241,12 +278,9 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
         return Err(PictureError::TooManyLayers);
     }
     let size = tree.size();
-    let scale = SVG_SIDE / size.width().max(size.height());
-    if has_huge_shape(tree.root(), MAX_COORDINATE / scale) {
-        return Err(PictureError::HugeShape);
-    }
+    let scale = painting_scale(&tree).ok_or(PictureError::HugeShape)?;
     let [width, height] = [size.width(), size.height()]
-        .map(|side| ((side * scale).round() as u32).clamp(1, SVG_SIDE as u32));
+        .map(|side| ((side * scale).round() as u32).clamp(1, MAX_SVG_SIDE as u32));
     let mut pixels = tiny_skia::Pixmap::new(width, height)
         .ok_or(PictureError::TooManyPixels { width, height })?;
     let transform = tiny_skia::Transform::from_scale(
@@ -261,8 +295,21 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
         .flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()])
         .collect();
     let mut picture = DecodedPicture::from_rgba(width, height, &straight);
-    picture.notes = Changes::left_out(&document).notes();
+    picture.notes = Changes::in_painting(&document).notes();
     Ok(picture)
+}
+
+/// Pixels for a unit of an SVG; `None` if a shape would be too large.
+fn painting_scale(tree: &usvg::Tree) -> Option<f32> {
+    let [width, height] = [tree.size().width(), tree.size().height()];
+    let longer = width.max(height);
+    let fine = (SVG_SIDE / width.min(height))
+        .min(MAX_SVG_PIXELS.sqrt() / (width.sqrt() * height.sqrt()))
+        .min(MAX_SVG_SIDE / longer);
+    let scales = [fine, SVG_SIDE / longer];
+    scales
+        .into_iter()
+        .find(|scale| !has_huge_shape(tree.root(), MAX_COORDINATE / scale))
 }
 
 /// Whether a shape lies beyond a coordinate, in units of the SVG.

@@ -3,18 +3,26 @@
 //! Lines, quadratic curves and closed paths become cubic segments. The outline of a shape that is only filled becomes a
 //! stroke of its colour. What strokes cannot show is left out, with a note.
 
-use resvg::tiny_skia::{PathSegment, Point as Position};
-use resvg::usvg::roxmltree::Document;
-use resvg::usvg::{self, Group, Node, Paint, Path, Transform};
+use resvg::tiny_skia::{PathSegment, Point as Position, Rect};
+use resvg::usvg::{self, Group, LineCap, LineJoin, Node, Path, Stroke, Transform};
 
+use super::changes::Changes;
+use super::clip;
+use super::curves::curves;
+use super::paint::color;
+use super::vector_effect;
 use crate::scene::start::MAX_SEGMENTS;
-use crate::scene::{POINTS_PER_SEGMENT, Point, Rgba, Strokes};
+use crate::scene::{POINTS_PER_SEGMENT, Point, Rgb, Rgba, Strokes};
 
-/// The width of an outline, as a part of the picture's shorter side: 2 pixels of a 224 pixel canvas.
+/// The width of an outline, as a part of the picture's shorter side: 2 pixels of a 224 pixel canvas. The ends of strokes that
+/// are not wider look the same in any shape.
 const OUTLINE_WIDTH: f32 = 2.0 / 224.0;
 
 /// Strokes farther from the picture than this many times its longer side are left out.
 const MAX_DISTANCE: f32 = 8.0;
+
+/// How many times as wide as in another direction a stroke may be without a note.
+const MAX_STRETCH: f32 = 1.1;
 
 /// What was found in an SVG.
 #[derive(Debug)]
@@ -23,98 +31,10 @@ pub(super) struct Shapes {
     pub(super) strokes: Strokes,
     /// How many strokes there are, also beyond the limit.
     pub(super) count: usize,
+    /// The color of the rectangle behind everything.
+    pub(super) paper: Option<Rgb>,
     /// How many of several things became something else or were left out.
     pub(super) changes: Changes,
-}
-
-/// How many of several things became something else or were left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Changes {
-    papers: usize,
-    fills: usize,
-    outlines: usize,
-    gradients: usize,
-    dashes: usize,
-    layers: usize,
-    far: usize,
-    texts: usize,
-    images: usize,
-    divided: usize,
-}
-
-/// What is said about each kind of change: of one thing, and of several. The order is that of [`Changes::notes`].
-const NOTES: [[&str; 2]; 10] = [
-    [
-        "rectangle behind everything was taken for the paper",
-        "rectangles behind everything were taken for the paper",
-    ],
-    [
-        "filled shape became an outline",
-        "filled shapes became outlines",
-    ],
-    [
-        "shape kept its stroke and lost its fill",
-        "shapes kept their stroke and lost their fill",
-    ],
-    [
-        "gradient or pattern became its mean colour",
-        "gradients and patterns became their mean colour",
-    ],
-    ["dashed stroke became solid", "dashed strokes became solid"],
-    [
-        "clip path, mask, filter or blend mode was ignored",
-        "clip paths, masks, filters and blend modes were ignored",
-    ],
-    [
-        "stroke far outside of the picture was left out",
-        "strokes far outside of the picture were left out",
-    ],
-    [
-        "text was left out; convert it to paths",
-        "texts were left out; convert them to paths",
-    ],
-    ["image was left out", "images were left out"],
-    [
-        "path was divided into strokes of at most three segments",
-        "paths were divided into strokes of at most three segments",
-    ],
-];
-
-impl Changes {
-    /// What is already left out when the shapes of a document are built.
-    pub(super) fn left_out(document: &Document<'_>) -> Self {
-        let count = |name: &str| {
-            let elements = document.descendants();
-            elements
-                .filter(|node| node.tag_name().name() == name)
-                .count()
-        };
-        Self {
-            texts: count("text"),
-            images: count("image"),
-            ..Self::default()
-        }
-    }
-
-    /// A line for each kind of change.
-    pub(super) fn notes(self) -> Vec<String> {
-        let counts = [
-            self.papers,
-            self.outlines,
-            self.fills,
-            self.gradients,
-            self.dashes,
-            self.layers,
-            self.far,
-            self.texts,
-            self.images,
-            self.divided,
-        ];
-        let all = counts.into_iter().zip(NOTES);
-        let some = all.filter(|(count, _)| *count > 0);
-        some.map(|(count, [one, many])| format!("{count} {}", if count == 1 { one } else { many }))
-            .collect()
-    }
 }
 
 /// Collects the strokes of an SVG, up to a limit, in addition to changes that are known.
@@ -127,10 +47,12 @@ pub(super) fn read(tree: &usvg::Tree, changes: Changes, limit: usize) -> Shapes 
         shapes: Shapes {
             strokes: Strokes::new(),
             count: 0,
+            paper: None,
             changes,
         },
     };
-    reader.group(tree.root(), 1.0);
+    let picture = Rect::from_xywh(0.0, 0.0, size[0], size[1]);
+    reader.group(tree.root(), 1.0, picture, None);
     reader.shapes
 }
 
@@ -147,20 +69,38 @@ struct Reader {
 struct Look {
     color: Rgba,
     width: f32,
+    /// Whether a stroke without a length is a dot.
+    has_dots: bool,
 }
 
 impl Reader {
-    fn group(&mut self, group: &Group, opacity: f32) {
+    /// Reads a group. What is outside of the rectangle `within` is cut off, and a clip path cuts only what is `seen`.
+    fn group(&mut self, group: &Group, opacity: f32, seen: Option<Rect>, within: Option<Rect>) {
         let opacity = opacity * group.opacity().get();
-        let has_layer = group.clip_path().is_some()
-            || group.mask().is_some()
+        let (mut seen, mut within) = (seen, within);
+        let mut has_layer = group.mask().is_some()
             || !group.filters().is_empty()
             || group.blend_mode() != usvg::BlendMode::Normal;
+        if let Some(area) = clip::rectangle(group) {
+            let inside = seen.and_then(|seen| clip::common(seen, group.abs_stroke_bounding_box()));
+            has_layer |= inside.is_some_and(|inside| {
+                clip::common(area, inside).is_some() && !clip::contains(area, inside)
+            });
+            seen = seen.and_then(|seen| clip::common(seen, area));
+            within = within.map_or(Some(area), |within| clip::common(within, area));
+            if within.is_none() {
+                return;
+            }
+        } else {
+            has_layer |= group.clip_path().is_some();
+        }
         self.shapes.changes.layers += usize::from(has_layer);
         for node in group.children() {
             match node {
-                Node::Group(inner) => self.group(inner, opacity),
-                Node::Path(path) if path.is_visible() => self.path(path, opacity),
+                Node::Group(inner) => self.group(inner, opacity, seen, within),
+                Node::Path(path) if path.is_visible() && !is_outside(path, within) => {
+                    self.path(path, opacity);
+                }
                 Node::Path(_) | Node::Image(_) | Node::Text(_) => {}
             }
         }
@@ -170,6 +110,7 @@ impl Reader {
         let is_first = std::mem::take(&mut self.is_first);
         if is_first && self.is_paper(path) {
             self.shapes.changes.papers += 1;
+            self.shapes.paper = self.fill(path, opacity).map(on_white);
             return;
         }
         if let Some(look) = self.look(path, opacity) {
@@ -188,29 +129,65 @@ impl Reader {
         covers && path.stroke().is_none() && path.data().len() <= 6
     }
 
-    fn look(&mut self, path: &Path, opacity: f32) -> Option<Look> {
-        let changes = &mut self.shapes.changes;
-        if let Some(stroke) = path.stroke() {
-            changes.fills += usize::from(path.fill().is_some());
-            changes.dashes += usize::from(stroke.dasharray().is_some());
-            let color = color(stroke.paint(), &mut changes.gradients);
-            return Some(Look {
-                color: with_opacity(color, stroke.opacity().get() * opacity),
-                width: stroke.width().get() * scale(path.abs_transform()),
-            });
-        }
+    /// The color of the area of a shape, if it has one.
+    fn fill(&mut self, path: &Path, opacity: f32) -> Option<Rgba> {
         let fill = path.fill()?;
-        changes.outlines += 1;
-        let color = color(fill.paint(), &mut changes.gradients);
+        let color = color(fill.paint(), &mut self.shapes.changes.gradients);
+        Some(with_opacity(color, fill.opacity().get() * opacity))
+    }
+
+    fn look(&mut self, path: &Path, opacity: f32) -> Option<Look> {
+        let is_filled = path
+            .fill()
+            .is_some_and(|fill| fill.opacity().get() > 0.0 && has_area(path));
+        // A stroke that nobody sees does not hide that the shape is filled.
+        let stroke = path
+            .stroke()
+            .filter(|stroke| stroke.opacity().get() > 0.0 || !is_filled);
+        if let Some(stroke) = stroke {
+            self.shapes.changes.fills += usize::from(is_filled);
+            return Some(self.stroke_look(path, stroke, opacity));
+        }
+        if !is_filled {
+            return None;
+        }
+        let color = self.fill(path, opacity)?;
+        self.shapes.changes.outlines += 1;
         Some(Look {
-            color: with_opacity(color, fill.opacity().get() * opacity),
-            width: OUTLINE_WIDTH * self.size[0].min(self.size[1]),
+            color,
+            width: self.outline_width(),
+            has_dots: false,
         })
+    }
+
+    fn stroke_look(&mut self, path: &Path, stroke: &Stroke, opacity: f32) -> Look {
+        let [least, most] = scales(path.abs_transform());
+        let is_fixed = vector_effect::is_on(stroke);
+        let scale = if is_fixed { 1.0 } else { (least * most).sqrt() };
+        let width = stroke.width().get() * scale;
+        let is_wide = width > self.outline_width();
+        let changes = &mut self.shapes.changes;
+        changes.dashes += usize::from(stroke.dasharray().is_some());
+        changes.ends += usize::from(is_wide && !is_round(path, stroke));
+        changes.stretched += usize::from(is_wide && !is_fixed && most > MAX_STRETCH * least);
+        let color = color(stroke.paint(), &mut changes.gradients);
+        Look {
+            color: with_opacity(color, stroke.opacity().get() * opacity),
+            width,
+            has_dots: stroke.linecap() != LineCap::Butt,
+        }
+    }
+
+    fn outline_width(&self) -> f32 {
+        OUTLINE_WIDTH * self.size[0].min(self.size[1])
     }
 
     fn outline(&mut self, path: &Path, look: Look) {
         let transform = path.abs_transform();
         for points in curves(path.data().segments(), transform) {
+            if !look.has_dots && points.iter().all(|point| *point == points[0]) {
+                continue;
+            }
             let per_stroke = MAX_SEGMENTS * POINTS_PER_SEGMENT;
             let pieces = (points.len() - 1).div_ceil(per_stroke);
             self.shapes.changes.divided += usize::from(pieces > 1);
@@ -239,95 +216,67 @@ impl Reader {
     }
 }
 
-/// The mean factor of lengths.
-fn scale(transform: Transform) -> f32 {
-    let area = transform.sx * transform.sy - transform.kx * transform.ky;
-    area.abs().sqrt()
+/// Whether all of a path is cut off.
+fn is_outside(path: &Path, within: Option<Rect>) -> bool {
+    let area = path.abs_stroke_bounding_box();
+    within.is_some_and(|within| {
+        area.right() < within.left()
+            || area.left() > within.right()
+            || area.bottom() < within.top()
+            || area.top() > within.bottom()
+    })
+}
+
+/// The factors by which a transform multiplies lengths, in the directions in which they are smallest and largest.
+fn scales(transform: Transform) -> [f32; 2] {
+    let Transform { sx, kx, ky, sy, .. } = transform;
+    // The singular values of the matrix.
+    let both = (sx + sy).hypot(ky - kx);
+    let other = (sx - sy).hypot(ky + kx);
+    [0.5 * (both - other).abs(), 0.5 * (both + other)]
+}
+
+/// Whether a stroke looks as one with round ends and corners.
+fn is_round(path: &Path, stroke: &Stroke) -> bool {
+    let (mut ends, mut lines, mut is_open) = (false, 0, false);
+    for segment in path.data().segments() {
+        match segment {
+            PathSegment::MoveTo(_) => {
+                ends |= is_open;
+                is_open = true;
+            }
+            PathSegment::LineTo(_) => lines += 1,
+            PathSegment::Close => {
+                is_open = false;
+                lines += 1;
+            }
+            PathSegment::QuadTo(..) | PathSegment::CubicTo(..) => {}
+        }
+    }
+    let has_ends = ends || is_open;
+    // Between curves there is a corner only where they do not go on smoothly.
+    let has_corners = lines > 1 || (lines > 0 && path.data().len() > 2);
+    (stroke.linecap() == LineCap::Round || !has_ends)
+        && (stroke.linejoin() == LineJoin::Round || !has_corners)
+}
+
+/// Whether the points of a path are not all on one line.
+fn has_area(path: &Path) -> bool {
+    let points = path.data().points();
+    let vectors = || points.iter().map(|point| *point - points[0]);
+    let length = |vector: Position| vector.x.hypot(vector.y);
+    let Some(longest) = vectors().max_by(|a, b| length(*a).total_cmp(&length(*b))) else {
+        return false;
+    };
+    let least = 1e-4 * length(longest) * length(longest);
+    vectors().any(|vector| (longest.x * vector.y - longest.y * vector.x).abs() > least)
 }
 
 fn with_opacity([red, green, blue, alpha]: Rgba, opacity: f32) -> Rgba {
     [red, green, blue, (alpha * opacity).clamp(0.0, 1.0)]
 }
 
-/// The color of a paint; that of a gradient is the mean of its stops.
-fn color(paint: &Paint, gradients: &mut usize) -> Rgba {
-    let channels = |color: usvg::Color, opacity: f32| {
-        let [red, green, blue] = [color.red, color.green, color.blue];
-        let [red, green, blue] = [red, green, blue].map(|channel| f32::from(channel) / 255.0);
-        [red, green, blue, opacity]
-    };
-    let stops = match paint {
-        Paint::Color(color) => return channels(*color, 1.0),
-        Paint::LinearGradient(gradient) => gradient.stops(),
-        Paint::RadialGradient(gradient) => gradient.stops(),
-        Paint::Pattern(_) => &[],
-    };
-    *gradients += 1;
-    if stops.is_empty() {
-        return [0.5, 0.5, 0.5, 1.0];
-    }
-    let mut mean = [0.0; 4];
-    for stop in stops {
-        let stop = channels(stop.color(), stop.opacity().get());
-        for (sum, channel) in mean.iter_mut().zip(stop) {
-            *sum += channel / stops.len() as f32;
-        }
-    }
-    mean
-}
-
-/// The control points of each part of a path that is drawn without lifting the pen: 1 + 3 n of n cubic segments.
-fn curves(segments: impl Iterator<Item = PathSegment>, transform: Transform) -> Vec<Vec<Point>> {
-    let mut all = Vec::new();
-    let mut current: Vec<Position> = Vec::new();
-    let mut start = Position::zero();
-    for segment in segments {
-        // After a closed part without a new start, the next one begins where that one did.
-        if current.is_empty() && !matches!(segment, PathSegment::MoveTo(_)) {
-            current.push(start);
-        }
-        let last = current.last().copied().unwrap_or(start);
-        match segment {
-            PathSegment::MoveTo(point) => {
-                all.push(std::mem::replace(&mut current, vec![point]));
-                start = point;
-            }
-            PathSegment::LineTo(point) => line(&mut current, last, point),
-            PathSegment::QuadTo(control, point) => {
-                let toward = |end: Position| between(end, control, 2.0 / 3.0);
-                current.extend([toward(last), toward(point), point]);
-            }
-            PathSegment::CubicTo(first, second, point) => current.extend([first, second, point]),
-            PathSegment::Close => {
-                if last != start {
-                    line(&mut current, last, start);
-                }
-                all.push(std::mem::take(&mut current));
-            }
-        }
-    }
-    all.push(current);
-    let drawn = all.into_iter().filter(|points| points.len() > 1);
-    drawn
-        .map(|mut points| {
-            transform.map_points(&mut points);
-            points.into_iter().map(|point| [point.x, point.y]).collect()
-        })
-        .collect()
-}
-
-/// A line as a cubic segment.
-fn line(points: &mut Vec<Position>, from: Position, to: Position) {
-    points.extend([
-        between(from, to, 1.0 / 3.0),
-        between(from, to, 2.0 / 3.0),
-        to,
-    ]);
-}
-
-fn between(from: Position, to: Position, part: f32) -> Position {
-    Position::from_xy(
-        from.x + part * (to.x - from.x),
-        from.y + part * (to.y - from.y),
-    )
+/// The nearest opaque color that looks the same on white paper.
+fn on_white([red, green, blue, alpha]: Rgba) -> Rgb {
+    Rgb::nearest([red, green, blue].map(|channel| channel * alpha + 1.0 - alpha))
 }

@@ -1,12 +1,15 @@
 //! Files with strokes: SVG, and the JSON of clipdraw-interactive.
 
+use resvg::usvg::roxmltree::Document;
 use serde_json::{Map, Value};
 
+use super::changes::Changes;
 use super::document::{self, SvgError};
 use super::own;
-use super::shapes::{self, Changes};
+use super::shapes;
 use super::starting_paths::{self, StartingPathsError};
-use crate::scene::{Canvas, Strokes};
+use super::vector_effect;
+use crate::scene::{Canvas, Rgb, Strokes};
 
 /// The maximum number of strokes in a file.
 pub const MAX_STROKES: usize = 2048;
@@ -18,6 +21,8 @@ pub struct ImportedStrokes {
     pub strokes: Strokes,
     /// The width and height of what they are drawn on.
     pub size: [f32; 2],
+    /// The color of the rectangle behind everything, if there is one; `None` for an unchanged file of this program.
+    pub paper: Option<Rgb>,
     /// The inputs of the drawing by name, if the file is one of this program. They are not checked.
     pub inputs: Map<String, Value>,
     /// What became something else or was left out, in lines.
@@ -59,7 +64,7 @@ pub enum StrokesError {
 pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
     let text = document::text_of(bytes).map_err(|error| match error {
         // Bytes that are no text are no file that somebody could have meant.
-        SvgError::Encoding(_) => StrokesError::UnknownFormat,
+        SvgError::NoText => StrokesError::UnknownFormat,
         other => other.into(),
     })?;
     if text.trim_start().starts_with('[') {
@@ -78,11 +83,24 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
             ..imported(strokes, count, size, Vec::new())?
         });
     }
-    let tree = document::build(&document)?;
-    let found = shapes::read(&tree, Changes::left_out(&document), MAX_STROKES);
-    let size = [tree.size().width(), tree.size().height()];
+    let marked = vector_effect::marked(&text);
+    let imported = match &marked {
+        Some(text) => of_shapes(&document::parse(text)?),
+        None => of_shapes(&document),
+    }?;
     Ok(ImportedStrokes {
         inputs: inputs.unwrap_or_default(),
+        ..imported
+    })
+}
+
+/// The shapes of any SVG.
+fn of_shapes(document: &Document<'_>) -> Result<ImportedStrokes, StrokesError> {
+    let tree = document::build_with_style(document, Some(vector_effect::style_sheet()))?;
+    let found = shapes::read(&tree, Changes::left_out(document), MAX_STROKES);
+    let size = [tree.size().width(), tree.size().height()];
+    Ok(ImportedStrokes {
+        paper: found.paper,
         ..imported(found.strokes, found.count, size, found.changes.notes())?
     })
 }
@@ -111,6 +129,7 @@ fn imported(
     Ok(ImportedStrokes {
         strokes,
         size,
+        paper: None,
         inputs: Map::new(),
         notes,
     })

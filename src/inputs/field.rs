@@ -214,13 +214,16 @@ impl Kind {
         value.unwrap_or_else(|| text.into())
     }
 
+    /// Whether `null` is a value: nothing at all, where there is no default.
+    pub(super) fn can_be_off(&self) -> bool {
+        self.default_value().is_none() && !self.is_random()
+    }
+
     /// Every limit that a value breaks. Whole numbers may be written with a zero fraction, as in
     /// `4.0`.
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
         match *self {
-            _ if value.is_null() && self.default_value().is_none() && !self.is_random() => {
-                Vec::new()
-            }
+            _ if value.is_null() && self.can_be_off() => Vec::new(),
             Kind::Text { max_length, .. } => check_text(value, |text| length(text, max_length)),
             Kind::Integer { min, max, .. } => {
                 let mut found = range(value, min as f64, max as f64);
@@ -252,7 +255,6 @@ impl Kind {
                 let type_error = check_text(value, |_| None);
                 unknown.into_iter().chain(type_error).collect()
             }
-            Kind::File { .. } if value.is_null() => Vec::new(),
             Kind::File { .. } => check_text(value, |_| None),
         }
     }

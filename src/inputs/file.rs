@@ -52,6 +52,9 @@ pub enum FileError {
     /// The data URL is not valid.
     #[error("it is not a valid data URL")]
     DataUrl,
+    /// The data URL ends before its text.
+    #[error("a data URL ends at the character #; write it as %23")]
+    Fragment,
     /// The Base64 text in the data URL is not valid.
     #[error("its Base64 text is not valid ({0})")]
     Base64(#[source] InvalidBase64),
@@ -103,10 +106,13 @@ fn read_data_url(text: &str) -> Result<FileContent, FileError> {
         bytes.extend_from_slice(chunk);
         Ok(())
     });
-    decoded.map_err(|error| match error {
+    let fragment = decoded.map_err(|error| match error {
         data_url::forgiving_base64::DecodeError::InvalidBase64(cause) => FileError::Base64(cause),
         data_url::forgiving_base64::DecodeError::WriteError(()) => FileError::TooLarge,
     })?;
+    if fragment.is_some() {
+        return Err(FileError::Fragment);
+    }
     if bytes.is_empty() {
         return Err(FileError::Empty);
     }
@@ -273,6 +279,7 @@ mod tests {
             ("data:image/png;base64", "not a valid data URL"),
             ("data:image/png;base64,", "is empty"),
             ("data:;base64,a", "Base64"),
+            ("data:image/svg+xml,<svg fill='#fff'/>", "write it as %23"),
             (large.as_str(), "more than 10485760 bytes"),
         ] {
             let error = text.parse::<File>().unwrap_err().to_string();

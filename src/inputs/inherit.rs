@@ -1,10 +1,11 @@
 //! What the file in `init_svg` says about inputs that are not given: the inputs of a drawing of this program, and for other
-//! files the shape of the canvas and the widths of strokes.
+//! files the shape of the canvas, the paper, and the widths of strokes.
 
 use serde_json::{Map, Value, json};
 
 use super::field::Kind;
 use super::file::File;
+use super::input::{REGION_MASK, REGION_SHAPE, SEED, THRESHOLD};
 use super::table::{LIKENESS, find};
 use crate::import::{ImportedStrokes, read_strokes};
 use crate::scene::{Canvas, REFERENCE_SIDE, Rgb};
@@ -21,12 +22,20 @@ pub(super) const IMAGE_PROMPT: &str = "image_prompt";
 /// The name of the input with the number of drawings, which says nothing about the one in the file.
 pub(super) const NUM_OUTPUTS: &str = "num_outputs";
 
+const BACKGROUND: &str = "background";
+const INK: &str = "ink";
+const MAX_COLORS: &str = "max_colors";
+const PALETTE: &str = "palette";
+const STROKE_COLOR: &str = "stroke_color";
 const SIDES: [&str; 2] = ["canvas_width", "canvas_height"];
 const WIDTHS: [&str; 2] = ["min_stroke_width", "max_stroke_width"];
 
-/// Adds what the file in `init_svg` says to the inputs that are given. Nothing happens if there is none, if it has yet to be
-/// fetched, or if it is wrong, which the checks report.
-pub(super) fn inherit(given: &mut Map<String, Value>) {
+/// The inputs by name.
+type Values = Map<String, Value>;
+
+/// Adds what the file in `init_svg` says to the inputs that are given. An input that is given as `null` stays as it is. Nothing
+/// happens if there is no file, if it has yet to be fetched, or if it is wrong, which the checks report.
+pub(super) fn inherit(given: &mut Values) {
     let file = given
         .get(INIT_SVG)
         .and_then(Value::as_str)
@@ -37,32 +46,60 @@ pub(super) fn inherit(given: &mut Map<String, Value>) {
     let Ok(imported) = read_strokes(&file.bytes) else {
         return;
     };
-    // A picture is not in the file, so its shapes can be followed only if it is given again.
-    let has_picture = given.get(IMAGE_PROMPT).is_some_and(|file| !file.is_null());
+    let drawn = &imported.inputs;
+    let kept = drawn.iter().filter(|(name, value)| {
+        is_allowed(name, value) && !given.contains_key(*name) && !is_replaced(name, given, drawn)
+    });
+    let kept: Vec<_> = kept
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    given.extend(kept);
     let mut add = |name: &str, value: Value| {
-        let is_allowed = find(name).is_some_and(|field| {
-            !matches!(field.kind, Kind::File { .. }) && field.kind.violations(&value).is_empty()
-        });
-        if is_allowed && !given.contains_key(name) {
-            given.insert(name.to_owned(), value);
-        }
+        given.entry(name).or_insert(value);
     };
-    let moving = imported.strokes.moving();
-    for (name, value) in &imported.inputs {
-        let is_used = name != LIKENESS || has_picture;
-        if is_used && name != NUM_PATHS && name != NUM_OUTPUTS {
-            add(name, value.clone());
+    add(NUM_PATHS, imported.strokes.moving().into());
+    if drawn.is_empty() {
+        if let Some(paper) = imported.paper {
+            add(BACKGROUND, paper.to_string().into());
         }
-    }
-    add(NUM_PATHS, moving.into());
-    if imported.inputs.is_empty() {
         add_shape(given, &imported);
         add_widths(given, &imported);
     }
 }
 
+/// Whether a value that was read from a file may be used.
+fn is_allowed(name: &str, value: &Value) -> bool {
+    let is_kept =
+        |kind: &Kind| !matches!(kind, Kind::File { .. }) && kind.violations(value).is_empty();
+    !value.is_null() && find(name).is_some_and(|field| is_kept(&field.kind))
+}
+
+/// Whether an input of the drawing means something else, or nothing, beside those that are given.
+fn is_replaced(name: &str, given: &Values, drawn: &Values) -> bool {
+    let has = |values: &Values, name: &str| values.get(name).is_some_and(|value| !value.is_null());
+    let is_black = |values: &Values| values.get(INK).is_some_and(|ink| ink == "black");
+    match name {
+        // The same views again and again would count for more than others.
+        SEED | NUM_PATHS | NUM_OUTPUTS => true,
+        // A picture is not in the file, so its shapes can be followed only if it is given again.
+        LIKENESS => !has(given, IMAGE_PROMPT),
+        PALETTE => has(given, STROKE_COLOR) || is_black(given),
+        MAX_COLORS | STROKE_COLOR => has(given, PALETTE),
+        INK => has(given, PALETTE) && is_black(drawn),
+        REGION_SHAPE => has(given, REGION_MASK),
+        // It is the radius of a circle, or the margin of another region.
+        THRESHOLD => {
+            has(given, REGION_MASK) != has(drawn, REGION_MASK)
+                || given
+                    .get(REGION_SHAPE)
+                    .is_some_and(|shape| Some(shape) != drawn.get(REGION_SHAPE))
+        }
+        _ => false,
+    }
+}
+
 /// A canvas of the shape of the file, unless one of its sides is given.
-fn add_shape(given: &mut Map<String, Value>, imported: &ImportedStrokes) {
+fn add_shape(given: &mut Values, imported: &ImportedStrokes) {
     if SIDES.iter().any(|side| given.contains_key(*side)) {
         return;
     }
@@ -78,7 +115,7 @@ fn add_shape(given: &mut Map<String, Value>, imported: &ImportedStrokes) {
 }
 
 /// Wider limits of the widths of strokes, so that those in the file stay as they are.
-fn add_widths(given: &mut Map<String, Value>, imported: &ImportedStrokes) {
+fn add_widths(given: &mut Values, imported: &ImportedStrokes) {
     let side = |name: &str| given.get(name).and_then(Value::as_f64).unwrap_or_default();
     let [width, height] = SIDES.map(|name| side(name) as u32);
     if width == 0 || height == 0 {

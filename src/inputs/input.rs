@@ -9,7 +9,7 @@ use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
-use super::inherit::{IMAGE_PROMPT, NUM_OUTPUTS, inherit};
+use super::inherit::{IMAGE_PROMPT, INIT_SVG, NUM_OUTPUTS, inherit};
 use super::prompt::{TokenLimit, parse_prompts};
 use super::table::{FIELDS, Inputs, MAX_OUTPUTS, Plan};
 use super::unknown;
@@ -29,16 +29,16 @@ const RANDOM_SEEDS: u64 = (1 << 31) - MAX_OUTPUTS;
 const PROMPT: &str = "prompt";
 
 /// The name of the input with the radius of the circle, or the width of the free margin around another region.
-const THRESHOLD: &str = "distance_from_centre_threshold";
+pub(super) const THRESHOLD: &str = "distance_from_centre_threshold";
 
 /// The name of the input with the shape of the region.
-const REGION_SHAPE: &str = "region_shape";
+pub(super) const REGION_SHAPE: &str = "region_shape";
 
 /// The name of the input with a painted region.
-const REGION_MASK: &str = "region_mask";
+pub(super) const REGION_MASK: &str = "region_mask";
 
 /// The name of the input with the seed of the first drawing.
-const SEED: &str = "seed";
+pub(super) const SEED: &str = "seed";
 
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";
@@ -341,11 +341,13 @@ fn token_error(
     Some(broken_rule(PROMPT, value, error.to_string()))
 }
 
-/// The values that are given for inputs.
+/// The values that are given for inputs. Beside a drawing that is continued, `null` turns off an input that has no default.
 fn given(raw: &Map<String, Value>) -> Map<String, Value> {
+    let is_continued = raw.get(INIT_SVG).is_some_and(|file| !file.is_null());
     let given = FIELDS.iter().filter_map(|field| {
-        let value = raw.get(field.name).filter(|value| !value.is_null());
-        Some((field.name.to_owned(), value?.clone()))
+        let value = raw.get(field.name)?;
+        let is_value = !value.is_null() || (is_continued && field.kind.can_be_off());
+        is_value.then(|| (field.name.to_owned(), value.clone()))
     });
     given.collect()
 }

@@ -11,6 +11,8 @@ use super::declaration::{
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
+use super::inherit::IMAGE_PROMPT;
+use super::input::REGION_MASK;
 use super::mask::MaskPicture;
 use super::prompt::Prompt;
 use crate::draw::objective::{CenterConstraint, LikenessSpec, ObjectiveSpec, PaletteSpec, Region};
@@ -148,8 +150,8 @@ inputs! {
     likeness: f64 = number(0.0, 0.0, 1.0), Prompt;
 
     /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A
-    /// drawing of this program is continued exactly, with its own inputs where others are not given. Without
-    /// num_paths, there are as many strokes as in the file. With more, the others are added at random.
+    /// drawing of this program is continued exactly, with its own inputs where others are not given, but with another
+    /// seed. Without num_paths, there are as many strokes as in the file. With more, the others are added at random.
     init_svg: FileInput<ImportedStrokes> = file(), Strokes;
 
     /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw
@@ -413,7 +415,7 @@ impl Inputs {
                 background.unwrap_or(Rgb::WHITE),
             )
         };
-        let lost_picture = lost_picture(&init_svg, &image_prompt);
+        let lost_pictures = lost_pictures(&init_svg, &image_prompt, &region_mask);
         let picture_notes = picture_notes(&image_prompt, &region_mask, &canvas);
         let strokes = GivenStrokes::new(init_svg, fixed_svg, &canvas);
         let mask = region_mask
@@ -453,7 +455,7 @@ impl Inputs {
         };
         Plan {
             prompt: prompt.text,
-            notes: [prompt.notes, strokes.notes, lost_picture, picture_notes].concat(),
+            notes: [prompt.notes, strokes.notes, lost_pictures, picture_notes].concat(),
             spec,
             output_format,
             clean,
@@ -508,18 +510,30 @@ fn image_prompts(picture: FileInput<DecodedPicture>, weight: f64) -> Vec<ImagePr
     image.into_iter().collect()
 }
 
-/// A line if the drawing in `init_svg` followed the shapes of a picture, and it is not given again.
-fn lost_picture(
+/// A line for each picture that the drawing in `init_svg` was drawn with and that is not given again.
+fn lost_pictures(
     init_svg: &FileInput<ImportedStrokes>,
-    picture: &FileInput<DecodedPicture>,
+    prompt: &FileInput<DecodedPicture>,
+    mask: &FileInput<MaskPicture>,
 ) -> Vec<String> {
-    let drawn = init_svg
-        .as_content()
-        .and_then(|file| file.inputs.get(LIKENESS)?.as_f64());
-    let is_lost = drawn.is_some_and(|likeness| likeness > 0.0) && *picture == FileInput::Absent;
-    let line = "init_svg: it was drawn with likeness to a picture, which is not in the file; give it again as \
-                image_prompt to follow it on";
-    is_lost.then(|| line.to_owned()).into_iter().collect()
+    let Some(file) = init_svg.as_content() else {
+        return Vec::new();
+    };
+    let was_given = |name| file.inputs.get(name).is_some_and(|value| !value.is_null());
+    let lost_prompt = *prompt == FileInput::Absent && was_given(IMAGE_PROMPT);
+    let lost_mask = *mask == FileInput::Absent && was_given(REGION_MASK);
+    let lost = [
+        (IMAGE_PROMPT, lost_prompt, "a picture as the prompt"),
+        (REGION_MASK, lost_mask, "a painted region"),
+    ];
+    let lines = lost.into_iter().filter(|(_, is_lost, _)| *is_lost);
+    lines
+        .map(|(name, _, what)| {
+            format!(
+                "init_svg: it was drawn with {what}, which is not in the file; give it again as {name}"
+            )
+        })
+        .collect()
 }
 
 /// Lines about what is not used of pictures.

@@ -243,7 +243,7 @@ fn what_is_not_used_of_a_picture_is_said() {
         ),
         (
             json!({"image_prompt": svg(r#"width="30" height="18""#, rectangle)}),
-            vec!["image_prompt: only the middle square is used as the prompt, 307 of 512 pixels"],
+            vec!["image_prompt: only the middle square is used as the prompt, 512 of 853 pixels"],
         ),
         (
             json!({"prompt": "a fox", "region_mask": svg(square, rectangle)}),
@@ -252,7 +252,7 @@ fn what_is_not_used_of_a_picture_is_said() {
         (
             json!({"prompt": "a fox", "region_mask": svg(r#"width="9" height="4""#, rectangle)}),
             vec![
-                "region_mask: the picture of 512 x 228 pixels is stretched over the canvas of 224 x 224",
+                "region_mask: the picture of 1086 x 483 pixels is stretched over the canvas of 224 x 224",
                 "region_mask: all of it is white, so strokes may be anywhere",
             ],
         ),

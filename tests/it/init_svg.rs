@@ -65,7 +65,7 @@ fn our_own_drawing_is_continued_exactly_and_with_its_recipe() {
     let mut svg = finish(&clip, &first);
     for prompt in ["b", "c", "d"] {
         let next = read(&json!({
-            "prompt": prompt, "num_iterations": 3, "init_svg": data_url(&svg),
+            "prompt": prompt, "num_iterations": 3, "init_svg": data_url(&svg), "seed": 8,
         }));
         let start = begin(&clip, &next);
         assert_eq!(paths(&start), paths(&svg));
@@ -75,7 +75,6 @@ fn our_own_drawing_is_continued_exactly_and_with_its_recipe() {
             "background",
             "recipe",
             "max_stroke_width",
-            "seed",
         ] {
             assert_eq!(next.values()[name], first.values()[name], "{name}");
         }
@@ -88,6 +87,177 @@ fn our_own_drawing_is_continued_exactly_and_with_its_recipe() {
             "the same inputs give the same bytes"
         );
         svg = end;
+    }
+}
+
+/// A drawing of one stroke with inputs in its metadata, as a data URL.
+fn drawn_with(inputs: &Value) -> Value {
+    let metadata = json!({"program": "clipdraw", "input": inputs});
+    let text = format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="224" height="224" viewBox="0 0 224 224"><metadata>{metadata}</metadata><g><path d="M0 0C1 1 2 2 3 3" stroke="#f00000" stroke-opacity="1" stroke-width="3"/></g></svg>"##
+    );
+    data_url(&text).into()
+}
+
+#[test]
+fn each_continuation_without_a_seed_has_another_one_which_is_reported() {
+    let drawn = drawn_with(&json!({"prompt": "a", "seed": 5}));
+    let seeds = [0; 3].map(|_| read(&json!({"init_svg": drawn})).values()["seed"].clone());
+    assert!(seeds.iter().all(Value::is_u64), "{seeds:?}");
+    assert!(seeds.iter().any(|seed| *seed != 5), "{seeds:?}");
+    let given = read(&json!({"init_svg": drawn, "seed": 9}));
+    assert_eq!(given.values()["seed"], 9);
+    // What was stored is read again as it is.
+    let stored: Input = serde_json::from_str(&serde_json::to_string(&given).unwrap()).unwrap();
+    assert_eq!(stored, given);
+}
+
+#[test]
+fn inputs_of_the_drawing_give_way_to_those_that_replace_them() {
+    let black = json!({"ink": "black", "max_colors": 9});
+    let mask = json!({"region_mask": {"sha256": "0"}, "distance_from_centre_threshold": 0.0});
+    let circle = json!({"region_shape": "circle", "distance_from_centre_threshold": 75.0});
+    let frame = json!({"region_shape": "frame", "distance_from_centre_threshold": 3.0});
+    let white = data_url(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0H1V1Z" fill="#fff"/></svg>"##,
+    );
+    let threshold = "distance_from_centre_threshold";
+    for (drawn, given, name, expected) in [
+        (
+            json!({"palette": "#f00"}),
+            json!({}),
+            "palette",
+            json!("#f00"),
+        ),
+        (
+            json!({"palette": "#f00"}),
+            json!({"stroke_color": "#0f0"}),
+            "palette",
+            Value::Null,
+        ),
+        (
+            json!({"palette": "#f00"}),
+            json!({"ink": "black"}),
+            "palette",
+            Value::Null,
+        ),
+        (
+            json!({"palette": "#f00"}),
+            json!({"palette": null}),
+            "palette",
+            Value::Null,
+        ),
+        (
+            json!({"stroke_color": "#f00"}),
+            json!({"palette": "#0f0"}),
+            "stroke_color",
+            Value::Null,
+        ),
+        (
+            json!({"stroke_width": 5}),
+            json!({"stroke_width": null}),
+            "stroke_width",
+            Value::Null,
+        ),
+        (
+            black.clone(),
+            json!({"palette": "#0f0"}),
+            "ink",
+            json!("color"),
+        ),
+        (
+            black.clone(),
+            json!({"palette": "#0f0"}),
+            "max_colors",
+            json!(0),
+        ),
+        (
+            black,
+            json!({"stroke_color": "#0f0"}),
+            "ink",
+            json!("black"),
+        ),
+        (circle.clone(), json!({}), threshold, json!(75.0)),
+        (
+            circle.clone(),
+            json!({"region_shape": "circle"}),
+            threshold,
+            json!(75.0),
+        ),
+        (
+            circle.clone(),
+            json!({"region_shape": "ellipse"}),
+            threshold,
+            json!(0.0),
+        ),
+        (circle, json!({"region_mask": white}), threshold, json!(0.0)),
+        (frame.clone(), json!({}), threshold, json!(3.0)),
+        (
+            frame.clone(),
+            json!({"region_shape": "circle"}),
+            threshold,
+            json!(75.0),
+        ),
+        (
+            frame,
+            json!({"region_mask": white}),
+            "region_shape",
+            json!("circle"),
+        ),
+        (mask.clone(), json!({}), threshold, json!(75.0)),
+        (mask, json!({"region_mask": white}), threshold, json!(0.0)),
+    ] {
+        let mut values = given.clone();
+        values["init_svg"] = drawn_with(&drawn);
+        let input = read(&values);
+        let found = input.values().get(name).cloned().unwrap_or_default();
+        assert_eq!(found, expected, "{name} of {drawn}, with {given}");
+        let stored: Input = serde_json::from_str(&serde_json::to_string(&input).unwrap()).unwrap();
+        assert_eq!(stored, input, "{drawn}, with {given}");
+    }
+}
+
+#[test]
+fn pictures_of_the_drawing_that_are_not_given_again_are_named() {
+    let drawn = drawn_with(&json!({
+        "prompt": "a", "image_prompt": {"sha256": "0"}, "region_mask": {"sha256": "0"},
+    }));
+    let notes = read(&json!({"init_svg": drawn})).prompt_notes(77);
+    assert_eq!(
+        notes,
+        [
+            "init_svg: it was drawn with a picture as the prompt, which is not in the file; give it again as image_prompt",
+            "init_svg: it was drawn with a painted region, which is not in the file; give it again as region_mask",
+        ]
+    );
+}
+
+#[test]
+fn the_paper_of_another_program_s_svg_is_the_background() {
+    let with = |paper: &str| {
+        format!(
+            r##"<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20">{paper}<path d="M1 1L20 15" stroke="red"/></svg>"##
+        )
+    };
+    for (paper, expected) in [
+        (
+            r##"<rect width="30" height="20" fill="#123456"/>"##,
+            "#123456",
+        ),
+        (
+            r##"<path d="M-1-1H31V21H-1Z" fill="#000" fill-opacity="0.2"/>"##,
+            "#cccccc",
+        ),
+        (
+            r##"<rect width="20" height="20" fill="#123456"/>"##,
+            "#ffffff",
+        ),
+    ] {
+        let file = data_url(&with(paper));
+        let input = read(&json!({"prompt": "a", "init_svg": file}));
+        assert_eq!(input.values()["background"], expected, "{paper}");
+        let input = read(&json!({"prompt": "a", "init_svg": file, "background": "none"}));
+        assert_eq!(input.values()["background"], "none");
     }
 }
 

@@ -1,9 +1,14 @@
 //! Pictures as cameras and programs write them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clipdraw::import::{DecodedPicture, decode_picture};
 use image::ImageEncoder as _;
 
 use crate::file_inputs::png;
+use crate::import::svg;
+
+const ANIMATED_WEBP: &str = "UklGRoQAAABXRUJQVlA4WAoAAAACAAAAAAAAAAAAQU5JTQYAAAAAAAAAAABBTk1GKAAAAAAAAAAAAAAAAAAAAGQAAAJWUDhMDwAAAC8AAAAABxD9j/4HIqL/AQBBTk1GKAAAAAAAAAAAAAAAAAAAAGQAAABWUDhMDwAAAC8AAAAABxDR//4HIqL/AQA=";
 
 /// The corners of a picture whose left half is transparent red and whose right half is opaque blue.
 fn corners(picture: &DecodedPicture) -> [Vec<u8>; 2] {
@@ -105,4 +110,99 @@ fn of_an_animation_the_first_picture_is_used_with_a_note() {
         ["it is an animation; only its first picture is used"]
     );
     assert!(decode_picture(&png()).unwrap().notes.is_empty());
+}
+
+#[test]
+fn of_an_animated_webp_the_first_picture_is_used_with_a_note() {
+    // Two frames of one pixel, red and blue, written by libwebp.
+    let bytes = STANDARD.decode(ANIMATED_WEBP).unwrap();
+    let picture = decode_picture(&bytes).unwrap();
+    assert_eq!(picture.values, [255, 0, 0]);
+    assert_eq!(
+        picture.notes,
+        ["it is an animation; only its first picture is used"]
+    );
+}
+
+#[test]
+fn a_png_with_another_gamma_looks_as_in_a_browser() {
+    let gray = |gamma: Option<u32>, is_srgb: bool| {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
+        encoder.set_color(png::ColorType::Rgb);
+        if let Some(gamma) = gamma {
+            encoder.set_source_gamma(png::ScaledFloat::from_scaled(gamma));
+        }
+        let mut writer = encoder.write_header().unwrap();
+        if is_srgb {
+            writer.write_chunk(png::chunk::sRGB, &[0]).unwrap();
+        }
+        writer.write_image_data(&[0, 55, 255]).unwrap();
+        writer.finish().unwrap();
+        decode_picture(&bytes).unwrap().values
+    };
+    // Linear light: 55 / 255 to the power of 1 / 2.2 is 0.498.
+    assert_eq!(gray(Some(100_000), false), [0, 127, 255]);
+    assert_eq!(gray(Some(100_000), true), [0, 55, 255]);
+    for usual in [None, Some(45_455), Some(45_000), Some(0)] {
+        assert_eq!(gray(usual, false), [0, 55, 255], "{usual:?}");
+    }
+}
+
+#[test]
+fn other_formats_are_named() {
+    let cases: [(&[u8], &str); 7] = [
+        (
+            b"GIF89a\x01\0",
+            "its format is GIF; only PNG, JPEG, WebP and SVG are read",
+        ),
+        (
+            b"\0\0\0\x18ftypheic\0\0",
+            "its format is HEIC; only PNG, JPEG, WebP and SVG are read",
+        ),
+        (
+            b"\0\0\0\x20ftypavif\0\0",
+            "its format is AVIF; only PNG, JPEG, WebP and SVG are read",
+        ),
+        (
+            b"%PDF-1.7\n<svg",
+            "its format is PDF; only PNG, JPEG, WebP and SVG are read",
+        ),
+        (b"<p>hello</p>", "it is not a PNG, JPEG, WebP or SVG"),
+        (
+            b"<svg>\xfc</svg>",
+            "the SVG is encoded neither as UTF-8 nor as UTF-16",
+        ),
+        (b"\xfc\xfc", "it is not a PNG, JPEG, WebP or SVG"),
+    ];
+    for (start, expected) in cases {
+        assert_eq!(decode_picture(start).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn an_svg_is_painted_with_enough_pixels_on_its_shorter_side() {
+    for (width, height, expected) in [
+        (10.0, 10.0, [512, 512]),
+        (30.0, 20.0, [768, 512]),
+        (100.0, 1000.0, [229, 2290]),
+        (1.0e6, 1.0, [4096, 1]),
+    ] {
+        let text = svg(
+            &format!(r#"width="{width}" height="{height}""#),
+            &format!(r#"<rect width="{}" height="{height}"/>"#, width / 2.0),
+        );
+        let picture = decode_picture(text.as_bytes()).unwrap();
+        assert_eq!([picture.width, picture.height], expected);
+        let ink = picture.value(3, picture.width / 4, 0);
+        let empty = picture.value(3, picture.width - 1, picture.height - 1);
+        assert_eq!((ink, empty), (255, 0), "{width} x {height}");
+    }
+    // A shape that would be too large then is painted more coarsely.
+    let wide = svg(
+        r#"width="100" height="10""#,
+        r#"<rect width="1000" height="10"/>"#,
+    );
+    let picture = decode_picture(wide.as_bytes()).unwrap();
+    assert_eq!([picture.width, picture.height], [512, 51]);
 }

@@ -166,6 +166,10 @@ fn the_error_says_what_is_wrong_and_nothing_is_written() {
             "`pdf` is not a format for plotters",
         ),
         (
+            vec!["a.svg", "-o", "./a.svg"],
+            "is the drawing itself; give the plot another name",
+        ),
+        (
             vec!["a.svg", "-o", "b.svg", "--paper", "b9"],
             "`b9` is not a paper size",
         ),
@@ -190,5 +194,7 @@ fn the_error_says_what_is_wrong_and_nothing_is_written() {
         assert!(!output.status.success(), "{arguments:?}");
         assert!(errors.contains(expected), "{arguments:?}: {errors}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        let kept = std::fs::read_to_string(folder.path().join("a.svg"));
+        assert_eq!(kept.unwrap(), drawing());
     }
 }

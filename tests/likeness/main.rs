@@ -266,7 +266,7 @@ fn a_drawing_that_followed_a_picture_is_continued_with_it_and_without_it() {
     let notes = without.prompt_notes(77);
     assert_eq!(notes.len(), 1);
     assert!(
-        notes[0].starts_with("init_svg: it was drawn with likeness"),
+        notes[0].starts_with("init_svg: it was drawn with a picture"),
         "{notes:?}"
     );
 }
