@@ -29,7 +29,7 @@ class Runner(BaseRunner):
             le=2048,
         ),
         num_iterations: int = Input(
-            description="Number of optimisation steps.",
+            description="Number of optimization steps.",
             default=600,
             ge=1,
             le=10000,
@@ -41,7 +41,7 @@ class Runner(BaseRunner):
             le=10000,
         ),
         distance_from_centre_threshold: float = Input(
-            description="Radius around the centre in which stroke points are not penalised, in pixels of a 224-pixel canvas (scales with the canvas).",
+            description="Radius around the centre in which stroke points are not penalized, in pixels of a 224-pixel canvas (scales with the canvas).",
             default=75.0,
             ge=0.0,
             le=10000.0,
@@ -132,7 +132,7 @@ class Runner(BaseRunner):
             default=False,
         ),
         image_prompt: Optional[Path] = Input(
-            description="A picture whose content the drawing should resemble: its CLIP embedding is a target, like that of a prompt. Only its middle square is used. With it, prompt may be empty, and is empty by default.",
+            description="A picture to draw: its CLIP embedding is a target, like that of a prompt. Only its middle square is used. With it, prompt may be empty, and is empty by default.",
             default=None,
         ),
         image_prompt_weight: float = Input(
@@ -156,7 +156,7 @@ class Runner(BaseRunner):
             default=None,
         ),
         region_shape: str = Input(
-            description="Shape of the region in which strokes are not penalised, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region, by default 0.",
+            description="Shape of the region in which strokes are not penalized, around centre_x and centre_y: a circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame, which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the threshold is the width of a free margin around the region, by default 0.",
             default="circle",
             choices=["circle", "ellipse", "rectangle", "frame"],
         ),
@@ -179,7 +179,7 @@ class Runner(BaseRunner):
             le=360.0,
         ),
         region_mask: Optional[Path] = Input(
-            description="A painted region: strokes are not penalised where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it, by default 0. It replaces region_shape.",
+            description="A painted region: strokes are not penalized where this picture, stretched over the canvas, is white. Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the width of a free margin around it, by default 0. It replaces region_shape.",
             default=None,
         ),
         ink: str = Input(
@@ -199,7 +199,7 @@ class Runner(BaseRunner):
             le=400.0,
         ),
         palette: Optional[str] = Input(
-            description="Colours that strokes end with, for example #e63946,#457b9d. Strokes are pulled towards them more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
+            description="Colours that the strokes end up in, for example #e63946,#457b9d. Strokes are pulled towards them more and more during the last 70 % of the steps. If absent, strokes may have any colour.",
             default=None,
             regex="^ *#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})(( *, *| +)#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))* *$",
         ),

@@ -74,13 +74,13 @@ inputs! {
     /// Number of strokes.
     num_paths: usize = integer(256, 1, 2048), Strokes;
 
-    /// Number of optimisation steps.
+    /// Number of optimization steps.
     num_iterations: usize = integer(600, 1, 10_000), Steps;
 
     /// A frame is emitted every N steps and at the end.
     display_frequency: usize = integer(10, 1, 10_000), Steps;
 
-    /// Radius around the centre in which stroke points are not penalised, in pixels of a 224-pixel
+    /// Radius around the centre in which stroke points are not penalized, in pixels of a 224-pixel
     /// canvas (scales with the canvas).
     distance_from_centre_threshold: f64 = number(75.0, 0.0, 10_000.0), Center;
 
@@ -137,7 +137,7 @@ inputs! {
     /// log says where. If not, such a prompt is an error.
     truncate: bool = boolean(false), Prompt;
 
-    /// A picture whose content the drawing should resemble: its CLIP embedding is a target, like that of a prompt.
+    /// A picture to draw: its CLIP embedding is a target, like that of a prompt.
     /// Only its middle square is used. With it, prompt may be empty, and is empty by default.
     image_prompt: FileInput<DecodedPicture> = file(), Prompt;
 
@@ -158,7 +158,7 @@ inputs! {
     /// around: any SVG.
     fixed_svg: FileInput<ImportedStrokes> = file(), Strokes;
 
-    /// Shape of the region in which strokes are not penalised, around centre_x and centre_y: a
+    /// Shape of the region in which strokes are not penalized, around centre_x and centre_y: a
     /// circle whose radius is distance_from_centre_threshold, an ellipse, a rectangle, or a frame,
     /// which keeps strokes out of a rounded rectangle in the middle. For all but the circle, the
     /// threshold is the width of a free margin around the region, by default 0.
@@ -175,7 +175,7 @@ inputs! {
     /// Rotation of the ellipse, the rectangle or the middle of the frame in degrees, clockwise.
     region_rotation: f64 = number(0.0, -360.0, 360.0), Center;
 
-    /// A painted region: strokes are not penalised where this picture, stretched over the canvas, is white.
+    /// A painted region: strokes are not penalized where this picture, stretched over the canvas, is white.
     /// Elsewhere the penalty grows with the distance from the white area; distance_from_centre_threshold is the
     /// width of a free margin around it, by default 0. It replaces region_shape.
     region_mask: FileInput<MaskPicture> = file(), Center;
@@ -192,7 +192,7 @@ inputs! {
     /// pen are 3 pixels wide.
     stroke_width: Option<f64> = optional_number(0.1, 400.0), Strokes;
 
-    /// Colours that strokes end with, for example #e63946,#457b9d. Strokes are pulled towards them more and more
+    /// Colours that the strokes end up in, for example #e63946,#457b9d. Strokes are pulled towards them more and more
     /// during the last 70 % of the steps. If absent, strokes may have any colour.
     palette: Option<Vec<Rgb>> = optional_colors::<32>(), Strokes;
 

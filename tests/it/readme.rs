@@ -289,12 +289,19 @@ fn assert_answers(command: &str, server: &Server) {
     assert!(accepted, "{command}: {body}");
 }
 
+/// A drawing to plot.
+const FOX: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" width="224" height="224">
+<path d="M20 20C60 180 120 40 200 190" fill="none" stroke="#c04000" stroke-width="4" stroke-opacity="0.5"/>
+</svg>"##;
+
 /// Runs a command of the README on a drawing that is small enough for a test.
 fn assert_works(command: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let mut photo = tiny_skia::Pixmap::new(64, 48).unwrap();
-    photo.fill(tiny_skia::Color::from_rgba8(200, 80, 40, 255));
-    photo.save_png(folder.path().join("photo.png")).unwrap();
+    // What commands before this one draw.
+    let mut boat = tiny_skia::Pixmap::new(64, 48).unwrap();
+    boat.fill(tiny_skia::Color::from_rgba8(200, 80, 40, 255));
+    boat.save_png(folder.path().join("boat.png")).unwrap();
+    std::fs::write(folder.path().join("fox.svg"), FOX).unwrap();
     let mut line = command.replace("scripts/predict ", "clipdraw predict ");
     if let Some((predict, rest)) = line.clone().split_once("predict -") {
         line = format!("{predict}predict -i num_iterations=2 -{rest}");
