@@ -194,7 +194,7 @@ mod tests {
             r#"<circle r="2e9"/>"#,
             r#"<path stroke-width="20000"/>"#,
             r#"<path style="fill:red;stroke-width: 2e4"/>"#,
-            r#"<style>path{stroke-width:500in}</style>"#,
+            r"<style>path{stroke-width:500in}</style>",
             r#"<path stroke-width="9000%"/>"#,
             r#"<path stroke-width="11em"/>"#,
             r#"<g font-size="200%"><path stroke-width="1em"/></g>"#,

@@ -28,16 +28,13 @@ pub(super) fn marked(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(PROPERTY) {
         marked.push_str(before);
-        rest = match after_value(after) {
-            Some(after) => {
-                marked.push_str(&declaration());
-                after
-            }
-            None => {
-                marked.push_str(PROPERTY);
-                after
-            }
-        };
+        if let Some(after) = after_value(after) {
+            marked.push_str(&declaration());
+            rest = after;
+        } else {
+            marked.push_str(PROPERTY);
+            rest = after;
+        }
     }
     marked.push_str(rest);
     (marked != text).then_some(marked)

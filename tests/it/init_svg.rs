@@ -112,109 +112,78 @@ fn each_continuation_without_a_seed_has_another_one_which_is_reported() {
     assert_eq!(stored, given);
 }
 
+const THRESHOLD: &str = "distance_from_centre_threshold";
+
+/// Checks an input of a drawing that continues one with other inputs, also when it was stored.
+#[track_caller]
+fn assert_inherited(drawn: &Value, given: &Value, name: &str, expected: &Value) {
+    let mut values = given.clone();
+    values["init_svg"] = drawn_with(drawn);
+    let input = read(&values);
+    let found = input.values().get(name).cloned().unwrap_or_default();
+    assert_eq!(found, *expected, "{name} of {drawn}, with {given}");
+    let stored: Input = serde_json::from_str(&serde_json::to_string(&input).unwrap()).unwrap();
+    assert_eq!(stored, input, "{drawn}, with {given}");
+}
+
 #[test]
-fn inputs_of_the_drawing_give_way_to_those_that_replace_them() {
+fn colors_of_the_drawing_give_way_to_those_that_replace_them() {
+    let palette = json!({"palette": "#f00"});
+    let color = json!({"stroke_color": "#f00"});
+    let width = json!({"stroke_width": 5.0});
     let black = json!({"ink": "black", "max_colors": 9});
-    let mask = json!({"region_mask": {"sha256": "0"}, "distance_from_centre_threshold": 0.0});
-    let circle = json!({"region_shape": "circle", "distance_from_centre_threshold": 75.0});
-    let frame = json!({"region_shape": "frame", "distance_from_centre_threshold": 3.0});
-    let white = data_url(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0H1V1Z" fill="#fff"/></svg>"##,
-    );
-    let threshold = "distance_from_centre_threshold";
+    let green = json!({"palette": "#0f0"});
+    let none = Value::Null;
     for (drawn, given, name, expected) in [
+        (&palette, json!({}), "palette", json!("#f00")),
         (
-            json!({"palette": "#f00"}),
-            json!({}),
-            "palette",
-            json!("#f00"),
-        ),
-        (
-            json!({"palette": "#f00"}),
+            &palette,
             json!({"stroke_color": "#0f0"}),
             "palette",
-            Value::Null,
+            none.clone(),
         ),
+        (&palette, json!({"ink": "black"}), "palette", none.clone()),
+        (&palette, json!({"palette": null}), "palette", none.clone()),
+        (&color, green.clone(), "stroke_color", none.clone()),
+        (&width, json!({}), "stroke_width", json!(5.0)),
+        (&width, json!({"stroke_width": null}), "stroke_width", none),
+        (&black, green.clone(), "ink", json!("color")),
+        (&black, green, "max_colors", json!(0)),
         (
-            json!({"palette": "#f00"}),
-            json!({"ink": "black"}),
-            "palette",
-            Value::Null,
-        ),
-        (
-            json!({"palette": "#f00"}),
-            json!({"palette": null}),
-            "palette",
-            Value::Null,
-        ),
-        (
-            json!({"stroke_color": "#f00"}),
-            json!({"palette": "#0f0"}),
-            "stroke_color",
-            Value::Null,
-        ),
-        (
-            json!({"stroke_width": 5}),
-            json!({"stroke_width": null}),
-            "stroke_width",
-            Value::Null,
-        ),
-        (
-            black.clone(),
-            json!({"palette": "#0f0"}),
-            "ink",
-            json!("color"),
-        ),
-        (
-            black.clone(),
-            json!({"palette": "#0f0"}),
-            "max_colors",
-            json!(0),
-        ),
-        (
-            black,
+            &black,
             json!({"stroke_color": "#0f0"}),
             "ink",
             json!("black"),
         ),
-        (circle.clone(), json!({}), threshold, json!(75.0)),
-        (
-            circle.clone(),
-            json!({"region_shape": "circle"}),
-            threshold,
-            json!(75.0),
-        ),
-        (
-            circle.clone(),
-            json!({"region_shape": "ellipse"}),
-            threshold,
-            json!(0.0),
-        ),
-        (circle, json!({"region_mask": white}), threshold, json!(0.0)),
-        (frame.clone(), json!({}), threshold, json!(3.0)),
-        (
-            frame.clone(),
-            json!({"region_shape": "circle"}),
-            threshold,
-            json!(75.0),
-        ),
-        (
-            frame,
-            json!({"region_mask": white}),
-            "region_shape",
-            json!("circle"),
-        ),
-        (mask.clone(), json!({}), threshold, json!(75.0)),
-        (mask, json!({"region_mask": white}), threshold, json!(0.0)),
     ] {
-        let mut values = given.clone();
-        values["init_svg"] = drawn_with(&drawn);
-        let input = read(&values);
-        let found = input.values().get(name).cloned().unwrap_or_default();
-        assert_eq!(found, expected, "{name} of {drawn}, with {given}");
-        let stored: Input = serde_json::from_str(&serde_json::to_string(&input).unwrap()).unwrap();
-        assert_eq!(stored, input, "{drawn}, with {given}");
+        assert_inherited(drawn, &given, name, &expected);
     }
+}
+
+#[test]
+fn the_region_of_the_drawing_gives_way_to_another_one() {
+    let mask = json!({"region_mask": {"sha256": "0"}, THRESHOLD: 0.0});
+    let circle = json!({"region_shape": "circle", THRESHOLD: 75.0});
+    let frame = json!({"region_shape": "frame", THRESHOLD: 3.0});
+    let white = data_url(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0H1V1Z" fill="#fff"/></svg>"##,
+    );
+    let white = json!({"region_mask": white});
+    let shape = |shape: &str| json!({"region_shape": shape});
+    for (drawn, given, expected) in [
+        (&circle, json!({}), 75.0),
+        (&circle, shape("circle"), 75.0),
+        (&circle, shape("ellipse"), 0.0),
+        (&circle, white.clone(), 0.0),
+        (&frame, json!({}), 3.0),
+        (&frame, shape("circle"), 75.0),
+        (&frame, white.clone(), 0.0),
+        (&mask, json!({}), 75.0),
+        (&mask, white.clone(), 0.0),
+    ] {
+        assert_inherited(drawn, &given, THRESHOLD, &expected.into());
+    }
+    assert_inherited(&frame, &white, "region_shape", &"circle".into());
 }
 
 #[test]
@@ -236,7 +205,7 @@ fn pictures_of_the_drawing_that_are_not_given_again_are_named() {
 fn the_paper_of_another_program_s_svg_is_the_background() {
     let with = |paper: &str| {
         format!(
-            r##"<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20">{paper}<path d="M1 1L20 15" stroke="red"/></svg>"##
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20">{paper}<path d="M1 1L20 15" stroke="red"/></svg>"#
         )
     };
     for (paper, expected) in [

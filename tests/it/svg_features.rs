@@ -86,10 +86,10 @@ fn a_stroke_without_a_length_is_a_dot_unless_its_ends_are_flat() {
 #[test]
 fn gradients_and_patterns_become_their_mean() {
     let imported = strokes(&format!(
-        r##"<linearGradient id="a"><stop offset="0" stop-color="red"/><stop offset="0.25" stop-color="blue"/></linearGradient>
+        r#"<linearGradient id="a"><stop offset="0" stop-color="red"/><stop offset="0.25" stop-color="blue"/></linearGradient>
         <radialGradient id="b"><stop stop-color="red"/><stop offset="1" stop-opacity="0"/></radialGradient>
         <pattern id="p" width="10" height="10" patternUnits="userSpaceOnUse"><g opacity="0.5"><rect width="5" height="10" fill="lime"/></g></pattern>
-        <g {ROUND} stroke-width="4"><path d="M9 9L90 20" stroke="url(#a)"/><path d="M9 9L90 20" stroke="url(#b)"/><path d="M9 9L90 20" stroke="url(#p)"/></g>"##
+        <g {ROUND} stroke-width="4"><path d="M9 9L90 20" stroke="url(#a)"/><path d="M9 9L90 20" stroke="url(#b)"/><path d="M9 9L90 20" stroke="url(#p)"/></g>"#
     ));
     assert_eq!(color(&imported, 0), ("#2000df".to_owned(), 1.0));
     assert_eq!(color(&imported, 1), ("#ff0000".to_owned(), 0.5));
@@ -128,14 +128,14 @@ fn a_clip_path_counts_only_where_it_cuts() {
         (r#"<rect x="300" width="40" height="40"/>"#, 1, 0),
     ] {
         let imported = strokes(&format!(
-            r##"<clipPath id="c">{clip}</clipPath><g clip-path="url(#c)">{path}</g>{other}"##
+            r#"<clipPath id="c">{clip}</clipPath><g clip-path="url(#c)">{path}</g>{other}"#
         ));
         let found = imported.notes.iter().filter(|line| *line == note).count();
         assert_eq!((imported.strokes.len(), found), (count, notes), "{clip}");
     }
     let nested = strokes(&format!(
-        r##"<svg x="20" y="20" width="150" height="60" viewBox="0 0 15 6"><path d="M1 1L9 5" stroke="red" {ROUND}/></svg>
-        <g transform="translate(100 0)"><clipPath id="c"><rect width="100" height="60"/></clipPath><g clip-path="url(#c)"><path d="M10 10L90 50" stroke="red" {ROUND}/><path d="M-10 10L-90 50" stroke="red" {ROUND}/></g></g>"##
+        r#"<svg x="20" y="20" width="150" height="60" viewBox="0 0 15 6"><path d="M1 1L9 5" stroke="red" {ROUND}/></svg>
+        <g transform="translate(100 0)"><clipPath id="c"><rect width="100" height="60"/></clipPath><g clip-path="url(#c)"><path d="M10 10L90 50" stroke="red" {ROUND}/><path d="M-10 10L-90 50" stroke="red" {ROUND}/></g></g>"#
     ));
     assert_eq!(nested.strokes.len(), 2);
     assert_eq!(nested.notes, [note]);
