@@ -148,7 +148,7 @@ class Runner(BaseRunner):
             le=1.0,
         ),
         init_svg: Optional[Path] = Input(
-            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given, but with another seed. Without num_paths, there are as many strokes as in the file. With more, the others are added at random.",
+            description="The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A drawing of this program is continued exactly, with its own inputs where others are not given. Without num_paths, there are as many strokes as in the file. With more, the others are added at random.",
             default=None,
         ),
         fixed_svg: Optional[Path] = Input(

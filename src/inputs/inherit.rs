@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::field::Kind;
 use super::file::File;
-use super::input::{REGION_MASK, REGION_SHAPE, SEED, THRESHOLD};
+use super::input::{REGION_MASK, REGION_SHAPE, THRESHOLD};
 use super::table::{LIKENESS, find};
 use crate::import::{ImportedStrokes, read_strokes};
 use crate::scene::{Canvas, REFERENCE_SIDE, Rgb};
@@ -79,8 +79,7 @@ fn is_replaced(name: &str, given: &Values, drawn: &Values) -> bool {
     let has = |values: &Values, name: &str| values.get(name).is_some_and(|value| !value.is_null());
     let is_black = |values: &Values| values.get(INK).is_some_and(|ink| ink == "black");
     match name {
-        // The same views again and again would count for more than others.
-        SEED | NUM_PATHS | NUM_OUTPUTS => true,
+        NUM_PATHS | NUM_OUTPUTS => true,
         // A picture is not in the file, so its shapes can be followed only if it is given again.
         LIKENESS => !has(given, IMAGE_PROMPT),
         PALETTE => has(given, STROKE_COLOR) || is_black(given),

@@ -38,7 +38,7 @@ pub(super) const REGION_SHAPE: &str = "region_shape";
 pub(super) const REGION_MASK: &str = "region_mask";
 
 /// The name of the input with the seed of the first drawing.
-pub(super) const SEED: &str = "seed";
+const SEED: &str = "seed";
 
 /// The name of the input that says whether prompts are cut.
 const TRUNCATE: &str = "truncate";

@@ -150,8 +150,8 @@ inputs! {
     likeness: f64 = number(0.0, 0.0, 1.0), Prompt;
 
     /// The strokes that the drawing starts from: any SVG, or the starting_paths of clipdraw-interactive as JSON. A
-    /// drawing of this program is continued exactly, with its own inputs where others are not given, but with another
-    /// seed. Without num_paths, there are as many strokes as in the file. With more, the others are added at random.
+    /// drawing of this program is continued exactly, with its own inputs where others are not given. Without
+    /// num_paths, there are as many strokes as in the file. With more, the others are added at random.
     init_svg: FileInput<ImportedStrokes> = file(), Strokes;
 
     /// Strokes on top of the drawing that stay as they are while the others are moved, such as a logo to draw

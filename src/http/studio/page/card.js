@@ -107,7 +107,7 @@ async function continueFrom(drawing) {
   const frame = drawing.shown.value;
   const file = frame && blobOf(frame);
   if (file) {
-    adopt(drawing, false);
+    adopt(drawing, true);
     set({ init_svg: await dataUrl(file) });
     document.getElementById('prompt')?.focus();
   }
