@@ -9,9 +9,9 @@ use crate::scene::POINTS_PER_SEGMENT;
 /// In a segment as drawings start with, these are 1.3 pixels apart. A much longer segment can pass over a hole of a few pixels.
 const PARTS: usize = 16;
 
-/// The length of a segment as drawings start with, in pixels of a 224 pixel canvas: at this length, a curve counts as much as
-/// its control points.
-const SEGMENT_LENGTH: f64 = 20.0;
+/// Segments that are much shorter count as their control points; those that are much longer count by their length. In pixels
+/// of a 224 pixel canvas.
+const LONG: f64 = 30.0;
 
 /// The weights of the four control points of a segment at the start and after each of its parts (Bernstein polynomials).
 const WEIGHTS: [[f64; 4]; PARTS + 1] = bernstein();
@@ -30,19 +30,20 @@ const fn bernstein() -> [[f64; 4]; PARTS + 1] {
 
 /// The penalty of one stroke and its gradient with respect to the control points, all in canvas pixels.
 ///
-/// With `f` the penalty of a position, `n` control points and `m` segments, it is
+/// With `f` the penalty of a position, `n` control points, `m` segments, and `16 m` parts of lengths `l` in pixels of a 224
+/// pixel canvas, it is
 ///
 /// ```text
-/// 1/2 (sum of f over the control points) + 1/2 n / (20 m) (integral of f over the length of the curve)
+/// 1/2 (sum of f over the control points) + 1/2 n / (16 m) (sum over the parts of f sqrt(1 + (16 l / 30)^2))
 /// ```
 ///
-/// where lengths are in pixels of a 224 pixel canvas. So a stroke with segments of 20 pixels that is everywhere equally far from
-/// the region has the penalty of its control points.
+/// with the mean of `f` at both ends of a part. So a stroke of short segments that is everywhere equally far from the region has
+/// the penalty of its control points (20 % more where they have 20 pixels, as drawings start).
 ///
 /// Control points alone do not tell where a curve is: those of a curve that crosses a hole may all lie around the hole. The mean
 /// along the curve does, but is lower if the curve passes the hole quickly or goes far beyond it, which moves the ends apart and
-/// leaves the stroke across. The integral is lowered only by less of the curve outside. It is 0 for a stroke without a length,
-/// which still is a dot, so half of the penalty remains with the control points.
+/// leaves the stroke across. The integral over the length is lowered only by less of the curve outside. But far from the region
+/// it would be lowered most by strokes that shrink to dots before they move, so short parts count as if they had a length.
 pub(in crate::draw::objective) fn curve_penalty(
     penalty: &CenterPenalty,
     region: &Region,
@@ -57,17 +58,16 @@ pub(in crate::draw::objective) fn curve_penalty(
         add(slope, half, found.slope);
     }
     let segments = points.len() / POINTS_PER_SEGMENT;
-    let length = segments as f64 * SEGMENT_LENGTH * penalty.scale;
-    let per_length = half * points.len() as f64 / length;
+    let part_weight = half * points.len() as f64 / (segments * PARTS) as f64;
     for segment in 0..segments {
         let first = segment * POINTS_PER_SEGMENT;
         let control = first..=first + POINTS_PER_SEGMENT;
         let places = places_along(&points[control.clone()]);
-        let (integral, slopes) = line_integral(penalty, region, &places);
-        value += per_length * integral;
+        let (sum, slopes) = sum_over_parts(penalty, region, &places);
+        value += part_weight * sum;
         for (weights, slope) in WEIGHTS.iter().zip(slopes) {
             for (sum, weight) in gradient[control.clone()].iter_mut().zip(weights) {
-                add(sum, weight * per_length, slope);
+                add(sum, weight * part_weight, slope);
             }
         }
     }
@@ -113,9 +113,8 @@ fn places_along(control: &[[f64; 2]]) -> [[f64; 2]; PARTS + 1] {
     })
 }
 
-/// The integral of the penalty over the length of the line through places (trapezoidal rule), and its gradient with respect to
-/// each of them.
-fn line_integral(
+/// The penalty of each part of a segment times its weight, summed, and the gradient with respect to each place.
+fn sum_over_parts(
     penalty: &CenterPenalty,
     region: &Region,
     places: &[[f64; 2]; PARTS + 1],
@@ -126,17 +125,16 @@ fn line_integral(
     for before in 0..PARTS {
         let after = before + 1;
         let part = [0, 1].map(|axis| places[after][axis] - places[before][axis]);
-        let length = part[0].hypot(part[1]);
-        // A part without a length has no direction to get shorter in.
-        if length == 0.0 {
-            continue;
-        }
+        // Relative to a part of a long segment. The weight has no kink where the length is zero.
+        let scale = PARTS as f64 / (LONG * penalty.scale);
+        let weight = 1.0_f64.hypot(scale * part[0].hypot(part[1]));
         let mean = 0.5 * (found[before].value + found[after].value);
-        value += length * mean;
-        add(&mut gradient[before], -mean / length, part);
-        add(&mut gradient[after], mean / length, part);
+        value += weight * mean;
+        let change = mean * scale * scale / weight;
+        add(&mut gradient[before], -change, part);
+        add(&mut gradient[after], change, part);
         for place in [before, after] {
-            add(&mut gradient[place], 0.5 * length, found[place].slope);
+            add(&mut gradient[place], 0.5 * weight, found[place].slope);
         }
     }
     (value, gradient)
@@ -243,46 +241,47 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_that_is_everywhere_equally_far_counts_as_its_control_points() {
+    fn a_short_curve_that_is_everywhere_equally_far_counts_as_its_control_points() {
         let region = Region::Rectangle(Extent {
             size: [100.0, 60.0],
             rotation: 0.0,
         });
         for (segments, scale) in [(1, 1.0), (2, 1.0), (3, 2.5)] {
             let points: Vec<_> = (0..=3 * segments)
-                .map(|index| f64::from(index) * SEGMENT_LENGTH / 3.0)
-                .map(|along| [(80.0 + along) * scale, 152.0 * scale])
+                .map(|index| [(112.0 + 0.1 * f64::from(index)) * scale, 152.0 * scale])
                 .collect();
             let penalty = penalty(4.0, 3.0, scale);
             let (value, gradient) = curve_penalty(&penalty, &region, &points);
             // 10 pixels below the rectangle, 6 beyond the margin.
             let expected = 0.5 * 6.0_f64.powi(3) * points.len() as f64;
-            assert!((value - expected).abs() < 1e-9 * expected, "{value}");
+            assert!((value - expected).abs() < 1e-4 * expected, "{value}");
             let sum: f64 = gradient.iter().map(|slope| slope[1]).sum();
             let expected = 0.5 * 3.0 * 36.0 * points.len() as f64 / scale;
-            assert!((sum - expected).abs() < 1e-9 * expected, "{sum}");
+            assert!((sum - expected).abs() < 1e-4 * expected, "{sum}");
         }
     }
 
     #[test]
-    fn passing_a_hole_quickly_costs_as_much_as_passing_it_slowly() {
+    fn a_hole_is_not_cheaper_for_a_curve_that_passes_it_quickly() {
         let region = hole(20.0);
         let across = |half: f64| {
             let points = [-1.0, -0.45, 0.45, 1.0].map(|part| [112.0 + part * half, 115.0]);
             curve_penalty(&penalty(0.0, POWER, 1.0), &region, &points).0
         };
-        // The control points of both are outside of the hole.
+        // The control points of both are outside of the hole. The mean along the curve is a half for the second one.
         let [slowly, quickly] = [50.0, 100.0].map(across);
-        assert!(slowly > 0.0);
-        assert!((quickly / slowly - 1.0).abs() < 0.1, "{slowly} {quickly}");
+        assert!(
+            slowly > 0.0 && quickly > 0.85 * slowly,
+            "{slowly} {quickly}"
+        );
     }
 
     #[test]
-    fn a_stroke_without_a_length_has_half_of_the_penalty_of_its_control_points() {
+    fn a_stroke_without_a_length_has_the_penalty_of_its_control_points() {
         let points = [[112.0, 115.0]; 4];
         let depth = distance(&hole(20.0), points[0]);
         let (value, gradient) = curve_penalty(&penalty(0.0, POWER, 1.0), &hole(20.0), &points);
-        let expected = 0.25 * 4.0 * depth * depth;
+        let expected = 0.5 * 4.0 * depth * depth;
         assert!((value - expected).abs() < 1e-9 * expected, "{value}");
         for slope in gradient {
             assert!(slope[0].hypot(slope[1]) > 0.0);
