@@ -1,18 +1,17 @@
 //! Clip paths that are rectangles, as drawing programs write them around everything in a frame.
 
 use resvg::tiny_skia::{Path as Outline, PathSegment, Rect};
-use resvg::usvg::{Group, Node, Path};
+use resvg::usvg::{Group, Node, Path, Transform};
 
 /// The rectangle that a group is clipped to, in units of the picture; `None` if it is clipped to another shape, or not at
-/// all.
-pub(super) fn rectangle(group: &Group) -> Option<Rect> {
+/// all. `transform` leads from the group to the picture: groups that usvg adds for symbols do not know theirs.
+pub(super) fn rectangle(group: &Group, transform: Transform) -> Option<Rect> {
     let clip = group.clip_path()?;
     if clip.clip_path().is_some() {
         return None;
     }
     let path = only_path(clip.root())?;
-    let transform = group
-        .abs_transform()
+    let transform = transform
         .pre_concat(clip.transform())
         .pre_concat(path.abs_transform());
     let outline = path.data().clone().transform(transform)?;

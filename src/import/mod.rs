@@ -4,17 +4,17 @@
 //! elements, and nesting. Nothing here opens a file or a connection.
 
 mod bounded;
+mod encoding;
+mod numbers;
+mod document;
+mod vector_effect;
 mod changes;
 mod clip;
 mod curves;
-mod document;
-mod encoding;
-mod gamma;
-mod jpeg;
-mod numbers;
 mod paint;
 mod shapes;
-mod vector_effect;
+mod gamma;
+mod jpeg;
 mod picture;
 mod own;
 mod starting_paths;

@@ -44,6 +44,7 @@ pub(super) fn read(tree: &usvg::Tree, changes: Changes, limit: usize) -> Shapes 
         size,
         limit,
         is_first: true,
+        transform: Transform::identity(),
         shapes: Shapes {
             strokes: Strokes::new(),
             count: 0,
@@ -61,6 +62,8 @@ struct Reader {
     limit: usize,
     /// Whether no shape was read yet.
     is_first: bool,
+    /// From the group that is read to the picture.
+    transform: Transform,
     shapes: Shapes,
 }
 
@@ -76,12 +79,20 @@ struct Look {
 impl Reader {
     /// Reads a group. What is outside of the rectangle `within` is cut off, and a clip path cuts only what is `seen`.
     fn group(&mut self, group: &Group, opacity: f32, seen: Option<Rect>, within: Option<Rect>) {
+        let outer = self.transform;
+        self.transform = outer.pre_concat(group.transform());
+        self.clipped(group, opacity, seen, within);
+        self.transform = outer;
+    }
+
+    /// The same, where the transform is that of the group.
+    fn clipped(&mut self, group: &Group, opacity: f32, seen: Option<Rect>, within: Option<Rect>) {
         let opacity = opacity * group.opacity().get();
         let (mut seen, mut within) = (seen, within);
         let mut has_layer = group.mask().is_some()
             || !group.filters().is_empty()
             || group.blend_mode() != usvg::BlendMode::Normal;
-        if let Some(area) = clip::rectangle(group) {
+        if let Some(area) = clip::rectangle(group, self.transform) {
             let inside = seen.and_then(|seen| clip::common(seen, group.abs_stroke_bounding_box()));
             has_layer |= inside.is_some_and(|inside| {
                 clip::common(area, inside).is_some() && !clip::contains(area, inside)

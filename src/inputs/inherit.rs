@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::field::Kind;
 use super::file::File;
-use super::input::{REGION_MASK, REGION_SHAPE, THRESHOLD};
-use super::table::{LIKENESS, find};
+use super::table::{IMAGE_PROMPT, LIKENESS, REGION_MASK, REGION_SHAPE, THRESHOLD, find};
 use crate::import::{ImportedStrokes, read_strokes};
 use crate::scene::{Canvas, REFERENCE_SIDE, Rgb};
 
@@ -15,9 +14,6 @@ pub(super) const INIT_SVG: &str = "init_svg";
 
 /// The name of the input with the number of strokes.
 pub(super) const NUM_PATHS: &str = "num_paths";
-
-/// The name of the input with a picture as the prompt.
-pub(super) const IMAGE_PROMPT: &str = "image_prompt";
 
 /// The name of the input with the number of drawings, which says nothing about the one in the file.
 pub(super) const NUM_OUTPUTS: &str = "num_outputs";

@@ -9,9 +9,11 @@ use super::declaration::broken_rule;
 use super::error::{InputError, InputErrors};
 use super::field::{Kind, whole_number};
 use super::file::{File, FileContent};
-use super::inherit::{IMAGE_PROMPT, INIT_SVG, NUM_OUTPUTS, inherit};
+use super::inherit::{INIT_SVG, NUM_OUTPUTS, inherit};
 use super::prompt::{TokenLimit, parse_prompts};
-use super::table::{FIELDS, Inputs, MAX_OUTPUTS, Plan};
+use super::table::{
+    FIELDS, IMAGE_PROMPT, Inputs, MAX_OUTPUTS, Plan, REGION_MASK, REGION_SHAPE, THRESHOLD,
+};
 use super::unknown;
 use crate::clip::CONTEXT;
 use crate::draw::{Frame, Spec, WeightedPrompt};
@@ -27,15 +29,6 @@ const RANDOM_SEEDS: u64 = (1 << 31) - MAX_OUTPUTS;
 
 /// The name of the input with the prompts.
 const PROMPT: &str = "prompt";
-
-/// The name of the input with the radius of the circle, or the width of the free margin around another region.
-pub(super) const THRESHOLD: &str = "distance_from_centre_threshold";
-
-/// The name of the input with the shape of the region.
-pub(super) const REGION_SHAPE: &str = "region_shape";
-
-/// The name of the input with a painted region.
-pub(super) const REGION_MASK: &str = "region_mask";
 
 /// The name of the input with the seed of the first drawing.
 const SEED: &str = "seed";

@@ -11,8 +11,6 @@ use super::declaration::{
 };
 use super::error::InputError;
 use super::field::{Field, Group, MAX_SEED, shortest_number};
-use super::inherit::IMAGE_PROMPT;
-use super::input::REGION_MASK;
 use super::mask::MaskPicture;
 use super::prompt::Prompt;
 use crate::draw::objective::{CenterConstraint, LikenessSpec, ObjectiveSpec, PaletteSpec, Region};
@@ -218,6 +216,18 @@ inputs! {
 
 /// The ratio of the sides of a picture above which a note says that only its middle square is a prompt: that of most photographs.
 const MAX_RATIO: f64 = 1.5;
+
+/// The name of the input with a picture as the prompt.
+pub(super) const IMAGE_PROMPT: &str = "image_prompt";
+
+/// The name of the input with the radius of the circle, or the width of the free margin around another region.
+pub(super) const THRESHOLD: &str = "distance_from_centre_threshold";
+
+/// The name of the input with the shape of the region.
+pub(super) const REGION_SHAPE: &str = "region_shape";
+
+/// The name of the input with a painted region.
+pub(super) const REGION_MASK: &str = "region_mask";
 
 /// The name of the input that says how much the shapes of the picture in `image_prompt` are followed.
 pub(super) const LIKENESS: &str = "likeness";
