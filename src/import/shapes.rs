@@ -44,7 +44,6 @@ pub(super) fn read(tree: &usvg::Tree, changes: Changes, limit: usize) -> Shapes 
         size,
         limit,
         is_first: true,
-        transform: Transform::identity(),
         shapes: Shapes {
             strokes: Strokes::new(),
             count: 0,
@@ -52,8 +51,13 @@ pub(super) fn read(tree: &usvg::Tree, changes: Changes, limit: usize) -> Shapes 
             changes,
         },
     };
-    let picture = Rect::from_xywh(0.0, 0.0, size[0], size[1]);
-    reader.group(tree.root(), 1.0, picture, None);
+    let outer = Outer {
+        opacity: 1.0,
+        transform: Transform::identity(),
+        seen: Rect::from_xywh(0.0, 0.0, size[0], size[1]),
+        within: None,
+    };
+    reader.group(tree.root(), outer);
     reader.shapes
 }
 
@@ -62,9 +66,19 @@ struct Reader {
     limit: usize,
     /// Whether no shape was read yet.
     is_first: bool,
-    /// From the group that is read to the picture.
-    transform: Transform,
     shapes: Shapes,
+}
+
+/// What the groups around a group do to it.
+#[derive(Clone, Copy)]
+struct Outer {
+    opacity: f32,
+    /// From units of the group to those of the picture.
+    transform: Transform,
+    /// The part of the picture that is seen: a clip path cuts only there.
+    seen: Option<Rect>,
+    /// What is outside of this rectangle is cut off.
+    within: Option<Rect>,
 }
 
 /// How a stroke looks.
@@ -77,22 +91,14 @@ struct Look {
 }
 
 impl Reader {
-    /// Reads a group. What is outside of the rectangle `within` is cut off, and a clip path cuts only what is `seen`.
-    fn group(&mut self, group: &Group, opacity: f32, seen: Option<Rect>, within: Option<Rect>) {
-        let outer = self.transform;
-        self.transform = outer.pre_concat(group.transform());
-        self.clipped(group, opacity, seen, within);
-        self.transform = outer;
-    }
-
-    /// The same, where the transform is that of the group.
-    fn clipped(&mut self, group: &Group, opacity: f32, seen: Option<Rect>, within: Option<Rect>) {
-        let opacity = opacity * group.opacity().get();
-        let (mut seen, mut within) = (seen, within);
+    fn group(&mut self, group: &Group, outer: Outer) {
+        let opacity = outer.opacity * group.opacity().get();
+        let transform = outer.transform.pre_concat(group.transform());
+        let (mut seen, mut within) = (outer.seen, outer.within);
         let mut has_layer = group.mask().is_some()
             || !group.filters().is_empty()
             || group.blend_mode() != usvg::BlendMode::Normal;
-        if let Some(area) = clip::rectangle(group, self.transform) {
+        if let Some(area) = clip::rectangle(group, transform) {
             let inside = seen.and_then(|seen| clip::common(seen, group.abs_stroke_bounding_box()));
             has_layer |= inside.is_some_and(|inside| {
                 clip::common(area, inside).is_some() && !clip::contains(area, inside)
@@ -106,9 +112,15 @@ impl Reader {
             has_layer |= group.clip_path().is_some();
         }
         self.shapes.changes.layers += usize::from(has_layer);
+        let inside = Outer {
+            opacity,
+            transform,
+            seen,
+            within,
+        };
         for node in group.children() {
             match node {
-                Node::Group(inner) => self.group(inner, opacity, seen, within),
+                Node::Group(inner) => self.group(inner, inside),
                 Node::Path(path) if path.is_visible() && !is_outside(path, within) => {
                     self.path(path, opacity);
                 }
