@@ -11,7 +11,7 @@ const PARTS: usize = 16;
 
 /// Segments that are much shorter count as their control points; those that are much longer count by their length. In pixels
 /// of a 224 pixel canvas.
-const LONG: f64 = 30.0;
+const LONG_SEGMENT: f64 = 30.0;
 
 /// The weights of the four control points of a segment at the start and after each of its parts (Bernstein polynomials).
 const WEIGHTS: [[f64; 4]; PARTS + 1] = bernstein();
@@ -120,13 +120,14 @@ fn sum_over_parts(
     places: &[[f64; 2]; PARTS + 1],
 ) -> (f64, [[f64; 2]; PARTS + 1]) {
     let found = places.map(|place| position_penalty(penalty, region, place));
+    // Turns the length of a part into one relative to a part of a long segment.
+    let scale = PARTS as f64 / (LONG_SEGMENT * penalty.scale);
     let mut value = 0.0;
     let mut gradient = [[0.0; 2]; PARTS + 1];
     for before in 0..PARTS {
         let after = before + 1;
         let part = [0, 1].map(|axis| places[after][axis] - places[before][axis]);
-        // Relative to a part of a long segment. The weight has no kink where the length is zero.
-        let scale = PARTS as f64 / (LONG * penalty.scale);
+        // It has no kink where the length is zero.
         let weight = 1.0_f64.hypot(scale * part[0].hypot(part[1]));
         let mean = 0.5 * (found[before].value + found[after].value);
         value += weight * mean;
