@@ -70,9 +70,14 @@ impl Linear {
         let weight = to_host(&self.weight)?;
         let bias = match &self.bias {
             Some(bias) => to_host(bias)?,
-            None => vec![0.0; self.weight.size()[0] as usize],
+            None => vec![0.0; self.output_count()],
         };
         Ok((weight, bias))
+    }
+
+    /// The number of outputs.
+    pub(crate) fn output_count(&self) -> usize {
+        self.weight.size()[0] as usize
     }
 
     /// `[.., inputs]` to `[.., outputs]`.
@@ -127,10 +132,10 @@ impl ConvolutionSize {
 /// Layer normalization over the last dimension.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerNorm {
-    weight: Frozen,
-    bias: Frozen,
+    pub(super) weight: Frozen,
+    pub(super) bias: Frozen,
     width: i64,
-    epsilon: f64,
+    pub(super) epsilon: f64,
 }
 
 impl LayerNorm {
@@ -163,9 +168,9 @@ impl LayerNorm {
 /// The multilayer perceptron of a block: two layers; in most models, the hidden width is four times as large.
 #[derive(Debug, Clone)]
 pub(crate) struct Mlp {
-    fc: Linear,
-    proj: Linear,
-    activation: Activation,
+    pub(super) fc: Linear,
+    pub(super) proj: Linear,
+    pub(super) activation: Activation,
 }
 
 impl Mlp {

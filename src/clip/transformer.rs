@@ -24,14 +24,14 @@ pub(crate) struct TransformerBlockSize {
 /// results by a vector before they are added. It is folded into the last layer of each.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformerBlock {
-    attention_norm: LayerNorm,
+    pub(super) attention_norm: LayerNorm,
     qkv: Linear,
-    queries: Linear,
-    keys_and_values: Linear,
-    output: Linear,
-    mlp_norm: LayerNorm,
-    mlp: Mlp,
-    size: TransformerBlockSize,
+    pub(super) queries: Linear,
+    pub(super) keys_and_values: Linear,
+    pub(super) output: Linear,
+    pub(super) mlp_norm: LayerNorm,
+    pub(super) mlp: Mlp,
+    pub(super) size: TransformerBlockSize,
 }
 
 impl TransformerBlock {

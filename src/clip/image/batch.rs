@@ -11,8 +11,9 @@
 //! ```
 //!
 //! The same views then give the same bytes for any number of threads, whatever else is drawn at the
-//! same time. An encoder that does without libtorch gives every view the same bits in every batch; its views
-//! are encoded one by one if there is a thread for each. On a GPU all views of all drawings are one batch.
+//! same time. An encoder that does without libtorch gives every view the same bits in every batch. A small tower's views
+//! are encoded one by one if there is a thread for each; a large one shares the work within a batch among all threads, and
+//! its batches run one after another. On a GPU all views of all drawings are one batch.
 
 use std::ops::Range;
 
@@ -71,6 +72,10 @@ fn views_per_batch(count: usize) -> usize {
     }
 }
 
+/// The number of views in a batch that all threads share: enough that reading the weights costs little, and few enough
+/// that the memory of a pass stays that of two pairs.
+const VIEWS_OF_ALL_THREADS: usize = 4;
+
 impl EncoderBatch {
     /// Divides the views of all groups, which lie one after the other in one tensor, into batches.
     ///
@@ -100,14 +105,19 @@ impl EncoderBatch {
         }
     }
 
-    /// One or two views of one group in each batch.
+    /// A few views of one group in each batch.
     fn of_few_views(encoder: &ImageEncoder, groups: &[ViewGroup]) -> Vec<Self> {
         let all: usize = groups.iter().map(|group| group.count).sum();
-        let one_by_one = encoder.is_independent_of_batch() && all <= rayon::current_num_threads();
+        let is_shared = encoder.shares_threads() && encoder.tower_count() == 1;
+        let one_by_one = !encoder.shares_threads()
+            && encoder.is_independent_of_batch()
+            && all <= rayon::current_num_threads();
         let mut batches = Vec::new();
         let mut first = 0;
         for (index, group) in groups.iter().enumerate() {
-            let length = if one_by_one {
+            let length = if is_shared {
+                VIEWS_OF_ALL_THREADS
+            } else if one_by_one {
                 1
             } else {
                 views_per_batch(group.count)
@@ -204,7 +214,8 @@ impl EncoderBatch {
 /// value of the caller, which is sent to the thread that encodes the batch.
 ///
 /// Returns what `evaluate` returned and the gradient with respect to the views, `[n, 3, R, R]`, in the order
-/// of the batches. On a CPU the batches run in parallel, and memory holds at most one graph per thread.
+/// of the batches. On a CPU the batches run in parallel, and memory holds at most one graph per thread; those of a tower
+/// that shares its work among all threads run one after another.
 ///
 /// # Errors
 /// When libtorch fails, or `evaluate` does.
@@ -250,8 +261,10 @@ where
     let work = work
         .collect::<Result<Vec<_>, _>>()
         .map_err(ClipError::while_doing("dividing views into batches"))?;
-    // State of a device can be thread-local, so a single batch stays on this thread.
-    if work.len() <= 1 {
+    // State of a device can be thread-local, so a single batch stays on this thread. So do batches that use all threads
+    // themselves.
+    let is_shared = |(batch, ..): &(EncoderBatch, Tensor, S)| batch.encoder.shares_threads();
+    if work.len() <= 1 || work.iter().all(is_shared) {
         return work.into_iter().map(run).collect();
     }
     work.into_par_iter().map(run).collect()

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::efficient_net::EfficientNet;
-use super::native::{NativeTower, Tape};
+use super::native::{Native, NativePass};
 use super::resnet::ResNet;
 use super::vit::VisionTransformer;
 use crate::clip::checkpoint::detect::tower_branch;
@@ -61,16 +61,12 @@ enum Pass {
         features: TowerFeatures,
         gradient_scale: f64,
     },
-    /// By [`NativeTower`].
-    Native(Box<NativePass>),
-}
-
-#[derive(Debug)]
-struct NativePass {
-    tower: NativeTower,
-    tape: Tape,
-    /// The embeddings before they were scaled to length one.
-    unscaled: Tensor,
+    /// By [`Native`].
+    Native {
+        pass: Box<NativePass>,
+        /// The embeddings before they were scaled to length one.
+        unscaled: Tensor,
+    },
 }
 
 impl Encoded {
@@ -91,9 +87,7 @@ impl Encoded {
                 let all = features.of_views().and_then(in_fp32);
                 all.and_then(|[outer, inner]| Ok([outer.f_detach()?, inner.f_detach()?]))
             }
-            Pass::Native(pass) => pass
-                .tower
-                .features_on(&pass.tape, self.embeddings.size()[0]),
+            Pass::Native { pass, .. } => pass.features(self.embeddings.size()[0]),
         };
         features.map_err(ClipError::while_doing("reading the features of views"))
     }
@@ -140,10 +134,9 @@ impl Encoded {
                 let gradients = Tensor::f_run_backward(&[total], &[&views], false, false)?;
                 gradients[0].f_mul_scalar(1.0 / gradient_scale)
             }
-            Pass::Native(pass) => {
-                let gradients = Tensor::f_run_backward(&[total], &[&pass.unscaled], false, false)?;
-                let features = gradient.features.as_ref();
-                pass.tower.backward(pass.tape, &gradients[0], features)
+            Pass::Native { pass, unscaled } => {
+                let gradients = Tensor::f_run_backward(&[total], &[&unscaled], false, false)?;
+                pass.backward(&gradients[0], gradient.features.as_ref())
             }
         }
     }
@@ -182,7 +175,7 @@ fn in_fp32([outer, inner]: [Tensor; 2]) -> Result<[Tensor; 2], TchError> {
 pub(crate) struct ImageEncoder {
     towers: Vec<ImageTower>,
     /// The same towers without libtorch, where they are faster; `None` where not.
-    native: Vec<Option<NativeTower>>,
+    native: Vec<Option<Native>>,
     mean: Frozen,
     std: Frozen,
     kind: Kind,
@@ -284,16 +277,16 @@ impl ImageTower {
         &self,
         weights: &Weights<'_>,
         config: &ClipConfig,
-    ) -> Result<Option<NativeTower>, ClipError> {
-        match self {
-            Self::EfficientNet(tower)
-                if weights.device() == Device::Cpu && weights.kind() == Kind::Float =>
-            {
-                NativeTower::new(tower, config.image_size as usize, config.mean, config.std)
-                    .map_err(ClipError::while_doing("packing weights"))
-            }
-            _ => Ok(None),
+    ) -> Result<Option<Native>, ClipError> {
+        if weights.device() != Device::Cpu || weights.kind() != Kind::Float {
+            return Ok(None);
         }
+        let native = match self {
+            Self::EfficientNet(tower) => Native::convolutional(tower, config),
+            Self::Transformer(tower) => Native::transformer(tower, config),
+            Self::ResNet(_) => Ok(None),
+        };
+        native.map_err(ClipError::while_doing("packing weights"))
     }
 
     /// Normalized pictures `[N, 3, R, R]` to features, `[N, ...]` each.
@@ -388,20 +381,25 @@ impl ImageEncoder {
         self.native.iter().all(Option::is_some)
     }
 
+    /// Whether one batch keeps all threads busy, so that batches need not run at once.
+    pub(super) fn shares_threads(&self) -> bool {
+        let mut towers = self.native.iter().flatten();
+        self.is_independent_of_batch() && towers.all(Native::shares_threads)
+    }
+
     /// Encodes views, and keeps what the backward pass needs.
     pub(super) fn encode(&self, towers: &TowerViews, views: &Tensor) -> Result<Encoded, TchError> {
         if let TowerViews::One(tower) = towers
             && let Some(native) = &self.native[*tower]
         {
-            let (embeddings, tape) = native.forward(views)?;
+            let (embeddings, pass) = native.forward(views)?;
             let unscaled = embeddings.f_set_requires_grad(true)?;
             return Ok(Encoded {
                 embeddings: unit(&unscaled)?,
-                pass: Pass::Native(Box::new(NativePass {
-                    tower: native.clone(),
-                    tape,
+                pass: Pass::Native {
+                    pass: Box::new(pass),
                     unscaled,
-                })),
+                },
             });
         }
         let views = views

@@ -13,19 +13,19 @@ use crate::clip::transformer::{TransformerBlock, TransformerBlockSize, read_bloc
 /// embedding.
 #[derive(Debug, Clone)]
 pub(crate) struct VisionTransformer {
-    patches: Linear,
-    class: Frozen,
-    positions: Frozen,
-    first_norm: LayerNorm,
-    blocks: Vec<TransformerBlock>,
-    last_norm: LayerNorm,
-    projection: Linear,
-    patch: i64,
-    grid: i64,
+    pub(super) patches: Linear,
+    pub(super) class: Frozen,
+    pub(super) positions: Frozen,
+    pub(super) first_norm: LayerNorm,
+    pub(super) blocks: Vec<TransformerBlock>,
+    pub(super) last_norm: LayerNorm,
+    pub(super) projection: Linear,
+    pub(super) patch: i64,
+    pub(super) grid: i64,
     /// The numbers of blocks after which features are taken: a third and two thirds of all, 4 and 8 of the 12 of `ViT-B`.
     /// `CLIPascene` (Vinker et al. 2023, section 4.1) compares blocks from the second to the last: the earlier the block, the
     /// more exactly its features follow the shapes.
-    feature_depths: [usize; 2],
+    pub(super) feature_depths: [usize; 2],
 }
 
 impl VisionTransformer {

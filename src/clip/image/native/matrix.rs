@@ -4,17 +4,24 @@
     reason = "vector code must end up where its instructions are enabled"
 )]
 
-use fearless_simd::{Level, Simd, SimdBase, SimdFloat, dispatch, f32x16};
+use std::cell::RefCell;
+use std::ops::Range;
 
-use super::vector::{LANES, relu6, relu6_gradient, stride_of};
+use fearless_simd::{Level, Simd, dispatch};
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
 
-/// Rows whose results are in registers at once: with 16 columns of each, they are 8 registers of AVX2, as many as hide
-/// the latency of a multiply-add.
-const ROWS: usize = 4;
+use super::panel::{Finish, PanelProduct, Rows, transposed};
+use super::vector::{LANES, Line, stride_of};
 
 /// Rows that are multiplied with all panels before the next ones, so that each row is read from memory once. Most panels
 /// fit in the caches between two such runs.
 const CACHED_ROWS: usize = 96;
+
+thread_local! {
+    /// A panel of a transposed matrix.
+    static TRANSPOSED: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A matrix `[inputs, outputs]` and a bias `[outputs]`.
 ///
@@ -29,29 +36,9 @@ const CACHED_ROWS: usize = 96;
 pub(super) struct PackedMatrix {
     inputs: usize,
     /// `[panels, inputs]`; columns after the last output are zero.
-    panels: Vec<[f32; LANES]>,
+    panels: Vec<Line>,
     /// `[panels]`.
-    bias: Vec<[f32; LANES]>,
-}
-
-/// What is done with a product before it is written, after the bias was added. Slices are `[rows, stride]`, as the product.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Finish<'a> {
-    /// Nothing.
-    Nothing,
-    /// The activation.
-    Relu6,
-    /// Another map is added: a shortcut, or its gradient.
-    Add(&'a [f32]),
-    /// The product is a gradient after the activation that had these results.
-    Relu6Gradient(&'a [f32]),
-}
-
-/// What is multiplied, and what follows.
-#[derive(Debug, Clone, Copy)]
-struct Operands<'a> {
-    rows: &'a [f32],
-    finish: Finish<'a>,
+    bias: Vec<Line>,
 }
 
 impl PackedMatrix {
@@ -94,6 +81,10 @@ impl PackedMatrix {
         stride_of(self.inputs)
     }
 
+    fn panel(&self, index: usize) -> &[Line] {
+        &self.panels[index * self.inputs..(index + 1) * self.inputs]
+    }
+
     /// Multiplies rows `[rows, input stride]`. `products` gets the products, `[rows, stride]`, instead of what it has.
     pub(super) fn multiply(
         &self,
@@ -102,7 +93,8 @@ impl PackedMatrix {
         products: &mut Vec<f32>,
         finish: Finish<'_>,
     ) {
-        products.resize(rows.len() / self.input_stride() * self.stride(), 0.0);
+        let rows = Rows::adjacent(rows, self.input_stride());
+        products.resize(rows.count * self.stride(), 0.0);
         dispatch!(level, simd => self.multiply_with(simd, rows, products, finish));
     }
 
@@ -110,66 +102,104 @@ impl PackedMatrix {
     fn multiply_with<S: Simd>(
         &self,
         simd: S,
-        rows: &[f32],
+        rows: Rows<'_>,
         products: &mut [f32],
         finish: Finish<'_>,
     ) {
-        let count = rows.len() / self.input_stride();
-        let operands = Operands { rows, finish };
-        for first in (0..count).step_by(CACHED_ROWS) {
-            let end = count.min(first + CACHED_ROWS);
-            for panel in 0..self.bias.len() {
-                let mut row = first;
-                while row + ROWS <= end {
-                    self.block::<S, ROWS>(simd, operands, [row, panel], products);
-                    row += ROWS;
-                }
-                while row < end {
-                    self.block::<S, 1>(simd, operands, [row, panel], products);
-                    row += 1;
-                }
+        let step = self.stride();
+        for first in (0..rows.count).step_by(CACHED_ROWS) {
+            let count = CACHED_ROWS.min(rows.count - first);
+            for (index, bias) in self.bias.iter().enumerate() {
+                let product = PanelProduct {
+                    rows: rows.part(first, count),
+                    panel: self.panel(index),
+                    bias,
+                    finish,
+                    start: first * step + index * LANES,
+                    step,
+                };
+                product.compute(simd, products);
             }
         }
     }
 
-    /// The products of some rows, from `first` on, with the panel `index`.
-    #[inline(always)]
-    fn block<S: Simd, const COUNT: usize>(
+    /// Multiplies rows on all threads, which share the panels. `products` gets the products, `[panels, rows, 16]`.
+    pub(super) fn multiply_shared(
         &self,
-        simd: S,
-        Operands { rows, finish }: Operands<'_>,
-        [first, index]: [usize; 2],
-        products: &mut [f32],
+        level: Level,
+        rows: Rows<'_>,
+        products: &mut Vec<f32>,
+        finish: Finish<'_>,
     ) {
-        let panel = &self.panels[index * self.inputs..(index + 1) * self.inputs];
-        let own: [&[f32]; COUNT] = std::array::from_fn(|row| {
-            let start = (first + row) * self.input_stride();
-            &rows[start..start + panel.len()]
-        });
-        let mut sums = [f32x16::splat(simd, 0.0); COUNT];
-        for (input, weights) in panel.iter().enumerate() {
-            let weights = f32x16::load_array_ref(simd, weights);
-            for (sum, row) in sums.iter_mut().zip(own) {
-                *sum = f32x16::splat(simd, row[input]).mul_add(weights, *sum);
-            }
-        }
-        let bias = f32x16::load_array_ref(simd, &self.bias[index]);
-        for (row, sum) in sums.into_iter().enumerate() {
-            let start = (first + row) * self.stride() + index * LANES;
-            let place = start..start + LANES;
-            let sum = sum + bias;
-            let value = match finish {
-                Finish::Nothing => sum,
-                Finish::Relu6 => relu6(simd, sum),
-                Finish::Add(others) => sum + f32x16::from_slice(simd, &others[place.clone()]),
-                Finish::Relu6Gradient(results) => {
-                    let results = f32x16::from_slice(simd, &results[place.clone()]);
-                    relu6_gradient(simd, sum, results)
-                }
+        let panels = self.bias.len();
+        share_panels(rows.count, panels, products, |index, own, products| {
+            let product = PanelProduct {
+                rows,
+                panel: self.panel(index),
+                bias: &self.bias[index],
+                finish: finish.within(own),
+                start: 0,
+                step: LANES,
             };
-            value.store_slice(&mut products[place]);
+            dispatch!(level, simd => product.compute(simd, products));
+        });
+    }
+
+    /// Multiplies rows `[rows, stride]` with the transposed matrix, without the bias, on all threads. `products` gets the
+    /// products, `[input panels, rows, 16]`. Each panel is transposed when it is needed: that takes much less time than its
+    /// product, and the matrix is in memory once.
+    pub(super) fn multiply_transposed_shared(
+        &self,
+        level: Level,
+        rows: Rows<'_>,
+        products: &mut Vec<f32>,
+        finish: Finish<'_>,
+    ) {
+        let panels = self.input_stride() / LANES;
+        share_panels(rows.count, panels, products, |index, own, products| {
+            TRANSPOSED.with_borrow_mut(|panel| {
+                self.transpose(index, panel);
+                let product = PanelProduct {
+                    rows,
+                    panel,
+                    bias: &[0.0; LANES],
+                    finish: finish.within(own),
+                    start: 0,
+                    step: LANES,
+                };
+                dispatch!(level, simd => product.compute(simd, products));
+            });
+        });
+    }
+
+    /// A panel of the transposed matrix, `[stride]`.
+    fn transpose(&self, index: usize, panel: &mut Vec<Line>) {
+        panel.clear();
+        let first = index * LANES;
+        let inputs = first..self.inputs.min(first + LANES);
+        for source in 0..self.bias.len() {
+            let mut tile = [[0.0; LANES]; LANES];
+            let lines = &self.panel(source)[inputs.clone()];
+            tile[..lines.len()].copy_from_slice(lines);
+            panel.extend(transposed(&tile));
         }
     }
+}
+
+/// Calls `compute` for each panel with its number, its range among the products, and its products. The panels are divided
+/// among the threads; no number depends on how.
+fn share_panels(
+    rows: usize,
+    panels: usize,
+    products: &mut Vec<f32>,
+    compute: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
+) {
+    let length = rows * LANES;
+    products.resize(panels * length, 0.0);
+    let shared = products.par_chunks_mut(length).enumerate();
+    shared.for_each(|(index, products)| {
+        compute(index, index * length..(index + 1) * length, products);
+    });
 }
 
 #[cfg(test)]
@@ -204,6 +234,7 @@ mod tests {
                 Finish::Relu6,
                 Finish::Add(&others),
                 Finish::Relu6Gradient(&others),
+                Finish::Multiply(&others),
             ] {
                 let mut found = vec![f32::NAN; rows * stride];
                 matrix.multiply(Level::new(), &x, &mut found, finish);
@@ -221,6 +252,7 @@ mod tests {
                         Finish::Add(_) => sum + f64::from(other),
                         Finish::Relu6Gradient(_) if other > 0.0 && other < 6.0 => sum,
                         Finish::Relu6Gradient(_) => 0.0,
+                        Finish::Multiply(_) => sum * f64::from(other),
                     };
                     let error = (f64::from(*found) - expected).abs();
                     assert!(error < 1e-3, "{found}, expected {expected}");

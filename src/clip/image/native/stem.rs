@@ -2,7 +2,8 @@
 
 use fearless_simd::Level;
 
-use super::matrix::{Finish, PackedMatrix};
+use super::matrix::PackedMatrix;
+use super::panel::Finish;
 use super::vector::stride_of;
 use crate::clip::image::efficient_net::same_padding;
 

@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use tch::{TchError, Tensor};
 
 use super::depthwise::Depthwise;
-use super::matrix::{Finish, PackedMatrix};
+use super::matrix::PackedMatrix;
+use super::panel::Finish;
 use super::stem::{CHANNELS, Stem};
 use super::vector::stride_of;
 use crate::clip::image::efficient_net::{EfficientNet, InvertedResidual, SamePaddedConvolution};
@@ -455,6 +456,7 @@ impl Layers {
 mod tests {
     use tch::{Device, Kind};
 
+    use super::super::testing::{difference, normalized, views, waves};
     use super::*;
     use crate::clip::checkpoint::weights::{Origin, Weights};
     use crate::clip::config::{CLIP_MEAN, CLIP_STD, ClipConfig, EfficientNetSize, ImageConfig};
@@ -465,23 +467,6 @@ mod tests {
         let side = config.image_size as usize;
         let native = NativeTower::new(&tower, side, CLIP_MEAN, CLIP_STD).unwrap();
         (tower, native.unwrap())
-    }
-
-    /// Views that are different in every pixel and between 0 and 1.
-    fn views(count: i64, side: i64) -> Tensor {
-        let numbers = Tensor::arange(count * 3 * side * side, (Kind::Float, Device::Cpu));
-        ((numbers * 12.9898).sin() * 0.5 + 0.5).reshape([count, 3, side, side])
-    }
-
-    fn normalized(views: &Tensor) -> Tensor {
-        let row = |values: [f32; 3]| Tensor::from_slice(&values).reshape([1, 3, 1, 1]);
-        (views - row(CLIP_MEAN)) / row(CLIP_STD)
-    }
-
-    /// The length of the difference over that of the expected tensor.
-    fn difference(found: &Tensor, expected: &Tensor) -> f64 {
-        assert_eq!(found.size(), expected.size());
-        ((found - expected).norm() / expected.norm()).double_value(&[])
     }
 
     fn sizes() -> Vec<(ClipConfig, EfficientNetSize)> {
@@ -518,11 +503,6 @@ mod tests {
             let error = difference(&found, &expected);
             assert!(error < 1e-5, "gradient: {error}");
         }
-    }
-
-    /// Numbers between -1 and 1.
-    fn waves(count: usize) -> Tensor {
-        Tensor::arange(count as i64, (Kind::Float, Device::Cpu)).sin()
     }
 
     /// A map `[N, C, H, W]` as the native tower has it, `[N, H * W * stride]`.

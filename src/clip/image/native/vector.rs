@@ -5,6 +5,9 @@ use fearless_simd::{Select, Simd, SimdBase, f32x16};
 /// The numbers of a vector.
 pub(super) const LANES: usize = 16;
 
+/// The numbers of a vector in memory.
+pub(super) type Line = [f32; LANES];
+
 /// A number of channels, rounded up.
 pub(super) fn stride_of(channels: usize) -> usize {
     channels.next_multiple_of(LANES)

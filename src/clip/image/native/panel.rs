@@ -1,0 +1,235 @@
+//! The product of rows with 16 columns of a matrix, and what follows it.
+#![expect(
+    clippy::inline_always,
+    reason = "vector code must end up where its instructions are enabled"
+)]
+
+use std::ops::Range;
+
+use fearless_simd::{Simd, SimdBase, SimdFloat, f32x16};
+
+use super::vector::{LANES, Line, relu6, relu6_gradient};
+
+/// Rows whose results are in registers at once: with 16 columns of each, they are 12 of the 16 registers of AVX2. More of
+/// them share each load of a panel, and eight are enough to hide the latency of a multiply-add.
+const ROWS: usize = 6;
+
+/// The same where one register has 16 numbers and there are 32 of them.
+const WIDE_ROWS: usize = 12;
+
+/// Inputs that are multiplied with all rows before the next ones, so that this part of a panel stays in the caches. The
+/// sums wait among the products, so that each is added up in the same order whatever this number is.
+const CACHED_INPUTS: usize = 48 * LANES;
+
+/// What is done with a product before it is written, after the bias was added. Slices are laid out as the product.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Finish<'a> {
+    /// Nothing.
+    Nothing,
+    /// The activation.
+    Relu6,
+    /// Another map is added: a shortcut, or its gradient.
+    Add(&'a [f32]),
+    /// The product is a gradient after the activation that had these results.
+    Relu6Gradient(&'a [f32]),
+    /// The product is a gradient after an activation that had these derivatives.
+    Multiply(&'a [f32]),
+}
+
+impl Finish<'_> {
+    /// The part that belongs to a range of the product.
+    pub(super) fn within(&self, range: Range<usize>) -> Self {
+        match self {
+            Self::Add(others) => Self::Add(&others[range]),
+            Self::Relu6Gradient(results) => Self::Relu6Gradient(&results[range]),
+            Self::Multiply(factors) => Self::Multiply(&factors[range]),
+            Self::Nothing | Self::Relu6 => *self,
+        }
+    }
+}
+
+/// Rows of numbers: 16 columns of a row are adjacent, and everything else is as far apart as the two steps say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// From the first row on.
+    pub(super) numbers: &'a [f32],
+    /// The number of rows.
+    pub(super) count: usize,
+    /// From a row to the next one.
+    pub(super) row_step: usize,
+    /// From 16 columns of a row to the next 16.
+    pub(super) panel_step: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that lie one after another, `[count, stride]`.
+    pub(super) fn adjacent(numbers: &'a [f32], stride: usize) -> Self {
+        Self {
+            numbers,
+            count: numbers.len() / stride,
+            row_step: stride,
+            panel_step: LANES,
+        }
+    }
+
+    /// Rows that lie panel by panel, `[panels, count, 16]`.
+    pub(super) fn in_panels(numbers: &'a [f32], count: usize) -> Self {
+        Self {
+            numbers,
+            count,
+            row_step: LANES,
+            panel_step: count * LANES,
+        }
+    }
+
+    /// Every row whose number is a multiple of `step`.
+    pub(super) fn every(self, step: usize) -> Self {
+        Self {
+            count: self.count / step,
+            row_step: self.row_step * step,
+            ..self
+        }
+    }
+
+    /// `count` rows from `first` on.
+    pub(super) fn part(self, first: usize, count: usize) -> Self {
+        Self {
+            numbers: &self.numbers[first * self.row_step..],
+            count,
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn line(&self, row: usize, panel: usize) -> &'a Line {
+        let start = row * self.row_step + panel * self.panel_step;
+        let line = self.numbers[start..].first_chunk();
+        line.expect("rows are whole panels")
+    }
+}
+
+/// The product of rows and one panel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PanelProduct<'a> {
+    /// What is multiplied.
+    pub(super) rows: Rows<'a>,
+    /// `[inputs]`.
+    pub(super) panel: &'a [Line],
+    /// What is added to each row of the product.
+    pub(super) bias: &'a Line,
+    /// What follows.
+    pub(super) finish: Finish<'a>,
+    /// Where the product of the first row begins among the products.
+    pub(super) start: usize,
+    /// From the product of a row to that of the next one.
+    pub(super) step: usize,
+}
+
+impl PanelProduct<'_> {
+    /// Writes the product of each row to its place.
+    #[inline(always)]
+    pub(super) fn compute<S: Simd>(&self, simd: S, products: &mut [f32]) {
+        let inputs = self.panel.len();
+        for first in (0..inputs).step_by(CACHED_INPUTS) {
+            let part = first..inputs.min(first + CACHED_INPUTS);
+            let mut row = 0;
+            if <S::f32s as SimdBase<S>>::LEN >= LANES {
+                row = self.blocks::<S, WIDE_ROWS>(simd, row, &part, products);
+            }
+            row = self.blocks::<S, ROWS>(simd, row, &part, products);
+            row = self.blocks::<S, 4>(simd, row, &part, products);
+            row = self.blocks::<S, 2>(simd, row, &part, products);
+            self.blocks::<S, 1>(simd, row, &part, products);
+        }
+    }
+
+    /// As many whole blocks of rows as there are from `first` on; returns the first row after them.
+    #[inline(always)]
+    fn blocks<S: Simd, const COUNT: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        inputs: &Range<usize>,
+        products: &mut [f32],
+    ) -> usize {
+        let mut row = first;
+        while row + COUNT <= self.rows.count {
+            self.block::<S, COUNT>(simd, row, inputs, products);
+            row += COUNT;
+        }
+        row
+    }
+
+    /// Adds the products of some inputs to the sums of some rows, and finishes them after the last input.
+    #[inline(always)]
+    fn block<S: Simd, const COUNT: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        inputs: &Range<usize>,
+        products: &mut [f32],
+    ) {
+        let place = |row: usize| {
+            let start = self.start + (first + row) * self.step;
+            start..start + LANES
+        };
+        let mut sums = [f32x16::splat(simd, 0.0); COUNT];
+        if inputs.start > 0 {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum = f32x16::from_slice(simd, &products[place(row)]);
+            }
+        }
+        let lines = |panel: usize| -> [&Line; COUNT] {
+            std::array::from_fn(|row| self.rows.line(first + row, panel))
+        };
+        let (whole, rest) = self.panel[inputs.clone()].as_chunks::<LANES>();
+        let mut panel = inputs.start / LANES;
+        for weights in whole {
+            add_products(simd, &mut sums, lines(panel), weights);
+            panel += 1;
+        }
+        if !rest.is_empty() {
+            add_products(simd, &mut sums, lines(panel), rest);
+        }
+        let is_last = inputs.end == self.panel.len();
+        let bias = f32x16::load_array_ref(simd, self.bias);
+        for (row, sum) in sums.into_iter().enumerate() {
+            let place = place(row);
+            let value = if is_last {
+                let other = |others: &[f32]| f32x16::from_slice(simd, &others[place.clone()]);
+                let sum = sum + bias;
+                match self.finish {
+                    Finish::Nothing => sum,
+                    Finish::Relu6 => relu6(simd, sum),
+                    Finish::Add(others) => sum + other(others),
+                    Finish::Relu6Gradient(results) => relu6_gradient(simd, sum, other(results)),
+                    Finish::Multiply(factors) => sum * other(factors),
+                }
+            } else {
+                sum
+            };
+            value.store_slice(&mut products[place]);
+        }
+    }
+}
+
+/// Adds to each sum the products of its row's numbers with the lines of weights.
+#[inline(always)]
+fn add_products<S: Simd, const COUNT: usize>(
+    simd: S,
+    sums: &mut [f32x16<S>; COUNT],
+    rows: [&Line; COUNT],
+    weights: &[Line],
+) {
+    for (lane, weights) in weights.iter().enumerate() {
+        let weights = f32x16::load_array_ref(simd, weights);
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum = f32x16::splat(simd, row[lane]).mul_add(weights, *sum);
+        }
+    }
+}
+
+/// A square of numbers with its rows and columns exchanged.
+pub(super) fn transposed(tile: &[Line; LANES]) -> [Line; LANES] {
+    std::array::from_fn(|row| std::array::from_fn(|column| tile[column][row]))
+}
