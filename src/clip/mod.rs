@@ -40,7 +40,7 @@ pub use config::{
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
 pub use image::{
-    BatchPart, Encoded, EncodedGradient, EncoderBatch, ViewGroup, forward_backward,
+    BatchPart, Encoded, EncodedGradient, EncoderBatch, TowerBackend, ViewGroup, forward_backward,
     forward_backward_all,
 };
 pub use tokenizer::Tokenizer;
@@ -59,7 +59,7 @@ pub enum WeightsSource {
     File(PathBuf),
 }
 
-/// What a caller decides about a model from a file. The embedded model ignores it.
+/// What a caller decides about a model. The embedded model ignores what is about files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadOptions {
     /// The activation function; it overrides the file.
@@ -67,6 +67,8 @@ pub struct LoadOptions {
     /// The prefix of the names of the tensors to read, if the file has several models, such as weights and their
     /// moving average (EMA): `state_dict_ema`. The prefix `.` means the model whose names have no prefix.
     pub tensors: Option<String>,
+    /// What computes the image towers.
+    pub backend: TowerBackend,
 }
 
 /// A loaded model. A model may have several image towers, which were trained in different ways and take
@@ -135,7 +137,7 @@ impl Clip {
         let config = detect_config(&evidence)?;
         let kind = precision(&config).kind(device, config.image.tower_kind());
         let weights = Weights::new(Origin::Checkpoint(&checkpoint), device, kind);
-        let mut clip = Self::build(config, &weights, device, kind)?;
+        let mut clip = Self::build(config, &weights, options.backend)?;
         checkpoint.check_all_used()?;
         clip.activation_is_assumed = evidence.assumes_activation()?;
         Ok(clip)
@@ -152,26 +154,36 @@ impl Clip {
         device: Device,
         kind: Kind,
     ) -> Result<Self, ClipError> {
-        Self::build(
-            config,
-            &Weights::new(Origin::Random(seed), device, kind),
-            device,
-            kind,
-        )
+        Self::random_on(config, seed, device, kind, TowerBackend::Native)
+    }
+
+    /// As [`Clip::random`], with image towers that are computed in this way.
+    ///
+    /// # Errors
+    /// As [`Clip::random`].
+    pub fn random_on(
+        config: ClipConfig,
+        seed: u64,
+        device: Device,
+        kind: Kind,
+        backend: TowerBackend,
+    ) -> Result<Self, ClipError> {
+        let weights = Weights::new(Origin::Random(seed), device, kind);
+        Self::build(config, &weights, backend)
     }
 
     fn build(
         config: ClipConfig,
         weights: &Weights<'_>,
-        device: Device,
-        kind: Kind,
+        backend: TowerBackend,
     ) -> Result<Self, ClipError> {
+        let device = weights.device();
         Ok(Self {
-            image: ImageEncoder::new(weights, &config)?,
+            image: ImageEncoder::new(weights, &config, backend)?,
             text: TextTower::new(weights, &config, device)?,
             config,
             device,
-            kind,
+            kind: weights.kind(),
             activation_is_assumed: false,
             prompts: Mutex::new(LruCache::new(KEPT_PROMPTS)),
         })
@@ -310,8 +322,9 @@ impl Clip {
     }
 
     /// The unit vectors `[N, E]` of pictures `[N, 3, R, R]` with 32-bit sRGB values from 0 to 1, R being
-    /// [`Clip::input_size`]. Gradients flow back to the pictures. If there are several image towers, the
-    /// first one encodes two pictures, the next one the next two, and so on.
+    /// [`Clip::input_size`]. Gradients flow back to the pictures if libtorch computes the image towers
+    /// ([`TowerBackend`]); [`Clip::encode`] gives the gradient in any case. If there are several image towers, the first
+    /// one encodes two pictures, the next one the next two, and so on.
     ///
     /// # Errors
     /// When the pictures have another shape, or libtorch fails, for example because the device is out

@@ -160,6 +160,7 @@ impl ComputeArguments {
                 activation: self.activation.map(Into::into),
                 // An empty value counts as unset, as below.
                 tensors: self.tensors.clone().filter(|prefix| !prefix.is_empty()),
+                ..LoadOptions::default()
             },
         })
     }

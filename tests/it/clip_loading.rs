@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clipdraw::clip::{Clip, ClipConfig, ClipError, WeightsSource, embedded_is_intact};
+use clipdraw::clip::{
+    Clip, ClipConfig, ClipError, TowerBackend, WeightsSource, embedded_is_intact,
+};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
@@ -346,10 +348,16 @@ fn pictures_of_another_size_are_refused() {
     ));
 }
 
+/// A model with random weights, the ones of seed 1, whose image towers are computed by libtorch.
+fn on_libtorch(config: ClipConfig) -> Clip {
+    let backend = TowerBackend::Libtorch;
+    Clip::random_on(config, 1, Device::Cpu, Kind::Float, backend).expect("room for it")
+}
+
 #[test]
 fn nothing_but_the_pictures_gets_a_gradient() {
     for config in [ClipConfig::tiny_transformer(), ClipConfig::tiny_resnet()] {
-        let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("a tiny model");
+        let clip = on_libtorch(config);
         let side = clip.input_size();
         let still = Tensor::rand([1, 3, side, side], (Kind::Float, Device::Cpu));
         assert!(
@@ -411,17 +419,22 @@ fn score_on(threads: usize, clip: Clip, views: Tensor) -> (Clip, Scores) {
 }
 
 #[test]
-fn scores_agree_with_the_gradient_of_embed_pictures() {
+fn scores_agree_with_the_gradient_of_embed_pictures_on_libtorch() {
     for config in [ClipConfig::tiny_transformer(), ClipConfig::tiny_towers()] {
-        let clip = Clip::random(config, 1, Device::Cpu, Kind::Float).expect("room for it");
+        let clip = Clip::random(config.clone(), 1, Device::Cpu, Kind::Float).expect("room for it");
         let pictures = Tensor::rand([5, 3, 32, 32], (Kind::Float, Device::Cpu));
         let direction = clip.embed_text("a cat").expect("a short prompt");
         let scores = score(&clip, &pictures, &direction, 0).expect("scores");
+        let native = clip.embed_pictures(&pictures).expect("pictures");
         let pictures = pictures.set_requires_grad(true);
-        let sum = (clip.embed_pictures(&pictures).expect("pictures") * direction).sum(None);
+        let libtorch = on_libtorch(config).embed_pictures(&pictures);
+        let libtorch = libtorch.expect("pictures");
+        let difference = (native - libtorch.detach()).abs().max();
+        assert!(difference.double_value(&[]) < 1e-5);
+        let sum = (libtorch * direction).sum(None);
         let expected = Tensor::run_backward(&[&sum], &[&pictures], false, false).remove(0);
         let found = Tensor::from_slice(&scores.gradient).reshape([5, 3, 32, 32]);
-        // The same sums in groups of another size.
+        // The same sums in another order.
         assert!((found - expected).abs().max().double_value(&[]) < 1e-6);
         let total: f32 = scores.cosines.iter().sum();
         assert!((f64::from(total) - sum.double_value(&[])).abs() < 1e-5);

@@ -1,7 +1,8 @@
 //! Embeddings and gradients, compared with `open_clip`'s; `scripts/parity --fixtures` writes the files.
 use std::path::{Path, PathBuf};
 
-use clipdraw::clip::{Clip, WeightsSource};
+use clipdraw::clip::{Clip, LoadOptions, TowerBackend, WeightsSource};
+use clipdraw::compute::Precision;
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
@@ -56,20 +57,30 @@ fn smallest_cosine(found: &Tensor, expected: &Tensor) -> f64 {
         .double_value(&[])
 }
 
+/// Compares both ways to compute image towers.
 fn compare(source: &WeightsSource, expected: &Expected) {
-    let clip = Clip::load(source, Device::Cpu, Kind::Float).expect("loadable weights");
+    for backend in [TowerBackend::Native, TowerBackend::Libtorch] {
+        let options = LoadOptions {
+            backend,
+            ..LoadOptions::default()
+        };
+        let clip = Clip::load_with(source, Device::Cpu, Precision::Fp32, &options);
+        compare_model(&clip.expect("loadable weights"), expected);
+    }
+}
+
+fn compare_model(clip: &Clip, expected: &Expected) {
     let texts: Vec<Tensor> = expected
         .texts
         .iter()
         .map(|text| clip.embed_text(text).expect("a short text"))
         .collect();
     let text = Tensor::stack(&texts, 0);
-    let pictures = expected.pictures.copy().set_requires_grad(true);
-    let image = clip
-        .embed_pictures(&pictures)
-        .expect("pictures of the right shape");
-    let sum = image.matmul(&text.tr()).sum(None);
-    let gradient = Tensor::run_backward(&[sum], &[&pictures], false, false).remove(0);
+    let encoded = clip.encode(&expected.pictures).expect("pictures");
+    let image = encoded.embeddings();
+    // The gradient of the sum of all cosines.
+    let direction = text.sum_dim_intlist(0, false, None).expand_as(&image);
+    let gradient = encoded.pull_back(&direction).expect("a gradient");
     let checks = [
         ("image", smallest_cosine(&image, &expected.image), EMBEDDING),
         ("text", smallest_cosine(&text, &expected.text), EMBEDDING),

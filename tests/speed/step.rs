@@ -3,7 +3,8 @@
 //!
 //! ViT-B/32 has random weights, which cost what trained ones cost.
 
-use clipdraw::clip::{Clip, ClipConfig, WeightsSource};
+use clipdraw::clip::{Clip, ClipConfig, LoadOptions, TowerBackend, WeightsSource};
+use clipdraw::compute::Precision;
 use clipdraw::compute::processor::has_bf16;
 use clipdraw::draw::{Drawing, Spec, step_together};
 use clipdraw::render::renderer_for;
@@ -20,13 +21,25 @@ const VIEWS: usize = 4;
 
 /// A model by its name, with ` bf16` behind it for that precision.
 fn model(name: &str) -> Clip {
-    let (name, kind) = match name.strip_suffix(" bf16") {
-        Some(name) => (name, Kind::BFloat16),
-        None => (name, Kind::Float),
+    model_on(name, TowerBackend::Native)
+}
+
+/// The same with image towers that are computed in this way.
+fn model_on(name: &str, backend: TowerBackend) -> Clip {
+    let (name, precision) = match name.strip_suffix(" bf16") {
+        Some(name) => (name, Precision::Bf16),
+        None => (name, Precision::Fp32),
+    };
+    let options = LoadOptions {
+        backend,
+        ..LoadOptions::default()
     };
     match ClipConfig::preset(name) {
-        Some(config) => Clip::random(config, 1, Device::Cpu, kind),
-        None => Clip::load(&WeightsSource::Embedded, Device::Cpu, kind),
+        Some(config) => {
+            let kind = precision.kind(Device::Cpu, config.image.tower_kind());
+            Clip::random_on(config, 1, Device::Cpu, kind, backend)
+        }
+        None => Clip::load_with(&WeightsSource::Embedded, Device::Cpu, precision, &options),
     }
     .expect("a model")
 }
@@ -116,22 +129,44 @@ fn models() -> impl Iterator<Item = &'static str> {
 
 #[divan::bench(args = models(), sample_count = 30, sample_size = 1)]
 fn clip_alone(bencher: Bencher<'_, '_>, name: &str) {
-    let clip = model(name);
+    time_clip(bencher, &model(name), VIEWS);
+}
+
+/// The same with one view.
+#[divan::bench(args = models(), sample_count = 30, sample_size = 1)]
+fn clip_alone_one_view(bencher: Bencher<'_, '_>, name: &str) {
+    time_clip(bencher, &model(name), 1);
+}
+
+/// The same batches as libtorch computes them, each on one thread: pairs of views, or single ones.
+#[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
+fn clip_alone_by_libtorch(bencher: Bencher<'_, '_>, name: &str) {
+    time_clip(bencher, &model_on(name, TowerBackend::Libtorch), VIEWS);
+}
+
+/// The same with one view.
+#[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
+fn clip_alone_one_view_by_libtorch(bencher: Bencher<'_, '_>, name: &str) {
+    time_clip(bencher, &model_on(name, TowerBackend::Libtorch), 1);
+}
+
+/// Times both passes of CLIP with so many views.
+fn time_clip(bencher: Bencher<'_, '_>, clip: &Clip, views: usize) {
     let side = clip.input_size();
     let views = Tensor::full(
-        [VIEWS as i64, 3, side, side],
+        [views as i64, 3, side, side],
         0.5,
         (Kind::Float, Device::Cpu),
     );
     let direction = clip.embed_text("a bonfire").expect("a short prompt");
-    bencher.bench_local(|| score(&clip, &views, &direction, 0));
+    bencher.bench_local(|| score(clip, &views, &direction, 0));
 }
 
 /// The same pass as libtorch does it when it is asked for one batch on all its threads, without the
 /// division into pairs of views that makes the bytes equal at any number of threads.
 #[divan::bench(args = ["embedded", "ViT-B/32"], sample_count = 30, sample_size = 1)]
 fn clip_alone_on_libtorchs_threads(bencher: Bencher<'_, '_>, name: &str) {
-    let clip = model(name);
+    let clip = model_on(name, TowerBackend::Libtorch);
     let side = clip.input_size();
     let text = clip.embed_text("a bonfire").expect("a short prompt");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

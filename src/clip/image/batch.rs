@@ -20,7 +20,9 @@ use std::ops::Range;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, TchError, Tensor};
 
-use super::encoder::{Encoded, EncodedGradient, ImageEncoder, TowerViews, VIEWS_PER_TOWER};
+use super::encoded::{Encoded, EncodedGradient};
+use super::encoder::{ImageEncoder, VIEWS_PER_TOWER};
+use super::order::TowerViews;
 use crate::clip::error::ClipError;
 use crate::compute::library;
 
@@ -277,10 +279,11 @@ mod tests {
     use super::*;
     use crate::clip::checkpoint::weights::{Origin, Weights};
     use crate::clip::config::ClipConfig;
+    use crate::clip::image::TowerBackend;
 
     fn encoder(config: &ClipConfig) -> ImageEncoder {
         let weights = Weights::new(Origin::Random(1), Device::Cpu, Kind::Float);
-        ImageEncoder::new(&weights, config).unwrap()
+        ImageEncoder::new(&weights, config, TowerBackend::Native).unwrap()
     }
 
     const GROUPS: [ViewGroup; 2] = [

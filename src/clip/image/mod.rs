@@ -6,9 +6,14 @@ pub(crate) mod vit;
 pub(crate) mod resnet;
 pub(crate) mod efficient_net;
 mod native;
+mod order;
+mod tower;
+mod encoded;
 mod encoder;
 mod batch;
 
 pub use batch::{BatchPart, EncoderBatch, ViewGroup, forward_backward, forward_backward_all};
-pub use encoder::{Encoded, EncodedGradient};
-pub(crate) use encoder::{ImageEncoder, TowerViews, unit};
+pub use encoded::{Encoded, EncodedGradient};
+pub(crate) use encoder::{ImageEncoder, unit};
+pub(crate) use order::TowerViews;
+pub use tower::TowerBackend;

@@ -11,7 +11,6 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use super::elementwise::exponential;
-
 use super::norm::total;
 use super::panel::{Finish, PanelProduct, Rows, transposed};
 use super::vector::{LANES, Line, stride_of};
@@ -102,8 +101,7 @@ impl Attention {
     pub(super) fn forward(
         &self,
         level: Level,
-        queries: &[f32],
-        keys_and_values: &[f32],
+        [queries, keys_and_values]: [&[f32]; 2],
         weights: &mut Vec<f32>,
         results: &mut Vec<f32>,
     ) {
@@ -119,7 +117,7 @@ impl Attention {
             let keys = self.head(keys, head, self.rows());
             let values = self.head(values, head, self.rows());
             MEMORY.with_borrow_mut(|memory| {
-                dispatch!(level, simd => self.forward_head(simd, [queries, keys, values], memory, weights, results));
+                dispatch!(level, simd => self.forward_head(simd, [queries, keys, values], memory, [weights, results]));
             });
         });
     }
@@ -135,15 +133,15 @@ impl Attention {
         simd: S,
         [queries, keys, values]: [&[f32]; 3],
         memory: &mut Memory,
-        weights: &mut [f32],
-        results: &mut [f32],
+        [weights, results]: [&mut [f32]; 2],
     ) {
         let stride = self.stride();
         let all = Rows::in_panels(queries, self.query_rows());
         for (view, weights) in weights.chunks_exact_mut(self.queries * stride).enumerate() {
             let first = view * self.queries;
             let queries = all.part(first, self.queries);
-            self.multiply_by_tokens(simd, queries, (keys, view), &mut memory.panels, weights);
+            let products = (&mut memory.panels, &mut *weights);
+            self.multiply_by_tokens(simd, queries, (keys, view), products);
             for row in weights.chunks_exact_mut(stride) {
                 softmax(simd, &mut row[..], self.tokens, self.scale());
             }
@@ -164,10 +162,9 @@ impl Attention {
         simd: S,
         rows: Rows<'_>,
         (map, view): (&[f32], usize),
-        panels: &mut Vec<Line>,
-        products: &mut [f32],
+        (panels, products): (&mut Vec<Line>, &mut [f32]),
     ) {
-        self.transpose_tokens(map, view, panels);
+        self.transpose_tokens(simd, map, view, panels);
         let channels = self.panels_of_head * LANES;
         for (index, panel) in panels.chunks_exact(channels).enumerate() {
             product(rows, panel, [index * LANES, self.stride()]).compute(simd, products);
@@ -175,7 +172,8 @@ impl Attention {
     }
 
     /// The channels of the tokens of a view as panels of tokens.
-    fn transpose_tokens(&self, map: &[f32], view: usize, panels: &mut Vec<Line>) {
+    #[inline(always)]
+    fn transpose_tokens<S: Simd>(&self, simd: S, map: &[f32], view: usize, panels: &mut Vec<Line>) {
         panels.clear();
         for first in (0..self.tokens).step_by(LANES) {
             let count = LANES.min(self.tokens - first);
@@ -184,7 +182,7 @@ impl Attention {
                 let lines = map.as_chunks::<LANES>().0;
                 let mut tile = [[0.0; LANES]; LANES];
                 tile[..count].copy_from_slice(&lines[start..start + count]);
-                panels.extend(transposed(&tile));
+                panels.extend(transposed(simd, &tile));
             }
         }
     }
@@ -212,9 +210,7 @@ impl Attention {
     pub(super) fn backward(
         &self,
         level: Level,
-        [queries, keys_and_values]: [&[f32]; 2],
-        weights: &[f32],
-        gradient: &[f32],
+        [queries, keys_and_values, weights, gradient]: [&[f32]; 4],
         gradients: &mut AttentionGradients,
     ) {
         gradients.queries.resize(queries.len(), 0.0);
@@ -234,11 +230,12 @@ impl Attention {
                 self.head(queries, head, self.query_rows()),
                 self.head(keys, head, self.rows()),
                 self.head(values, head, self.rows()),
+                weights,
                 self.head(gradient, head, self.query_rows()),
             ];
             let results = [of_queries, of_keys, of_values];
             MEMORY.with_borrow_mut(|memory| {
-                dispatch!(level, simd => self.backward_head(simd, parts, weights, memory, results));
+                dispatch!(level, simd => self.backward_head(simd, parts, memory, results));
             });
         });
     }
@@ -247,8 +244,7 @@ impl Attention {
     fn backward_head<S: Simd>(
         &self,
         simd: S,
-        [queries, keys, values, gradient]: [&[f32]; 4],
-        weights: &[f32],
+        [queries, keys, values, weights, gradient]: [&[f32]; 5],
         memory: &mut Memory,
         [of_queries, of_keys, of_values]: [&mut [f32]; 3],
     ) {
@@ -263,7 +259,8 @@ impl Attention {
         let all = Rows::in_panels(gradient, query_rows);
         for (view, weights) in weights.chunks_exact(self.queries * stride).enumerate() {
             let own = all.part(view * self.queries, self.queries);
-            self.multiply_by_tokens(simd, own, (values, view), panels, scores);
+            let products = (&mut *panels, &mut scores[..]);
+            self.multiply_by_tokens(simd, own, (values, view), products);
             let both = scores
                 .chunks_exact_mut(stride)
                 .zip(weights.chunks_exact(stride));

@@ -135,7 +135,7 @@ mod tests {
         let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
         let width = x / f64::from(steps);
         let inner = (1..steps).map(|step| density(f64::from(step) * width));
-        0.5 + width * (inner.sum::<f64>() + (density(0.0) + density(x)) / 2.0)
+        0.5 + width * (inner.sum::<f64>() + f64::midpoint(density(0.0), density(x)))
     }
 
     fn expected(activation: Activation, x: f64) -> f64 {

@@ -158,7 +158,7 @@ impl PackedMatrix {
         let panels = self.input_stride() / LANES;
         share_panels(rows.count, panels, products, |index, own, products| {
             TRANSPOSED.with_borrow_mut(|panel| {
-                self.transpose(index, panel);
+                dispatch!(level, simd => self.transpose(simd, index, panel));
                 let product = PanelProduct {
                     rows,
                     panel,
@@ -173,7 +173,8 @@ impl PackedMatrix {
     }
 
     /// A panel of the transposed matrix, `[stride]`.
-    fn transpose(&self, index: usize, panel: &mut Vec<Line>) {
+    #[inline(always)]
+    fn transpose<S: Simd>(&self, simd: S, index: usize, panel: &mut Vec<Line>) {
         panel.clear();
         let first = index * LANES;
         let inputs = first..self.inputs.min(first + LANES);
@@ -181,7 +182,7 @@ impl PackedMatrix {
             let mut tile = [[0.0; LANES]; LANES];
             let lines = &self.panel(source)[inputs.clone()];
             tile[..lines.len()].copy_from_slice(lines);
-            panel.extend(transposed(&tile));
+            panel.extend(transposed(simd, &tile));
         }
     }
 }
@@ -258,6 +259,55 @@ mod tests {
                     assert!(error < 1e-3, "{found}, expected {expected}");
                 }
             }
+        }
+    }
+
+    /// Rows `[rows, stride]` as `[panels, rows, 16]`.
+    fn in_panels(rows: &[f32], stride: usize) -> Vec<f32> {
+        let panels = 0..stride / LANES;
+        let lines = panels.flat_map(|panel| {
+            let rows = rows.chunks_exact(stride);
+            rows.flat_map(move |row| &row[panel * LANES..(panel + 1) * LANES])
+        });
+        lines.copied().collect()
+    }
+
+    /// Rows of so many numbers, `[rows, stride]`.
+    fn rows_of(rows: usize, count: usize) -> Vec<f32> {
+        let stride = stride_of(count);
+        let numbers = (0..rows * stride).map(|index| {
+            let exists = index % stride < count;
+            if exists { number(7 * index) } else { 0.0 }
+        });
+        numbers.collect()
+    }
+
+    #[test]
+    fn products_on_all_threads_are_the_same_and_those_with_the_transpose_as_well() {
+        // The last two have more inputs or outputs than are multiplied at once.
+        for (rows, inputs, outputs) in [(1, 1, 1), (7, 17, 40), (13, 800, 33), (5, 20, 800)] {
+            let level = Level::new();
+            let element = |input: usize, output: usize| number(3 * input + 11 * output);
+            let matrix = PackedMatrix::new(inputs, outputs, element, number);
+            let mut expected = Vec::new();
+            // Memory that was used for something else before.
+            let mut found = vec![f32::NAN; 20_000];
+            let x = rows_of(rows, inputs);
+            matrix.multiply(level, &x, &mut expected, Finish::Relu6);
+            let x = in_panels(&x, stride_of(inputs));
+            let x = Rows::in_panels(&x, rows);
+            matrix.multiply_shared(level, x, &mut found, Finish::Relu6);
+            assert_eq!(found, in_panels(&expected, stride_of(outputs)));
+
+            let transposed =
+                PackedMatrix::new(outputs, inputs, |row, column| element(column, row), |_| 0.0);
+            let x = rows_of(rows, outputs);
+            transposed.multiply(level, &x, &mut expected, Finish::Nothing);
+            let x = in_panels(&x, stride_of(outputs));
+            let x = Rows::in_panels(&x, rows);
+            found.fill(f32::NAN);
+            matrix.multiply_transposed_shared(level, x, &mut found, Finish::Nothing);
+            assert_eq!(found, in_panels(&expected, stride_of(inputs)));
         }
     }
 

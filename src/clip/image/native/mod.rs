@@ -115,14 +115,22 @@ impl Native {
 }
 
 impl NativePass {
-    /// The features of the `views` that were encoded, `[N, ...]` each.
+    /// The features of the views that were encoded, `[N, ...]` each.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub(super) fn features(&self, views: i64) -> Result<[Tensor; 2], TchError> {
+    pub(super) fn features(&self) -> Result<[Tensor; 2], TchError> {
         match self {
-            Self::Convolutional(tower, tape) => tower.features_on(tape, views),
+            Self::Convolutional(tower, tape) => tower.features_on(tape),
             Self::Transformer(tower, tape) => tower.features_on(tape),
+        }
+    }
+
+    /// Ends the pass without a gradient, and keeps its memory for a later one.
+    pub(super) fn keep_memory(self) {
+        match self {
+            Self::Convolutional(tower, tape) => tower.keep(tape),
+            Self::Transformer(tower, tape) => tower.keep(tape),
         }
     }
 

@@ -16,6 +16,14 @@ const ROWS_PER_TASK: usize = 16;
 /// Two numbers of a row: its mean and the reciprocal of its standard deviation, or two sums of the backward pass.
 pub(super) type Pair = [f32; 2];
 
+/// A map, the moments of its rows, and the gradient with respect to the normalized map.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Normalized<'a> {
+    pub(super) map: &'a [f32],
+    pub(super) moments: &'a [Pair],
+    pub(super) gradient: &'a [f32],
+}
+
 /// A layer norm.
 #[derive(Debug)]
 pub(super) struct Norm {
@@ -62,22 +70,25 @@ impl Norm {
     pub(super) fn add_backward(
         &self,
         level: Level,
-        (map, moments): (&[f32], &[Pair]),
-        gradient: &[f32],
+        of: Normalized<'_>,
         memory: &mut Vec<Pair>,
         sums: &mut [f32],
     ) {
-        let rows = moments.len();
+        let rows = of.moments.len();
         memory.resize(rows, [0.0; 2]);
         for_rows(memory, |row, means| {
-            *means = dispatch!(level, simd => self.means(simd, (map, moments), gradient, row));
+            *means = dispatch!(level, simd => self.means(simd, of, row));
         });
         let means = &*memory;
         let panels = sums.par_chunks_mut(rows * LANES).enumerate();
         panels.for_each(|(panel, sums)| {
             let own = panel * rows * LANES..(panel + 1) * rows * LANES;
-            let (map, gradient) = (&map[own.clone()], &gradient[own]);
-            dispatch!(level, simd => self.add(simd, panel, (map, moments), (gradient, means), sums));
+            let own = Normalized {
+                map: &of.map[own.clone()],
+                gradient: &of.gradient[own],
+                ..of
+            };
+            dispatch!(level, simd => self.add(simd, own, (panel, means), sums));
         });
     }
 
@@ -114,18 +125,12 @@ impl Norm {
 
     /// The means over the channels of a row: of the gradient after the factors, and of this times the normalized map.
     #[inline(always)]
-    fn means<S: Simd>(
-        &self,
-        simd: S,
-        (map, moments): (&[f32], &[Pair]),
-        gradient: &[f32],
-        row: usize,
-    ) -> Pair {
-        let rows = moments.len();
-        let [mean, scale] = moments[row].map(|value| f32x16::splat(simd, value));
+    fn means<S: Simd>(&self, simd: S, of: Normalized<'_>, row: usize) -> Pair {
+        let rows = of.moments.len();
+        let [mean, scale] = of.moments[row].map(|value| f32x16::splat(simd, value));
         let lines = |map| <[f32]>::chunks_exact(map, LANES).skip(row).step_by(rows);
         let mut sums = [f32x16::splat(simd, 0.0); 2];
-        let both = lines(map).zip(lines(gradient));
+        let both = lines(of.map).zip(lines(of.gradient));
         for ((line, gradient), weight) in both.zip(self.weight.chunks_exact(LANES)) {
             let normed = (f32x16::from_slice(simd, line) - mean) * scale;
             let own = f32x16::from_slice(simd, gradient) * f32x16::from_slice(simd, weight);
@@ -135,18 +140,19 @@ impl Norm {
         sums.map(|sum| total(sum) / self.weight.len() as f32)
     }
 
+    /// Adds the gradient with respect to a panel of a map.
     #[inline(always)]
     fn add<S: Simd>(
         &self,
         simd: S,
-        panel: usize,
-        (map, moments): (&[f32], &[Pair]),
-        (gradient, means): (&[f32], &[Pair]),
+        of: Normalized<'_>,
+        (panel, means): (usize, &[Pair]),
         sums: &mut [f32],
     ) {
         let weight = f32x16::from_slice(simd, &self.weight[panel * LANES..(panel + 1) * LANES]);
-        let lines = map.chunks_exact(LANES).zip(gradient.chunks_exact(LANES));
-        let rows = lines.zip(moments.iter().zip(means));
+        let gradients = of.gradient.chunks_exact(LANES);
+        let lines = of.map.chunks_exact(LANES).zip(gradients);
+        let rows = lines.zip(of.moments.iter().zip(means));
         for (((line, gradient), (moments, means)), sum) in rows.zip(sums.chunks_exact_mut(LANES)) {
             let [mean, scale] = moments.map(|value| f32x16::splat(simd, value));
             let [plain, along] = means.map(|value| f32x16::splat(simd, value));

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, f32x16};
+use fearless_simd::{Simd, SimdBase, SimdFloat, f32x4, f32x16};
 
 use super::vector::{LANES, Line, relu6, relu6_gradient};
 
@@ -100,6 +100,16 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// 16 columns of some rows. Not by a closure: it would be called instead of being written out.
+    #[inline(always)]
+    fn lines<const COUNT: usize>(&self, first: usize, panel: usize) -> [&'a Line; COUNT] {
+        let mut lines = [&[0.0; LANES]; COUNT];
+        for (row, line) in lines.iter_mut().enumerate() {
+            *line = self.line(first + row, panel);
+        }
+        lines
+    }
+
     #[inline(always)]
     fn line(&self, row: usize, panel: usize) -> &'a Line {
         let start = row * self.row_step + panel * self.panel_step;
@@ -129,16 +139,22 @@ impl PanelProduct<'_> {
     /// Writes the product of each row to its place.
     #[inline(always)]
     pub(super) fn compute<S: Simd>(&self, simd: S, products: &mut [f32]) {
+        if <S::f32s as SimdBase<S>>::LEN >= LANES {
+            self.compute_by::<S, WIDE_ROWS>(simd, products);
+        } else {
+            self.compute_by::<S, ROWS>(simd, products);
+        }
+    }
+
+    /// The same with this number of rows at once, and fewer at the end.
+    #[inline(always)]
+    fn compute_by<S: Simd, const COUNT: usize>(&self, simd: S, products: &mut [f32]) {
         let inputs = self.panel.len();
         for first in (0..inputs).step_by(CACHED_INPUTS) {
             let part = first..inputs.min(first + CACHED_INPUTS);
-            let mut row = 0;
-            if <S::f32s as SimdBase<S>>::LEN >= LANES {
-                row = self.blocks::<S, WIDE_ROWS>(simd, row, &part, products);
-            }
-            row = self.blocks::<S, ROWS>(simd, row, &part, products);
-            row = self.blocks::<S, 4>(simd, row, &part, products);
-            row = self.blocks::<S, 2>(simd, row, &part, products);
+            let row = self.blocks::<S, COUNT>(simd, 0, &part, products);
+            let row = self.blocks::<S, 4>(simd, row, &part, products);
+            let row = self.blocks::<S, 2>(simd, row, &part, products);
             self.blocks::<S, 1>(simd, row, &part, products);
         }
     }
@@ -179,17 +195,14 @@ impl PanelProduct<'_> {
                 *sum = f32x16::from_slice(simd, &products[place(row)]);
             }
         }
-        let lines = |panel: usize| -> [&Line; COUNT] {
-            std::array::from_fn(|row| self.rows.line(first + row, panel))
-        };
         let (whole, rest) = self.panel[inputs.clone()].as_chunks::<LANES>();
         let mut panel = inputs.start / LANES;
         for weights in whole {
-            add_products(simd, &mut sums, lines(panel), weights);
+            add_products(simd, &mut sums, self.rows.lines(first, panel), weights);
             panel += 1;
         }
         if !rest.is_empty() {
-            add_products(simd, &mut sums, lines(panel), rest);
+            add_products(simd, &mut sums, self.rows.lines(first, panel), rest);
         }
         let is_last = inputs.end == self.panel.len();
         let bias = f32x16::load_array_ref(simd, self.bias);
@@ -230,6 +243,72 @@ fn add_products<S: Simd, const COUNT: usize>(
 }
 
 /// A square of numbers with its rows and columns exchanged.
-pub(super) fn transposed(tile: &[Line; LANES]) -> [Line; LANES] {
-    std::array::from_fn(|row| std::array::from_fn(|column| tile[column][row]))
+#[inline(always)]
+pub(super) fn transposed<S: Simd>(simd: S, tile: &[Line; LANES]) -> [Line; LANES] {
+    let mut columns = [[0.0; LANES]; LANES];
+    for row in (0..LANES).step_by(4) {
+        for column in (0..LANES).step_by(4) {
+            let (from, to) = (column..column + 4, row..row + 4);
+            let a = f32x4::from_slice(simd, &tile[row][from.clone()]);
+            let b = f32x4::from_slice(simd, &tile[row + 1][from.clone()]);
+            let c = f32x4::from_slice(simd, &tile[row + 2][from.clone()]);
+            let d = f32x4::from_slice(simd, &tile[row + 3][from]);
+            let (even, odd) = (a.zip_low(c), b.zip_low(d));
+            let results = &mut columns[column..column + 4];
+            even.zip_low(odd).store_slice(&mut results[0][to.clone()]);
+            even.zip_high(odd).store_slice(&mut results[1][to.clone()]);
+            let (even, odd) = (a.zip_high(c), b.zip_high(d));
+            even.zip_low(odd).store_slice(&mut results[2][to.clone()]);
+            even.zip_high(odd).store_slice(&mut results[3][to]);
+        }
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use fearless_simd::{Level, dispatch};
+
+    use super::*;
+
+    #[test]
+    fn rows_and_columns_are_exchanged() {
+        let number = |row: usize, column: usize| (row * LANES + column) as f32;
+        let tile = std::array::from_fn(|row| std::array::from_fn(|column| number(row, column)));
+        let found = dispatch!(Level::new(), simd => transposed(simd, &tile));
+        for (row, line) in found.iter().enumerate() {
+            for (column, value) in line.iter().enumerate() {
+                assert_eq!(*value, number(column, row));
+            }
+        }
+    }
+
+    /// Which of the two numbers is taken depends on the processor; the tests of products only see its own.
+    #[test]
+    fn both_numbers_of_rows_at_once_give_the_same_bits() {
+        let wave = |index: usize| (index as f32 * 0.37).sin();
+        let inputs = CACHED_INPUTS + 21;
+        let panel: Vec<Line> = (0..inputs)
+            .map(|input| std::array::from_fn(|lane| wave(input * LANES + lane)))
+            .collect();
+        for count in 1..=2 * WIDE_ROWS + 1 {
+            let stride = inputs.next_multiple_of(LANES);
+            let numbers: Vec<f32> = (0..count * stride).map(|index| wave(3 * index)).collect();
+            let product = PanelProduct {
+                rows: Rows::adjacent(&numbers, stride),
+                panel: &panel,
+                bias: &[0.5; LANES],
+                finish: Finish::Relu6,
+                start: 0,
+                step: LANES,
+            };
+            let (mut few, mut many) = (vec![f32::NAN; count * LANES], vec![0.0; count * LANES]);
+            dispatch!(Level::new(), simd => {
+                product.compute_by::<_, ROWS>(simd, &mut few);
+                product.compute_by::<_, WIDE_ROWS>(simd, &mut many);
+            });
+            assert!(few.iter().any(|value| *value > 0.0));
+            assert_eq!(few, many, "{count} rows");
+        }
+    }
 }

@@ -50,23 +50,26 @@ impl Patches {
         patches.resize(rows * stride_of(self.numbers()), 0.0);
         let panels = patches.par_chunks_mut(rows * LANES).enumerate();
         panels.for_each(|(panel, patches)| {
-            let numbers = panel * LANES..self.numbers().min((panel + 1) * LANES);
-            for (lane, number) in numbers.enumerate() {
-                let (channel, place) = self.place(number);
-                let (mean, std) = (self.mean[channel], self.std[channel]);
-                for view in 0..views {
-                    let pixels = &pixels[(view * CHANNELS + channel) * plane..][..plane];
-                    for patch in 0..self.grid * self.grid {
-                        let row = view * self.tokens() + 1 + patch;
-                        let pixel = pixels[self.corner(patch) + place];
-                        patches[row * LANES + lane] = (pixel - mean) / std;
-                    }
-                }
-            }
-            for line in patches.chunks_exact_mut(LANES).step_by(self.tokens()) {
-                line.fill(0.0);
+            let of_views = patches.chunks_exact_mut(self.tokens() * LANES);
+            for (patches, pixels) in of_views.zip(pixels.chunks_exact(CHANNELS * plane)) {
+                self.cut_view(panel, pixels, patches);
             }
         });
+    }
+
+    /// A panel of the normalized patches of a view, `[tokens, 16]`.
+    fn cut_view(&self, panel: usize, pixels: &[f32], patches: &mut [f32]) {
+        let (class, patches) = patches.split_at_mut(LANES);
+        class.fill(0.0);
+        let numbers = panel * LANES..self.numbers().min((panel + 1) * LANES);
+        for (lane, number) in numbers.enumerate() {
+            let (channel, place) = self.place(number);
+            let (mean, std) = (self.mean[channel], self.std[channel]);
+            let place = channel * self.side * self.side + place;
+            for (patch, line) in patches.chunks_exact_mut(LANES).enumerate() {
+                line[lane] = (pixels[self.corner(patch) + place] - mean) / std;
+            }
+        }
     }
 
     /// The gradient with respect to views, from that with respect to their normalized patches.

@@ -123,7 +123,7 @@ impl NativeTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub(in crate::clip::image) fn new(
+    pub(super) fn new(
         tower: &EfficientNet,
         side: usize,
         mean: [f32; CHANNELS],
@@ -168,10 +168,7 @@ impl NativeTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub(in crate::clip::image) fn forward(
-        &self,
-        views: &Tensor,
-    ) -> Result<(Tensor, Tape), TchError> {
+    pub(super) fn forward(&self, views: &Tensor) -> Result<(Tensor, Tape), TchError> {
         let mut tape = self.tape_with(views)?;
         let count = views.size()[0] as usize;
         self.layers.forward(self.level, count, &mut tape);
@@ -186,27 +183,25 @@ impl NativeTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub(in crate::clip::image) fn features(&self, views: &Tensor) -> Result<[Tensor; 2], TchError> {
+    pub(super) fn features(&self, views: &Tensor) -> Result<[Tensor; 2], TchError> {
         let mut tape = self.tape_with(views)?;
         let [_, last] = self.layers.feature_blocks;
         self.layers.forward_blocks(self.level, last + 1, &mut tape);
-        let features = self.features_on(&tape, views.size()[0])?;
+        let features = self.features_on(&tape)?;
         self.keep(tape);
         Ok(features)
     }
 
-    /// The features of the `views` that were encoded on a tape, `[N, side * side * stride]` each.
+    /// The features of the views that were encoded on a tape, `[N, side * side * stride]` each.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub(in crate::clip::image) fn features_on(
-        &self,
-        tape: &Tape,
-        views: i64,
-    ) -> Result<[Tensor; 2], TchError> {
+    pub(super) fn features_on(&self, tape: &Tape) -> Result<[Tensor; 2], TchError> {
+        let views = tape.pixels.len() / (CHANNELS * self.layers.side * self.layers.side);
         let [first, second] = self.layers.feature_blocks;
-        let features =
-            |block: usize| Tensor::f_from_slice(&tape.blocks[block].outputs)?.f_view([views, -1]);
+        let features = |block: usize| {
+            Tensor::f_from_slice(&tape.blocks[block].outputs)?.f_view([views as i64, -1])
+        };
         Ok([features(first)?, features(second)?])
     }
 
@@ -221,7 +216,7 @@ impl NativeTower {
     }
 
     /// Keeps the memory of a tape for another pass.
-    fn keep(&self, tape: Tape) {
+    pub(super) fn keep(&self, tape: Tape) {
         let mut kept = self.kept.lock();
         if kept.len() < KEPT_TAPES {
             kept.push(tape);
@@ -233,7 +228,7 @@ impl NativeTower {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub(in crate::clip::image) fn backward(
+    pub(super) fn backward(
         &self,
         mut tape: Tape,
         gradient: &Tensor,
@@ -520,7 +515,7 @@ mod tests {
             let (tower, native) = towers(&config, size);
             let views = views(3, config.image_size);
             let (embeddings, tape) = native.forward(&views).unwrap();
-            let found = native.features_on(&tape, 3).unwrap();
+            let found = native.features_on(&tape).unwrap();
             let alone = native.features(&views).unwrap();
             let with_gradient = views.set_requires_grad(true);
             let maps = tower.features(&normalized(&with_gradient)).unwrap();
@@ -551,7 +546,7 @@ mod tests {
         let gradient =
             |count: i64| Tensor::ones([count, config.embed_dim], (Kind::Float, Device::Cpu));
         let (together, tape) = native.forward(&views).unwrap();
-        let features = native.features_on(&tape, 5).unwrap();
+        let features = native.features_on(&tape).unwrap();
         let together_back = native
             .backward(tape, &gradient(5), Some(&features))
             .unwrap();

@@ -8,7 +8,7 @@ use tch::{TchError, Tensor};
 
 use super::attention::Attention;
 use super::matrix::PackedMatrix;
-use super::norm::{Norm, Pair};
+use super::norm::{Norm, Normalized, Pair};
 use super::panel::{Finish, Rows};
 use super::patches::Patches;
 use super::stem::CHANNELS;
@@ -167,7 +167,7 @@ impl NativeTransformer {
     }
 
     /// Keeps the memory of a tape for another pass.
-    fn keep(&self, tape: TransformerTape) {
+    pub(super) fn keep(&self, tape: TransformerTape) {
         let mut kept = self.kept.lock();
         if kept.len() < KEPT_TAPES {
             kept.push(tape);
@@ -280,7 +280,7 @@ impl Layers {
         let mut inputs = &*tokens;
         for (index, tape) in blocks[..count].iter_mut().enumerate() {
             let attention = self.attention(index, *views);
-            self.blocks[index].forward(level, &attention, inputs, tape, memory);
+            self.blocks[index].forward(level, &attention, inputs, (tape, memory));
             inputs = &tape.outputs;
         }
     }
@@ -311,16 +311,17 @@ impl Layers {
         let outputs = tape.outputs(self.blocks.len());
         memory.gradient.clear();
         memory.gradient.resize(outputs.len(), 0.0);
-        self.last_norm.add_backward(
-            level,
-            (outputs, &tape.last_moments),
-            normed,
-            &mut memory.means,
-            &mut memory.gradient,
-        );
+        let of = Normalized {
+            map: outputs,
+            moments: &tape.last_moments,
+            gradient: normed,
+        };
+        let (means, gradient) = (&mut memory.means, &mut memory.gradient);
+        self.last_norm.add_backward(level, of, means, gradient);
         for (index, block) in self.blocks.iter().enumerate().rev() {
             let (attention, inputs) = (self.attention(index, views), tape.outputs(index));
-            block.backward(level, &attention, inputs, &tape.blocks[index], &mut memory);
+            let pass = (inputs, &tape.blocks[index]);
+            block.backward(level, &attention, pass, &mut memory);
             let own = self.feature_depths.iter().zip(features);
             for (_, gradient) in own.filter(|(depth, _)| **depth == index) {
                 add_rows(&mut memory.gradient, gradient, self.channels, |sum| sum);
@@ -329,9 +330,13 @@ impl Layers {
         let normed = &mut memory.normed;
         normed.clear();
         normed.resize(memory.gradient.len(), 0.0);
-        let map = (&tape.embedded[..], &tape.moments[..]);
+        let of = Normalized {
+            map: &tape.embedded,
+            moments: &tape.moments,
+            gradient: &memory.gradient,
+        };
         self.first_norm
-            .add_backward(level, map, &memory.gradient, &mut memory.means, normed);
+            .add_backward(level, of, &mut memory.means, normed);
         let rows = Rows::in_panels(normed, views * self.patches.tokens());
         let patches = &mut tape.patches;
         self.embedding

@@ -8,7 +8,7 @@ use tch::TchError;
 use super::attention::{Attention, AttentionGradients};
 use super::elementwise::activate_all;
 use super::matrix::PackedMatrix;
-use super::norm::{Norm, Pair};
+use super::norm::{Norm, Normalized, Pair};
 use super::panel::{Finish, Rows};
 use super::vector::LANES;
 use crate::clip::config::Activation;
@@ -115,8 +115,7 @@ impl Block {
         level: Level,
         attention: &Attention,
         inputs: &[f32],
-        tape: &mut BlockTape,
-        memory: &mut Memory,
+        (tape, memory): (&mut BlockTape, &mut Memory),
     ) {
         let (rows, own) = (attention.rows(), attention.query_rows());
         let Memory {
@@ -135,7 +134,12 @@ impl Block {
             .multiply_shared(level, attending, queries, Finish::Nothing);
         self.keys_and_values
             .multiply_shared(level, all, others, Finish::Nothing);
-        attention.forward(level, queries, others, &mut tape.weights, attended);
+        attention.forward(
+            level,
+            [&queries[..], &others[..]],
+            &mut tape.weights,
+            attended,
+        );
         let shortcut = if attention.queries == attention.tokens {
             inputs
         } else {
@@ -168,8 +172,7 @@ impl Block {
         &self,
         level: Level,
         attention: &Attention,
-        inputs: &[f32],
-        tape: &BlockTape,
+        (inputs, tape): (&[f32], &BlockTape),
         memory: &mut Memory,
     ) {
         let (rows, own) = (attention.rows(), attention.query_rows());
@@ -189,14 +192,18 @@ impl Block {
         let inner = Rows::in_panels(hidden, own);
         self.expand
             .multiply_transposed_shared(level, inner, normed, Finish::Nothing);
-        let map = (&tape.middle[..], &tape.middle_moments[..]);
-        self.mlp_norm
-            .add_backward(level, map, normed, means, gradient);
+        let of = Normalized {
+            map: &tape.middle,
+            moments: &tape.middle_moments,
+            gradient: normed,
+        };
+        self.mlp_norm.add_backward(level, of, means, gradient);
         let outer = Rows::in_panels(gradient, own);
         self.output
             .multiply_transposed_shared(level, outer, attended, Finish::Nothing);
-        let parts = [&tape.queries[..], &tape.keys_and_values];
-        attention.backward(level, parts, &tape.weights, attended, gradients);
+        let (queries, others) = (&tape.queries, &tape.keys_and_values);
+        let parts = [&queries[..], others, &tape.weights, attended];
+        attention.backward(level, parts, gradients);
         let of_queries = Rows::in_panels(&gradients.queries, own);
         self.queries
             .multiply_transposed_shared(level, of_queries, firsts, Finish::Nothing);
@@ -215,8 +222,11 @@ impl Block {
             gradient.resize(inputs.len(), 0.0);
             add_first_tokens(gradient, attention.tokens, firsts);
         }
-        let map = (inputs, &tape.moments[..]);
-        self.attention_norm
-            .add_backward(level, map, normed, means, gradient);
+        let of = Normalized {
+            map: inputs,
+            moments: &tape.moments,
+            gradient: normed,
+        };
+        self.attention_norm.add_backward(level, of, means, gradient);
     }
 }
