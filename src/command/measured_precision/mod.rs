@@ -1,6 +1,9 @@
 //! The precision that `auto` means for transformers on a processor: bf16 where a measurement shows that it is faster and
 //! exact enough, else fp32.
 //!
+//! What is compared is a pass of the default number of views as a drawing would make it on this machine: in fp32 all threads
+//! share it, while in bf16 libtorch encodes each pair of views on one thread, so that more than two cores would be idle.
+//!
 //! A model is measured once, when it is loaded for the first time. The result is kept in the user's cache folder, so that
 //! the same machine always computes alike, and the same seed gives the same bytes.
 
@@ -12,7 +15,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use self::trial::Trial;
+use self::trial::{Trial, VIEWS};
 use super::atomic_file::write_file;
 use crate::clip::{Clip, ClipConfig, ClipError, ImageConfig, LoadOptions, WeightsSource};
 use crate::compute::{Precision, library, processor};
@@ -38,7 +41,9 @@ struct Measurement {
     libtorch: String,
     /// The name of the model, which tells its sizes.
     model: String,
-    /// A pass of two views in fp32, in seconds.
+    /// The views of a pass.
+    views: i64,
+    /// A pass in fp32, in seconds.
     fp32_seconds: f64,
     /// The same in bf16.
     bf16_seconds: f64,
@@ -52,6 +57,7 @@ impl Measurement {
             processor: processor::name(),
             libtorch: library::LIBTORCH_VERSION.to_owned(),
             model,
+            views: VIEWS,
             fp32_seconds: trial.reference_time.as_secs_f64(),
             bf16_seconds: trial.time.as_secs_f64(),
             cosine: trial.cosine,
@@ -75,9 +81,10 @@ impl Measurement {
 
     fn describe(&self) -> String {
         format!(
-            "{}: {} (two views in fp32 {:.3} s, in bf16 {:.3} s, cosine of the gradients {:.5})",
+            "{}: {} ({} views in fp32 {:.3} s, in bf16 {:.3} s, cosine of the gradients {:.5})",
             self.model,
             self.precision(),
+            self.views,
             self.fp32_seconds,
             self.bf16_seconds,
             self.cosine
@@ -188,6 +195,7 @@ mod tests {
             processor: processor::name(),
             libtorch: library::LIBTORCH_VERSION.to_owned(),
             model: "ViT-B/32".to_owned(),
+            views: VIEWS,
             fp32_seconds,
             bf16_seconds,
             cosine,

@@ -8,8 +8,8 @@ use crate::check::cosine;
 use crate::clip::{Clip, ClipError, ViewGroup, forward_backward};
 use crate::compute::to_host;
 
-/// Views of a pass.
-const VIEWS: i64 = 2;
+/// Views of a pass, as many as a drawing has by default.
+pub(super) const VIEWS: i64 = 4;
 
 /// Passes of each model whose time counts. One before them does not: it builds kernels and fills caches.
 const TIMED_PASSES: usize = 2;
@@ -46,7 +46,7 @@ impl Trial {
     }
 }
 
-/// Views `[2, 3, side, side]` of waves, 0 to 1.
+/// Views `[VIEWS, 3, side, side]` of waves, 0 to 1.
 fn views(side: i64) -> Result<Tensor, TchError> {
     let numbers = Tensor::f_arange(VIEWS * 3 * side * side, (Kind::Float, Device::Cpu))?;
     numbers
