@@ -286,6 +286,7 @@ fn provenance() -> Provenance {
         activation: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
+        backend: None,
     }
 }
 

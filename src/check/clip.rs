@@ -39,7 +39,7 @@ pub(super) fn check(settings: &CheckSettings, recorder: &mut Recorder<'_>) {
     for precision in PRECISIONS {
         let is_auto = precision == Precision::Auto.resolved(settings.device, tower);
         recorder.check(precision.to_string(), || {
-            let clip = settings.load(settings.device, precision)?;
+            let clip = settings.load_checked(precision)?;
             let found = gradients(&clip, &*renderer, &scene)?;
             Ok(compare(&found, &expected, is_auto))
         });

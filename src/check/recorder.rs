@@ -137,7 +137,7 @@ impl<'a> Recorder<'a> {
     /// Loads CLIP as the settings say.
     pub(super) fn load(&mut self, settings: &CheckSettings) -> Option<Clip> {
         self.attempt("loading CLIP", || {
-            Ok(settings.load(settings.device, settings.precision)?)
+            Ok(settings.load_checked(settings.precision)?)
         })
     }
 

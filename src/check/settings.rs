@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tch::Device;
 
-use crate::clip::{Clip, ClipError, LoadOptions, WeightsSource};
+use crate::clip::{Arithmetic, Clip, ClipError, LoadOptions, TowerBackend, WeightsSource};
 use crate::compute::Precision;
 use crate::draw::Spec;
 
@@ -19,6 +19,8 @@ pub struct CheckSettings {
     pub device: Device,
     /// The precision of CLIP in the groups `drawing` and `speed`.
     pub precision: Precision,
+    /// What computes the image towers on the device that is checked.
+    pub backend: TowerBackend,
     /// The weights of CLIP.
     pub weights: WeightsSource,
     /// Facts about the weights that their files may not state.
@@ -63,8 +65,18 @@ impl fmt::Display for Group {
 
 impl CheckSettings {
     /// Loads CLIP onto a device.
-    pub(super) fn load(&self, device: Device, precision: Precision) -> Result<Clip, ClipError> {
-        Clip::load_with(&self.weights, device, precision, &self.options)
+    pub(super) fn load(
+        &self,
+        device: Device,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Result<Clip, ClipError> {
+        Clip::load_with(&self.weights, device, arithmetic, &self.options)
+    }
+
+    /// Loads CLIP onto the device that is checked.
+    pub(super) fn load_checked(&self, precision: Precision) -> Result<Clip, ClipError> {
+        let backend = self.backend;
+        self.load(self.device, Arithmetic { precision, backend })
     }
 
     /// The plan of a drawing of some steps; `index` tells drawings of one check apart.

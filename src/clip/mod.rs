@@ -40,8 +40,8 @@ pub use config::{
 pub use embedded::{EMBEDDED_SHA256, embedded_is_intact};
 pub use error::ClipError;
 pub use image::{
-    BatchPart, Encoded, EncodedGradient, EncoderBatch, TowerBackend, ViewGroup, forward_backward,
-    forward_backward_all,
+    Arithmetic, BatchPart, Encoded, EncodedGradient, EncoderBatch, TowerBackend, ViewGroup,
+    forward_backward, forward_backward_all,
 };
 pub use tokenizer::Tokenizer;
 
@@ -67,8 +67,6 @@ pub struct LoadOptions {
     /// The prefix of the names of the tensors to read, if the file has several models, such as weights and their
     /// moving average (EMA): `state_dict_ema`. The prefix `.` means the model whose names have no prefix.
     pub tensors: Option<String>,
-    /// What computes the image towers.
-    pub backend: TowerBackend,
 }
 
 /// A loaded model. A model may have several image towers, which were trained in different ways and take
@@ -92,7 +90,7 @@ impl Clip {
         Self::load_with(source, device, Precision::of(kind), &LoadOptions::default())
     }
 
-    /// Loads a model and moves its image tower to `device`, in a precision that may depend on the tower.
+    /// Loads a model and moves its image tower to `device`, to be computed in this way. The precision may depend on the tower.
     ///
     /// # Errors
     /// When the file is missing, incomplete, not a weight file, not a CLIP model, or of an architecture that
@@ -100,13 +98,13 @@ impl Clip {
     pub fn load_with(
         source: &WeightsSource,
         device: Device,
-        precision: Precision,
+        arithmetic: impl Into<Arithmetic>,
         options: &LoadOptions,
     ) -> Result<Self, ClipError> {
-        Self::load_choosing(source, device, options, |_| precision)
+        Self::load_choosing(source, device, options, |_| arithmetic.into())
     }
 
-    /// As [`Clip::load_with`], in the precision that is chosen for the sizes of the model.
+    /// As [`Clip::load_with`], in the way that is chosen for the sizes of the model.
     ///
     /// # Errors
     /// As [`Clip::load_with`].
@@ -114,7 +112,7 @@ impl Clip {
         source: &WeightsSource,
         device: Device,
         options: &LoadOptions,
-        precision: impl FnOnce(&ClipConfig) -> Precision,
+        choose: impl FnOnce(&ClipConfig) -> Arithmetic,
     ) -> Result<Self, ClipError> {
         let (checkpoint, beside, activation) = match source {
             WeightsSource::Embedded => {
@@ -135,9 +133,10 @@ impl Clip {
             activation,
         };
         let config = detect_config(&evidence)?;
-        let kind = precision(&config).kind(device, config.image.tower_kind());
+        let Arithmetic { precision, backend } = choose(&config);
+        let kind = precision.kind(device, config.image.tower_kind());
         let weights = Weights::new(Origin::Checkpoint(&checkpoint), device, kind);
-        let mut clip = Self::build(config, &weights, options.backend)?;
+        let mut clip = Self::build(config, &weights, backend)?;
         checkpoint.check_all_used()?;
         clip.activation_is_assumed = evidence.assumes_activation()?;
         Ok(clip)
@@ -222,6 +221,14 @@ impl Clip {
     /// The precision of the image towers, never `Auto`.
     pub fn precision(&self) -> Precision {
         Precision::of(self.kind)
+    }
+
+    /// How the image towers are computed; the precision is never `Auto`.
+    pub fn arithmetic(&self) -> Arithmetic {
+        Arithmetic {
+            precision: self.precision(),
+            backend: self.image.backend(),
+        }
     }
 
     /// The maximum number of tokens of a text, including the start and end tokens.

@@ -31,7 +31,7 @@ pub(crate) struct TransformerBlock {
     pub(super) output: Linear,
     pub(super) mlp_norm: LayerNorm,
     pub(super) mlp: Mlp,
-    pub(super) size: TransformerBlockSize,
+    size: TransformerBlockSize,
 }
 
 impl TransformerBlock {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::measured_arithmetic::ArithmeticChoice;
 use super::model::{ComputeArguments, ModelChoice};
 use super::standard_output::standard_output;
 use crate::check::{self, CheckSettings, Group, Report};
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     arguments.compute.check()?;
     let ModelChoice {
         device,
-        precision,
+        choice: ArithmeticChoice { precision, backend },
         weights,
         options,
     } = arguments.compute.choose_model()?;
@@ -72,6 +73,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let settings = CheckSettings {
         device,
         precision,
+        backend: backend.unwrap_or_default(),
         weights,
         options,
         steps: arguments.steps.into(),

@@ -3,7 +3,7 @@
 mod signals;
 mod atomic_file;
 mod standard_output;
-mod measured_precision;
+mod measured_arithmetic;
 mod model;
 mod predict;
 mod plot;

@@ -10,8 +10,10 @@ use clap::builder::OsStringValueParser;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
-use super::measured_precision;
-use crate::clip::{Activation, Clip, EMBEDDED_SHA256, LoadOptions, WeightsSource, weights_files};
+use super::measured_arithmetic::{self, ArithmeticChoice};
+use crate::clip::{
+    Activation, Clip, EMBEDDED_SHA256, LoadOptions, TowerBackend, WeightsSource, weights_files,
+};
 use crate::compute::graph::GraphMode;
 use crate::compute::{DeviceChoice, Precision, device_names, library};
 use crate::environment;
@@ -37,8 +39,8 @@ pub(super) struct LoadedModel {
 pub(super) struct ModelChoice {
     /// The device.
     pub(super) device: Device,
-    /// The precision.
-    pub(super) precision: Precision,
+    /// How it is computed, as far as the arguments say it.
+    pub(super) choice: ArithmeticChoice,
     /// The weights.
     pub(super) weights: WeightsSource,
     /// What the arguments say about the weights.
@@ -55,6 +57,13 @@ pub(super) struct ComputeArguments {
     /// Precision of CLIP: auto, fp32, bf16 or fp16.
     #[arg(long, default_value = "auto")]
     precision: Precision,
+    /// What computes CLIP's image towers: auto, native (own code, on a processor in fp32, for ViT models and the embedded
+    /// one) or libtorch.
+    ///
+    /// auto takes what was measured to be faster when a ViT model was first loaded on this machine (`clipdraw --version`
+    /// shows it). The last digits of a drawing depend on it.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    backend: BackendChoice,
     #[command(flatten)]
     weights: WeightsChoice,
     /// Activation function of CLIP weights from a file. Default: that of the file or of a configuration
@@ -94,6 +103,28 @@ impl From<ActivationChoice> for Activation {
         match choice {
             ActivationChoice::QuickGelu => Self::QuickGelu,
             ActivationChoice::Gelu => Self::Gelu,
+        }
+    }
+}
+
+/// What may compute image towers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BackendChoice {
+    /// The faster one.
+    Auto,
+    /// The program's own passes.
+    Native,
+    /// libtorch.
+    Libtorch,
+}
+
+impl BackendChoice {
+    /// The backend, unless it is left open.
+    fn chosen(self) -> Option<TowerBackend> {
+        match self {
+            Self::Auto => None,
+            Self::Native => Some(TowerBackend::Native),
+            Self::Libtorch => Some(TowerBackend::Libtorch),
         }
     }
 }
@@ -154,13 +185,15 @@ impl ComputeArguments {
         let device = self.device.resolve()?;
         Ok(ModelChoice {
             device,
-            precision: self.precision,
+            choice: ArithmeticChoice {
+                precision: self.precision,
+                backend: self.backend.chosen(),
+            },
             weights: self.weights.resolve()?,
             options: LoadOptions {
                 activation: self.activation.map(Into::into),
                 // An empty value counts as unset, as below.
                 tensors: self.tensors.clone().filter(|prefix| !prefix.is_empty()),
-                ..LoadOptions::default()
             },
         })
     }
@@ -172,22 +205,23 @@ impl ComputeArguments {
     pub(super) fn load_model(&self) -> anyhow::Result<LoadedModel> {
         let ModelChoice {
             device,
-            precision,
+            choice,
             weights,
             options,
         } = self.choose_model()?;
         // Both read the whole file, and each keeps one core busy.
         let (clip, checksum) = thread::scope(|scope| {
             let checksum = scope.spawn(|| checksum(&weights));
-            let clip = if precision == Precision::Auto && device == Device::Cpu {
-                measured_precision::load(&weights, &options)
+            let clip = if device == Device::Cpu {
+                measured_arithmetic::load(&weights, &options, choice)
             } else {
-                Clip::load_with(&weights, device, precision, &options)
+                Clip::load_with(&weights, device, choice.unmeasured(), &options)
             };
             (clip, checksum.join())
         });
         let checksum = checksum.unwrap_or_else(|panic| resume_unwind(panic));
         let (clip, checksum) = (clip?, checksum?);
+        check_backend(&clip, choice)?;
         let mut warnings = self.weights.warnings(&weights);
         warnings.extend(assumption(&clip, &weights));
         let provenance = Provenance {
@@ -203,6 +237,7 @@ impl ComputeArguments {
                 .map(|activation| activation.get_name().to_owned()),
             device: device_names(&[device]),
             precision: clip.precision().to_string(),
+            backend: Some(clip.arithmetic().backend.to_string()),
         };
         Ok(LoadedModel {
             clip,
@@ -210,6 +245,20 @@ impl ComputeArguments {
             warnings,
             graphs: self.cuda_graphs,
         })
+    }
+}
+
+/// Checks that a model is computed by what the caller named.
+fn check_backend(clip: &Clip, choice: ArithmeticChoice) -> anyhow::Result<()> {
+    let backend = clip.arithmetic().backend;
+    match choice.backend {
+        Some(wanted) if wanted != backend => anyhow::bail!(
+            "--backend {wanted}: {} on {} in {} can only be computed by {backend}",
+            clip.name(),
+            device_names(&[clip.device()]),
+            clip.precision(),
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::measured_precision;
+use super::measured_arithmetic;
 use super::standard_output::standard_output;
 use crate::compute::{Precision, cuda, device_names, library, present_devices};
 
 /// Prints the version of the program, that of libtorch, what was found of CUDA, every device with the
-/// precision that `auto` selects on it, and the models whose precision on the processor was measured.
+/// precision that `auto` selects on it, and the models of which was measured how the processor computes them.
 ///
 /// # Errors
 /// If standard output cannot be written.
@@ -28,7 +28,7 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         cuda::describe(),
         devices.join(", ")
     )?;
-    for measurement in measured_precision::describe() {
+    for measurement in measured_arithmetic::describe() {
         writeln!(
             standard_output(),
             "measured on the processor: {measurement}"

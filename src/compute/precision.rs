@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 use thiserror::Error;
 
 /// The number type in which CLIP encodes pictures, as a user names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Precision {
     /// `fp16` for transformers on CUDA, `fp32` elsewhere; the command takes `bf16` for a transformer on a processor where

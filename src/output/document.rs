@@ -27,6 +27,8 @@ pub struct Provenance {
     pub device: String,
     /// The precision, as in `--precision`.
     pub precision: String,
+    /// What computes CLIP, as in `--backend`; `None` if it is not known.
+    pub backend: Option<String>,
 }
 
 impl Provenance {
@@ -106,6 +108,7 @@ impl Document<'_> {
         let provenance = self.provenance;
         let tensors = provenance.tensors.as_ref();
         let activation = provenance.activation.as_ref();
+        let backend = provenance.backend.as_ref();
         let details = [
             ("model", json!(provenance.model)),
             ("weights_sha256", json!(provenance.weights_sha256)),
@@ -116,6 +119,9 @@ impl Document<'_> {
         let details = details.chain([
             ("device", json!(provenance.device)),
             ("precision", json!(provenance.precision)),
+        ]);
+        let details = details.chain(backend.map(|name| ("backend", json!(name))));
+        let details = details.chain([
             ("step", json!(self.frame.step)),
             ("input", json!(self.inputs)),
         ]);

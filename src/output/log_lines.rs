@@ -23,8 +23,10 @@ pub fn opening_line(spec: &Spec, drawings: usize, provenance: &Provenance) -> St
         0 | 1 => format!("seed {}", spec.seed),
         several => format!("seeds {} to {}", spec.seed, spec.seed + several as u64 - 1),
     };
+    let backend = provenance.backend.as_ref();
+    let backend = backend.map_or_else(String::new, |name| format!(" ({name})"));
     format!(
-        "drawing {} with {}, {seeds}, CLIP {} on {} in {}",
+        "drawing {} with {}, {seeds}, CLIP {} on {} in {}{backend}",
         prompts.join(", "),
         counted(spec.strokes, "stroke", "strokes"),
         provenance.model,
@@ -153,11 +155,12 @@ mod tests {
             activation: None,
             device: "cpu".to_owned(),
             precision: "fp32".to_owned(),
+            backend: Some("native".to_owned()),
         };
         assert_eq!(
             opening_line(&spec, 1, &provenance),
             format!(
-                "drawing `a red fox` (weight 1), `{}…` (weight -0.3) with 256 strokes, seed 0, CLIP ViT-B/32 on cpu in fp32",
+                "drawing `a red fox` (weight 1), `{}…` (weight -0.3) with 256 strokes, seed 0, CLIP ViT-B/32 on cpu in fp32 (native)",
                 "x".repeat(60)
             )
         );

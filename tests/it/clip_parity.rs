@@ -1,7 +1,7 @@
 //! Embeddings and gradients, compared with `open_clip`'s; `scripts/parity --fixtures` writes the files.
 use std::path::{Path, PathBuf};
 
-use clipdraw::clip::{Clip, LoadOptions, TowerBackend, WeightsSource};
+use clipdraw::clip::{Arithmetic, Clip, LoadOptions, TowerBackend, WeightsSource};
 use clipdraw::compute::Precision;
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
@@ -60,11 +60,9 @@ fn smallest_cosine(found: &Tensor, expected: &Tensor) -> f64 {
 /// Compares both ways to compute image towers.
 fn compare(source: &WeightsSource, expected: &Expected) {
     for backend in [TowerBackend::Native, TowerBackend::Libtorch] {
-        let options = LoadOptions {
-            backend,
-            ..LoadOptions::default()
-        };
-        let clip = Clip::load_with(source, Device::Cpu, Precision::Fp32, &options);
+        let precision = Precision::Fp32;
+        let arithmetic = Arithmetic { precision, backend };
+        let clip = Clip::load_with(source, Device::Cpu, arithmetic, &LoadOptions::default());
         compare_model(&clip.expect("loadable weights"), expected);
     }
 }

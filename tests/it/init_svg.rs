@@ -32,6 +32,7 @@ fn to_svg(input: &Input, frame: &Frame) -> String {
         activation: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
+        backend: None,
     };
     input.document(frame, &provenance).to_svg()
 }

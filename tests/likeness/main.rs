@@ -251,6 +251,7 @@ fn a_drawing_that_followed_a_picture_is_continued_with_it_and_without_it() {
         activation: None,
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
+        backend: None,
     };
     let document = first.document(&frame, &provenance);
     let svg = document.encode(OutputFormat::Svg, 1.0).unwrap();

@@ -284,6 +284,7 @@ async fn draw(store: &RedisStore, prediction: &Arc<Prediction>, counts: &Counts)
         activation: None,
         device: "none".to_owned(),
         precision: "none".to_owned(),
+        backend: None,
     };
     while store.begin(prediction, &provenance).await.is_err() {
         sleep(Duration::from_millis(200)).await;

@@ -3,7 +3,7 @@
 //!
 //! ViT-B/32 has random weights, which cost what trained ones cost.
 
-use clipdraw::clip::{Clip, ClipConfig, LoadOptions, TowerBackend, WeightsSource};
+use clipdraw::clip::{Arithmetic, Clip, ClipConfig, LoadOptions, TowerBackend, WeightsSource};
 use clipdraw::compute::Precision;
 use clipdraw::compute::processor::has_bf16;
 use clipdraw::draw::{Drawing, Spec, step_together};
@@ -30,16 +30,16 @@ fn model_on(name: &str, backend: TowerBackend) -> Clip {
         Some(name) => (name, Precision::Bf16),
         None => (name, Precision::Fp32),
     };
-    let options = LoadOptions {
-        backend,
-        ..LoadOptions::default()
-    };
+    let arithmetic = Arithmetic { precision, backend };
     match ClipConfig::preset(name) {
         Some(config) => {
             let kind = precision.kind(Device::Cpu, config.image.tower_kind());
             Clip::random_on(config, 1, Device::Cpu, kind, backend)
         }
-        None => Clip::load_with(&WeightsSource::Embedded, Device::Cpu, precision, &options),
+        None => {
+            let options = LoadOptions::default();
+            Clip::load_with(&WeightsSource::Embedded, Device::Cpu, arithmetic, &options)
+        }
     }
     .expect("a model")
 }

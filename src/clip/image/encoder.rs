@@ -201,6 +201,11 @@ impl ImageEncoder {
         Ok(order)
     }
 
+    /// What computes the towers.
+    pub(crate) fn backend(&self) -> TowerBackend {
+        self.towers.backend()
+    }
+
     /// The number of towers.
     pub(super) fn tower_count(&self) -> usize {
         self.towers.count()

@@ -16,4 +16,4 @@ pub use batch::{BatchPart, EncoderBatch, ViewGroup, forward_backward, forward_ba
 pub use encoded::{Encoded, EncodedGradient};
 pub(crate) use encoder::{ImageEncoder, unit};
 pub(crate) use order::TowerViews;
-pub use tower::TowerBackend;
+pub use tower::{Arithmetic, TowerBackend};

@@ -1,9 +1,12 @@
 //! The image towers of one model, on libtorch or without it.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::efficient_net::EfficientNet;
-use super::native::{Native, NativePass};
+use super::native::{Native, NativePass, suits};
 use super::order::TowerViews;
 use super::resnet::ResNet;
 use super::vit::VisionTransformer;
@@ -11,16 +14,62 @@ use crate::clip::checkpoint::detect::tower_branch;
 use crate::clip::checkpoint::weights::Weights;
 use crate::clip::config::{ClipConfig, ImageConfig};
 use crate::clip::error::ClipError;
+use crate::compute::Precision;
 
 /// What computes the image towers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TowerBackend {
     /// The program's own passes where there are any: on a processor in 32 bits, for vision transformers and for the towers
     /// of the embedded model. Else libtorch.
     #[default]
     Native,
-    /// Always libtorch, for comparison.
+    /// Always libtorch.
     Libtorch,
+}
+
+impl TowerBackend {
+    /// Whether it has passes for the towers of such a model, as numbers of `kind` on `device`.
+    pub fn computes(self, config: &ClipConfig, device: Device, kind: Kind) -> bool {
+        match self {
+            Self::Native => device == Device::Cpu && kind == Kind::Float && suits(&config.image),
+            Self::Libtorch => true,
+        }
+    }
+}
+
+impl fmt::Display for TowerBackend {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Native => "native",
+            Self::Libtorch => "libtorch",
+        })
+    }
+}
+
+/// How image towers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arithmetic {
+    /// The number type.
+    pub precision: Precision,
+    /// What computes them.
+    pub backend: TowerBackend,
+}
+
+impl From<Precision> for Arithmetic {
+    /// By the program's own passes where there are any.
+    fn from(precision: Precision) -> Self {
+        Self {
+            precision,
+            backend: TowerBackend::Native,
+        }
+    }
+}
+
+impl fmt::Display for Arithmetic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.backend, self.precision)
+    }
 }
 
 /// The towers, as they are computed. Clones share their weights, which are in memory once.
@@ -51,15 +100,6 @@ impl LibtorchTower {
         })
     }
 
-    /// The tower without libtorch, if there is such a pass for its kind and sizes.
-    fn native(&self, config: &ClipConfig) -> Result<Option<Native>, TchError> {
-        match self {
-            Self::EfficientNet(tower) => Native::convolutional(tower, config),
-            Self::Transformer(tower) => Native::transformer(tower, config),
-            Self::ResNet(_) => Ok(None),
-        }
-    }
-
     /// Normalized pictures `[N, 3, R, R]` to features, `[N, ...]` each.
     pub(super) fn features(&self, pictures: &Tensor) -> Result<[Tensor; 2], TchError> {
         match self {
@@ -85,6 +125,23 @@ impl LibtorchTower {
     }
 }
 
+/// Reads a tower that is computed without libtorch; `None` if there is no such pass. Libtorch's copy of the weights is dropped
+/// while they are packed.
+fn native(weights: &Weights<'_>, config: &ClipConfig) -> Result<Option<Native>, ClipError> {
+    let packed = match config.image {
+        ImageConfig::Transformer(size) => {
+            Native::transformer(VisionTransformer::new(weights, size, config)?, config)
+        }
+        ImageConfig::EfficientNet(size) => {
+            Native::convolutional(&EfficientNet::new(weights, size, config)?, config)
+        }
+        ImageConfig::ResNet(_) => return Ok(None),
+    };
+    packed
+        .map(Some)
+        .map_err(ClipError::while_doing("packing weights"))
+}
+
 impl Towers {
     /// Reads `visual` and any further towers.
     pub(super) fn new(
@@ -92,18 +149,25 @@ impl Towers {
         config: &ClipConfig,
         backend: TowerBackend,
     ) -> Result<Self, ClipError> {
-        let towers = (0..config.towers)
-            .map(|tower| LibtorchTower::new(&weights.at(tower_branch(tower)), config));
-        let towers = towers.collect::<Result<Vec<_>, _>>()?;
-        let is_suitable = weights.device() == Device::Cpu && weights.kind() == Kind::Float;
-        if backend == TowerBackend::Libtorch || !is_suitable {
-            return Ok(Self::Libtorch(towers));
+        let branches = (0..config.towers).map(|tower| weights.at(tower_branch(tower)));
+        let is_native = backend == TowerBackend::Native
+            && backend.computes(config, weights.device(), weights.kind());
+        if is_native {
+            let towers = branches.clone().map(|weights| native(&weights, config));
+            if let Some(towers) = towers.collect::<Result<_, _>>()? {
+                return Ok(Self::Native(towers));
+            }
         }
-        let native = towers.iter().map(|tower| tower.native(config));
-        let native: Option<Vec<Native>> = native
-            .collect::<Result<_, _>>()
-            .map_err(ClipError::while_doing("packing weights"))?;
-        Ok(native.map_or(Self::Libtorch(towers), Self::Native))
+        let towers = branches.map(|weights| LibtorchTower::new(&weights, config));
+        Ok(Self::Libtorch(towers.collect::<Result<_, _>>()?))
+    }
+
+    /// What computes them.
+    pub(super) fn backend(&self) -> TowerBackend {
+        match self {
+            Self::Libtorch(_) => TowerBackend::Libtorch,
+            Self::Native(_) => TowerBackend::Native,
+        }
     }
 
     /// Only the tower with this number.

@@ -20,7 +20,7 @@ pub(crate) struct VisionTransformer {
     pub(super) blocks: Vec<TransformerBlock>,
     pub(super) last_norm: LayerNorm,
     pub(super) projection: Linear,
-    pub(super) patch: i64,
+    pub(super) size: TransformerSize,
     pub(super) grid: i64,
     /// The numbers of blocks after which features are taken: a third and two thirds of all, 4 and 8 of the 12 of `ViT-B`.
     /// `CLIPascene` (Vinker et al. 2023, section 4.1) compares blocks from the second to the last: the earlier the block, the
@@ -47,7 +47,7 @@ impl VisionTransformer {
             .tensor("conv1.weight", &[width, 3, patch, patch])?
             .reshape([width, pixels]);
         let projection = weights.tensor("proj", &[width, config.embed_dim])?.tr();
-        let size = TransformerBlockSize {
+        let block_size = TransformerBlockSize {
             width,
             heads,
             block: config.image_block,
@@ -58,10 +58,10 @@ impl VisionTransformer {
             class: weights.placed("class_embedding", &[width])?,
             positions: weights.placed("positional_embedding", &[grid * grid + 1, width])?,
             first_norm: LayerNorm::new(&weights.at("ln_pre"), width, epsilon)?,
-            blocks: read_blocks(&weights.at("transformer"), layers, size)?,
+            blocks: read_blocks(&weights.at("transformer"), layers, block_size)?,
             last_norm: LayerNorm::new(&weights.at("ln_post"), width, epsilon)?,
             projection: Linear::of(weights.place(&projection)?, None),
-            patch,
+            size,
             grid,
             feature_depths: [layers / 3, 2 * layers / 3].map(|depth| depth as usize),
         })
@@ -87,7 +87,7 @@ impl VisionTransformer {
     /// The class token and then the patches as tokens, with positional embeddings:
     /// `[N, 1 + G*G, W]`.
     fn tokens(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let (count, patch, grid) = (pictures.size()[0], self.patch, self.grid);
+        let (count, patch, grid) = (pictures.size()[0], self.size.patch, self.grid);
         // Patches do not overlap, so the strided convolution is a matrix product over the patches.
         let cut = self
             .whole_patches(pictures)?
@@ -102,7 +102,7 @@ impl VisionTransformer {
 
     /// The pictures without the pixels after the last whole patch, which a convolution leaves out as well.
     fn whole_patches(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let side = self.grid * self.patch;
+        let side = self.grid * self.size.patch;
         if pictures.size()[2..] == [side, side] {
             return Ok(pictures.shallow_clone());
         }

@@ -294,6 +294,7 @@ pub(crate) fn loader(controls: &Arc<Controls>) -> Load<FakeEngine> {
                 activation: None,
                 device: "cpu".to_owned(),
                 precision: "fp32".to_owned(),
+                backend: None,
             },
         })
     })

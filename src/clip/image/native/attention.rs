@@ -12,7 +12,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::elementwise::exponential;
 use super::norm::total;
-use super::panel::{Finish, PanelProduct, Rows, transposed};
+use super::panel::{Finish, PanelProduct, Rows, transpose};
 use super::vector::{LANES, Line, stride_of};
 
 /// The sizes of the attention of a block.
@@ -174,16 +174,16 @@ impl Attention {
     /// The channels of the tokens of a view as panels of tokens.
     #[inline(always)]
     fn transpose_tokens<S: Simd>(&self, simd: S, map: &[f32], view: usize, panels: &mut Vec<Line>) {
-        panels.clear();
-        for first in (0..self.tokens).step_by(LANES) {
+        let lines = map.as_chunks::<LANES>().0;
+        panels.resize(self.stride() * self.panels_of_head, [0.0; LANES]);
+        for (index, columns) in panels.chunks_exact_mut(LANES).enumerate() {
+            let (first, panel) = (
+                index / self.panels_of_head * LANES,
+                index % self.panels_of_head,
+            );
+            let start = panel * self.rows() + view * self.tokens + first;
             let count = LANES.min(self.tokens - first);
-            for panel in 0..self.panels_of_head {
-                let start = panel * self.rows() + view * self.tokens + first;
-                let lines = map.as_chunks::<LANES>().0;
-                let mut tile = [[0.0; LANES]; LANES];
-                tile[..count].copy_from_slice(&lines[start..start + count]);
-                panels.extend(transposed(simd, &tile));
-            }
+            transpose(simd, &lines[start..start + count], columns);
         }
     }
 

@@ -11,7 +11,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use super::panel::{Finish, PanelProduct, Rows, transposed};
+use super::panel::{Finish, PanelProduct, Rows, transpose};
 use super::vector::{LANES, Line, stride_of};
 
 /// Rows that are multiplied with all panels before the next ones, so that each row is read from memory once. Most panels
@@ -175,14 +175,11 @@ impl PackedMatrix {
     /// A panel of the transposed matrix, `[stride]`.
     #[inline(always)]
     fn transpose<S: Simd>(&self, simd: S, index: usize, panel: &mut Vec<Line>) {
-        panel.clear();
         let first = index * LANES;
         let inputs = first..self.inputs.min(first + LANES);
-        for source in 0..self.bias.len() {
-            let mut tile = [[0.0; LANES]; LANES];
-            let lines = &self.panel(source)[inputs.clone()];
-            tile[..lines.len()].copy_from_slice(lines);
-            panel.extend(transposed(simd, &tile));
+        panel.resize(self.stride(), [0.0; LANES]);
+        for (source, columns) in panel.chunks_exact_mut(LANES).enumerate() {
+            transpose(simd, &self.panel(source)[inputs.clone()], columns);
         }
     }
 }

@@ -16,6 +16,8 @@
 //! bytes of a drawing depend neither on its company nor on the number of threads.
 
 mod vector;
+#[cfg(test)]
+mod testing;
 mod panel;
 mod matrix;
 mod depthwise;
@@ -27,8 +29,6 @@ mod attention;
 mod patches;
 mod transformer_block;
 mod transformer;
-#[cfg(test)]
-mod testing;
 
 use tch::{TchError, Tensor};
 
@@ -36,7 +36,16 @@ use self::tower::{NativeTower, Tape};
 use self::transformer::{NativeTransformer, TransformerTape};
 use super::efficient_net::EfficientNet;
 use super::vit::VisionTransformer;
-use crate::clip::config::ClipConfig;
+use crate::clip::config::{ClipConfig, ImageConfig};
+
+/// Whether there are passes for towers of these sizes.
+pub(super) fn suits(config: &ImageConfig) -> bool {
+    match config {
+        ImageConfig::EfficientNet(size) => NativeTower::suits(size),
+        ImageConfig::Transformer(size) => NativeTransformer::suits(size),
+        ImageConfig::ResNet(_) => false,
+    }
+}
 
 /// A tower with packed weights. Clones share them.
 #[derive(Debug, Clone)]
@@ -55,29 +64,30 @@ pub(super) enum NativePass {
 }
 
 impl Native {
-    /// A tower of inverted residuals, or `None` if it is of another kind than EfficientNet's.
+    /// A tower of inverted residuals, of sizes that it [`suits`].
     ///
     /// # Errors
     /// When libtorch fails.
     pub(super) fn convolutional(
         tower: &EfficientNet,
         config: &ClipConfig,
-    ) -> Result<Option<Self>, TchError> {
-        let native = NativeTower::new(tower, config.image_size as usize, config.mean, config.std)?;
-        Ok(native.map(Self::Convolutional))
+    ) -> Result<Self, TchError> {
+        let side = config.image_size as usize;
+        let native = NativeTower::new(tower, side, config.mean, config.std);
+        native.map(Self::Convolutional)
     }
 
-    /// A vision transformer, or `None` if its sizes do not suit vectors.
+    /// A vision transformer, of sizes that it [`suits`].
     ///
     /// # Errors
     /// When libtorch fails.
     pub(super) fn transformer(
-        tower: &VisionTransformer,
+        tower: VisionTransformer,
         config: &ClipConfig,
-    ) -> Result<Option<Self>, TchError> {
+    ) -> Result<Self, TchError> {
         let side = config.image_size as usize;
-        let native = NativeTransformer::new(tower, side, config.mean, config.std)?;
-        Ok(native.map(Self::Transformer))
+        let native = NativeTransformer::new(tower, side, config.mean, config.std);
+        native.map(Self::Transformer)
     }
 
     /// Whether one pass runs on all threads.

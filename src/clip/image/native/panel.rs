@@ -242,10 +242,20 @@ fn add_products<S: Simd, const COUNT: usize>(
     }
 }
 
-/// A square of numbers with its rows and columns exchanged.
+/// Writes at most 16 lines to `columns`, a square, with rows and columns exchanged. Missing lines count as zeros.
 #[inline(always)]
-pub(super) fn transposed<S: Simd>(simd: S, tile: &[Line; LANES]) -> [Line; LANES] {
-    let mut columns = [[0.0; LANES]; LANES];
+pub(super) fn transpose<S: Simd>(simd: S, lines: &[Line], columns: &mut [Line]) {
+    if let Some(tile) = lines.first_chunk() {
+        transpose_square(simd, tile, columns);
+    } else {
+        let mut tile = [[0.0; LANES]; LANES];
+        tile[..lines.len()].copy_from_slice(lines);
+        transpose_square(simd, &tile, columns);
+    }
+}
+
+#[inline(always)]
+fn transpose_square<S: Simd>(simd: S, tile: &[Line; LANES], columns: &mut [Line]) {
     for row in (0..LANES).step_by(4) {
         for column in (0..LANES).step_by(4) {
             let (from, to) = (column..column + 4, row..row + 4);
@@ -262,7 +272,6 @@ pub(super) fn transposed<S: Simd>(simd: S, tile: &[Line; LANES]) -> [Line; LANES
             even.zip_high(odd).store_slice(&mut results[3][to]);
         }
     }
-    columns
 }
 
 #[cfg(test)]
@@ -274,11 +283,16 @@ mod tests {
     #[test]
     fn rows_and_columns_are_exchanged() {
         let number = |row: usize, column: usize| (row * LANES + column) as f32;
-        let tile = std::array::from_fn(|row| std::array::from_fn(|column| number(row, column)));
-        let found = dispatch!(Level::new(), simd => transposed(simd, &tile));
-        for (row, line) in found.iter().enumerate() {
-            for (column, value) in line.iter().enumerate() {
-                assert_eq!(*value, number(column, row));
+        let tile: [Line; LANES] =
+            std::array::from_fn(|row| std::array::from_fn(|column| number(row, column)));
+        for count in [LANES, 5] {
+            let mut found = [[f32::NAN; LANES]; LANES];
+            dispatch!(Level::new(), simd => transpose(simd, &tile[..count], &mut found));
+            for (row, line) in found.iter().enumerate() {
+                for (column, value) in line.iter().enumerate() {
+                    let exists = f32::from(u8::from(column < count));
+                    assert_eq!(*value, exists * number(column, row));
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use super::matrix::PackedMatrix;
 use super::panel::Finish;
 use super::stem::{CHANNELS, Stem};
 use super::vector::stride_of;
+use crate::clip::config::EfficientNetSize;
 use crate::clip::image::efficient_net::{EfficientNet, InvertedResidual, SamePaddedConvolution};
 use crate::compute::to_host;
 
@@ -118,8 +119,20 @@ struct Gradients {
 }
 
 impl NativeTower {
+    /// Whether only the first block does not expand, and has no shortcut, as in EfficientNets.
+    pub(super) fn suits(size: &EfficientNetSize) -> bool {
+        let blocks = size.blocks();
+        match blocks.split_first() {
+            Some((first, others)) => {
+                !first.expands()
+                    && !first.has_shortcut()
+                    && others.iter().all(|block| block.expands())
+            }
+            None => false,
+        }
+    }
+
     /// Packs the weights of a tower for views of `side` by `side` pixels, which are normalized by `mean` and `std` first.
-    /// `None` for a tower with another first block than EfficientNet's, which does not expand and has no shortcut.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -128,12 +141,7 @@ impl NativeTower {
         side: usize,
         mean: [f32; CHANNELS],
         std: [f32; CHANNELS],
-    ) -> Result<Option<Self>, TchError> {
-        let mut expands = tower.blocks.iter().map(|block| block.expand.is_some());
-        let first_fits = expands.next() == Some(false) && !tower.blocks[0].has_shortcut;
-        if !first_fits || !expands.all(|expands| expands) {
-            return Ok(None);
-        }
+    ) -> Result<Self, TchError> {
         let stem = Stem::new(
             side,
             (mean, std),
@@ -148,7 +156,7 @@ impl NativeTower {
             blocks.push(block);
         }
         let (weight, bias) = tower.projection.to_host()?;
-        Ok(Some(Self {
+        Ok(Self {
             layers: Arc::new(Layers {
                 side,
                 stem,
@@ -161,7 +169,7 @@ impl NativeTower {
             }),
             level: Level::new(),
             kept: Arc::default(),
-        }))
+        })
     }
 
     /// Views `[N, 3, R, R]`, 32-bit, to embeddings `[N, E]` that are not normalized.
@@ -461,7 +469,7 @@ mod tests {
         let tower = EfficientNet::new(&weights, size, config).unwrap();
         let side = config.image_size as usize;
         let native = NativeTower::new(&tower, side, CLIP_MEAN, CLIP_STD).unwrap();
-        (tower, native.unwrap())
+        (tower, native)
     }
 
     fn sizes() -> Vec<(ClipConfig, EfficientNetSize)> {
@@ -572,11 +580,9 @@ mod tests {
 
     #[test]
     fn another_kind_of_first_block_is_left_to_libtorch() {
-        let (config, mut size) = sizes().remove(0);
+        let (_, mut size) = sizes().remove(0);
+        assert!(NativeTower::suits(&size));
         size.layers[0] = 2;
-        let weights = Weights::new(Origin::Random(5), Device::Cpu, Kind::Float);
-        let tower = EfficientNet::new(&weights, size, &config).unwrap();
-        let native = NativeTower::new(&tower, 32, CLIP_MEAN, CLIP_STD).unwrap();
-        assert!(native.is_none());
+        assert!(!NativeTower::suits(&size));
     }
 }

@@ -14,6 +14,7 @@ use super::patches::Patches;
 use super::stem::CHANNELS;
 use super::transformer_block::{Block, BlockTape, Memory, norm, pack};
 use super::vector::LANES;
+use crate::clip::config::TransformerSize;
 use crate::clip::image::vit::VisionTransformer;
 use crate::compute::to_host;
 
@@ -62,43 +63,42 @@ pub(in crate::clip::image) struct TransformerTape {
 }
 
 impl NativeTransformer {
+    /// Whether there are blocks, with heads whose channels are whole vectors.
+    pub(super) fn suits(size: &TransformerSize) -> bool {
+        size.layers > 0 && (size.width / size.heads) % LANES as i64 == 0
+    }
+
     /// Packs the weights of a tower for views of `side` by `side` pixels, which are normalized by `mean` and `std` first.
-    /// `None` for a tower without blocks, or with heads whose channels are not whole vectors.
+    ///
+    /// Each block is dropped when it is packed, so that the weights are never in memory twice.
     ///
     /// # Errors
     /// When libtorch fails.
     pub(super) fn new(
-        tower: &VisionTransformer,
+        tower: VisionTransformer,
         side: usize,
         mean: [f32; CHANNELS],
         std: [f32; CHANNELS],
-    ) -> Result<Option<Self>, TchError> {
-        let Some(size) = tower.blocks.first().map(|block| block.size) else {
-            return Ok(None);
-        };
-        let channels = size.width as usize;
-        let of_head = channels / size.heads as usize;
-        if !of_head.is_multiple_of(LANES) {
-            return Ok(None);
-        }
+    ) -> Result<Self, TchError> {
+        let TransformerSize { width, heads, .. } = tower.size;
         let mut positions = to_host(&tower.positions)?;
         for (sum, value) in positions.iter_mut().zip(to_host(&tower.class)?) {
             *sum += value;
         }
-        let blocks = tower.blocks.iter().map(Block::new);
-        Ok(Some(Self {
+        let blocks = tower.blocks.into_iter().map(|block| Block::new(&block));
+        Ok(Self {
             layers: Arc::new(Layers {
                 patches: Patches {
                     side,
-                    patch: tower.patch as usize,
+                    patch: tower.size.patch as usize,
                     grid: tower.grid as usize,
                     mean,
                     std,
                 },
                 embedding: pack(&tower.patches)?,
                 positions,
-                channels,
-                panels_of_head: of_head / LANES,
+                channels: width as usize,
+                panels_of_head: (width / heads) as usize / LANES,
                 first_norm: norm(&tower.first_norm)?,
                 blocks: blocks.collect::<Result<_, _>>()?,
                 last_norm: norm(&tower.last_norm)?,
@@ -108,7 +108,7 @@ impl NativeTransformer {
             }),
             level: Level::new(),
             kept: Arc::default(),
-        }))
+        })
     }
 
     /// Views `[N, 3, R, R]`, 32-bit, to embeddings `[N, E]` that are not normalized.
