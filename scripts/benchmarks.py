@@ -42,10 +42,19 @@ ROWS = [
         "a step of 2 / 4 / 8 drawings together",
         [f"step/step_of_several_drawings/{count}" for count in (2, 4, 8)],
     ),
-    ("**a whole step, ViT-B/32 in fp32**", ["step/whole_step/ViT-B/32"]),
+    ("**a whole step, ViT-B/32 in fp32 without libtorch**", ["step/whole_step/ViT-B/32"]),
     (
-        "CLIP in it in fp32; in bf16; libtorch for the same batch in fp32",
-        ["step/clip_alone/ViT-B/32", "step/clip_alone/ViT-B/32 bf16", "step/clip_alone_on_libtorchs_threads/ViT-B/32"],
+        "CLIP in it; libtorch for pairs of views / for all views at once / for pairs in bf16",
+        [
+            "step/clip_alone/ViT-B/32",
+            "step/clip_alone_by_libtorch/ViT-B/32",
+            "step/clip_alone_on_libtorchs_threads/ViT-B/32",
+            "step/clip_alone/ViT-B/32 bf16",
+        ],
+    ),
+    (
+        "CLIP for one view; libtorch for it",
+        ["step/clip_alone_one_view/ViT-B/32", "step/clip_alone_one_view_by_libtorch/ViT-B/32"],
     ),
 ]
 

@@ -57,11 +57,11 @@ pub(super) struct ComputeArguments {
     /// Precision of CLIP: auto, fp32, bf16 or fp16.
     #[arg(long, default_value = "auto")]
     precision: Precision,
-    /// What computes CLIP's image towers: auto, native (own code, on a processor in fp32, for ViT models and the embedded
-    /// one) or libtorch.
+    /// What computes CLIP's image towers: auto, native or libtorch.
     ///
-    /// auto takes what was measured to be faster when a ViT model was first loaded on this machine (`clipdraw --version`
-    /// shows it). The last digits of a drawing depend on it.
+    /// native is code of this program, on a processor in fp32, for vision transformers and the embedded model. auto takes what
+    /// was measured to be faster when such a transformer was first loaded on this machine (`clipdraw --version` shows it). The
+    /// last digits of a drawing depend on it.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     backend: BackendChoice,
     #[command(flatten)]

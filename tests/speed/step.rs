@@ -31,17 +31,14 @@ fn model_on(name: &str, backend: TowerBackend) -> Clip {
         None => (name, Precision::Fp32),
     };
     let arithmetic = Arithmetic { precision, backend };
-    match ClipConfig::preset(name) {
-        Some(config) => {
-            let kind = precision.kind(Device::Cpu, config.image.tower_kind());
-            Clip::random_on(config, 1, Device::Cpu, kind, backend)
-        }
-        None => {
-            let options = LoadOptions::default();
-            Clip::load_with(&WeightsSource::Embedded, Device::Cpu, arithmetic, &options)
-        }
-    }
-    .expect("a model")
+    let loaded = if let Some(config) = ClipConfig::preset(name) {
+        let kind = precision.kind(Device::Cpu, config.image.tower_kind());
+        Clip::random_on(config, 1, Device::Cpu, kind, backend)
+    } else {
+        let options = LoadOptions::default();
+        Clip::load_with(&WeightsSource::Embedded, Device::Cpu, arithmetic, &options)
+    };
+    loaded.expect("a model")
 }
 
 fn spec(strokes: usize) -> Spec {

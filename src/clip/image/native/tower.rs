@@ -119,7 +119,7 @@ struct Gradients {
 }
 
 impl NativeTower {
-    /// Whether only the first block does not expand, and has no shortcut, as in EfficientNets.
+    /// Whether only the first block does not expand, and has no shortcut, as in every `EfficientNet`.
     pub(super) fn suits(size: &EfficientNetSize) -> bool {
         let blocks = size.blocks();
         match blocks.split_first() {
