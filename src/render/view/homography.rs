@@ -96,12 +96,6 @@ impl Projection {
         })
     }
 
-    /// The common denominator of the image of a point. It is zero on the horizon of a perspective.
-    pub(crate) fn depth(&self, [x, y]: [f64; 2]) -> f64 {
-        let [a, b, c] = self.0[2];
-        a * x + (b * y + c)
-    }
-
     /// The image of a point.
     #[inline]
     pub fn map(&self, [x, y]: [f64; 2]) -> [f64; 2] {

@@ -18,12 +18,13 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Select, Simd, SimdBase, SimdCombine, dispatch, f32x8, f32x16};
+use fearless_simd::{Select, Simd, SimdBase, SimdCombine, SimdMask, dispatch, f32x8, f32x16};
 use rayon::prelude::*;
 
 use super::coverage::{CoverageTape, Outline};
 use super::forward::{SOLID, Scratch, TileColor, TilePainter, TileStrokes};
 use super::lanes::{Line, Plane, TILE, ZEROS, by_pixel, total};
+use super::nearest::Projector;
 use super::picture_gradient::PictureGradient;
 use super::tile_bins::TileBins;
 use crate::scene::{Canvas, Rgba, StrokeGradient, Strokes};
@@ -158,17 +159,17 @@ impl<'a> Backward<'a> {
         }
         self.forward_layers(strokes, tile);
         let mut output_gradient = picture_gradient.tile(tile);
-        for (stroke, layer) in strokes.visible.iter().zip(&self.layers).rev() {
+        for (stroke, layer) in strokes.visible.iter().zip(&mut self.layers).rev() {
             let color = painter.color(stroke);
-            let first = self.parts.chords.len();
-            let ids = painter.bins.chord_ids(stroke);
-            self.parts.chords.extend(ids.map(|id| (id, [0.0; 4])));
-            let chords = &mut self.parts.chords[first..];
-            let part = dispatch!(
-                painter.level,
-                simd => backward_layer(simd, layer, color, &mut output_gradient, chords)
-            );
-            self.parts.strokes.push((stroke.stroke, part));
+            let parts = &mut self.parts;
+            dispatch!(painter.level, simd => {
+                let (part, grad_coverages) = backward_layer(simd, layer, color, &mut output_gradient);
+                parts.strokes.push((stroke.stroke, part));
+                if !layer.is_solid {
+                    let ids = painter.bins.chord_ids(stroke);
+                    backward_chords(simd, layer, &grad_coverages, ids, &mut parts.chords);
+                }
+            });
         }
     }
 
@@ -195,9 +196,10 @@ impl<'a> Backward<'a> {
     }
 }
 
-/// Propagates the gradient back through the top layer: returns the gradient of its stroke, fills in
-/// that of its chords, and turns the gradient with respect to the layer's output into the one with
-/// respect to what lies below.
+/// Propagates the gradient back through the top layer: returns the gradient of its stroke and that of the coverage of the
+/// pixels, and turns the gradient with respect to the layer's output into the one with respect to what lies below.
+///
+/// The gradient of the coverage is there twice in each row, as both samples of a pixel in a line have it.
 ///
 /// With `g` the gradient with respect to a pixel's output, `paint = coverage opacity`, and the forward pass
 /// `output = below (1 - paint) + paint color`:
@@ -223,8 +225,7 @@ fn backward_layer<S: Simd>(
     layer: &Layer,
     color: Rgba,
     output_gradient: &mut TileColor,
-    chords: &mut [(u32, ChordGradient)],
-) -> StrokeGradientPart {
+) -> (StrokeGradientPart, [Line; TILE]) {
     let (coverage, rows) = layer.coverage();
     let opacity = color[3];
     let zero = f32x8::splat(simd, 0.0);
@@ -248,26 +249,23 @@ fn backward_layer<S: Simd>(
         let grad_coverage = grad_paint * opacity;
         grad_half_width +=
             grad_coverage * f32x8::load_array_ref(simd, &layer.tape.d_half_width[row]);
-        // Both samples of a pixel in a line have the gradient of its coverage.
         grad_coverage
             .combine(grad_coverage)
             .store_array(&mut grad_coverages[row]);
     }
-    if !layer.is_solid {
-        backward_chords(simd, layer, &grad_coverages, chords);
-    }
     let [red, green, blue] = grad_color.map(total);
-    StrokeGradientPart {
+    let part = StrokeGradientPart {
         half_width: if layer.is_solid {
             0.0
         } else {
             total(grad_half_width)
         },
         color: [red, green, blue, total(grad_opacity)],
-    }
+    };
+    (part, grad_coverages)
 }
 
-/// The gradient of the ends of every chord, from the samples whose nearest point `N` lies on it.
+/// Appends the gradient of the ends of every chord that has one, from the samples whose nearest point `N` lies on it.
 ///
 /// ```text
 ///   S o-----------N-----o E        N = (1 - t) S + t E
@@ -279,6 +277,10 @@ fn backward_layer<S: Simd>(
 /// `t` depends on the ends as well, but that needs no term: in the interior of the chord `N` minimizes
 /// the distance, whose derivative with respect to `t` is 0 there (the envelope theorem), and at an end
 /// `t` is clamped. Beyond the ends all of the gradient goes to one end, which is how caps move.
+///
+/// The nearest points are computed again, which takes less time than to keep them: only a part of the samples is on the
+/// outline, and the squared distance tells which chord is the nearest. Where two chords meet in one point, the first one
+/// keeps the sample, so that the joint's gradient is counted once.
 #[expect(
     clippy::inline_always,
     reason = "vector code must end up where its instructions are enabled"
@@ -286,34 +288,59 @@ fn backward_layer<S: Simd>(
 #[inline(always)]
 fn backward_chords<S: Simd>(
     simd: S,
-    layer: &Layer,
+    layer: &mut Layer,
     grad_coverages: &[Line; TILE],
-    chords: &mut [(u32, ChordGradient)],
+    ids: impl Iterator<Item = u32>,
+    parts: &mut Vec<(u32, ChordGradient)>,
 ) {
     let zero = f32x16::splat(simd, 0.0);
     let Layer { outline, tape, .. } = layer;
-    for (position, (chord, (_, gradient))) in outline.chords.iter().zip(chords).enumerate() {
+    let sample_weight = outline.sample_weight();
+    for (chord, id) in outline.chords.iter().zip(ids) {
         let mut whole = [zero; 2];
         let mut end = [zero; 2];
+        let mut is_nearest_to_any = false;
         for set in outline.samples.sets() {
-            for index in set.lines_near(chord).filter(|index| tape.is_edge[*index]) {
-                let line = &tape.lines[index];
-                let load = |line: &Line| f32x16::load_array_ref(simd, line);
-                let row = outline.samples.row(index);
-                let is_nearest = load(&line.chord_index).simd_eq(position as f32);
-                let weight = is_nearest.select(load(&grad_coverages[row]), zero);
-                let along = load(&line.along);
-                for (axis, derivative) in [&line.dx, &line.dy].into_iter().enumerate() {
-                    let part = weight * load(derivative);
+            let projector = Projector::new(simd, chord, set);
+            let mut lines = tape.edge_lines & bits(set.lines_near(chord));
+            while lines != 0 {
+                let line = lines.trailing_zeros() as usize;
+                lines &= lines - 1;
+                let nearest = projector.project(line);
+                let square = f32x16::load_array_ref(simd, &outline.squares[line]);
+                let is_nearest = nearest.square.simd_eq(square);
+                if !is_nearest.any_true() {
+                    continue;
+                }
+                is_nearest_to_any = true;
+                // No other chord is at this distance.
+                is_nearest
+                    .select(f32x16::splat(simd, -1.0), square)
+                    .store_array(&mut outline.squares[line]);
+                let grad_coverage = f32x16::load_array_ref(simd, &grad_coverages[set.row(line)]);
+                let weight = is_nearest.select(grad_coverage, zero);
+                let pull = f32x16::load_array_ref(simd, &tape.pulls[line]);
+                for (axis, offset) in [nearest.dx, nearest.dy].into_iter().enumerate() {
+                    let part = weight * (pull * offset * sample_weight);
                     whole[axis] += part;
-                    end[axis] += part * along;
+                    end[axis] += part * nearest.along;
                 }
             }
         }
-        for axis in 0..2 {
-            // The weights of the ends add up to 1, so the start gets the rest.
-            gradient[axis] = total(by_pixel(whole[axis] - end[axis]));
-            gradient[axis + 2] = total(by_pixel(end[axis]));
+        if is_nearest_to_any {
+            let mut gradient = [0.0; 4];
+            for axis in 0..2 {
+                // The weights of the ends add up to 1, so the start gets the rest.
+                gradient[axis] = total(by_pixel(whole[axis] - end[axis]));
+                gradient[axis + 2] = total(by_pixel(end[axis]));
+            }
+            parts.push((id, gradient));
         }
     }
+}
+
+/// A bit for each number of a range, which lie below 64.
+fn bits(range: Range<usize>) -> u64 {
+    let below = |end: usize| u64::MAX.checked_shr(64 - end as u32).unwrap_or(0);
+    below(range.end) & !below(range.start)
 }

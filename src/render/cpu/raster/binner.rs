@@ -19,8 +19,9 @@
 use std::f32::consts::SQRT_2;
 use std::ops::Range;
 
+use super::block::{Block, StrokeExtent};
 use super::chord::{Bounds, Chord, Chords};
-use super::coverage::{MAX_WINDOW_RADIUS, SAMPLE_INSET};
+use super::coverage::MAX_WINDOW_RADIUS;
 use super::lanes::TILE;
 use crate::scene::Strokes;
 
@@ -56,7 +57,7 @@ impl TileStroke {
 }
 
 /// The chords of some consecutive strokes, and the tiles that they touch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Group {
     pub(super) chords: Chords,
     /// Indices of chords: for each tile stroke those that can be nearest to a sample of its tile.
@@ -65,44 +66,11 @@ pub(super) struct Group {
     pub(super) tile_strokes: Vec<(u32, TileStroke)>,
 }
 
-/// A square of tiles, its side a power of two.
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    column: usize,
-    row: usize,
-    side: usize,
-}
-
-impl Block {
-    fn whole(tiles: [usize; 2]) -> Self {
-        Self {
-            column: 0,
-            row: 0,
-            side: tiles[0].max(tiles[1]),
-        }
-    }
-
-    fn quarters(self) -> [Self; 4] {
-        let side = self.side / 2;
-        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(right, down)| Self {
-            column: self.column + right * side,
-            row: self.row + down * side,
-            side,
-        })
-    }
-
-    fn intersects(&self, extent: &StrokeExtent) -> bool {
-        let first = [self.column, self.row];
-        (0..2).all(|axis| {
-            first[axis] < extent.max[axis] && extent.min[axis] < first[axis] + self.side
-        })
-    }
-
-    /// The centre of its samples, in pixels, and half the side of the square that they lie in.
-    fn samples(&self) -> ([f32; 2], f32) {
-        let half = 0.5 * (self.side * TILE) as f32;
-        let center = [self.column, self.row].map(|tile| (tile * TILE) as f32 + half);
-        (center, half - SAMPLE_INSET)
+impl Group {
+    fn clear(&mut self) {
+        self.chords.truncate(0);
+        self.candidates.clear();
+        self.tile_strokes.clear();
     }
 }
 
@@ -111,10 +79,11 @@ impl Block {
 pub(super) struct Binner {
     tiles: [usize; 2],
     canvas_size: [f64; 2],
-    pub(super) group: Group,
+    group: Group,
     /// A stack of candidates: those of every block that is being quartered, the smallest last.
     pending: Vec<u32>,
-    distances: Vec<f32>,
+    /// A stack of squared distances: for each of those candidates the ones to four blocks.
+    distances: Vec<[f32; 4]>,
 }
 
 impl Binner {
@@ -127,6 +96,14 @@ impl Binner {
             pending: Vec::new(),
             distances: Vec::new(),
         }
+    }
+
+    /// The strokes that were added since the last group was taken. Their numbers are copied to memory of the right size, and
+    /// the next group has the room in which this one has grown.
+    pub(super) fn take_group(&mut self) -> Group {
+        let group = self.group.clone();
+        self.group.clear();
+        group
     }
 
     /// Adds a stroke on top of those before it. A stroke without width, or with a number that is not
@@ -166,12 +143,12 @@ impl Binner {
         self.pending.clear();
         self.pending.extend(first as u32..last as u32);
         let bounds = bounds.expanded(f64::from(half_width + MAX_WINDOW_RADIUS));
-        self.quarter_all(bounds, half_width, stroke as u32);
+        self.bin_all(bounds, half_width, stroke as u32);
     }
 
     /// Starts with the blocks that the stroke's bounds meet. Their side is the next power of two of
     /// the bounds', so there are at most two by two, and a short stroke skips the upper levels.
-    fn quarter_all(&mut self, bounds: Bounds, half_width: f32, stroke: u32) {
+    fn bin_all(&mut self, bounds: Bounds, half_width: f32, stroke: u32) {
         let tile = TILE as f64;
         let min = bounds
             .min
@@ -190,27 +167,41 @@ impl Binner {
             half_width,
             stroke,
         };
-        for row in min[1] / side..=(max[1] - 1) / side {
-            for column in min[0] / side..=(max[0] - 1) / side {
-                let block = Block {
-                    column: column * side,
-                    row: row * side,
-                    side,
-                };
-                self.quarter(block, 0, &extent);
-            }
-        }
+        let [left, top] = [0, 1].map(|axis| min[axis] / side * side);
+        let block = |right: usize, down: usize| Block {
+            column: left + right * side,
+            row: top + down * side,
+            side,
+        };
+        let blocks = [block(0, 0), block(1, 0), block(0, 1), block(1, 1)];
+        self.bin(blocks, 0, &extent);
     }
 
-    /// Bins the stroke into a block. The candidates from `first` on are those of the block around it.
-    fn quarter(&mut self, block: Block, first: usize, extent: &StrokeExtent) {
-        if !block.intersects(extent) {
-            return;
+    /// Bins the stroke into four blocks of one size. The candidates from `first` on are those of the block around them.
+    ///
+    /// The distances to all four are computed at once, as vectors.
+    fn bin(&mut self, blocks: [Block; 4], first: usize, extent: &StrokeExtent) {
+        let (last, before) = (self.pending.len(), self.distances.len());
+        let nearest = self.push_distances(blocks.map(|block| block.samples().0), first..last);
+        for (index, block) in blocks.into_iter().enumerate() {
+            if block.intersects(extent) {
+                let candidates = Candidates {
+                    range: first..last,
+                    distances: before,
+                    index,
+                    nearest: nearest[index].sqrt(),
+                };
+                self.bin_block(block, candidates, extent);
+            }
         }
+        self.distances.truncate(before);
+    }
+
+    /// Bins the stroke into one of four blocks.
+    fn bin_block(&mut self, block: Block, candidates: Candidates, extent: &StrokeExtent) {
         let (center, half_side) = block.samples();
         let half_diagonal = half_side * SQRT_2;
-        let last = self.pending.len();
-        let nearest = self.min_distance(center, first, last);
+        let nearest = candidates.nearest;
         if nearest > extent.half_width + MAX_WINDOW_RADIUS + half_diagonal {
             return;
         }
@@ -223,37 +214,39 @@ impl Binner {
         // centre. It matters only within h + w of p, so at most h + w + R from the centre.
         let farthest = (nearest + 2.0 * half_diagonal)
             .min(extent.half_width + MAX_WINDOW_RADIUS + half_diagonal);
-        self.keep_within(farthest * (1.0 + ROUNDING) + ROUNDING, first..last);
+        let last = self.pending.len();
+        self.keep_within(farthest * (1.0 + ROUNDING) + ROUNDING, candidates);
         if block.side == 1 {
             self.drop_redundant_neighbors(center, half_side, last);
             self.emit(block, last, extent.stroke);
         } else {
-            for quarter in block.quarters() {
-                self.quarter(quarter, last, extent);
-            }
+            self.bin(block.quarters(), last, extent);
         }
         self.pending.truncate(last);
     }
 
-    /// Finds the distances from `center` to the candidates, and returns the smallest.
-    fn min_distance(&mut self, center: [f32; 2], first: usize, last: usize) -> f32 {
-        self.distances.clear();
+    /// Appends the squared distances from four centers to some candidates, and returns the smallest for each center.
+    fn push_distances(&mut self, centers: [[f32; 2]; 4], range: Range<usize>) -> [f32; 4] {
         let chords = &self.group.chords.chords;
-        let mut min = f32::INFINITY;
+        let [xs, ys] = [0, 1].map(|axis| centers.map(|center| center[axis]));
+        let mut min = [f32::INFINITY; 4];
         self.distances
-            .extend(self.pending[first..last].iter().map(|index| {
-                let distance = square_distance(&chords[*index as usize], center);
-                min = min.min(distance);
-                distance
+            .extend(self.pending[range].iter().map(|index| {
+                let distances = square_distances(&chords[*index as usize], xs, ys);
+                for (min, distance) in min.iter_mut().zip(distances) {
+                    *min = if distance < *min { distance } else { *min };
+                }
+                distances
             }));
-        min.sqrt()
+        min
     }
 
     /// Appends those candidates that are no farther away than `farthest` pixels.
-    fn keep_within(&mut self, farthest: f32, range: Range<usize>) {
+    fn keep_within(&mut self, farthest: f32, candidates: Candidates) {
         let farthest_square = farthest * farthest;
-        for (distance, position) in self.distances.iter().zip(range) {
-            if *distance <= farthest_square {
+        let distances = &self.distances[candidates.distances..];
+        for (distances, position) in distances.iter().zip(candidates.range) {
+            if distances[candidates.index] <= farthest_square {
                 self.pending.push(self.pending[position]);
             }
         }
@@ -321,14 +314,17 @@ impl Binner {
     }
 }
 
-/// What stays the same while one stroke is binned.
+/// The chords that can matter to a block, and how far away they are.
 #[derive(Debug)]
-struct StrokeExtent {
-    /// The first column and row of tiles within the stroke's bounds, and the ones after the last.
-    min: [usize; 2],
-    max: [usize; 2],
-    half_width: f32,
-    stroke: u32,
+struct Candidates {
+    /// Where they are among the pending ones.
+    range: Range<usize>,
+    /// Where their squared distances to four blocks begin.
+    distances: usize,
+    /// Which of the four the block is.
+    index: usize,
+    /// The distance from the block's center to the nearest of them, in pixels.
+    nearest: f32,
 }
 
 /// Room for the rounding of distances, absolute in pixels and relative to the distance: an extra
@@ -348,13 +344,19 @@ fn is_within(chord: &Chord, center: [f64; 2], distance: f32) -> bool {
     (x - along * right).hypot(y - along * down) <= f64::from(distance)
 }
 
-fn square_distance(chord: &Chord, position: [f32; 2]) -> f32 {
-    let x = position[0] - chord.start[0];
-    let y = position[1] - chord.start[1];
-    let along = (x * chord.vector[0] + y * chord.vector[1]) * chord.inverse_square;
-    let along = along.clamp(0.0, 1.0);
-    let (x, y) = (x - along * chord.vector[0], y - along * chord.vector[1]);
-    x * x + y * y
+/// The squared distances from four positions to a chord. The loops are over arrays, so the compiler makes vector operations of
+/// them.
+#[inline]
+fn square_distances(chord: &Chord, xs: [f32; 4], ys: [f32; 4]) -> [f32; 4] {
+    let [vector_x, vector_y] = chord.vector;
+    std::array::from_fn(|lane| {
+        let x = xs[lane] - chord.start[0];
+        let y = ys[lane] - chord.start[1];
+        let along = (x * vector_x + y * vector_y) * chord.inverse_square;
+        let along = along.clamp(0.0, 1.0);
+        let (x, y) = (x - along * vector_x, y - along * vector_y);
+        x * x + y * y
+    })
 }
 
 /// The smallest and the largest position along a chord, 0 at its start and 1 at its end, on which a

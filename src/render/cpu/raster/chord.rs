@@ -142,7 +142,7 @@ impl Bounds {
 }
 
 /// The chords of some strokes and how they depend on control points.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Chords {
     pub(super) chords: Vec<Chord>,
     /// One for each chord.

@@ -23,8 +23,8 @@ use fearless_simd::{Simd, SimdBase, SimdMask, f32x16};
 
 use super::chord::Chord;
 use super::edge::{Pen, WINDOW_RADIUS};
-use super::lanes::{Plane, TILE, ZEROS, by_pixel};
-use super::nearest::{LocalChord, Nearest, SampleGrid, min_square_distances, nearest_points};
+use super::lanes::{Line, Plane, TILE, ZEROS, by_pixel};
+use super::nearest::{LocalChord, SampleGrid, min_square_distances};
 
 /// Strokes with smaller half widths, in pixels, get four by four samples per pixel, the others two
 /// by two. Within a window the outline is approximated by a straight line. The radius of a cap must
@@ -51,6 +51,9 @@ pub(super) struct Outline {
     pen: Pen,
     /// The rows of pixels that the stroke can touch, 0 to 8.
     rows: Range<usize>,
+    /// For each line of samples the squared distances from the centre line, in square pixels. Only those in `rows` are
+    /// of this outline, and only once they were computed.
+    pub(super) squares: Vec<Line>,
 }
 
 impl Outline {
@@ -61,6 +64,7 @@ impl Outline {
             samples: SampleGrid { per_axis: 2 },
             pen: Pen::new(0.0, 2),
             rows: 0..0,
+            squares: Vec::new(),
         }
     }
 
@@ -83,32 +87,52 @@ impl Outline {
         };
         self.pen = Pen::new(half_width, samples_per_axis);
         let radius = self.pen.radius();
-        self.chords.clear();
-        self.chords
-            .extend(chords.map(|chord| LocalChord::new(chord, corner, radius)));
         let (mut top, mut bottom) = (f32::INFINITY, f32::NEG_INFINITY);
-        for chord in &self.chords {
-            (top, bottom) = (top.min(chord.top), bottom.max(chord.bottom));
-        }
+        self.chords.clear();
+        self.chords.extend(chords.map(|chord| {
+            let chord = LocalChord::new(chord, corner, radius);
+            // Not `min` and `max`, which would check for NaN.
+            top = if chord.top < top { chord.top } else { top };
+            bottom = if chord.bottom > bottom {
+                chord.bottom
+            } else {
+                bottom
+            };
+            chord
+        }));
         // A cast from a float truncates and saturates, so even infinite limits end up in the tile.
         let last = ((bottom + 1.0).max(0.0) as usize).min(TILE);
         self.rows = (top.max(0.0) as usize).min(last)..last;
     }
 
     /// The weight of one sample in its pixel's mean.
-    fn sample_weight(&self) -> f32 {
+    pub(super) fn sample_weight(&self) -> f32 {
         1.0 / f32::from(self.samples.per_axis * self.samples.per_axis)
+    }
+
+    /// Computes the squared distances of the samples in the rows that the stroke can touch.
+    #[inline(always)]
+    fn find_squares<S: Simd>(&mut self, simd: S) {
+        if self.squares.len() < self.samples.lines() {
+            self.squares.resize(MAX_LINES, [0.0; 2 * TILE]);
+        }
+        min_square_distances(
+            simd,
+            &self.chords,
+            self.samples,
+            &self.rows,
+            &mut self.squares,
+        );
     }
 
     /// The coverage of the pixels of a tile, in the rows that the stroke can touch.
     #[inline(always)]
-    pub(super) fn cover<S: Simd>(&self, simd: S, coverage: &mut Plane) {
-        let mut squares = [[0.0; 2 * TILE]; MAX_LINES];
-        min_square_distances(simd, &self.chords, self.samples, &self.rows, &mut squares);
+    pub(super) fn cover<S: Simd>(&mut self, simd: S, coverage: &mut Plane) {
+        self.find_squares(simd);
         for row in self.rows() {
             let mut sum = f32x16::splat(simd, 0.0);
             for set in self.samples.sets() {
-                for square in &squares[set.lines_of(&(row..row + 1))] {
+                for square in &self.squares[set.lines_of(&(row..row + 1))] {
                     sum += self.pen.coverage(f32x16::load_array_ref(simd, square));
                 }
             }
@@ -118,29 +142,25 @@ impl Outline {
 
     /// The same coverage, with everything that the backward pass needs.
     #[inline(always)]
-    pub(super) fn cover_with_tape<S: Simd>(&self, simd: S, tape: &mut CoverageTape) {
-        tape.lines.resize(self.samples.lines(), Nearest::NOTHING);
-        tape.is_edge = [false; MAX_LINES];
-        nearest_points(
-            simd,
-            &self.chords,
-            self.samples,
-            &self.rows,
-            &mut tape.lines,
-        );
+    pub(super) fn cover_with_tape<S: Simd>(&mut self, simd: S, tape: &mut CoverageTape) {
+        self.find_squares(simd);
+        if tape.pulls.len() < self.samples.lines() {
+            tape.pulls.resize(MAX_LINES, [0.0; 2 * TILE]);
+        }
+        tape.edge_lines = 0;
         let sample_weight = self.sample_weight();
         for row in self.rows() {
             let mut coverage = f32x16::splat(simd, 0.0);
             let mut d_half_width = f32x16::splat(simd, 0.0);
             for set in self.samples.sets() {
-                for index in set.lines_of(&(row..row + 1)) {
-                    let line = &mut tape.lines[index];
-                    let edge = self.pen.coverage_with_derivatives(simd, line);
+                for line in set.lines_of(&(row..row + 1)) {
+                    let square = f32x16::load_array_ref(simd, &self.squares[line]);
+                    let edge = self.pen.coverage_with_derivatives(square);
                     coverage += edge.coverage;
                     d_half_width += edge.d_half_width;
-                    (edge.dx * sample_weight).store_array(&mut line.dx);
-                    (edge.dy * sample_weight).store_array(&mut line.dy);
-                    tape.is_edge[index] = edge.d_half_width.simd_gt(0.0).any_true();
+                    edge.pull.store_array(&mut tape.pulls[line]);
+                    let is_edge = edge.d_half_width.simd_gt(0.0).any_true();
+                    tape.edge_lines |= u64::from(is_edge) << line;
                 }
             }
             (by_pixel(coverage) * sample_weight).store_array(&mut tape.coverage[row]);
@@ -157,12 +177,12 @@ pub(super) struct CoverageTape {
     pub(super) coverage: Plane,
     /// Its derivative with respect to the half width, per pixel.
     pub(super) d_half_width: Plane,
-    /// For each line of samples the nearest points, with `dx` and `dy` replaced by
-    /// the derivatives of the pixel's coverage when they move right and down.
-    pub(super) lines: Vec<Nearest>,
-    /// Whether the outline crosses a window of the line. Elsewhere the coverage is 0 or 1 and all
+    /// For each line of samples the derivatives of the coverage of their windows with respect to their nearest points, as
+    /// multiples of the offsets from these points.
+    pub(super) pulls: Vec<Line>,
+    /// A bit for each line of samples: whether the outline crosses a window of it. Elsewhere the coverage is 0 or 1 and all
     /// derivatives are 0, so the backward pass skips the line.
-    pub(super) is_edge: [bool; MAX_LINES],
+    pub(super) edge_lines: u64,
 }
 
 impl CoverageTape {
@@ -170,7 +190,7 @@ impl CoverageTape {
     pub(super) const NOTHING: Self = Self {
         coverage: ZEROS,
         d_half_width: ZEROS,
-        lines: Vec::new(),
-        is_edge: [false; MAX_LINES],
+        pulls: Vec::new(),
+        edge_lines: 0,
     };
 }

@@ -35,8 +35,6 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, f32x16};
 
-use super::nearest::Nearest;
-
 /// The radius of the window, in steps from sample to sample. The spectrum of the triweight kernel is
 /// `j3(k) / k^3` up to a factor, with the spherical Bessel function `j3`, whose first zero is at
 /// 6.98793; over 2 pi, that is the radius whose spectrum is 0 at one cycle a step.
@@ -63,10 +61,8 @@ pub(super) struct EdgeCoverage<S: Simd> {
     pub(super) coverage: f32x16<S>,
     /// Its derivative with respect to the half width, per pixel.
     pub(super) d_half_width: f32x16<S>,
-    /// Its derivative with respect to the x of the nearest point, per pixel.
-    pub(super) dx: f32x16<S>,
-    /// Its derivative with respect to the y of the nearest point, per pixel.
-    pub(super) dy: f32x16<S>,
+    /// Its derivative with respect to the nearest point, per pixel, as a multiple of the offset from that point to the sample.
+    pub(super) pull: f32x16<S>,
 }
 
 impl Pen {
@@ -100,7 +96,7 @@ impl Pen {
         }
     }
 
-    /// The coverage of the windows of samples with its derivatives, from their nearest points.
+    /// The coverage of the windows of samples at some squared distances from the centre line, with its derivatives.
     ///
     /// With `w = W'` and the window's radius `r` in pixels:
     ///
@@ -111,12 +107,8 @@ impl Pen {
     ///   d d / d N             = (N - sample) / d
     /// ```
     #[inline(always)]
-    pub(super) fn coverage_with_derivatives<S: Simd>(
-        &self,
-        simd: S,
-        nearest: &Nearest,
-    ) -> EdgeCoverage<S> {
-        let distance = f32x16::load_array_ref(simd, &nearest.square).sqrt();
+    pub(super) fn coverage_with_derivatives<S: Simd>(&self, square: f32x16<S>) -> EdgeCoverage<S> {
+        let distance = square.sqrt();
         let inside = self.inside(distance);
         let (mut coverage, near) = (
             window_below(inside),
@@ -131,12 +123,10 @@ impl Pen {
             d_approach -= far;
         }
         // Two minus signs cancel: `offset` is sample - N, and coverage falls with the distance.
-        let pull = d_approach / distance.max(MIN_DISTANCE);
         EdgeCoverage {
             coverage,
             d_half_width,
-            dx: pull * f32x16::load_array_ref(simd, &nearest.dx),
-            dy: pull * f32x16::load_array_ref(simd, &nearest.dy),
+            pull: d_approach / distance.max(MIN_DISTANCE),
         }
     }
 

@@ -46,8 +46,11 @@ pub(super) fn forward(bins: &TileBins, strokes: &Strokes, canvas: &Canvas) -> Pi
 fn paste(tile: &Plane, band: &mut [f32], width: usize, left: usize) {
     for (line, colors) in band.chunks_mut(width).zip(tile) {
         let line = &mut line[left..];
-        let count = line.len().min(TILE);
-        line[..count].copy_from_slice(&colors[..count]);
+        // Nearly always there is room for a whole row, which is one vector.
+        match line.first_chunk_mut() {
+            Some(line) => *line = *colors,
+            None => line.copy_from_slice(&colors[..line.len()]),
+        }
     }
 }
 

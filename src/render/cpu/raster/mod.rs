@@ -3,7 +3,7 @@
 //!
 //! A stroke is the union of all discs of its half width along its curve, as in SVG with round caps
 //! and joins: where it crosses itself it is not painted twice. `chord` flattens curves into straight
-//! pieces, `binner` and `tile_bins` find the tiles that each stroke touches and the few chords that
+//! pieces, `block`, `binner` and `tile_bins` find the tiles that each stroke touches and the few chords that
 //! matter there, `nearest` finds for every sample of a pixel the nearest point of the centre
 //! line, `edge` and `coverage` turn that distance into the covered part of the pixel. `forward`
 //! composites the strokes over one another, `backward` takes a gradient back to them, and `visible` finds those that can be
@@ -16,6 +16,7 @@ mod lanes;
 mod nearest;
 mod edge;
 mod coverage;
+mod block;
 mod binner;
 mod tile_bins;
 mod forward;

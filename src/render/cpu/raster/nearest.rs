@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Bytes, Select, Simd, SimdBase, f32x16, mask32x16, u32x16};
+use fearless_simd::{Simd, SimdBase, f32x16};
 
 use super::chord::Chord;
 use super::lanes::{Line, TILE};
@@ -49,11 +49,6 @@ impl SampleGrid {
         (0..usize::from(self.per_axis / 2)).map(move |set| SampleSet { samples: self, set })
     }
 
-    /// The row of pixels that a line belongs to.
-    pub(super) fn row(self, line: usize) -> usize {
-        line % self.height() / usize::from(self.per_axis)
-    }
-
     fn height(self) -> usize {
         usize::from(self.per_axis) * TILE
     }
@@ -70,6 +65,11 @@ impl SampleSet {
     /// The first line.
     fn first(self) -> usize {
         self.set * self.samples.height()
+    }
+
+    /// The row of pixels that a line of the set belongs to.
+    pub(super) fn row(self, line: usize) -> usize {
+        (line - self.first()) >> self.samples.per_axis.trailing_zeros()
     }
 
     /// The lines within some rows of pixels.
@@ -90,12 +90,28 @@ impl SampleSet {
     }
 
     /// The columns of the samples of each line, in pixels from the left of the tile.
-    fn columns(self) -> Line {
-        std::array::from_fn(|sample| {
-            let step = 2 * self.set + sample / TILE;
-            (sample % TILE) as f32 + (step as f32 + 0.5) / f32::from(self.samples.per_axis)
-        })
+    fn columns(self) -> &'static Line {
+        const OF_TWO: Line = columns(2, 0);
+        const LEFT_OF_FOUR: Line = columns(4, 0);
+        const RIGHT_OF_FOUR: Line = columns(4, 1);
+        match (self.samples.per_axis, self.set) {
+            (2, _) => &OF_TWO,
+            (_, 0) => &LEFT_OF_FOUR,
+            _ => &RIGHT_OF_FOUR,
+        }
     }
+}
+
+/// The columns of the samples of the lines of a set.
+const fn columns(per_axis: usize, set: usize) -> Line {
+    let mut columns = [0.0; 2 * TILE];
+    let mut sample = 0;
+    while sample < columns.len() {
+        let step = 2 * set + sample / TILE;
+        columns[sample] = (sample % TILE) as f32 + (step as f32 + 0.5) / per_axis as f32;
+        sample += 1;
+    }
+    columns
 }
 
 /// A chord relative to the top left corner of a tile, in pixels.
@@ -115,76 +131,97 @@ impl LocalChord {
     pub(super) fn new(chord: &Chord, corner: [f32; 2], radius: f32) -> Self {
         let start = [chord.start[0] - corner[0], chord.start[1] - corner[1]];
         let end = start[1] + chord.vector[1];
+        let (upper, lower) = if end < start[1] {
+            (end, start[1])
+        } else {
+            (start[1], end)
+        };
         Self {
             start,
             vector: chord.vector,
             inverse_square: chord.inverse_square,
-            top: start[1].min(end) - radius,
-            bottom: start[1].max(end) + radius,
+            top: upper - radius,
+            bottom: lower + radius,
+        }
+    }
+}
+
+/// A chord and the samples of a set, to be projected on it line by line.
+///
+/// ```text
+///           x sample                         t = (x - S) . V / |V|^2, clamped to 0..1
+///           :
+///           : offset (dx, dy)                x - S = t V + offset
+///     S o---N------------o S + V
+///       |t V|
+/// ```
+///
+/// The code calls `t` along. Clamped to 0 or 1 it gives the ends, which round off caps and joins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Projector<S: Simd> {
+    start_y: f32,
+    vector: [f32; 2],
+    /// The first line of the set.
+    first: usize,
+    /// From line to line, in pixels.
+    step: f32,
+    /// From the start of the chord to the samples, x: the same for all lines of a set.
+    x: f32x16<S>,
+    /// The dot product is split by axis. This is the part of x.
+    along_x: f32x16<S>,
+    /// The part of y for each pixel downwards.
+    along_y: f32,
+}
+
+impl<S: Simd> Projector<S> {
+    #[inline(always)]
+    pub(super) fn new(simd: S, chord: &LocalChord, set: SampleSet) -> Self {
+        let x = f32x16::load_array_ref(simd, set.columns()) - chord.start[0];
+        Self {
+            start_y: chord.start[1],
+            vector: chord.vector,
+            first: set.first(),
+            step: 1.0 / f32::from(set.samples.per_axis),
+            x,
+            along_x: x * (chord.vector[0] * chord.inverse_square),
+            along_y: chord.vector[1] * chord.inverse_square,
         }
     }
 
-    /// Calls `visit` for the lines of a set that the chord can matter to, with the points of the
-    /// chord nearest to their samples.
-    ///
-    /// ```text
-    ///           x sample                         t = (x - S) . V / |V|^2, clamped to 0..1
-    ///           :
-    ///           : offset (dx, dy)                x - S = t V + offset
-    ///     S o---N------------o S + V
-    ///       |t V|
-    /// ```
-    ///
-    /// The code calls `t` along. Clamped to 0 or 1 it gives the ends, which round off caps and joins.
+    /// The points of the chord nearest to the samples of a line of the set.
     #[inline(always)]
-    fn project<S: Simd, L>(
-        &self,
-        simd: S,
-        set: SampleSet,
-        lines: &mut [L],
-        mut visit: impl FnMut(&mut L, ChordProjection<S>),
-    ) {
-        let [vector_x, vector_y] = self.vector;
-        // The dot product is split by axis: the part of x is the same for all lines of a set.
-        let x = f32x16::load_array(simd, set.columns()) - self.start[0];
-        let along_x = x * (vector_x * self.inverse_square);
-        let along_y = vector_y * self.inverse_square;
-        let step = 1.0 / f32::from(set.samples.per_axis);
-        let near = set.lines_near(self);
-        let first = near.start - set.first();
-        for (index, line) in lines[near].iter_mut().enumerate() {
-            let y = ((first + index) as f32 + 0.5) * step - self.start[1];
-            let along = (along_x + along_y * y).max(0.0).min(1.0);
-            let dx = x - along * vector_x;
-            let dy = f32x16::splat(simd, y) - along * vector_y;
-            let square = dx * dx + dy * dy;
-            visit(
-                line,
-                ChordProjection {
-                    square,
-                    dx,
-                    dy,
-                    along,
-                },
-            );
+    pub(super) fn project(&self, line: usize) -> ChordProjection<S> {
+        let simd = self.x.simd;
+        let y = (f32::from((line - self.first) as u8) + 0.5) * self.step - self.start_y;
+        let along = (self.along_x + self.along_y * y).max(0.0).min(1.0);
+        let dx = self.x - along * self.vector[0];
+        let dy = f32x16::splat(simd, y) - along * self.vector[1];
+        ChordProjection {
+            square: dx * dx + dy * dy,
+            dx,
+            dy,
+            along,
         }
     }
 }
 
 /// The points of a chord nearest to the samples of a line.
 #[derive(Debug, Clone, Copy)]
-struct ChordProjection<S: Simd> {
-    square: f32x16<S>,
-    dx: f32x16<S>,
-    dy: f32x16<S>,
-    along: f32x16<S>,
+pub(super) struct ChordProjection<S: Simd> {
+    /// The squared distances, in square pixels.
+    pub(super) square: f32x16<S>,
+    /// The offset from the nearest points to the samples, x.
+    pub(super) dx: f32x16<S>,
+    /// The offset from the nearest points to the samples, y.
+    pub(super) dy: f32x16<S>,
+    /// Where on the chord the nearest points lie: 0 at the start, 1 at the end.
+    pub(super) along: f32x16<S>,
 }
 
 /// Farther than any distance that matters, in pixels, while its square is still finite.
 const FAR: f32 = 1e15;
 
-/// The squared distances from the samples in some rows of pixels to the nearest of some chords:
-/// all that the forward pass needs.
+/// The squared distances from the samples in some rows of pixels to the nearest of some chords.
 #[inline(always)]
 pub(super) fn min_square_distances<S: Simd>(
     simd: S,
@@ -196,92 +233,12 @@ pub(super) fn min_square_distances<S: Simd>(
     for set in samples.sets() {
         squares[set.lines_of(rows)].fill([FAR * FAR; 2 * TILE]);
         for chord in chords {
-            chord.project(
-                simd,
-                set,
-                squares,
-                #[inline(always)]
-                |min, new| {
-                    new.square
-                        .min(f32x16::load_array_ref(simd, min))
-                        .store_array(min);
-                },
-            );
-        }
-    }
-}
-
-/// The points of a stroke's centre line nearest to the samples of a line.
-#[derive(Debug, Clone)]
-pub(super) struct Nearest {
-    /// The squared distances, in square pixels.
-    pub(super) square: Line,
-    /// The offset from the nearest points to the samples, x.
-    pub(super) dx: Line,
-    /// The offset from the nearest points to the samples, y.
-    pub(super) dy: Line,
-    /// Where on their chords the nearest points lie: 0 at the start, 1 at the end.
-    pub(super) along: Line,
-    /// The positions of their chords among the candidates, as floats to be selected like the rest.
-    pub(super) chord_index: Line,
-}
-
-impl Nearest {
-    /// No chord near.
-    pub(super) const NOTHING: Self = Self {
-        square: [FAR * FAR; 2 * TILE],
-        dx: [FAR; 2 * TILE],
-        dy: [0.0; 2 * TILE],
-        along: [0.0; 2 * TILE],
-        chord_index: [0.0; 2 * TILE],
-    };
-}
-
-/// `new` where the mask is set, `old` elsewhere.
-///
-/// The same as a selection, whose result would be stored where `old` was loaded. The compiler turns such a pair into a
-/// masked store, and that of AVX2 takes AMD's processors longer than all of the rest of the loop.
-#[inline(always)]
-fn merge<S: Simd>(simd: S, mask: mask32x16<S>, new: f32x16<S>, old: f32x16<S>) -> f32x16<S> {
-    let [new, old] = [new, old].map(Bytes::bitcast::<u32x16<S>>);
-    let (ones, zero) = (u32x16::splat(simd, u32::MAX), u32x16::splat(simd, 0));
-    (old ^ ((old ^ new) & mask.select(ones, zero))).bitcast()
-}
-
-/// The points of some chords nearest to the samples in some rows of pixels, for the backward pass.
-#[inline(always)]
-pub(super) fn nearest_points<S: Simd>(
-    simd: S,
-    chords: &[LocalChord],
-    samples: SampleGrid,
-    rows: &Range<usize>,
-    lines: &mut [Nearest],
-) {
-    for set in samples.sets() {
-        lines[set.lines_of(rows)].fill(Nearest::NOTHING);
-        for (chord_index, chord) in chords.iter().enumerate() {
-            let chord_index = f32x16::splat(simd, chord_index as f32);
-            chord.project(
-                simd,
-                set,
-                lines,
-                #[inline(always)]
-                |line, new| {
-                    let square = f32x16::load_array_ref(simd, &line.square);
-                    // Strictly nearer: where two chords meet in one point, the first one keeps it, so
-                    // that the joint's gradient is counted once.
-                    let is_nearer = new.square.simd_lt(square);
-                    new.square.min(square).store_array(&mut line.square);
-                    let choose = |new: f32x16<S>, old: &mut Line| {
-                        merge(simd, is_nearer, new, f32x16::load_array_ref(simd, old))
-                            .store_array(old);
-                    };
-                    choose(new.dx, &mut line.dx);
-                    choose(new.dy, &mut line.dy);
-                    choose(new.along, &mut line.along);
-                    choose(chord_index, &mut line.chord_index);
-                },
-            );
+            let projector = Projector::new(simd, chord, set);
+            let near = set.lines_near(chord);
+            for (line, min) in near.clone().zip(&mut squares[near]) {
+                let new = projector.project(line).square;
+                new.min(f32x16::load_array_ref(simd, min)).store_array(min);
+            }
         }
     }
 }

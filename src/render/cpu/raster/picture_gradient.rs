@@ -34,11 +34,15 @@ impl<'a> PictureGradient<'a> {
             for (row, line) in plane.iter_mut().enumerate().take(rows) {
                 let first = (channel * height + ((top + row) >> halvings)) * width;
                 let pooled = &self.pooled.values()[first + (left >> halvings)..first + width];
-                let line = &mut line[..columns];
                 if halvings == 0 {
-                    line.copy_from_slice(&pooled[..columns]);
+                    // Nearly always there is a whole row, which is one vector.
+                    match pooled.first_chunk() {
+                        Some(pooled) => *line = *pooled,
+                        None => line[..columns].copy_from_slice(pooled),
+                    }
                     continue;
                 }
+                let line = &mut line[..columns];
                 // A tile begins with a square, or lies within one.
                 for (square, gradient) in line.chunks_mut(self.pooling.factor()).zip(pooled) {
                     square.fill(gradient * weight);

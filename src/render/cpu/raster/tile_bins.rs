@@ -32,14 +32,16 @@ impl TileBins {
         let group_count = strokes.len().div_ceil(STROKES_PER_GROUP);
         let groups: Vec<Group> = (0..group_count)
             .into_par_iter()
-            .map(|group| {
-                let mut binner = Binner::new(tiles, canvas_size);
-                let first = group * STROKES_PER_GROUP;
-                for stroke in first..strokes.len().min(first + STROKES_PER_GROUP) {
-                    binner.add(strokes, stroke);
-                }
-                binner.group
-            })
+            .map_init(
+                || Binner::new(tiles, canvas_size),
+                |binner, group| {
+                    let first = group * STROKES_PER_GROUP;
+                    for stroke in first..strokes.len().min(first + STROKES_PER_GROUP) {
+                        binner.add(strokes, stroke);
+                    }
+                    binner.take_group()
+                },
+            )
             .collect();
         let (first_of_tile, tile_strokes) = by_tile(&groups, tiles[0] * tiles[1]);
         let first_chords = groups

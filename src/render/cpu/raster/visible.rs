@@ -107,7 +107,6 @@ impl Tile {
             0..TILE
         } else {
             painter.set_outline(outline, stroke, self.place);
-            let outline: &Outline = outline;
             dispatch!(painter.level, simd => outline.cover(simd, &mut coverage));
             outline.rows()
         };

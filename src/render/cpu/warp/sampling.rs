@@ -12,8 +12,8 @@ pub(super) const BEFORE: usize = 1;
 /// Columns and rows of border on both sides together.
 pub(super) const BORDERS: usize = BEFORE + 2;
 
-/// How far beyond a range of rows samples are looked for, in pixels of the pooled picture. The search takes the places of
-/// neighboring samples for ordered, which rounding can change by less than a thousandth of a pixel.
+/// How far beyond a range of rows samples are looked for, in pixels of the pooled picture: far more than the rounding of
+/// the places of samples, which is less than a thousandth of a pixel.
 const SEARCH_MARGIN: f64 = 0.5;
 
 /// Two by two texels around a sample: the column and row of the first among the texels of the pooled picture with its border,
@@ -127,36 +127,39 @@ impl Sampling {
         // A sample is blended from the rows whose centers lie above and below it.
         let low = rows.start as f64 - 0.5 - SEARCH_MARGIN;
         let high = rows.end as f64 + 0.5 + SEARCH_MARGIN;
+        // Along the row, the height is a quotient of two numbers that are linear in x.
         let y = self.sample_row(row);
-        let height = |index: usize| self.source.map([self.sample_column(index), y])[1];
-        let first_with = |is_before: &dyn Fn(f64) -> bool| {
-            let (mut start, mut end) = (0, count);
-            while start < end {
-                let middle = start + (end - start) / 2;
-                if is_before(height(middle)) {
-                    start = middle + 1;
-                } else {
-                    end = middle;
-                }
-            }
-            start
-        };
-        let [before, after] = [0, count - 1].map(|index| {
-            let x = self.sample_column(index);
-            self.source.depth([x, y]) > 0.0
-        });
-        if !(before && after) {
+        let [_, numerator, depth] = self.source.rows().map(|[a, b, c]| [a, b * y + c]);
+        let value = |[a, b]: [f64; 2], x: f64| a * x + b;
+        let ends = [0, count - 1].map(|index| self.sample_column(index));
+        if ends.into_iter().any(|x| value(depth, x) <= 0.0) {
             // The row crosses the horizon of the perspective, where heights jump from one infinity to the other.
             return 0..count;
         }
-        let (first, last) = (height(0), height(count - 1));
+        let [first, last] = ends.map(|x| value(numerator, x) / value(depth, x));
         if first.max(last) < low || first.min(last) > high {
-            0..0
-        } else if first <= last {
-            first_with(&|height| height < low)..first_with(&|height| height <= high)
-        } else {
-            first_with(&|height| height > high)..first_with(&|height| height >= low)
+            return 0..0;
         }
+        // The index, with a fraction, at which a height is reached: `a x + b = height (c x + d)`.
+        let index_at = |height: f64| {
+            let x = (height * depth[1] - numerator[1]) / (numerator[0] - height * depth[0]);
+            x * self.samples as f64 - 0.5
+        };
+        let (enter, leave) = if first <= last {
+            (low, high)
+        } else {
+            (high, low)
+        };
+        let is_near = |height: f64| low <= height && height <= high;
+        let (mut start, mut end) = (0, count);
+        // Casts truncate and saturate, and take what is no number for 0.
+        if !is_near(first) {
+            start = index_at(enter) as usize;
+        }
+        if !is_near(last) {
+            end = (index_at(leave).max(-1.0) + 2.0) as usize;
+        }
+        start..end.min(count)
     }
 
     /// The samples `range` of one row of samples. Both directions go through here, so they cannot disagree.

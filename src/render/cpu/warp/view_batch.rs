@@ -139,10 +139,17 @@ pub fn pooled_view_gradient(
 /// The gradient on some rows of the pooled picture.
 fn gradient_of_band(views: &[(Sampling, Vec<Texel>)], rows: Range<usize>, width: usize) -> Band {
     let mut sum = Band::new(rows.clone(), width);
+    let scatter = |(sampling, gradient): &(Sampling, Vec<Texel>), band: &mut Band| {
+        sampling.for_each_sample_near(&rows, |pixel, tap| band.scatter(tap, gradient[pixel]));
+    };
+    let Some((first, others)) = views.split_first() else {
+        return sum;
+    };
+    scatter(first, &mut sum);
     let mut of_view = Band::new(rows.clone(), width);
-    for (sampling, gradient) in views {
+    for view in others {
         of_view.clear();
-        sampling.for_each_sample_near(&rows, |pixel, tap| of_view.scatter(tap, gradient[pixel]));
+        scatter(view, &mut of_view);
         of_view.add_to(&mut sum);
     }
     sum
