@@ -230,7 +230,7 @@ fn strokes_outside_of_a_region_are_moved_into_it() {
         let [first, last] = [&frames[0], &frames[frames.len() - 1]];
         let [before, after] = [first, last].map(|frame| term(frame, "centre"));
         assert!(
-            before > 10.0 && after < 0.003 * before,
+            before > 10.0 && after < 0.001 * before,
             "{region:?}: {before} {after}"
         );
         assert_eq!(draw(&clip, spec).pop().as_ref(), Some(last), "{region:?}");
