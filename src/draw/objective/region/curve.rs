@@ -37,13 +37,13 @@ const fn bernstein() -> [[f64; 4]; PARTS + 1] {
 /// 1/2 (sum of f over the control points) + 1/2 n / (16 m) (sum over the parts of f (1 + (16 l)^2 / (20^2 + d^2 / 2)))
 /// ```
 ///
-/// with the mean over both ends of a part. So a stroke whose segments are short in comparison with their distance from the region
-/// has the penalty of its control points.
+/// with the mean over both ends of a part. So a stroke of short segments that is everywhere equally far from the region has the
+/// penalty of its control points. Far from the region, a longer segment counts as short.
 ///
 /// Control points alone do not tell where a curve is: those of a curve that crosses a hole may all lie around the hole. The mean
 /// along the curve does, but is lower if the curve passes the hole quickly or goes far beyond it, which moves the ends apart and
-/// leaves the stroke across. The integral over the length is not lower then, but nor is it higher: where the ends are free, it
-/// does not move them. The square of the speed in the hole is lower the nearer the ends are to each other, so it draws them into
+/// leaves the stroke across. The integral over the length is not lower then, but nor is it higher: ends that lie inside the region
+/// are not moved. The square of the speed in the hole is lower the nearer the ends are to each other, so it draws them into
 /// the hole, and then out of it on one side.
 ///
 /// Far from the region, however, length would be lost before strokes move: they would shrink to dots, whose way is no shorter.
