@@ -13,6 +13,7 @@ use super::changes::Changes;
 use super::document::{self, SvgError};
 use super::gamma;
 use super::jpeg;
+use super::style;
 use crate::scene::{Picture, Rgb};
 
 /// The maximum number of pixels of a picture.
@@ -269,7 +270,12 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     if !text.contains("<svg") && !text.contains(":svg") {
         return Err(PictureError::UnknownFormat);
     }
-    let document = document::parse(&text)?;
+    let parsed = document::parse(&text)?;
+    let resolved = style::resolved(&parsed);
+    let document = match &resolved {
+        Some(text) => document::parse(text)?,
+        None => parsed,
+    };
     let tree = document::build(&document)?;
     if !tree.filters().is_empty() {
         return Err(PictureError::Filters);

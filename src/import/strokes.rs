@@ -8,6 +8,7 @@ use super::document::{self, SvgError};
 use super::own;
 use super::shapes;
 use super::starting_paths::{self, StartingPathsError};
+use super::style;
 use super::vector_effect;
 use crate::scene::{Canvas, Rgb, Strokes};
 
@@ -83,7 +84,8 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
             ..imported(strokes, count, size, Vec::new())?
         });
     }
-    let marked = vector_effect::marked(&text);
+    let resolved = style::resolved(&document);
+    let marked = vector_effect::marked(resolved.as_deref().unwrap_or(&text)).or(resolved);
     let imported = match &marked {
         Some(text) => of_shapes(&document::parse(text)?),
         None => of_shapes(&document),
