@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::config::BrokerConfig;
 use super::error::BrokerError;
 use super::measure;
+use super::outage::Outage;
 use super::script::{SETUP, Script};
 use super::version::check_layout;
 use crate::errors::chain;
@@ -30,6 +31,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause after an attempt to connect that failed. Requests fail at once meanwhile.
 const CONNECT_PAUSE: Duration = Duration::from_millis(200);
+
+/// The name of the attempt to connect, among those of requests.
+const CONNECTING: &str = "connect";
 
 /// The arguments of a script after the prefix.
 pub(super) type Arguments = Vec<Vec<u8>>;
@@ -51,6 +55,7 @@ pub(super) struct Link {
     certificates: Option<Vec<u8>>,
     connection: AsyncMutex<Connected>,
     state: Mutex<LinkState>,
+    outage: Arc<Outage>,
 }
 
 #[derive(Default)]
@@ -99,9 +104,22 @@ impl Link {
             certificates: certificates.transpose()?,
             connection: AsyncMutex::default(),
             state: Mutex::default(),
+            outage: Arc::default(),
         };
         link.client_for(None)?;
         Ok(link)
+    }
+
+    /// Another connection to the same broker.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            info: self.info.clone(),
+            certificates: self.certificates.clone(),
+            connection: AsyncMutex::default(),
+            state: Mutex::default(),
+            outage: Arc::clone(&self.outage),
+        }
     }
 
     /// Why the broker cannot be used at the moment.
@@ -143,10 +161,10 @@ impl Link {
     async fn try_call(&self, script: &Script, arguments: &Arguments) -> Result<Value, BrokerError> {
         let began = Instant::now();
         let by_hash = self.command("EVALSHA", &script.hash, arguments);
-        let answer = match self.request(&by_hash).await {
+        let answer = match self.send(script.name, &by_hash).await {
             Err(BrokerError::Refused(cause)) if cause.code() == Some("NOSCRIPT") => {
-                self.request(&self.command("EVAL", &script.code, arguments))
-                    .await
+                let by_code = self.command("EVAL", &script.code, arguments);
+                self.send(script.name, &by_code).await
             }
             answer => answer,
         };
@@ -171,57 +189,68 @@ impl Link {
         command
     }
 
-    /// Sends a request.
+    /// Sends a request that is not a script.
     pub(super) async fn request(&self, command: &Cmd) -> Result<Value, BrokerError> {
+        self.send("command", command).await
+    }
+
+    /// Sends a request under a name.
+    async fn send(&self, name: &str, command: &Cmd) -> Result<Value, BrokerError> {
         let (number, mut connection) = self.connected().await?;
         let answered = timeout(RESPONSE_TIMEOUT, connection.req_packed_command(command)).await;
         let Ok(answer) = answered else {
             self.disconnect(number).await;
-            return Err(self.failed(BrokerError::Timeout));
+            return Err(self.failed(name, BrokerError::Timeout));
         };
         match answer.and_then(Value::extract_error) {
             Ok(value) => {
                 self.state.lock().fault = None;
+                self.outage.succeeded(name);
                 Ok(value)
             }
-            Err(cause) => Err(self.handle(number, cause).await),
+            Err(cause) => Err(self.handle(number, name, cause).await),
         }
     }
 
-    async fn handle(&self, number: u64, cause: RedisError) -> BrokerError {
+    async fn handle(&self, number: u64, name: &str, cause: RedisError) -> BrokerError {
         if let Some((address, _)) = cause.redirect_node() {
             let target = address
                 .rsplit_once(':')
                 .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
             self.state.lock().moved = target;
             self.disconnect(number).await;
-            return self.failed(BrokerError::Away(cause));
+            return self.failed(name, BrokerError::Away(cause));
         }
         let error = BrokerError::of(cause);
         if let BrokerError::Away(_) = error {
             self.disconnect(number).await;
         }
         if error.is_temporary() {
-            self.failed(error)
+            self.failed(name, error)
         } else {
             error
         }
     }
 
     /// Remembers why the broker cannot be used, and says it once.
-    pub(super) fn failed(&self, error: BrokerError) -> BrokerError {
+    fn failed(&self, name: &str, error: BrokerError) -> BrokerError {
+        if matches!(error, BrokerError::Forbidden(_)) {
+            return self.forbidden(error);
+        }
+        measure::failure();
+        self.outage.failed(name, &error);
+        self.state.lock().fault = Some(error.to_string());
+        error
+    }
+
+    /// Remembers that the broker's user lacks a right, and says which one.
+    pub(super) fn forbidden(&self, error: BrokerError) -> BrokerError {
         measure::failure();
         let mut state = self.state.lock();
-        let state = &mut *state;
-        let fault = if matches!(error, BrokerError::Forbidden(_)) {
-            &mut state.forbidden
-        } else {
-            &mut state.fault
-        };
-        if fault.is_none() {
+        if state.forbidden.is_none() {
             warn!(error = chain(&error), "the broker cannot be used");
         }
-        *fault = Some(error.to_string());
+        state.forbidden = Some(error.to_string());
         error
     }
 
@@ -252,6 +281,7 @@ impl Link {
             Ok(connection) => {
                 connected.number += 1;
                 connected.failed = None;
+                self.outage.succeeded(CONNECTING);
                 let current = (connected.number, connection);
                 connected.current = Some(current.clone());
                 Ok(current)
@@ -259,7 +289,7 @@ impl Link {
             Err(error) => {
                 connected.failed = Some(Instant::now());
                 self.state.lock().moved = None;
-                Err(self.failed(error))
+                Err(self.failed(CONNECTING, error))
             }
         }
     }
@@ -298,7 +328,7 @@ impl Link {
     pub(super) async fn refuse_newer(&self, layout: u32) {
         if let Err(error) = check_layout(layout) {
             self.connection.lock().await.current = None;
-            self.failed(error);
+            self.failed(CONNECTING, error);
         }
     }
 
@@ -313,9 +343,7 @@ impl Link {
             (None, Some(uptime)) => lease.saturating_sub(uptime),
             (None, None) => Duration::ZERO,
         };
-        if state.take_over_from.is_some() {
-            info!("connected to the broker again");
-        } else {
+        if state.take_over_from.is_none() {
             info!("connected to the broker");
         }
         state.take_over_from = Some(now + missing);

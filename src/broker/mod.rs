@@ -16,6 +16,7 @@ mod value;
 mod version;
 mod script;
 mod measure;
+mod outage;
 mod link;
 mod subscriptions;
 mod record;

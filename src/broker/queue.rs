@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::error::BrokerError;
 use super::link::Link;
 use super::renewal::Attempt;
 use super::shared::Broker;
@@ -48,12 +47,9 @@ struct State {
 
 impl RedisQueue {
     /// The queue of a broker. A task of the current runtime renews the leases.
-    ///
-    /// # Errors
-    /// If the URL or the certificates cannot be used.
-    pub fn new(broker: Arc<Broker>) -> Result<Self, BrokerError> {
+    pub fn new(broker: Arc<Broker>) -> Self {
         let state = Arc::new(State {
-            blocking: Link::new(Arc::clone(&broker.config))?,
+            blocking: broker.link.another(),
             broker,
             closed: CancellationToken::new(),
             ready: Mutex::default(),
@@ -63,7 +59,7 @@ impl RedisQueue {
             found_none: Mutex::default(),
         });
         tokio::spawn(renew(Arc::clone(&state)));
-        Ok(Self(state))
+        Self(state)
     }
 }
 

@@ -54,7 +54,7 @@ impl Broker {
     pub fn new(config: BrokerConfig) -> Result<Arc<Self>, BrokerError> {
         let config = Arc::new(config);
         let link = Arc::new(Link::new(Arc::clone(&config))?);
-        let waiting = Link::new(Arc::clone(&config))?;
+        let waiting = link.another();
         Ok(Arc::new(Self {
             subscriptions: Subscriptions::start(Arc::clone(&link)),
             replicas: Replicas::start(Arc::clone(&config), waiting),

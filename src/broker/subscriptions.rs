@@ -117,7 +117,7 @@ async fn run(
         match listen(&link, &channels, &mut inbox).await {
             Ok(()) => return,
             Err(error @ BrokerError::Forbidden(_)) => {
-                link.failed(error);
+                link.forbidden(error);
             }
             Err(error) => debug!(%error, "the subscriptions are lost"),
         }

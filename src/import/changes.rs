@@ -2,6 +2,7 @@
 
 use resvg::usvg::roxmltree::Document;
 
+use super::style;
 use super::vector_effect;
 use crate::plural::counted;
 
@@ -25,10 +26,12 @@ pub(super) struct Changes {
     pub(super) images: usize,
     pub(super) foreign: usize,
     pub(super) divided: usize,
+    /// Different colours that the parser cannot read.
+    pub(super) unread_colors: usize,
 }
 
 /// What is said about each kind of change: of one thing, and of several. The order is that of [`Changes::counts`].
-const NOTES: [[&str; 2]; 14] = [
+const NOTES: [[&str; 2]; 15] = [
     [
         "rectangle behind everything was taken for the paper",
         "rectangles behind everything were taken for the paper",
@@ -73,6 +76,10 @@ const NOTES: [[&str; 2]; 14] = [
         "path was divided into strokes of at most three segments",
         "paths were divided into strokes of at most three segments",
     ],
+    [
+        "colour was not understood: fills with it are black, strokes are left out; write it as #rrggbb",
+        "colours were not understood: fills with them are black, strokes are left out; write them as #rrggbb",
+    ],
 ];
 
 impl Changes {
@@ -88,6 +95,7 @@ impl Changes {
             texts: count("text"),
             images: count("image"),
             foreign: count("foreignObject"),
+            unread_colors: style::unread_colors(document),
             ..Self::default()
         }
     }
@@ -108,7 +116,7 @@ impl Changes {
             .collect()
     }
 
-    fn counts(self) -> [usize; 14] {
+    fn counts(self) -> [usize; 15] {
         [
             self.papers,
             self.outlines,
@@ -124,6 +132,7 @@ impl Changes {
             self.images,
             self.foreign,
             self.divided,
+            self.unread_colors,
         ]
     }
 }

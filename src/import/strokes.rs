@@ -4,10 +4,12 @@ use resvg::usvg::roxmltree::Document;
 use serde_json::{Map, Value};
 
 use super::changes::Changes;
-use super::document::{self, SvgError};
+use super::document;
 use super::own;
 use super::shapes;
 use super::starting_paths::{self, StartingPathsError};
+use super::style;
+use super::svg_error::SvgError;
 use super::vector_effect;
 use crate::scene::{Canvas, Rgb, Strokes};
 
@@ -83,7 +85,8 @@ pub fn read_strokes(bytes: &[u8]) -> Result<ImportedStrokes, StrokesError> {
             ..imported(strokes, count, size, Vec::new())?
         });
     }
-    let marked = vector_effect::marked(&text);
+    let resolved = style::resolved(&document);
+    let marked = vector_effect::marked(resolved.as_deref().unwrap_or(&text)).or(resolved);
     let imported = match &marked {
         Some(text) => of_shapes(&document::parse(text)?),
         None => of_shapes(&document),

@@ -23,7 +23,7 @@ pub enum Problem {
     UnknownName {
         /// The input that was probably meant.
         suggestion: Option<&'static str>,
-        /// The names of all inputs, separated by commas.
+        /// The names of all inputs, separated by commas; said where there is no suggestion.
         allowed: String,
     },
     /// The value breaks limits that a JSON schema can express.
@@ -51,11 +51,11 @@ impl fmt::Display for Problem {
                 suggestion,
                 allowed,
             } => {
-                formatter.write_str("there is no such input")?;
-                if let Some(suggestion) = suggestion {
-                    write!(formatter, " (did you mean `{suggestion}`?)")?;
+                formatter.write_str("there is no such input; ")?;
+                match suggestion {
+                    Some(suggestion) => write!(formatter, "did you mean `{suggestion}`?"),
+                    None => write!(formatter, "allowed are {allowed}"),
                 }
-                write!(formatter, "; allowed are {allowed}")
             }
             Self::Limits { value, allowed, .. } => {
                 let value = value.short();

@@ -523,8 +523,8 @@ mod tests {
                 "max_stroke_width: 3 is not allowed; it must be at least min_stroke_width, 9",
             ),
             (
-                json!({"promt": "a"}),
-                "promt: there is no such input (did you mean `prompt`?); allowed are prompt, ",
+                json!({"zzz": "a"}),
+                "zzz: there is no such input; allowed are prompt, ",
             ),
         ];
         for (raw, expected) in cases {
@@ -536,6 +536,15 @@ mod tests {
                 errors[0]
             );
         }
+    }
+
+    #[test]
+    fn the_list_of_all_inputs_is_left_out_where_one_was_probably_meant() {
+        let errors = errors_of(&json!({"promt": "a"}));
+        assert_eq!(
+            errors[0].to_string(),
+            "promt: there is no such input; did you mean `prompt`?"
+        );
     }
 
     #[test]

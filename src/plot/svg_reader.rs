@@ -4,7 +4,7 @@ use resvg::tiny_skia::{Path, StrokeDash};
 use resvg::usvg::{self, FillRule, Group, Node, Paint, roxmltree};
 
 use super::error::PlotError;
-use crate::import::{build_svg, parse_svg};
+use crate::import::{build_svg, parse_svg, resolve_style, unread_colors};
 use crate::plural::counted;
 use crate::scene::Rgb;
 
@@ -44,7 +44,12 @@ pub(super) struct Contents {
 /// # Errors
 /// If it is not an SVG, or exceeds the limits of SVG files that callers give.
 pub(super) fn read(svg: &str) -> Result<Contents, PlotError> {
-    let document = parse_svg(svg).map_err(PlotError::Svg)?;
+    let parsed = parse_svg(svg).map_err(PlotError::Svg)?;
+    let resolved = resolve_style(&parsed);
+    let document = match &resolved {
+        Some(text) => parse_svg(text).map_err(PlotError::Svg)?,
+        None => parsed,
+    };
     let tree = build_svg(&document).map_err(PlotError::Svg)?;
     let canvas = [tree.size().width(), tree.size().height()];
     let mut reader = Reader {
@@ -74,6 +79,7 @@ impl Seen {
             let mut nodes = document.descendants();
             nodes.any(|node| node.is_element() && node.tag_name().name() == name)
         };
+        let unread_colors = unread_colors(document);
         let all = [
             (
                 self.fills > 0,
@@ -96,6 +102,14 @@ impl Seen {
                 "text is left out; convert it to paths first".to_owned(),
             ),
             (has("image"), "images are left out".to_owned()),
+            (
+                unread_colors > 0,
+                counted(
+                    unread_colors,
+                    "colour is not understood: fills with it are black, strokes are left out",
+                    "colours are not understood: fills with them are black, strokes are left out",
+                ),
+            ),
         ];
         let notes = all.into_iter().filter(|(applies, _)| *applies);
         notes.map(|(_, note)| note).collect()

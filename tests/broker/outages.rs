@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::cluster::{Cluster, drawing, has_redis, wait_until};
+use crate::cluster::{Cluster, Node, drawing, has_redis, wait_until};
 use crate::event_log::EventLog;
 
 #[test]
@@ -40,6 +40,21 @@ fn nothing_is_lost_when_the_broker_is_killed_and_started_again() {
     // It was not drawn again: nobody could renew a lease meanwhile.
     assert_eq!(worker.metric("clipdraw_predictions_redrawn_total"), 0.0);
     assert_eq!(worker.metric("clipdraw_leases_lost_total"), 0.0);
+    for node in [&front_end, &worker] {
+        assert_one_outage(node);
+    }
+}
+
+/// The log says once that the broker could not be used, and once that it can be used again.
+#[track_caller]
+fn assert_one_outage(node: &Node) {
+    let count = |line: &str| node.log().matches(line).count();
+    wait_until("the end of the outage is said", || {
+        count("the broker can be used again") > 0
+    });
+    let log = node.log();
+    assert_eq!(count("the broker can be used again"), 1, "{log}");
+    assert_eq!(count("the broker cannot be used"), 1, "{log}");
 }
 
 #[test]
@@ -122,6 +137,7 @@ fn a_broker_without_memory_accepts_nothing_and_loses_nothing() {
         front_end.put("new", &drawing(3)).0 == 202
     });
     assert_eq!(front_end.finished("new")["status"], "succeeded");
+    assert_one_outage(&front_end);
 }
 
 #[test]

@@ -221,6 +221,23 @@ fn the_error_names_the_wrong_input_and_nothing_is_written() {
         (vec!["--weights", "ViT-B/23"], "ViT-B/32"),
         (vec!["--weights", "Cargo.toml"], "Cargo.toml"),
         (vec!["--png-scale", "1e9", "-o", "a.png"], "a PNG of"),
+        // Before the model is loaded.
+        (
+            vec!["--frames", "/proc/a", "--weights", "Cargo.toml"],
+            "--frames /proc/a cannot be written",
+        ),
+        (
+            vec!["--frames", "/proc/version/a", "--weights", "Cargo.toml"],
+            "--frames /proc/version/a: /proc/version is not a folder",
+        ),
+        (
+            vec!["--sheet", "/proc/a.png", "--weights", "Cargo.toml"],
+            "--sheet /proc/a.png cannot be written",
+        ),
+        (
+            vec!["--animation", "/proc/a.gif", "--weights", "Cargo.toml"],
+            "/proc/a.gif cannot be written",
+        ),
     ] {
         let arguments: Vec<_> = ["predict", "-i", "num_iterations=1"]
             .into_iter()

@@ -198,3 +198,114 @@ fn utf_16_and_encodings_of_one_byte_are_read() {
         assert_eq!(decode_picture(&bytes).unwrap().width, 512);
     }
 }
+
+const UNREAD: &str = "1 colour was not understood: fills with it are black, strokes are left out; write it as #rrggbb";
+
+#[test]
+fn a_reference_to_a_property_of_the_whole_file_or_its_fallback_is_a_colour() {
+    let line = |style: &str, stroke: &str| {
+        format!(
+            r#"<style>{style}</style><g {ROUND} stroke-width="4"><path d="M9 9H90" stroke="{stroke}"/></g>"#
+        )
+    };
+    for (style, stroke, expected) in [
+        (":root{--ink:#00f}", "var(--ink)", "#0000ff"),
+        (
+            "a,:root{--ink : blue !important;}",
+            "var( --ink , red)",
+            "#0000ff",
+        ),
+        (
+            "svg{--a:var(--b)}*{--b:rgb(0,0,255)}",
+            "var(--a)",
+            "#0000ff",
+        ),
+        ("", "var(--ink, #00f)", "#0000ff"),
+        ("", "var(--ink, var(--other,rgb(0,0,255)))", "#0000ff"),
+        (
+            "/*:root{--ink:red}*/ :root{--ink:blue} @media (prefers-color-scheme:dark){:root{--ink:red}}",
+            "var(--ink)",
+            "#0000ff",
+        ),
+        ("svg{color:blue}", "currentcolor", "#0000ff"),
+        (
+            "@import url(a.css);path{stroke:var(--ink,blue)!important}",
+            "red",
+            "#0000ff",
+        ),
+        (":root{--part:0,0}", "rgb(var(--part),255)", "#0000ff"),
+    ] {
+        let imported = strokes(&line(style, stroke));
+        assert_eq!(color(&imported, 0).0, expected, "{style} {stroke}");
+        assert_eq!(imported.notes, Vec::<String>::new(), "{style} {stroke}");
+    }
+    let text = svg(
+        r#"viewBox="0 0 9 9" style="--ink:blue""#,
+        r#"<path d="M0 0H9V9H0Z" fill="var(--ink)"/>"#,
+    );
+    let painted = decode_picture(text.as_bytes()).unwrap();
+    assert_eq!(
+        [0, 1, 2].map(|channel| painted.value(channel, 99, 99)),
+        [0, 0, 255]
+    );
+    assert_eq!(painted.notes, Vec::<String>::new());
+}
+
+#[test]
+fn colours_that_are_not_understood_are_said() {
+    let kept = format!(r#"<path d="M9 9H90" stroke="red" {ROUND}/>"#);
+    for content in [
+        r#"<path d="M9 9H90" stroke="oklch(0.7 0.1 30)"/>"#,
+        r#"<g stroke="lab(50% 20 30)"><path d="M9 9H90"/></g>"#,
+        r#"<path d="M9 9H90" style="stroke:color-mix(in srgb, red, blue) !important"/>"#,
+        r#"<path d="M9 9H90" stroke="var(--ink)"/><path d="M9 9H90" stroke="var(--ink)"/>"#,
+        // Which of two values applies is not known, nor one that applies to a part of the file.
+        "<style>:root{--ink:red}.a{--ink:blue}path.b{stroke:var(--ink)}</style>",
+        r#"<g style="--ink:red"><path d="M9 9H90" stroke="var(--ink, blue)"/></g>"#,
+        "<style>:root{--a:var(--b);--b:var(--a)}path.b{stroke:var(--a)}</style>",
+        r#"<linearGradient><stop stop-color="oklab(0.5 0 0)"/></linearGradient>"#,
+    ] {
+        let text = svg(r#"width="200" height="100""#, &format!("{content}{kept}"));
+        let imported = read_strokes(text.as_bytes()).unwrap();
+        assert_eq!(imported.notes, [UNREAD], "{content}");
+        let painted = decode_picture(text.as_bytes()).unwrap();
+        assert_eq!(painted.notes, [UNREAD], "{content}");
+    }
+    for content in [
+        r#"<path d="M9 9H90" stroke="currentColor" fill="none"/>"#,
+        r#"<g stroke="red"><path d="M9 9H90" stroke="inherit"/></g>"#,
+        r#"<marker id="m"><path d="M0 0H1" stroke="context-stroke"/></marker>"#,
+        r#"<path d="M9 9H90" fill="initial" stroke=""/>"#,
+        r#"<rect width="9" height="9" stroke="none" fill="hsl(30 50% 50%)"><animate fill="freeze"/></rect>"#,
+        "<style>@media print{path{stroke:oklch(0.7 0.1 30)}}</style>",
+        "<text>var(--ink)</text>",
+    ] {
+        let imported = strokes(&format!("{content}{kept}"));
+        let has_note = imported.notes.iter().any(|note| note.contains("colour"));
+        assert!(!has_note, "{content}: {:?}", imported.notes);
+    }
+}
+
+#[test]
+fn references_that_multiply_or_do_not_end_cost_no_time() {
+    let doubled: String = (1..60)
+        .map(|level| format!("--a{level}:var(--a{0}) var(--a{0});", level - 1))
+        .collect();
+    let nested = "var(--a,".repeat(1_000_000);
+    let line = format!(r#"<path d="M9 9H90" stroke="red" {ROUND}/>"#);
+    for content in [
+        format!("<style>:root{{--a0: ;{doubled}}}path.a{{stroke:var(--a59)}}</style>"),
+        format!("<style>:root{{--a0:red;{doubled}}}path.a{{stroke:var(--a59)}}</style>"),
+        format!(r#"<style>:root{{--b:red}}</style><g stroke="{nested}"/>"#),
+        format!("<title>{nested}</title>"),
+        format!(
+            "<style>:root{{--a:{}}}</style><title>{}</title>",
+            "a".repeat(900),
+            "var(--a)".repeat(1_000_000)
+        ),
+    ] {
+        let began = std::time::Instant::now();
+        assert_eq!(strokes(&format!("{content}{line}")).strokes.len(), 1);
+        assert!(began.elapsed().as_secs() < 5);
+    }
+}

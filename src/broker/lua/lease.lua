@@ -53,13 +53,9 @@ end
 -- The next job in turn that this version understands, and how many before it only a newer one does. They stay in their places.
 local function next_understood(priority)
   local newer, id = {}, next_waiting(priority)
-  while id and is_newer(job_key(id)) and #newer < 100 do
+  while id and is_newer(job_key(id)) do
     newer[#newer + 1] = id
-    id = next_waiting(priority)
-  end
-  if id and is_newer(job_key(id)) then
-    newer[#newer + 1] = id
-    id = nil
+    id = #newer <= 100 and next_waiting(priority)
   end
   for i = #newer, 1, -1 do
     wait_at_front(priority, redis.call('HGET', job_key(newer[i]), 'caller') or '', newer[i])

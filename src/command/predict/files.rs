@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::command::atomic_file::{check_folder, check_writable, write_file};
 use crate::command::standard_output::standard_output;
@@ -93,6 +93,8 @@ fn refusal_of(extension: &str) -> String {
 #[derive(Debug)]
 pub(super) struct FrameFolder {
     folder: PathBuf,
+    /// The frames of another drawing, which may be deleted.
+    earlier: Vec<PathBuf>,
     /// How many frames it has.
     frames: Cell<usize>,
 }
@@ -101,29 +103,53 @@ pub(super) struct FrameFolder {
 const DIGITS: usize = 5;
 
 impl FrameFolder {
-    /// Creates the folder. Frames of another drawing in it are an error, or are deleted with `overwrite`.
+    /// The folder, which need not exist yet. Frames of another drawing in it are an error, or may be deleted with `overwrite`.
+    /// Nothing is created or deleted yet.
     ///
     /// # Errors
-    /// If it cannot be created or read, or has frames that may not be deleted.
+    /// If it cannot be read or written, or has frames that may not be deleted.
     pub(super) fn new(folder: &Path, overwrite: bool) -> anyhow::Result<Self> {
         let name = folder.display();
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("--frames {name} cannot be created"))?;
-        let earlier = earlier_frames(folder).with_context(|| format!("--frames {name}"))?;
+        // A folder that does not exist is created in the next one above it.
+        let existing = folder.ancestors().find(|folder| folder.exists());
+        let existing = existing.unwrap_or(Path::new("."));
+        ensure!(
+            existing.is_dir(),
+            "--frames {name}: {} is not a folder",
+            existing.display()
+        );
+        check_writable(&existing.join("frame-00000.svg"))
+            .with_context(|| format!("--frames {name} cannot be written"))?;
+        let earlier = if existing == folder {
+            earlier_frames(folder).with_context(|| format!("--frames {name}"))?
+        } else {
+            Vec::new()
+        };
         if !overwrite && let Some(frame) = earlier.first() {
             bail!(
                 "--frames {name} has frames of another drawing, such as {}; --overwrite deletes them",
                 frame.display()
             );
         }
-        for frame in earlier {
-            std::fs::remove_file(&frame)
-                .with_context(|| format!("{} cannot be deleted", frame.display()))?;
-        }
         Ok(Self {
             folder: folder.to_owned(),
+            earlier,
             frames: Cell::new(0),
         })
+    }
+
+    /// Creates the folder, and deletes the frames of another drawing.
+    ///
+    /// # Errors
+    /// If the system cannot do it.
+    pub(super) fn clear(&self) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("--frames {} cannot be created", self.folder.display()))?;
+        for frame in &self.earlier {
+            std::fs::remove_file(frame)
+                .with_context(|| format!("{} cannot be deleted", frame.display()))?;
+        }
+        Ok(())
     }
 
     /// Writes the next frame as `frame-00000.svg`, `frame-00001.svg` and so on.
@@ -215,17 +241,35 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("--overwrite deletes them"), "{error}");
-        FrameFolder::new(folder.path(), true).unwrap();
-        let entries = std::fs::read_dir(folder.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["frame-1.svg", "notes.txt"]);
+        let names = || {
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let frames = FrameFolder::new(folder.path(), true).unwrap();
+        assert_eq!(names().len(), 4);
+        frames.clear().unwrap();
+        assert_eq!(names(), ["frame-1.svg", "notes.txt"]);
+    }
+
+    #[test]
+    fn a_file_is_no_folder_for_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("a")] {
+            let error = FrameFolder::new(&path, true).unwrap_err().to_string();
+            assert!(error.ends_with("file is not a folder"), "{error}");
+        }
     }
 
     #[test]
     fn frames_are_numbered_without_gaps_and_no_temporary_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let frames = FrameFolder::new(&folder.path().join("a/b"), false).unwrap();
+        assert!(!folder.path().join("a").exists());
+        frames.clear().unwrap();
         for _ in 0..3 {
             frames.write(OutputFormat::Svg, b"<svg/>").unwrap();
         }

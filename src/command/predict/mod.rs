@@ -148,6 +148,10 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     let outputs = requests.iter().map(|request| arguments.files(request));
     let outputs = outputs.collect::<anyhow::Result<Vec<_>>>()?;
     let sheet = arguments.sheet(&requests)?;
+    let frames = requests
+        .iter()
+        .map(|request| arguments.frame_folders(request));
+    let frames = frames.collect::<anyhow::Result<Vec<_>>>()?;
     arguments.compute.set_threads()?;
     let LoadedModel {
         clip,
@@ -158,10 +162,9 @@ pub(super) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
     for request in &requests {
         request.input.check_tokens(clip.token_limit())?;
     }
-    let frames = requests
-        .iter()
-        .map(|request| arguments.frame_folders(request));
-    let frames = frames.collect::<anyhow::Result<Vec<_>>>()?;
+    for folder in frames.iter().flatten().flatten() {
+        folder.clear()?;
+    }
     // Until here a signal ends the program at once, because there is no drawing to write.
     let signal = signals::watch(SigtermPolicy::Stop)?;
     let mut series = Series {

@@ -47,7 +47,7 @@ pub(super) fn open(arguments: &ServeArguments, task: Task) -> anyhow::Result<Opt
     if task == Task::Work && arguments.predictions.slots == 0 {
         bail!("a worker needs at least one slot");
     }
-    let queue = RedisQueue::new(Arc::clone(&broker)).context("--broker")?;
+    let queue = RedisQueue::new(Arc::clone(&broker));
     let store = RedisStore::new(Arc::clone(&broker));
     Ok(Some(Shared {
         broker,

@@ -46,7 +46,10 @@ const NEEDED_VERSION: c_int = 13_000;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UnmetRequirement {
-    /// NVIDIA's driver library is missing or broken.
+    /// There is no driver.
+    #[error("NVIDIA's driver is not installed")]
+    NoDriver,
+    /// NVIDIA's driver library is broken.
     #[error("NVIDIA's driver library cannot be opened ({0})")]
     Driver(String),
     /// The driver library is there, but a call fails.
@@ -104,7 +107,14 @@ pub fn unmet_requirements() -> &'static [UnmetRequirement] {
 
 /// One line for `--version`: the driver and its devices, or why CUDA cannot be used.
 pub fn describe() -> String {
-    let found = found();
+    line_about(found())
+}
+
+fn line_about(found: &Found) -> String {
+    // Whoever has no driver needs nothing else either.
+    if found.unmet.contains(&UnmetRequirement::NoDriver) {
+        return format!("no CUDA: {}", UnmetRequirement::NoDriver);
+    }
     if !found.unmet.is_empty() {
         return format!("no CUDA: {}", CudaUnavailable(found.unmet.clone()));
     }
@@ -148,7 +158,7 @@ fn found() -> &'static Found {
 pub fn open_libtorch() -> Result<(), UnmetRequirement> {
     open(FILE_NAMES.libtorch)
         .map(|_| ())
-        .map_err(UnmetRequirement::Libtorch)
+        .map_err(|fault| UnmetRequirement::Libtorch(fault.reason))
 }
 
 /// Opens NVRTC, after what it needs.
@@ -156,15 +166,15 @@ pub(super) fn open_nvrtc() -> Result<(), UnmetRequirement> {
     open(FILE_NAMES.builtins)
         .and_then(|_| open(FILE_NAMES.nvrtc))
         .map(|_| ())
-        .map_err(UnmetRequirement::Nvrtc)
+        .map_err(|fault| UnmetRequirement::Nvrtc(fault.reason))
 }
 
 /// Opens the first library that there is of some names. It stays open until the program ends, because what it
 /// registers elsewhere must stay valid.
 ///
 /// # Errors
-/// With what the loader says of each name.
-fn open(names: &[&str]) -> Result<&'static Library, String> {
+/// If there is none, or with what the loader says of each one that there is.
+fn open(names: &[&str]) -> Result<&'static Library, LibraryFault> {
     let mut reasons = Vec::new();
     for name in names {
         #[allow(
@@ -177,13 +187,45 @@ fn open(names: &[&str]) -> Result<&'static Library, String> {
             Ok(library) => return Ok(Box::leak(Box::new(library))),
             Err(error) => reasons.push(chain(&error)),
         }
+        if reasons
+            .last()
+            .is_some_and(|reason| says_missing(reason, name))
+        {
+            reasons.pop();
+        }
     }
-    Err(reasons.join(", "))
+    let is_missing = reasons.is_empty();
+    let reason = if is_missing {
+        format!("there is no {}", names[0])
+    } else {
+        reasons.join(", ")
+    };
+    Err(LibraryFault { reason, is_missing })
+}
+
+/// Why a library cannot be opened.
+#[derive(Debug)]
+struct LibraryFault {
+    reason: String,
+    is_missing: bool,
+}
+
+/// Whether the loader finds no file of a name. It says the same of a library that the file needs, but with the name of that one.
+fn says_missing(reason: &str, name: &str) -> bool {
+    reason.contains(&format!(
+        "{name}: cannot open shared object file: No such file"
+    ))
 }
 
 /// Starts the driver and asks for its version and the number of devices.
 fn ask_driver(found: &mut Found) -> Result<(), UnmetRequirement> {
-    let library = open(FILE_NAMES.driver).map_err(UnmetRequirement::Driver)?;
+    let library = open(FILE_NAMES.driver).map_err(|fault| {
+        if fault.is_missing {
+            UnmetRequirement::NoDriver
+        } else {
+            UnmetRequirement::Driver(fault.reason)
+        }
+    })?;
     call(library, "cuInit", 0)?;
     found.driver_version = ask(library, "cuDriverGetVersion")?;
     found.devices = ask(library, "cuDeviceGetCount")?;
@@ -237,5 +279,60 @@ fn checked(call: &'static str, code: c_int) -> Result<(), UnmetRequirement> {
         0 => Ok(()),
         NO_DEVICE => Err(UnmetRequirement::NoDevice),
         code => Err(UnmetRequirement::DriverCall { call, code }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_not_there_is_named_and_a_broken_one_has_its_cause() {
+        let fault = open(&["libclipdraw-none.so.1", "libclipdraw-none.so"]).unwrap_err();
+        if cfg!(target_os = "linux") {
+            assert!(fault.is_missing);
+            assert_eq!(fault.reason, "there is no libclipdraw-none.so.1");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("libclipdraw-broken.so");
+        std::fs::write(&file, "not a library").unwrap();
+        let fault = open(&["libclipdraw-none.so.1", file.to_str().unwrap()]).unwrap_err();
+        assert!(!fault.is_missing);
+        assert!(
+            fault.reason.contains("libclipdraw-broken.so"),
+            "{}",
+            fault.reason
+        );
+    }
+
+    #[test]
+    fn a_needed_library_that_is_not_there_is_a_cause() {
+        let reason = "libneeded.so.5: cannot open shared object file: No such file or directory";
+        assert!(says_missing(reason, "libneeded.so.5"));
+        assert!(!says_missing(reason, "libcuda.so.1"));
+    }
+
+    #[test]
+    fn the_line_about_cuda_is_short_without_a_driver_and_names_causes_with_one() {
+        let nvrtc = || UnmetRequirement::Nvrtc("there is no libnvrtc.so.13".to_owned());
+        let line = |unmet| {
+            line_about(&Found {
+                unmet,
+                devices: 1,
+                driver_version: 13_000,
+            })
+        };
+        assert_eq!(
+            line(vec![UnmetRequirement::NoDriver, nvrtc()]),
+            "no CUDA: NVIDIA's driver is not installed"
+        );
+        assert_eq!(
+            line(vec![nvrtc()]),
+            "no CUDA: the CUDA compiler NVRTC cannot be opened (there is no libnvrtc.so.13)"
+        );
+        assert_eq!(
+            line(Vec::new()),
+            "CUDA: 1 device(s), driver for CUDA 13.0, NVRTC 13.0"
+        );
     }
 }
