@@ -35,15 +35,14 @@ impl Outage {
     pub(super) fn failed(&self, request: &str, error: &BrokerError) {
         let mut begun = self.0.lock();
         let failed_at = Instant::now();
-        match &mut *begun {
-            Some(begun) => begun.failed_at = failed_at,
-            None => {
-                warn!(error = chain(error), "the broker cannot be used");
-                *begun = Some(Begun {
-                    request: request.to_owned(),
-                    failed_at,
-                });
-            }
+        if let Some(begun) = &mut *begun {
+            begun.failed_at = failed_at;
+        } else {
+            warn!(error = chain(error), "the broker cannot be used");
+            *begun = Some(Begun {
+                request: request.to_owned(),
+                failed_at,
+            });
         }
     }
 

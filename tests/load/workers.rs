@@ -184,7 +184,7 @@ fn measure(redis: &Redis, runtime: &Runtime, number: usize) {
     for index in 0..number {
         let _entered = runtime.enter();
         let broker = broker(redis, format!("worker{index}"));
-        let queue = RedisQueue::new(Arc::clone(&broker)).unwrap();
+        let queue = RedisQueue::new(Arc::clone(&broker));
         runtime.spawn(work(queue, RedisStore::new(broker), Arc::clone(&counts)));
     }
     let store = {

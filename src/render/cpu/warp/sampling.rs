@@ -150,7 +150,7 @@ impl Sampling {
         } else {
             (high, low)
         };
-        let is_near = |height: f64| low <= height && height <= high;
+        let is_near = |height: f64| (low..=high).contains(&height);
         let (mut start, mut end) = (0, count);
         // Casts truncate and saturate, and take what is no number for 0.
         if !is_near(first) {
