@@ -221,23 +221,6 @@ fn the_error_names_the_wrong_input_and_nothing_is_written() {
         (vec!["--weights", "ViT-B/23"], "ViT-B/32"),
         (vec!["--weights", "Cargo.toml"], "Cargo.toml"),
         (vec!["--png-scale", "1e9", "-o", "a.png"], "a PNG of"),
-        // Before the model is loaded.
-        (
-            vec!["--frames", "/proc/a", "--weights", "Cargo.toml"],
-            "--frames /proc/a cannot be written",
-        ),
-        (
-            vec!["--frames", "/proc/version/a", "--weights", "Cargo.toml"],
-            "--frames /proc/version/a: /proc/version is not a folder",
-        ),
-        (
-            vec!["--sheet", "/proc/a.png", "--weights", "Cargo.toml"],
-            "--sheet /proc/a.png cannot be written",
-        ),
-        (
-            vec!["--animation", "/proc/a.gif", "--weights", "Cargo.toml"],
-            "/proc/a.gif cannot be written",
-        ),
     ] {
         let arguments: Vec<_> = ["predict", "-i", "num_iterations=1"]
             .into_iter()
@@ -252,6 +235,36 @@ fn the_error_names_the_wrong_input_and_nothing_is_written() {
             0,
             "{arguments:?}"
         );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_an_error_before_the_model_is_loaded() {
+    let folder = folder();
+    for (arguments, expected) in [
+        (
+            vec!["--frames", "/proc/a"],
+            "--frames /proc/a cannot be written",
+        ),
+        (
+            vec!["--frames", "/proc/version/a"],
+            "--frames /proc/version/a: /proc/version is not a folder",
+        ),
+        (
+            vec!["--sheet", "/proc/a.png"],
+            "--sheet /proc/a.png cannot be written",
+        ),
+        (
+            vec!["--animation", "/proc/a.gif"],
+            "/proc/a.gif cannot be written",
+        ),
+    ] {
+        let arguments = ["predict", "--weights", "Cargo.toml"]
+            .into_iter()
+            .chain(arguments);
+        let (output, errors) = run(&arguments.collect::<Vec<_>>(), folder.path());
+        assert!(!output.status.success());
+        assert!(errors.contains(expected), "{errors}");
     }
 }
 
