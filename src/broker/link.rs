@@ -60,10 +60,17 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct Connected {
-    /// With a number that grows with each connection.
-    current: Option<(u64, MultiplexedConnection)>,
+    current: Option<Connection>,
     number: u64,
     failed: Option<Instant>,
+}
+
+#[derive(Clone)]
+struct Connection {
+    /// It grows with each connection.
+    number: u64,
+    made_at: Instant,
+    to_broker: MultiplexedConnection,
 }
 
 #[derive(Debug, Default)]
@@ -196,11 +203,11 @@ impl Link {
 
     /// Sends a request under a name.
     async fn send(&self, name: &str, command: &Cmd) -> Result<Value, BrokerError> {
-        let (number, mut connection) = self.connected().await?;
-        let answered = timeout(RESPONSE_TIMEOUT, connection.req_packed_command(command)).await;
-        let Ok(answer) = answered else {
-            self.disconnect(number).await;
-            return Err(self.failed(name, BrokerError::Timeout));
+        let mut connection = self.connected().await?;
+        let answer = connection.to_broker.req_packed_command(command);
+        let Ok(answer) = timeout(RESPONSE_TIMEOUT, answer).await else {
+            self.disconnect(&connection).await;
+            return Err(self.failed(name, BrokerError::Timeout, None));
         };
         match answer.and_then(Value::extract_error) {
             Ok(value) => {
@@ -208,37 +215,38 @@ impl Link {
                 self.outage.succeeded(name);
                 Ok(value)
             }
-            Err(cause) => Err(self.handle(number, name, cause).await),
+            Err(cause) => Err(self.handle(&connection, name, cause).await),
         }
     }
 
-    async fn handle(&self, number: u64, name: &str, cause: RedisError) -> BrokerError {
+    async fn handle(&self, connection: &Connection, name: &str, cause: RedisError) -> BrokerError {
         if let Some((address, _)) = cause.redirect_node() {
             let target = address
                 .rsplit_once(':')
                 .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
             self.state.lock().moved = target;
-            self.disconnect(number).await;
-            return self.failed(name, BrokerError::Away(cause));
+            self.disconnect(connection).await;
+            return self.failed(name, BrokerError::Away(cause), None);
         }
         let error = BrokerError::of(cause);
         if let BrokerError::Away(_) = error {
-            self.disconnect(number).await;
+            self.disconnect(connection).await;
+            return self.failed(name, error, Some(connection.made_at));
         }
         if error.is_temporary() {
-            self.failed(name, error)
+            self.failed(name, error, None)
         } else {
             error
         }
     }
 
-    /// Remembers why the broker cannot be used, and says it once.
-    fn failed(&self, name: &str, error: BrokerError) -> BrokerError {
+    /// Remembers why the broker cannot be used, and says it once. If a connection was lost, `made_at` tells when it was made.
+    fn failed(&self, name: &str, error: BrokerError, made_at: Option<Instant>) -> BrokerError {
         if matches!(error, BrokerError::Forbidden(_)) {
             return self.forbidden(error);
         }
         measure::failure();
-        self.outage.failed(name, &error);
+        self.outage.failed(name, &error, made_at);
         self.state.lock().fault = Some(error.to_string());
         error
     }
@@ -254,18 +262,15 @@ impl Link {
         error
     }
 
-    async fn disconnect(&self, number: u64) {
+    async fn disconnect(&self, connection: &Connection) {
         let mut connected = self.connection.lock().await;
-        if connected
-            .current
-            .as_ref()
-            .is_some_and(|(current, _)| *current == number)
-        {
+        let current = connected.current.as_ref();
+        if current.is_some_and(|current| current.number == connection.number) {
             connected.current = None;
         }
     }
 
-    async fn connected(&self) -> Result<(u64, MultiplexedConnection), BrokerError> {
+    async fn connected(&self) -> Result<Connection, BrokerError> {
         let mut connected = self.connection.lock().await;
         if let Some(current) = &connected.current {
             return Ok(current.clone());
@@ -282,14 +287,18 @@ impl Link {
                 connected.number += 1;
                 connected.failed = None;
                 self.outage.succeeded(CONNECTING);
-                let current = (connected.number, connection);
+                let current = Connection {
+                    number: connected.number,
+                    made_at: Instant::now(),
+                    to_broker: connection,
+                };
                 connected.current = Some(current.clone());
                 Ok(current)
             }
             Err(error) => {
                 connected.failed = Some(Instant::now());
                 self.state.lock().moved = None;
-                Err(self.failed(CONNECTING, error))
+                Err(self.failed(CONNECTING, error, None))
             }
         }
     }
@@ -328,7 +337,7 @@ impl Link {
     pub(super) async fn refuse_newer(&self, layout: u32) {
         if let Err(error) = check_layout(layout) {
             self.connection.lock().await.current = None;
-            self.failed(CONNECTING, error);
+            self.failed(CONNECTING, error, None);
         }
     }
 
