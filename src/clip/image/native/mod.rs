@@ -29,6 +29,8 @@ mod attention;
 mod patches;
 mod transformer_block;
 mod transformer;
+#[cfg(test)]
+mod tests;
 
 use tch::{TchError, Tensor};
 

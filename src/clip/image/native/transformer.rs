@@ -345,6 +345,3 @@ impl Layers {
         tape.memory = memory;
     }
 }
-
-#[cfg(test)]
-mod tests;

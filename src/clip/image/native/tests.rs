@@ -1,11 +1,14 @@
+//! The passes of vision transformers beside those of libtorch.
+
 use tch::{Device, Kind, Tensor};
 
-use super::super::testing::{difference, normalized, views, waves};
-use super::*;
+use super::testing::{difference, normalized, views, waves};
+use super::transformer::NativeTransformer;
 use crate::clip::checkpoint::weights::{Origin, Weights};
 use crate::clip::config::{
     Activation, BlockConfig, CLIP_MEAN, CLIP_STD, ClipConfig, ImageConfig, TransformerSize,
 };
+use crate::clip::image::vit::VisionTransformer;
 
 fn towers(config: &ClipConfig) -> (VisionTransformer, NativeTransformer) {
     let ImageConfig::Transformer(size) = config.image else {
@@ -168,8 +171,13 @@ fn a_number_that_is_not_finite_reaches_the_embedding_of_its_view_only() {
 
 #[test]
 fn heads_that_are_not_whole_vectors_are_left_to_libtorch() {
-    let suits = |config: &ClipConfig| super::super::suits(&config.image);
-    assert!(suits(&tower_of([8, 64, 4, 2], 32, 16)));
-    assert!(!suits(&tower_of([8, 64, 8, 2], 32, 16)));
-    assert!(!suits(&tower_of([8, 64, 4, 0], 32, 16)));
+    for (heads, layers, expected) in [(4, 2, true), (8, 2, false), (4, 0, false)] {
+        let size = TransformerSize {
+            patch: 8,
+            width: 64,
+            heads,
+            layers,
+        };
+        assert_eq!(NativeTransformer::suits(&size), expected, "{size:?}");
+    }
 }
