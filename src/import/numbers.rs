@@ -4,9 +4,12 @@
 //! more segments the larger its radius is.
 
 use resvg::usvg::roxmltree::{Document, Node};
-use svgtypes::Transform;
 
-use super::svg_error::{MAX_DASHES, MAX_NUMBER, MAX_WIDTH, SvgError};
+/// The largest number in the geometry of a shape.
+pub(super) const MAX_NUMBER: f64 = 1e9;
+
+/// The largest width of a stroke, in user units.
+pub(super) const MAX_WIDTH: f64 = 1e4;
 
 /// The largest size of a font in user units, as far as lengths depend on it.
 const MAX_FONT_SIZE: f64 = 1e3;
@@ -17,84 +20,45 @@ const GEOMETRY: [&str; 15] = [
 ];
 
 /// What numbers are compared with.
-pub(super) struct Bounds {
+struct Bounds {
     /// The longest side of a viewport: what percentages are of.
-    pub(super) viewport: f64,
+    viewport: f64,
     /// The largest size of a font; infinite if sizes may multiply.
     font_size: f64,
-    /// The largest number in the geometry of a shape.
-    pub(super) geometry: f64,
-    /// The largest width of a stroke.
-    pub(super) stroke: f64,
-    /// Whether a shape has a stroke.
-    pub(super) has_strokes: bool,
-    /// By how much transforms in style sheets magnify each element, and how far they move it.
-    pub(super) styled: (f64, f64),
+}
+
+/// Whether all numbers of a document are so small that it can be built in time.
+pub(super) fn are_bounded(document: &Document<'_>) -> bool {
+    let elements = || document.descendants().filter(Node::is_element);
+    let viewport = |element: Node<'_, '_>| {
+        let sides = ["viewBox", "width", "height"];
+        let texts = sides.map(|name| element.attribute(name).unwrap_or_default());
+        texts.map(largest).into_iter().fold(0.0, f64::max)
+    };
+    let font_size = |element| {
+        let sizes = declared(element, "font-size").map(|text| match unit(text) {
+            Unit::Absolute(factor) => factor * largest(text),
+            Unit::Percent | Unit::Font => f64::INFINITY,
+        });
+        sizes.fold(0.0, f64::max)
+    };
+    let bounds = Bounds {
+        viewport: elements().map(viewport).fold(100.0, f64::max),
+        font_size: elements().map(font_size).fold(MAX_FONT_SIZE, f64::max),
+    };
+    elements().all(|element| bounds.contain(element))
 }
 
 impl Bounds {
-    /// The bounds of a document.
-    pub(super) fn of(document: &Document<'_>) -> Self {
-        let elements = || document.descendants().filter(Node::is_element);
-        let viewport = |element: Node<'_, '_>| {
-            let sides = ["viewBox", "width", "height"];
-            let texts = sides.map(|name| element.attribute(name).unwrap_or_default());
-            texts.map(largest).into_iter().fold(0.0, f64::max)
-        };
-        let font_size = |element| {
-            let sizes = declared(element, "font-size").map(|text| match unit(text) {
-                Unit::Absolute(factor) => factor * largest(text),
-                Unit::Percent | Unit::Font => f64::INFINITY,
-            });
-            sizes.fold(0.0, f64::max)
-        };
-        let mut bounds = Self {
-            viewport: elements().map(viewport).fold(100.0, f64::max),
-            font_size: elements().map(font_size).fold(MAX_FONT_SIZE, f64::max),
-            geometry: 0.0,
-            stroke: 0.0,
-            has_strokes: false,
-            styled: (1.0, 0.0),
-        };
-        for element in elements() {
-            let geometry = geometry(element).map(|text| bounds.length(text));
-            bounds.geometry = geometry.fold(bounds.geometry, f64::max);
-            let strokes = declared(element, "stroke-width").map(|text| bounds.length(text));
-            bounds.stroke = strokes.fold(bounds.stroke, f64::max);
-            bounds.has_strokes |= declared(element, "stroke").any(|paint| paint.trim() != "none");
-            if element.tag_name().name() == "style" {
-                let (factor, offset) = bounds.styled;
-                let of_sheet = declared(element, "transform").map(transform);
-                bounds.styled = of_sheet.fold((factor, offset), |most, next| {
-                    (most.0.max(next.0), most.1.max(next.1))
-                });
-            }
-        }
-        bounds
-    }
-
-    /// Checks that all numbers of the document are so small that it can be built in time.
-    ///
-    /// # Errors
-    /// If one is not, or there are many dashes.
-    pub(super) fn check(&self, document: &Document<'_>) -> Result<(), SvgError> {
-        if self.geometry > MAX_NUMBER || self.stroke > MAX_WIDTH {
-            return Err(SvgError::LargeNumber);
-        }
-        let elements = document.descendants().filter(Node::is_element);
-        let arrays = elements.flat_map(|element| declared(element, "stroke-dasharray"));
-        let counts = arrays.map(|array| {
-            let numbers = array.split([' ', ',', '\t', '\n', '\r']);
-            numbers.filter(|number| !number.is_empty()).count()
-        });
-        match counts.max() {
-            Some(count) if count > MAX_DASHES => Err(SvgError::LongDashes { count }),
-            _ => Ok(()),
-        }
+    fn contain(&self, element: Node<'_, '_>) -> bool {
+        let geometry = GEOMETRY.iter().filter_map(|name| element.attribute(*name));
+        let mut geometry = geometry.chain(element.attribute("viewBox"));
+        geometry.all(|text| self.length(text) <= MAX_NUMBER)
+            && declared(element, "stroke-width").all(|text| self.length(text) <= MAX_WIDTH)
     }
 
     /// The largest length in a text, in user units.
-    pub(super) fn length(&self, text: &str) -> f64 {
+    fn length(&self, text: &str) -> f64 {
         let largest = largest(text);
         match unit(text) {
             Unit::Absolute(factor) => factor * largest,
@@ -104,24 +68,8 @@ impl Bounds {
     }
 }
 
-/// The texts with the geometry of an element.
-fn geometry<'a>(element: Node<'a, '_>) -> impl Iterator<Item = &'a str> {
-    let names = GEOMETRY.iter().chain(&["viewBox"]);
-    names.filter_map(move |name| element.attribute(*name))
-}
-
-/// By how much a transform magnifies at most, and how far it moves.
-pub(super) fn transform(text: &str) -> (f64, f64) {
-    let Ok(transform) = text.trim().parse::<Transform>() else {
-        return (1.0, 0.0);
-    };
-    let Transform { a, b, c, d, e, f } = transform;
-    let factor = (a.abs() + c.abs()).max(b.abs() + d.abs());
-    (factor, e.abs().max(f.abs()))
-}
-
 /// The values that an element gives a property: as an attribute, in its style, and for all elements in a style sheet.
-pub(super) fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterator<Item = &'a str> {
+fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterator<Item = &'a str> {
     let sheet = (element.tag_name().name() == "style")
         .then(|| element.text())
         .flatten();
@@ -170,7 +118,7 @@ fn unit(text: &str) -> Unit {
 }
 
 /// The largest absolute value of the numbers in a text, 0 if there are none.
-pub(super) fn largest(text: &str) -> f64 {
+fn largest(text: &str) -> f64 {
     let bytes = text.as_bytes();
     let digits = |start: usize| {
         let count = bytes[start..]
@@ -239,8 +187,7 @@ mod tests {
     fn what_would_take_long_is_refused() {
         let is_bounded = |content: &str| {
             let text = format!(r#"<svg viewBox="0 0 500 400">{content}</svg>"#);
-            let document = Document::parse(&text).unwrap();
-            Bounds::of(&document).check(&document).is_ok()
+            are_bounded(&Document::parse(&text).unwrap())
         };
         for content in [
             r#"<path d="M0 0A5 1e38 0 0 1 0 10Z"/>"#,

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use resvg::usvg::roxmltree::{Document, Node};
 use svgtypes::Paint;
 
-use super::svg_error::MAX_SVG_BYTES;
+use super::document::MAX_SVG_BYTES;
 
 /// The properties with a colour, but for those of filters.
 const PAINTS: [&str; 4] = ["fill", "stroke", "stop-color", "color"];
@@ -103,7 +103,7 @@ fn for_each_declaration(document: &Document<'_>, mut each: impl FnMut(bool, &str
     }
 }
 
-pub(super) fn without_comments(text: &str) -> String {
+fn without_comments(text: &str) -> String {
     let mut parts = text.split("/*");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| {
@@ -112,7 +112,7 @@ pub(super) fn without_comments(text: &str) -> String {
 }
 
 /// The selectors and the declarations of each rule in a style sheet, without those that begin with `@`.
-pub(super) fn rules(sheet: &str) -> Vec<(&str, &str)> {
+fn rules(sheet: &str) -> Vec<(&str, &str)> {
     let mut rules = Vec::new();
     let mut rest = sheet;
     while let Some((before, after)) = rest.split_once('{') {
