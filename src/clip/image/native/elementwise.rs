@@ -37,6 +37,9 @@ const ERROR_FUNCTION: [f32; 5] = [
 /// The factor in the same approximation.
 const ERROR_FUNCTION_SLOPE: f32 = 0.327_591_1;
 
+/// The density of the standard normal distribution at 0, `1 / sqrt(2 pi)`.
+const NORMAL_DENSITY: f32 = 0.398_942_3;
+
 /// Slope of the quick GELU's sigmoid (openai/CLIP, model.py).
 const QUICK_GELU_SLOPE: f32 = 1.702;
 
@@ -82,13 +85,13 @@ fn activate<S: Simd>(simd: S, activation: Activation, x: f32x16<S>) -> [f32x16<S
             [value, (slope * value).mul_add(one - sigmoid, sigmoid)]
         }
         Activation::Gelu => {
-            let bell = exponential(simd, splat(-0.5) * x * x);
+            let gaussian = exponential(simd, splat(-0.5) * x * x);
             let distance = x.abs() * splat(std::f32::consts::FRAC_1_SQRT_2);
             let t = one / splat(ERROR_FUNCTION_SLOPE).mul_add(distance, one);
-            // The probability of a normal variable beyond |x|.
-            let tail = splat(0.5) * polynomial(simd, t, &ERROR_FUNCTION) * t * bell;
+            // The probability that a standard normal variable is above |x|.
+            let tail = splat(0.5) * polynomial(simd, t, &ERROR_FUNCTION) * t * gaussian;
             let below = x.simd_lt(splat(0.0)).select(tail, one - tail);
-            let density = splat(0.398_942_3) * bell;
+            let density = splat(NORMAL_DENSITY) * gaussian;
             [x * below, x.mul_add(density, below)]
         }
     }
@@ -129,7 +132,7 @@ mod tests {
         (-2000..2000).map(|index| index as f32 / 100.0).collect()
     }
 
-    /// The integral of the bell curve, by the trapezoidal rule.
+    /// The probability that a standard normal variable is below `x`, by the trapezoidal rule.
     fn normal_probability(x: f64) -> f64 {
         let steps = 2000;
         let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
