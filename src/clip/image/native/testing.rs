@@ -25,3 +25,14 @@ pub(super) fn difference(found: &Tensor, expected: &Tensor) -> f64 {
 pub(super) fn waves(count: usize) -> Tensor {
     Tensor::arange(count as i64, (Kind::Float, Device::Cpu)).sin()
 }
+
+/// The embeddings of views as libtorch computes them from normalized pictures, weights for their sum, and the gradient of that
+/// sum with respect to the views.
+pub(super) fn passes_of_libtorch(views: &Tensor, embed: impl Fn(&Tensor) -> Tensor) -> [Tensor; 3] {
+    let views = views.detach().set_requires_grad(true);
+    let embeddings = embed(&normalized(&views));
+    let weights = waves(embeddings.numel()).view_as(&embeddings);
+    let total = (&embeddings * &weights).sum(Kind::Float);
+    let gradient = Tensor::run_backward(&[total], &[&views], false, false).remove(0);
+    [embeddings.detach(), weights, gradient]
+}
