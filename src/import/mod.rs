@@ -5,10 +5,14 @@
 
 mod bounded;
 mod encoding;
+mod svg_error;
 mod numbers;
+mod applied;
+mod outlines;
+mod expansion;
 mod document;
-mod vector_effect;
 mod style;
+mod vector_effect;
 mod changes;
 mod clip;
 mod curves;
@@ -16,15 +20,16 @@ mod paint;
 mod shapes;
 mod gamma;
 mod jpeg;
+mod painting_cost;
 mod picture;
 mod own;
 mod starting_paths;
 mod strokes;
 
-pub use document::{MAX_SVG_BYTES, SvgError};
 pub(crate) use document::{build as build_svg, parse as parse_svg};
 pub(crate) use own::FIXED_GROUP;
 pub use picture::{DecodedPicture, MAX_PICTURE_PIXELS, PictureError, decode_picture};
 pub use starting_paths::StartingPathsError;
 pub use strokes::{ImportedStrokes, MAX_STROKES, StrokesError, read_strokes};
 pub(crate) use style::{resolved as resolve_style, unread_colors};
+pub use svg_error::{MAX_SVG_BYTES, SvgError};

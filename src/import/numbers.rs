@@ -4,12 +4,9 @@
 //! more segments the larger its radius is.
 
 use resvg::usvg::roxmltree::{Document, Node};
+use svgtypes::Transform;
 
-/// The largest number in the geometry of a shape.
-pub(super) const MAX_NUMBER: f64 = 1e9;
-
-/// The largest width of a stroke, in user units.
-pub(super) const MAX_WIDTH: f64 = 1e4;
+use super::svg_error::{MAX_DASHES, MAX_NUMBER, MAX_WIDTH, SvgError};
 
 /// The largest size of a font in user units, as far as lengths depend on it.
 const MAX_FONT_SIZE: f64 = 1e3;
@@ -20,45 +17,78 @@ const GEOMETRY: [&str; 15] = [
 ];
 
 /// What numbers are compared with.
-struct Bounds {
+pub(super) struct Bounds {
     /// The longest side of a viewport: what percentages are of.
-    viewport: f64,
+    pub(super) viewport: f64,
     /// The largest size of a font; infinite if sizes may multiply.
     font_size: f64,
-}
-
-/// Whether all numbers of a document are so small that it can be built in time.
-pub(super) fn are_bounded(document: &Document<'_>) -> bool {
-    let elements = || document.descendants().filter(Node::is_element);
-    let viewport = |element: Node<'_, '_>| {
-        let sides = ["viewBox", "width", "height"];
-        let texts = sides.map(|name| element.attribute(name).unwrap_or_default());
-        texts.map(largest).into_iter().fold(0.0, f64::max)
-    };
-    let font_size = |element| {
-        let sizes = declared(element, "font-size").map(|text| match unit(text) {
-            Unit::Absolute(factor) => factor * largest(text),
-            Unit::Percent | Unit::Font => f64::INFINITY,
-        });
-        sizes.fold(0.0, f64::max)
-    };
-    let bounds = Bounds {
-        viewport: elements().map(viewport).fold(100.0, f64::max),
-        font_size: elements().map(font_size).fold(MAX_FONT_SIZE, f64::max),
-    };
-    elements().all(|element| bounds.contain(element))
+    /// The largest number in the geometry of a shape.
+    pub(super) geometry: f64,
+    /// The largest width of a stroke.
+    pub(super) stroke: f64,
+    /// Whether a shape has a stroke.
+    pub(super) has_strokes: bool,
+    /// Whether something is rotated or skewed.
+    pub(super) is_rotated: bool,
 }
 
 impl Bounds {
-    fn contain(&self, element: Node<'_, '_>) -> bool {
-        let geometry = GEOMETRY.iter().filter_map(|name| element.attribute(*name));
-        let mut geometry = geometry.chain(element.attribute("viewBox"));
-        geometry.all(|text| self.length(text) <= MAX_NUMBER)
-            && declared(element, "stroke-width").all(|text| self.length(text) <= MAX_WIDTH)
+    /// The bounds of a document.
+    pub(super) fn of(document: &Document<'_>) -> Self {
+        let elements = || document.descendants().filter(Node::is_element);
+        let viewport = |element: Node<'_, '_>| {
+            let sides = ["viewBox", "width", "height"];
+            let texts = sides.map(|name| element.attribute(name).unwrap_or_default());
+            texts.map(largest).into_iter().fold(0.0, f64::max)
+        };
+        let font_size = |element| {
+            let sizes = declared(element, "font-size").map(|text| match unit(text) {
+                Unit::Absolute(factor) => factor * largest(text),
+                Unit::Percent | Unit::Font => f64::INFINITY,
+            });
+            sizes.fold(0.0, f64::max)
+        };
+        let mut bounds = Self {
+            viewport: elements().map(viewport).fold(100.0, f64::max),
+            font_size: elements().map(font_size).fold(MAX_FONT_SIZE, f64::max),
+            geometry: 0.0,
+            stroke: 0.0,
+            has_strokes: false,
+            is_rotated: false,
+        };
+        for element in elements() {
+            let geometry = geometry(element).map(|text| bounds.length(text));
+            bounds.geometry = geometry.fold(bounds.geometry, f64::max);
+            let strokes = declared(element, "stroke-width").map(|text| bounds.length(text));
+            bounds.stroke = strokes.fold(bounds.stroke, f64::max);
+            bounds.has_strokes |= declared(element, "stroke").any(|paint| paint.trim() != "none");
+            bounds.is_rotated |= rotates(element);
+        }
+        bounds
+    }
+
+    /// Checks that all numbers of the document are so small that it can be built in time.
+    ///
+    /// # Errors
+    /// If one is not, or there are many dashes.
+    pub(super) fn check(&self, document: &Document<'_>) -> Result<(), SvgError> {
+        if self.geometry > MAX_NUMBER || self.stroke > MAX_WIDTH {
+            return Err(SvgError::LargeNumber);
+        }
+        let elements = document.descendants().filter(Node::is_element);
+        let arrays = elements.flat_map(|element| declared(element, "stroke-dasharray"));
+        let counts = arrays.map(|array| {
+            let numbers = array.split([' ', ',', '\t', '\n', '\r']);
+            numbers.filter(|number| !number.is_empty()).count()
+        });
+        match counts.max() {
+            Some(count) if count > MAX_DASHES => Err(SvgError::LongDashes { count }),
+            _ => Ok(()),
+        }
     }
 
     /// The largest length in a text, in user units.
-    fn length(&self, text: &str) -> f64 {
+    pub(super) fn length(&self, text: &str) -> f64 {
         let largest = largest(text);
         match unit(text) {
             Unit::Absolute(factor) => factor * largest,
@@ -68,8 +98,36 @@ impl Bounds {
     }
 }
 
+/// The texts with the geometry of an element.
+fn geometry<'a>(element: Node<'a, '_>) -> impl Iterator<Item = &'a str> {
+    let names = GEOMETRY.iter().chain(&["viewBox"]);
+    names.filter_map(move |name| element.attribute(*name))
+}
+
+/// Whether an element rotates or skews what is in it, or may do so.
+fn rotates(element: Node<'_, '_>) -> bool {
+    let pattern = element.attribute("patternTransform");
+    let mut transforms = declared(element, "transform").chain(pattern);
+    transforms.any(|text| !matches!(text.trim().parse(), Ok(Transform { b: 0.0, c: 0.0, .. })))
+        || element.tag_name().name() == "marker"
+}
+
+/// By how much a transform magnifies at most, and how far it moves.
+pub(super) fn transform(text: &str) -> (f64, f64) {
+    let Ok(transform) = text.trim().parse::<Transform>() else {
+        return (1.0, 0.0);
+    };
+    let Transform { a, b, c, d, e, f } = transform;
+    // The largest singular value of [a c; b d].
+    let squares = a * a + b * b + c * c + d * d;
+    let determinant = a * d - b * c;
+    let difference = (squares * squares - 4.0 * determinant * determinant).max(0.0);
+    let factor = (0.5 * (squares + difference.sqrt())).sqrt();
+    (factor, e.abs().max(f.abs()))
+}
+
 /// The values that an element gives a property: as an attribute, in its style, and for all elements in a style sheet.
-fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterator<Item = &'a str> {
     let sheet = (element.tag_name().name() == "style")
         .then(|| element.text())
         .flatten();
@@ -118,7 +176,7 @@ fn unit(text: &str) -> Unit {
 }
 
 /// The largest absolute value of the numbers in a text, 0 if there are none.
-fn largest(text: &str) -> f64 {
+pub(super) fn largest(text: &str) -> f64 {
     let bytes = text.as_bytes();
     let digits = |start: usize| {
         let count = bytes[start..]
@@ -187,7 +245,8 @@ mod tests {
     fn what_would_take_long_is_refused() {
         let is_bounded = |content: &str| {
             let text = format!(r#"<svg viewBox="0 0 500 400">{content}</svg>"#);
-            are_bounded(&Document::parse(&text).unwrap())
+            let document = Document::parse(&text).unwrap();
+            Bounds::of(&document).check(&document).is_ok()
         };
         for content in [
             r#"<path d="M0 0A5 1e38 0 0 1 0 10Z"/>"#,

@@ -10,10 +10,12 @@ use resvg::{tiny_skia, usvg};
 
 use super::bounded::MAX_COORDINATE;
 use super::changes::Changes;
-use super::document::{self, SvgError};
+use super::document;
 use super::gamma;
 use super::jpeg;
+use super::painting_cost;
 use super::style;
+use super::svg_error::SvgError;
 use crate::scene::{Picture, Rgb};
 
 /// The maximum number of pixels of a picture.
@@ -74,6 +76,11 @@ pub enum PictureError {
     /// A shape of the SVG is too far away or too large.
     #[error("the SVG has a shape that is much larger than the picture")]
     HugeShape,
+    /// Painting the shapes of the SVG would take too long.
+    #[error(
+        "painting the SVG would take too long; it has too many large shapes, long edges or dashes"
+    )]
+    LongPainting,
     /// The SVG has too many layers.
     #[error("the SVG has more than {MAX_LAYERS} groups with an opacity, a clip path or a mask")]
     TooManyLayers,
@@ -285,6 +292,9 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     }
     let size = tree.size();
     let scale = painting_scale(&tree).ok_or(PictureError::HugeShape)?;
+    if !painting_cost::is_bounded(&tree, scale) {
+        return Err(PictureError::LongPainting);
+    }
     let [width, height] = [size.width(), size.height()]
         .map(|side| ((side * scale).round() as u32).clamp(1, MAX_SVG_SIDE as u32));
     let mut pixels = tiny_skia::Pixmap::new(width, height)

@@ -4,11 +4,12 @@ use resvg::usvg::roxmltree::Document;
 use serde_json::{Map, Value};
 
 use super::changes::Changes;
-use super::document::{self, SvgError};
+use super::document;
 use super::own;
 use super::shapes;
 use super::starting_paths::{self, StartingPathsError};
 use super::style;
+use super::svg_error::SvgError;
 use super::vector_effect;
 use crate::scene::{Canvas, Rgb, Strokes};
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use resvg::usvg::roxmltree::{Document, Node};
 use svgtypes::Paint;
 
-use super::document::MAX_SVG_BYTES;
+use super::svg_error::MAX_SVG_BYTES;
 
 /// The properties with a colour, but for those of filters.
 const PAINTS: [&str; 4] = ["fill", "stroke", "stop-color", "color"];

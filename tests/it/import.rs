@@ -180,7 +180,7 @@ fn a_hostile_svg_is_refused_before_it_costs_much() {
         .map(|level| format!(r##"<g id="c{level}"><use href="#c{}"/></g>"##, level - 1))
         .collect();
     let chain = chain.concat();
-    let rules = "a,".repeat(5000);
+    let rules = "a,".repeat(20_000);
     let size = "width=\"9\" height=\"9\"";
     let entities = format!(
         "<!DOCTYPE svg [<!ENTITY a \"{}\">]>{}",

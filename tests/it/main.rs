@@ -54,6 +54,7 @@ mod sse;
 mod store;
 mod studio;
 mod support;
+mod svg_costs;
 mod svg_features;
 mod svg_of_programs;
 mod upload;

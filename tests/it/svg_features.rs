@@ -297,7 +297,7 @@ fn references_that_multiply_or_do_not_end_cost_no_time() {
     for content in [
         format!("<style>:root{{--a0: ;{doubled}}}path.a{{stroke:var(--a59)}}</style>"),
         format!("<style>:root{{--a0:red;{doubled}}}path.a{{stroke:var(--a59)}}</style>"),
-        format!(r#"<style>:root{{--b:red}}</style><g stroke="{nested}"/>"#),
+        format!(r#"<style>:root{{--b:red}}</style><g id="{nested}"/>"#),
         format!("<title>{nested}</title>"),
         format!(
             "<style>:root{{--a:{}}}</style><title>{}</title>",
