@@ -11,6 +11,7 @@ mod applied;
 mod outlines;
 mod expansion;
 mod document;
+mod unreadable;
 mod style;
 mod vector_effect;
 mod changes;

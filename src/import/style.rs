@@ -1,4 +1,4 @@
-//! Values in styles that the parser does not know.
+//! Values in styles that the parser does not know, and declarations that it cannot read.
 //!
 //! It takes `var(--ink)` for a colour that it cannot read, and paints black or nothing. A custom property that is the same in
 //! the whole file is put in its place here, or the value that the reference itself names for want of a property.
@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 use resvg::usvg::roxmltree::{Document, Node};
 use svgtypes::Paint;
 
+use super::document;
 use super::svg_error::MAX_SVG_BYTES;
+use super::unreadable;
 
 /// The properties with a colour, but for those of filters.
 const PAINTS: [&str; 4] = ["fill", "stroke", "stop-color", "color"];
@@ -29,8 +31,20 @@ const MAX_VALUE_BYTES: usize = 1000;
 const MAX_DEPTH: usize = 16;
 
 /// The text of an SVG with the values of custom properties in the place of references to them, as far as they are known,
-/// and with `currentColor` as the parser writes it; `None` if nothing changes.
+/// with `currentColor` as the parser writes it, and without declarations that it cannot read; `None` if nothing changes.
 pub(crate) fn resolved(document: &Document<'_>) -> Option<String> {
+    let Some(text) = with_values(document) else {
+        return unreadable::removed(document);
+    };
+    let readable = document::parse(&text);
+    let readable = readable
+        .ok()
+        .and_then(|document| unreadable::removed(&document));
+    Some(readable.unwrap_or(text))
+}
+
+/// The same with such declarations.
+fn with_values(document: &Document<'_>) -> Option<String> {
     let text = document.input_text();
     let mut properties = Properties::of(document);
     let mut resolved = String::with_capacity(text.len());
