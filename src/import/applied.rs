@@ -176,7 +176,7 @@ impl Counted<'_, '_, '_> {
     }
 }
 
-impl<'a, 'input, 'steps> Element for Counted<'a, 'input, 'steps> {
+impl Element for Counted<'_, '_, '_> {
     /// The element around it; none once there are too many steps, which ends the comparison.
     fn parent_element(&self) -> Option<Self> {
         self.add(1);

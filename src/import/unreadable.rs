@@ -48,7 +48,7 @@ fn in_sheet<'a>(node: Node<'a, '_>, text: &'a str) -> impl Iterator<Item = Range
         && node
             .parent()
             .is_some_and(|parent| parent.tag_name().name() == "style");
-    let place = is_sheet.then(|| node.range()).unwrap_or_default();
+    let place = if is_sheet { node.range() } else { 0..0 };
     let sheet = &text[place.clone()];
     blocks(sheet)
         .into_iter()

@@ -198,7 +198,7 @@ fn elements_that_refer_to_themselves_are_refused_if_they_are_many() {
     let paths = |count: usize| -> String {
         let clip = |id: usize| {
             format!(
-                r##"<clipPath id="c{id}"><path clip-path="url(#c{id})" d="M0 0h1v1"/></clipPath>"##
+                r#"<clipPath id="c{id}"><path clip-path="url(#c{id})" d="M0 0h1v1"/></clipPath>"#
             )
         };
         (0..count).map(clip).collect()
@@ -250,13 +250,10 @@ fn style_sheets_that_take_long_to_apply_are_refused() {
         paths(9_000).replace(r#" class="a b""#, "")
     );
     assert!(refused(&clipped).starts_with("the SVG has more than 100000 elements"));
-    let usual = format!(
-        "<style>{}</style>{}",
-        (0..2_000)
-            .map(|class| format!(".c{class}{{fill:red}}"))
-            .collect::<String>(),
-        paths(1_000)
-    );
+    let classes: Vec<_> = (0..2_000)
+        .map(|class| format!(".c{class}{{fill:red}}"))
+        .collect();
+    let usual = format!("<style>{}</style>{}", classes.concat(), paths(1_000));
     let strokes = read_strokes(svg(SIZE, &usual).as_bytes()).unwrap().strokes;
     assert_eq!(strokes.len(), 1000);
     let usual = format!(
