@@ -21,6 +21,9 @@ const MAX_SORTED_RULES: usize = 1_000_000;
 /// How many bytes of a text are compared in a step.
 const STEP_BYTES: usize = 16;
 
+/// How many bytes of a value are copied in a step. In this time many more could be, but they take memory.
+const COPIED_BYTES: usize = 4;
+
 /// How many bytes of a text are counted in a step.
 const READ_BYTES: u64 = 50;
 
@@ -91,7 +94,7 @@ impl<'a> StyleSheets<'a> {
         for rule in &self.rules.rules {
             if rule.selector.matches(&element) {
                 declarations.extend_from_slice(&rule.declarations);
-                element.add(rule.declarations.len());
+                element.add(rule.declarations.iter().map(copying_steps).sum());
             }
             element.add(1);
             if steps.get() > MAX_STYLE_STEPS {
@@ -103,7 +106,10 @@ impl<'a> StyleSheets<'a> {
         if reading > MAX_STYLE_STEPS {
             return Err(SvgError::LongStyles);
         }
-        declarations.extend(DeclarationTokenizer::from(style));
+        for declaration in DeclarationTokenizer::from(style) {
+            element.add(copying_steps(&declaration));
+            declarations.push(declaration);
+        }
         let declared = declarations.iter().map(|own| (own.name, own.value));
         let attributes = node.attributes().map(|own| (own.name(), own.value()));
         let mut all = declared.chain(attributes);
@@ -115,6 +121,11 @@ impl<'a> StyleSheets<'a> {
             steps: steps.get() + reading,
         })
     }
+}
+
+/// How long the parser takes to give a declaration to an element, which gets a copy of the value.
+fn copying_steps(declaration: &Declaration<'_>) -> usize {
+    1 + declaration.value.len() / COPIED_BYTES
 }
 
 /// Whether a property is one that elements inherit, or of the same kind.
@@ -186,8 +197,13 @@ impl Element for Counted<'_, '_, '_> {
     }
 
     fn prev_sibling_element(&self) -> Option<Self> {
+        // Comments and texts are passed one by one.
+        let mut node = self.node.prev_sibling();
+        while node.is_some_and(|node| !node.is_element()) {
+            self.add(1);
+            node = node.and_then(|node| node.prev_sibling());
+        }
         self.add(1);
-        let node = self.node.prev_sibling_element();
         node.map(|node| Self { node, ..*self })
     }
 
@@ -197,7 +213,9 @@ impl Element for Counted<'_, '_, '_> {
 
     fn attribute_matches(&self, name: &str, operator: AttributeOperator<'_>) -> bool {
         let value = self.node.attribute(name);
-        self.add(1 + value.unwrap_or_default().len() / STEP_BYTES);
+        // Their names are compared one after the other.
+        let names = self.node.attributes().len() * (4 + name.len()) / STEP_BYTES;
+        self.add(1 + names + value.unwrap_or_default().len() / STEP_BYTES);
         value.is_some_and(|value| operator.matches(value))
     }
 

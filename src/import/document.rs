@@ -3,6 +3,7 @@
 //! An SVG can refer to files and hosts, which are never opened. It can also be small and become huge: by compression, by
 //! entities, and by elements that are used many times. The size that it would have is computed before anything is built.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use resvg::usvg;
@@ -12,11 +13,14 @@ use super::bounded::decompressed;
 use super::encoding;
 use super::expansion::Size;
 use super::numbers::Bounds;
-use super::svg_error::{MAX_ATTRIBUTES, MAX_NODES, MAX_SVG_BYTES, SvgError};
+use super::svg_error::{MAX_ATTRIBUTES, MAX_NODES, MAX_PREFIXES, MAX_SVG_BYTES, SvgError};
 use crate::errors::panic_message;
 
 /// The maximum size that entities may add, in bytes.
 const MAX_ENTITY_BYTES: u64 = 16 << 20;
+
+/// The maximum number of declarations of entities times that of references.
+const MAX_ENTITY_COMPARISONS: u64 = 10_000_000;
 
 /// How many times an entity can occur within a reference to another one (the limit of roxmltree).
 const NESTED_ENTITIES: u64 = 256;
@@ -39,6 +43,7 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<String, SvgError> {
 pub(crate) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
     check_entities(text)?;
     check_attributes(text)?;
+    check_prefixes(text)?;
     let options = ParsingOptions {
         // Illustrator declares the namespaces that it uses as entities.
         allow_dtd: true,
@@ -82,6 +87,11 @@ fn check_entities(text: &str) -> Result<(), SvgError> {
         return Ok(());
     };
     let references = text.matches('&').count() as u64;
+    // Each is looked for among all declarations.
+    let count = text.matches("<!ENTITY").count() as u64;
+    if references.saturating_mul(count) > MAX_ENTITY_COMPARISONS {
+        return Err(SvgError::Entities);
+    }
     if references.saturating_mul(NESTED_ENTITIES * longest as u64) > MAX_ENTITY_BYTES {
         return Err(SvgError::Entities);
     }
@@ -107,6 +117,22 @@ fn check_attributes(text: &str) -> Result<(), SvgError> {
             return Err(SvgError::TooManyAttributes);
         }
         rest = &rest[length..];
+    }
+    Ok(())
+}
+
+/// Checks how many prefixes of namespaces there are.
+fn check_prefixes(text: &str) -> Result<(), SvgError> {
+    let declarations = text.split("xmlns:").skip(1);
+    let prefixes: HashSet<&str> = declarations
+        .map(|rest| {
+            rest.split(['=', ' ', '\t', '\r', '\n'])
+                .next()
+                .unwrap_or_default()
+        })
+        .collect();
+    if prefixes.len() > MAX_PREFIXES {
+        return Err(SvgError::TooManyPrefixes);
     }
     Ok(())
 }

@@ -42,7 +42,8 @@ impl Bounds {
             texts.map(largest).into_iter().fold(0.0, f64::max)
         };
         let font_size = |element| {
-            let sizes = declared(element, "font-size").map(|text| match unit(text) {
+            let sizes = declared(element, "font-size").chain(declared(element, "font"));
+            let sizes = sizes.map(|text| match unit(text) {
                 Unit::Absolute(factor) => factor * largest(text),
                 Unit::Percent | Unit::Font => f64::INFINITY,
             });
@@ -77,10 +78,7 @@ impl Bounds {
         }
         let elements = document.descendants().filter(Node::is_element);
         let arrays = elements.flat_map(|element| declared(element, "stroke-dasharray"));
-        let counts = arrays.map(|array| {
-            let numbers = array.split([' ', ',', '\t', '\n', '\r']);
-            numbers.filter(|number| !number.is_empty()).count()
-        });
+        let counts = arrays.map(|array| numbers(array).count());
         match counts.max() {
             Some(count) if count > MAX_DASHES => Err(SvgError::LongDashes { count }),
             _ => Ok(()),
@@ -143,8 +141,11 @@ pub(super) fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterato
 fn values_in<'a>(style: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     let after = style.split(name).skip(1);
     after.filter_map(|text| {
-        let value = text.trim_start().strip_prefix(':')?;
-        value.split([';', '}']).next()
+        let mut text = text.trim_start();
+        while let Some(comment) = text.strip_prefix("/*") {
+            text = comment.split_once("*/")?.1.trim_start();
+        }
+        text.strip_prefix(':')?.split([';', '}']).next()
     })
 }
 
@@ -177,6 +178,11 @@ fn unit(text: &str) -> Unit {
 
 /// The largest absolute value of the numbers in a text, 0 if there are none.
 pub(super) fn largest(text: &str) -> f64 {
+    numbers(text).fold(0.0, f64::max)
+}
+
+/// The absolute values of the numbers in a text.
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = f64> {
     let bytes = text.as_bytes();
     let digits = |start: usize| {
         let count = bytes[start..]
@@ -184,29 +190,30 @@ pub(super) fn largest(text: &str) -> f64 {
             .take_while(|byte| byte.is_ascii_digit());
         start + count.count()
     };
-    let (mut most, mut place) = (0.0, 0);
-    while place < bytes.len() {
-        let start = place;
-        place = digits(place);
-        if bytes.get(place) == Some(&b'.') {
-            place = digits(place + 1);
-        }
-        if place == start {
-            place += 1;
-            continue;
-        }
-        if matches!(bytes.get(place), Some(b'e' | b'E')) {
-            let sign = usize::from(matches!(bytes.get(place + 1), Some(b'+' | b'-')));
-            let exponent = place + 1 + sign;
-            let end = digits(exponent.min(bytes.len()));
-            if end > exponent {
-                place = end;
+    let mut place = 0;
+    std::iter::from_fn(move || {
+        while place < bytes.len() {
+            let start = place;
+            place = digits(place);
+            if bytes.get(place) == Some(&b'.') {
+                place = digits(place + 1);
             }
+            if place == start {
+                place += 1;
+                continue;
+            }
+            if matches!(bytes.get(place), Some(b'e' | b'E')) {
+                let sign = usize::from(matches!(bytes.get(place + 1), Some(b'+' | b'-')));
+                let exponent = place + 1 + sign;
+                let end = digits(exponent.min(bytes.len()));
+                if end > exponent {
+                    place = end;
+                }
+            }
+            return Some(text[start..place].parse().unwrap_or(0.0));
         }
-        let number: f64 = text[start..place].parse().unwrap_or(0.0);
-        most = f64::max(most, number);
-    }
-    most
+        None
+    })
 }
 
 #[cfg(test)]

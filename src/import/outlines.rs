@@ -17,14 +17,11 @@ const CLASSES: usize = 24;
 /// 2^10, 2^14 and so on. Curves that are made for it take up to ten times as long.
 const CURVE_COSTS: [(usize, u64); 4] = [(10, 20), (14, 50), (17, 100), (20, 150)];
 
-/// What a curve costs beyond that, if all strokes are narrow.
-const NARROW_COST: u64 = 2_000;
+/// What a curve costs beyond that, if all strokes are narrower than these widths.
+const NARROW_COSTS: [(f64, u64); 2] = [(20.0, 400), (100.0, 2_000)];
 
-/// What a curve costs beyond that, if strokes are wide.
+/// What a curve costs beyond that, if strokes are wider.
 const WIDE_COST: u64 = 50_000;
-
-/// The widest stroke that is narrow.
-const NARROW: f64 = 100.0;
 
 /// The largest coordinate of a path. It is larger than any number in it where lengths add up, and where an arc grows until
 /// it reaches its end.
@@ -147,8 +144,9 @@ impl Outlines {
     /// # Errors
     /// If it does not.
     pub(super) fn check(&self, width: f64) -> Result<(), SvgError> {
-        let is_wide = self.factor.max(1.0) * width > NARROW;
-        let beyond = if is_wide { WIDE_COST } else { NARROW_COST };
+        let width = self.factor.max(1.0) * width;
+        let narrow = NARROW_COSTS.iter().find(|(limit, _)| width <= *limit);
+        let beyond = narrow.map_or(WIDE_COST, |(_, cost)| *cost);
         let cost_of_one = |class: usize| {
             let known = CURVE_COSTS.iter().find(|(limit, _)| class <= *limit);
             known.map_or(beyond, |(_, cost)| *cost)

@@ -30,22 +30,42 @@ const DASH: f32 = 2000.0;
 /// The largest cost, in nanoseconds.
 const MAX_COST: f64 = 2e10;
 
+/// What a layer costs.
+const LAYER: f32 = 10_000.0;
+
+/// What a pixel of a layer costs: a group with an opacity, or the tile of a pattern.
+const LAYER_PIXEL: f32 = 20.0;
+
+/// What a stop of a gradient costs for each of its pixels.
+const STOP: f32 = 1.0;
+
+/// The maximum number of pixels of the tile of a pattern, which takes memory.
+const MAX_TILE_PIXELS: f32 = 2.0e6;
+
 /// Whether an SVG is painted in a few seconds, with so many pixels for a unit.
+///
+/// Shapes count as if they were within the picture: within symbols and clip paths, the parser does not know where they are.
 pub(super) fn is_bounded(tree: &Tree, scale: f32) -> bool {
+    let mut cost = Cost { sum: 0.0 };
     let size = tree.size();
-    let mut cost = Cost {
+    let surface = Surface {
         scale,
-        seen: Rect::from_xywh(0.0, 0.0, size.width(), size.height()),
-        sum: 0.0,
+        sides: [size.width(), size.height()].map(|side| side * scale),
     };
-    cost.add_group(tree.root());
+    cost.add_group(tree.root(), surface);
     cost.sum <= MAX_COST
 }
 
-struct Cost {
+/// What is painted on: the picture, or the tile of a pattern.
+#[derive(Clone, Copy)]
+struct Surface {
+    /// Pixels for a unit.
     scale: f32,
-    /// What is seen of the picture, in units of the SVG.
-    seen: Option<Rect>,
+    /// The width and the height in pixels.
+    sides: [f32; 2],
+}
+
+struct Cost {
     sum: f64,
 }
 
@@ -60,45 +80,89 @@ struct Edges {
 }
 
 impl Cost {
-    fn add_group(&mut self, group: &Group) {
+    fn add_group(&mut self, group: &Group, surface: Surface) {
+        if group.should_isolate() {
+            self.add_layer(group.abs_layer_bounding_box().to_rect(), surface);
+        }
         for node in group.children() {
             if self.sum > MAX_COST {
                 return;
             }
             match node {
-                Node::Group(inner) => self.add_group(inner),
-                Node::Path(path) if path.is_visible() => self.add_path(path),
+                Node::Group(inner) => {
+                    self.add_group(inner, surface);
+                    // Its clip paths and masks are as large as itself.
+                    let area = inner.abs_layer_bounding_box().to_rect();
+                    let layer = Surface {
+                        sides: surface.seen(area),
+                        ..surface
+                    };
+                    node.subroots(|root| {
+                        self.add_layer(area, surface);
+                        self.add_group(root, layer);
+                    });
+                }
+                Node::Path(path) if path.is_visible() => self.add_path(path, surface),
                 Node::Path(_) | Node::Image(_) | Node::Text(_) => {}
             }
-            node.subroots(|root| self.add_group(root));
         }
     }
 
-    fn add_path(&mut self, path: &Path) {
+    fn add_layer(&mut self, area: Rect, surface: Surface) {
+        let [width, height] = surface.seen(area);
+        self.sum += f64::from(LAYER + width * height * LAYER_PIXEL);
+    }
+
+    fn add_path(&mut self, path: &Path, surface: Surface) {
         let Edges {
             length,
             height,
             pairs,
-        } = self.edges(path);
+        } = surface.edges(path);
         if let Some(fill) = path.fill() {
-            let [width, rows] = self.seen_sides(path.abs_bounding_box());
+            let [width, rows] = surface.seen(path.abs_bounding_box());
             let pixels = rows * width * per_pixel(fill.paint());
             self.sum += f64::from(pixels + rows * ROW + height * EDGE_ROW) + pairs * EDGE_PAIR;
+            self.add_pattern(fill.paint(), path, surface);
         }
         if let Some(stroke) = path.stroke() {
-            let [width, dashes] = self.stroke(path, stroke, length);
-            let [columns, rows] = self.seen_sides(path.abs_stroke_bounding_box());
+            let [width, dashes] = surface.stroke(path, stroke, length);
+            let [columns, rows] = surface.seen(path.abs_stroke_bounding_box());
             let covered = (columns * rows).min((length + width) * width.max(1.0));
             // An outline has two sides.
             let edges = rows * ROW + 2.0 * height * EDGE_ROW;
             let dashes = dashes * (DASH + width * EDGE_ROW);
             let pixels = covered * per_pixel(stroke.paint());
             self.sum += f64::from(pixels + edges + dashes) + 4.0 * pairs * EDGE_PAIR;
+            self.add_pattern(stroke.paint(), path, surface);
         }
     }
 
+    /// Adds the tile of a pattern, which is painted for each shape.
+    fn add_pattern(&mut self, paint: &Paint, path: &Path, surface: Surface) {
+        let Paint::Pattern(pattern) = paint else {
+            return;
+        };
+        let transform = path.abs_transform().pre_concat(pattern.transform());
+        let scale = magnification(transform) * surface.scale;
+        let rect = pattern.rect();
+        let tile = Surface {
+            scale,
+            sides: [rect.width(), rect.height()].map(|side| side * scale),
+        };
+        let pixels = tile.sides[0] * tile.sides[1];
+        self.sum += if pixels <= MAX_TILE_PIXELS {
+            f64::from(pixels * LAYER_PIXEL)
+        } else {
+            f64::INFINITY
+        };
+        self.add_group(pattern.root(), tile);
+    }
+}
+
+impl Surface {
     fn edges(&self, path: &Path) -> Edges {
-        let highest = self.seen.map_or(0.0, |seen| seen.height()) * self.scale;
+        let highest = self.sides[1];
         let mut edges = Edges {
             length: 0.0,
             height: 0.0,
@@ -152,23 +216,18 @@ impl Cost {
         }
     }
 
-    /// The width and the height of the part of an area that is within the picture, in pixels.
-    fn seen_sides(&self, area: Rect) -> [f32; 2] {
-        let side = |low: f32, high: f32, least: f32, most: f32| {
-            (high.min(most) - low.max(least)).max(0.0) * self.scale + 1.0
-        };
-        self.seen.map_or([0.0; 2], |seen| {
-            [
-                side(area.left(), area.right(), seen.left(), seen.right()),
-                side(area.top(), area.bottom(), seen.top(), seen.bottom()),
-            ]
-        })
+    /// The width and the height of an area in pixels, as far as they fit.
+    fn seen(&self, area: Rect) -> [f32; 2] {
+        let [width, height] = self.sides;
+        [
+            (area.width() * self.scale).min(width) + 1.0,
+            (area.height() * self.scale).min(height) + 1.0,
+        ]
     }
 
     /// The width of a stroke in pixels, and the number of its dashes.
     fn stroke(&self, path: &Path, stroke: &Stroke, length: f32) -> [f32; 2] {
-        let Transform { sx, kx, ky, sy, .. } = path.abs_transform();
-        let scale = sx.hypot(ky).max(kx.hypot(sy)) * self.scale;
+        let scale = magnification(path.abs_transform()) * self.scale;
         let dashes = stroke.dasharray().map_or(0.0, |array| {
             let period = array.iter().sum::<f32>() * scale;
             // Beyond a million, the painter draws none.
@@ -178,9 +237,18 @@ impl Cost {
     }
 }
 
+/// By how much a transform magnifies along an axis, at most.
+fn magnification(transform: Transform) -> f32 {
+    let Transform { sx, kx, ky, sy, .. } = transform;
+    sx.hypot(ky).max(kx.hypot(sy))
+}
+
 fn per_pixel(paint: &Paint) -> f32 {
+    let gradient = |stops: usize| BLENDED_PIXEL + stops as f32 * STOP;
     match paint {
         Paint::Color(_) => PIXEL,
-        Paint::LinearGradient(_) | Paint::RadialGradient(_) | Paint::Pattern(_) => BLENDED_PIXEL,
+        Paint::Pattern(_) => BLENDED_PIXEL,
+        Paint::LinearGradient(paint) => gradient(paint.stops().len()),
+        Paint::RadialGradient(paint) => gradient(paint.stops().len()),
     }
 }

@@ -33,10 +33,6 @@ const MAX_SVG_PIXELS: f32 = 2.0 * SVG_SIDE * SVG_SIDE;
 /// The maximum length of a side of an SVG that is painted, in pixels.
 const MAX_SVG_SIDE: f32 = 4096.0;
 
-/// The maximum number of layers of an SVG that is painted: groups with an opacity, a mask and so on. Each costs as much
-/// as the whole picture.
-const MAX_LAYERS: usize = 256;
-
 /// Why a picture cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,12 +74,9 @@ pub enum PictureError {
     HugeShape,
     /// Painting the shapes of the SVG would take too long.
     #[error(
-        "painting the SVG would take too long; it has too many large shapes, long edges or dashes"
+        "painting the SVG would take too long; it has too many large shapes, layers, long edges or dashes"
     )]
     LongPainting,
-    /// The SVG has too many layers.
-    #[error("the SVG has more than {MAX_LAYERS} groups with an opacity, a clip path or a mask")]
-    TooManyLayers,
 }
 
 /// Pixels `[C, H, W]`, `C` being 3, or 4 with opacity: planes in the order red, green, blue, opacity, rows from the top, values
@@ -287,9 +280,6 @@ fn paint_svg(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
     if !tree.filters().is_empty() {
         return Err(PictureError::Filters);
     }
-    if layers(tree.root()) > MAX_LAYERS {
-        return Err(PictureError::TooManyLayers);
-    }
     let size = tree.size();
     let scale = painting_scale(&tree).ok_or(PictureError::HugeShape)?;
     if !painting_cost::is_bounded(&tree, scale) {
@@ -340,19 +330,4 @@ fn has_huge_shape(group: &usvg::Group, limit: f32) -> bool {
         node.subroots(|root| is_huge = is_huge || has_huge_shape(root, limit));
         is_huge
     })
-}
-
-/// How many layers a group needs, up to the first one beyond the limit.
-fn layers(group: &usvg::Group) -> usize {
-    let mut count = usize::from(group.should_isolate());
-    for node in group.children() {
-        if count > MAX_LAYERS {
-            break;
-        }
-        if let usvg::Node::Group(inner) = node {
-            count += layers(inner);
-        }
-        node.subroots(|root| count += 1 + layers(root));
-    }
-    count
 }

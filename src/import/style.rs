@@ -27,6 +27,9 @@ const REFERENCE: &str = "var(";
 /// The maximum length of a reference and of what it stands for, in bytes.
 const MAX_VALUE_BYTES: usize = 1000;
 
+/// The maximum number of references that are resolved.
+const MAX_REFERENCES: usize = 20_000;
+
 /// The maximum number of references within each other.
 const MAX_DEPTH: usize = 16;
 
@@ -46,6 +49,9 @@ pub(crate) fn resolved(document: &Document<'_>) -> Option<String> {
 /// The same with such declarations.
 fn with_values(document: &Document<'_>) -> Option<String> {
     let text = document.input_text();
+    if text.matches(REFERENCE).count() > MAX_REFERENCES {
+        return None;
+    }
     let mut properties = Properties::of(document);
     let mut resolved = String::with_capacity(text.len());
     let mut rest = text;

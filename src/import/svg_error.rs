@@ -11,20 +11,23 @@ pub(super) const MAX_NODES: u32 = 200_000;
 /// The maximum number of attributes of an element. The parser compares each of them with all others.
 pub(super) const MAX_ATTRIBUTES: usize = 500;
 
+/// The maximum number of prefixes of namespaces. An element that declares one gets copies of all those around it.
+pub(super) const MAX_PREFIXES: usize = 200;
+
 /// The maximum number of elements, counting those that are used several times as often.
-pub(super) const MAX_ELEMENTS: u64 = 100_000;
+pub(super) const MAX_ELEMENTS: u64 = 300_000;
 
 /// The maximum number of elements within each other, counting references.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// The maximum number of bytes in paths and images, counting those of elements that are used several times as often.
+/// The maximum number of bytes in attributes and texts, counting those of elements that are used several times as often.
 pub(super) const MAX_DATA_BYTES: u64 = 32 << 20;
 
 /// The maximum number of rules in style sheets. Each of them is compared with each element.
 pub(super) const MAX_STYLE_RULES: usize = 10_000;
 
 /// The maximum number of steps in which selectors are compared with elements, and declarations are copied to them.
-pub(super) const MAX_STYLE_STEPS: u64 = 40_000_000;
+pub(super) const MAX_STYLE_STEPS: u64 = 100_000_000;
 
 /// The maximum size of the value of a property, in bytes. The parser reads it again for each element that inherits it.
 pub(super) const MAX_VALUE_BYTES: usize = 10_000;
@@ -37,9 +40,6 @@ pub(super) const MAX_WIDTH: f64 = 1e4;
 
 /// The maximum number of numbers in an array of dashes. The parser reads it again for each shape.
 pub(super) const MAX_DASHES: usize = 100;
-
-/// The maximum number of elements that refer to themselves. The parser looks through the document after each repair.
-pub(super) const MAX_CYCLES: usize = 100;
 
 /// Why an SVG cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,9 @@ pub enum SvgError {
     /// An element has too many attributes.
     #[error("an element of the SVG has more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,
+    /// It has too many prefixes of namespaces.
+    #[error("the SVG has more than {MAX_PREFIXES} prefixes of namespaces")]
+    TooManyPrefixes,
     /// It is not XML.
     #[error("it is not an SVG")]
     Xml(#[source] roxmltree::Error),
@@ -71,9 +74,9 @@ pub enum SvgError {
         "the SVG has more than {MAX_ELEMENTS} elements, counting those that are used several times as often"
     )]
     TooManyElements,
-    /// Its paths and images are too large.
+    /// Its attributes and texts are too large.
     #[error(
-        "the SVG has more than {MAX_DATA_BYTES} bytes of paths and images, counting those that are used several times as often"
+        "the SVG has more than {MAX_DATA_BYTES} bytes of attributes and texts, counting those that are used several times as often"
     )]
     LongData,
     /// Its elements are nested too deeply.
@@ -107,9 +110,9 @@ pub enum SvgError {
         /// How many such curves would be allowed without any others.
         allowed: u64,
     },
-    /// Elements refer to themselves, which the parser repairs one by one.
-    #[error("the SVG has more than {MAX_CYCLES} elements that refer to themselves")]
-    Cycles,
+    /// An element refers to itself, or to one that contains it.
+    #[error("the SVG has an element that refers to itself")]
+    Cycle,
     /// Applying its style sheets would take too long.
     #[error(
         "applying the style sheets of the SVG to its elements would take too long; use fewer rules, or attributes"

@@ -14,8 +14,15 @@ use super::svg_error::MAX_STYLE_STEPS;
 /// The text of an SVG without such declarations; `None` if there are none.
 pub(super) fn removed(document: &Document<'_>) -> Option<String> {
     let text = document.input_text();
-    let mut places: Vec<_> = document
-        .descendants()
+    // What takes too long is refused later.
+    let nodes = || document.descendants();
+    let styles = nodes().filter_map(|node| node.attribute("style"));
+    let sheets = nodes().filter(|node| node.tag_name().name() == "style");
+    let texts = styles.chain(sheets.filter_map(|sheet| sheet.text()));
+    if texts.map(reading_steps).sum::<u64>() > MAX_STYLE_STEPS {
+        return None;
+    }
+    let mut places: Vec<_> = nodes()
         .flat_map(|node| in_attribute(node, text).chain(in_sheet(node, text)))
         .collect();
     if places.is_empty() {
@@ -72,10 +79,6 @@ fn blocks(sheet: &str) -> Vec<Range<usize>> {
 /// Where they are in a block of declarations.
 fn in_block(text: &str, place: Range<usize>) -> Vec<Range<usize>> {
     let mut unreadable = Vec::new();
-    // What takes too long is refused later.
-    if reading_steps(&text[place.clone()]) > MAX_STYLE_STEPS {
-        return unreadable;
-    }
     let mut start = place.start;
     while start < place.end {
         let end = start + declaration_length(&text[start..place.end]);
