@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::ArithmeticChoice;
 use super::trial::{Trial, VIEWS};
-use crate::clip::{Arithmetic, ClipConfig};
+use crate::clip::{Arithmetic, Clip};
 use crate::command::atomic_file::write_file;
 use crate::compute::{Precision, library, processor};
 use crate::environment;
@@ -46,7 +46,7 @@ struct Timing {
     seconds: f64,
     /// The same over that of the reference, measured in turns.
     relative: f64,
-    /// The cosine of the gradient on views with that of the reference; 0 if it is not known.
+    /// The cosine of the gradient on views with that of the reference.
     cosine: f64,
 }
 
@@ -63,15 +63,15 @@ impl Timing {
 }
 
 impl Measurement {
-    /// A measurement of a model that has only its reference yet.
-    pub(super) fn new(config: &ClipConfig, reference: Arithmetic) -> Self {
+    /// A measurement that has only its reference yet.
+    pub(super) fn new(reference: &Clip) -> Self {
         Self {
             processor: processor::name(),
             libtorch: library::LIBTORCH_VERSION.to_owned(),
-            model: config.name(),
+            model: reference.name(),
             views: VIEWS,
             timings: vec![Timing {
-                arithmetic: reference,
+                arithmetic: reference.arithmetic(),
                 seconds: f64::INFINITY,
                 relative: 1.0,
                 cosine: 1.0,
@@ -79,7 +79,7 @@ impl Measurement {
         }
     }
 
-    /// Adds another way to compute the model, in fp32 or in another precision whose gradients are not known yet.
+    /// Adds another way to compute the model.
     pub(super) fn add(&mut self, arithmetic: Arithmetic, trial: &Trial) {
         let (reference, seconds) = (trial.reference_time.as_secs_f64(), trial.time.as_secs_f64());
         self.timings[0].seconds = self.timings[0].seconds.min(reference);
@@ -87,33 +87,8 @@ impl Measurement {
             arithmetic,
             seconds,
             relative: seconds / reference,
-            cosine: match arithmetic.precision {
-                // Only the order of sums is another one.
-                Precision::Fp32 => 1.0,
-                _ => 0.0,
-            },
+            cosine: trial.cosine,
         });
-    }
-
-    /// A way that would be chosen, at least if the caller forbids others, if its gradients were known to be exact enough.
-    pub(super) fn first_in_doubt(&self) -> Option<Arithmetic> {
-        let is_fast = |timing: &&Timing| {
-            let exact = Timing {
-                cosine: 1.0,
-                ..(*timing).clone()
-            };
-            self.timings.iter().any(|other| exact.replaces(other))
-        };
-        let mut unknown = self.timings.iter().filter(|timing| timing.cosine == 0.0);
-        unknown.find(is_fast).map(|timing| timing.arithmetic)
-    }
-
-    /// Keeps the cosine of the gradients of a way with those of the reference.
-    pub(super) fn set_cosine(&mut self, arithmetic: Arithmetic, cosine: f64) {
-        let mut timings = self.timings.iter_mut();
-        if let Some(timing) = timings.find(|timing| timing.arithmetic == arithmetic) {
-            timing.cosine = cosine;
-        }
     }
 
     /// Whether it was made on this machine.
@@ -140,11 +115,11 @@ impl Measurement {
 
 impl fmt::Display for Measurement {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "a block of {}, {} views:", self.model, self.views)?;
+        write!(out, "{}, {} views:", self.model, self.views)?;
         for (index, timing) in self.timings.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            write!(out, "{comma} {} {:.4} s", timing.arithmetic, timing.seconds)?;
-            if timing.arithmetic.precision == Precision::Bf16 && timing.cosine != 0.0 {
+            write!(out, "{comma} {} {:.3} s", timing.arithmetic, timing.seconds)?;
+            if timing.arithmetic.precision == Precision::Bf16 {
                 write!(out, " (cosine of the gradients {:.5})", timing.cosine)?;
             }
         }
@@ -230,11 +205,11 @@ mod tests {
         ]
     }
 
-    /// With times relative to the reference, which takes 0.04 seconds, and the cosine of bf16.
+    /// With times relative to the reference, which takes 0.4 seconds, and the cosine of bf16.
     fn measurement(libtorch: f64, bf16: f64, cosine: f64) -> Measurement {
         let timing = |index: usize, relative: f64, cosine: f64| Timing {
             arithmetic: ways()[index],
-            seconds: 0.04 * relative,
+            seconds: 0.4 * relative,
             relative,
             cosine,
         };
@@ -287,37 +262,10 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_in_doubt_where_they_decide() {
-        let bf16 = ways()[2];
-        for (libtorch, time, cosine, expected) in [
-            (1.0, 3.0, 0.0, None),
-            (1.0, 0.9, 0.0, None),
-            (1.0, 0.5, 0.0, Some(bf16)),
-            // Where the caller wants libtorch.
-            (1.5, 1.1, 0.0, Some(bf16)),
-            (1.0, 0.5, 0.9999, None),
-        ] {
-            let mut measured = measurement(libtorch, time, cosine);
-            assert_eq!(
-                measured.first_in_doubt(),
-                expected,
-                "{libtorch} {time} {cosine}"
-            );
-            measured.set_cosine(bf16, 0.9999);
-            assert_eq!(measured.first_in_doubt(), None);
-            assert_eq!(measured.timings[2].cosine, 0.9999);
-        }
-        assert_ne!(measurement(1.0, 0.5, 0.0).best(ANY), Some(bf16));
-    }
-
-    #[test]
     fn a_measurement_names_its_times_and_the_choice() {
-        let expected = "a block of ViT-B/32, 4 views: native fp32 0.0400 s, libtorch fp32 0.0416 s, libtorch bf16 0.0120 s \
-                        (cosine of the gradients 0.99992); auto is libtorch bf16";
+        let expected = "ViT-B/32, 4 views: native fp32 0.400 s, libtorch fp32 0.416 s, libtorch bf16 0.120 s (cosine of the \
+                        gradients 0.99992); auto is libtorch bf16";
         assert_eq!(measurement(1.04, 0.3, 0.99992).to_string(), expected);
-        let slow = "a block of ViT-B/32, 4 views: native fp32 0.0400 s, libtorch fp32 0.0416 s, libtorch bf16 0.1200 s; auto is \
-                    native fp32";
-        assert_eq!(measurement(1.04, 3.0, 0.0).to_string(), slow);
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //! What is compared is a pass of the default number of views as a drawing would make it on this machine: the own passes share
 //! all threads, while libtorch encodes each pair of views on one thread, so that more than two cores would be idle. Which
 //! one is faster depends on the processor: libtorch's products are made for Intel's, and few have instructions for bf16.
-//! All blocks of a transformer take the same time, so one of them is enough, with random weights. Only where bf16 is faster, the
-//! whole model is loaded in bf16 to compare its gradients.
 //!
 //! A model is measured once, when it is loaded for the first time. The result is kept in the user's cache folder, so that
 //! the same machine always computes alike, and the same seed gives the same bytes.
@@ -17,7 +15,7 @@ mod measurement;
 use tch::Device;
 
 use self::measurement::{Measurement, Measurements};
-use self::trial::{Trial, cosine_of_gradients};
+use self::trial::Trial;
 use crate::clip::{
     Arithmetic, Clip, ClipConfig, ClipError, ImageConfig, LoadOptions, TowerBackend, WeightsSource,
 };
@@ -101,7 +99,7 @@ pub(super) fn load(
         "measuring once how this processor computes it fastest"
     );
     let load = |arithmetic| Clip::load_with(weights, Device::Cpu, arithmetic, options);
-    let (measurement, other) = measure(&clip, &unknown[1..], load)?;
+    let (measurement, last) = measure(&clip, &unknown[1..], load)?;
     tracing::info!("measured {measurement}");
     let best = measurement.best(choice).unwrap_or(unknown[0]);
     if let Err(error) = measurements.add(measurement) {
@@ -111,31 +109,29 @@ pub(super) fn load(
              decides it"
         );
     }
-    let mut loaded = [Some(clip), other].into_iter().flatten();
+    let mut loaded = [Some(clip), last].into_iter().flatten();
     match loaded.find(|clip| clip.arithmetic() == best) {
         Some(clip) => Ok(clip),
         None => load(best),
     }
 }
 
-/// Measures a model that is computed in these ways beside the reference. Also gives the copy of it that was loaded to compare its
-/// gradients, if that was necessary.
+/// Measures a model that is computed in these ways beside the reference. Also gives the last copy of it that was loaded. At most
+/// two copies are in memory at a time.
 fn measure(
     reference: &Clip,
     others: &[Arithmetic],
     load: impl Fn(Arithmetic) -> Result<Clip, ClipError>,
 ) -> Result<(Measurement, Option<Clip>), ClipError> {
-    let (config, arithmetic) = (reference.config(), reference.arithmetic());
-    let mut measurement = Measurement::new(config, arithmetic);
-    for other in others {
-        measurement.add(*other, &Trial::new(config, arithmetic, *other)?);
+    let mut measurement = Measurement::new(reference);
+    let mut last = None;
+    for arithmetic in others {
+        drop(last.take());
+        let clip = load(*arithmetic)?;
+        measurement.add(*arithmetic, &Trial::new(reference, &clip)?);
+        last = Some(clip);
     }
-    let Some(faster) = measurement.first_in_doubt() else {
-        return Ok((measurement, None));
-    };
-    let clip = load(faster)?;
-    measurement.set_cosine(faster, cosine_of_gradients(reference, &clip)?);
-    Ok((measurement, Some(clip)))
+    Ok((measurement, last))
 }
 
 #[cfg(test)]
@@ -178,13 +174,11 @@ mod tests {
         let bf16 = arithmetic(Precision::Bf16, TowerBackend::Libtorch);
         let reference = load(native).unwrap();
         assert_eq!(reference.arithmetic(), native);
-        let (measurement, loaded) = measure(&reference, &[libtorch, bf16], load).unwrap();
+        let (measurement, last) = measure(&reference, &[libtorch, bf16], load).unwrap();
         assert_eq!(measurement.ways(), [native, libtorch, bf16]);
-        // Only where bf16 is fast.
-        if let Some(loaded) = loaded {
-            assert_eq!(loaded.kind(), Kind::BFloat16);
-            assert_eq!(loaded.arithmetic(), bf16);
-        }
+        let last = last.unwrap();
+        assert_eq!(last.kind(), Kind::BFloat16);
+        assert_eq!(last.arithmetic(), bf16);
         let choice = ArithmeticChoice {
             precision: Precision::Fp32,
             backend: Some(TowerBackend::Libtorch),
