@@ -65,9 +65,7 @@ impl<'a> StyleSheets<'a> {
     /// # Errors
     /// If there are too many rules.
     pub(super) fn of(document: &'a Document<'_>) -> Result<Self, SvgError> {
-        let nodes = document.descendants();
-        let sheets = nodes.filter(|node| node.tag_name().name() == "style");
-        let texts: Vec<&str> = sheets.filter_map(|sheet| sheet.text()).collect();
+        let texts: Vec<&str> = sheet_texts(document).collect();
         check_size(&texts)?;
         let steps: u64 = texts.iter().map(|text| reading_steps(text)).sum();
         if steps > MAX_STYLE_STEPS {
@@ -121,6 +119,13 @@ impl<'a> StyleSheets<'a> {
             steps: steps.get() + reading,
         })
     }
+}
+
+/// The style sheets of a document as the parser reads them.
+pub(super) fn sheet_texts<'a>(document: &'a Document<'_>) -> impl Iterator<Item = &'a str> {
+    let nodes = document.descendants();
+    let sheets = nodes.filter(|node| node.tag_name().name() == "style");
+    sheets.filter_map(|sheet| sheet.text())
 }
 
 /// How long the parser takes to give a declaration to an element, which gets a copy of the value.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use resvg::usvg::roxmltree::{Document, Node};
 use simplecss::DeclarationTokenizer;
 
-use super::applied::reading_steps;
+use super::applied::{reading_steps, sheet_texts};
 use super::svg_error::MAX_STYLE_STEPS;
 
 /// The text of an SVG without such declarations; `None` if there are none.
@@ -17,8 +17,7 @@ pub(super) fn removed(document: &Document<'_>) -> Option<String> {
     // What takes too long is refused later.
     let nodes = || document.descendants();
     let styles = nodes().filter_map(|node| node.attribute("style"));
-    let sheets = nodes().filter(|node| node.tag_name().name() == "style");
-    let texts = styles.chain(sheets.filter_map(|sheet| sheet.text()));
+    let texts = styles.chain(sheet_texts(document));
     if texts.map(reading_steps).sum::<u64>() > MAX_STYLE_STEPS {
         return None;
     }
@@ -79,6 +78,10 @@ fn blocks(sheet: &str) -> Vec<Range<usize>> {
 /// Where they are in a block of declarations.
 fn in_block(text: &str, place: Range<usize>) -> Vec<Range<usize>> {
     let mut unreadable = Vec::new();
+    // The parser sees what entities stand for: `style="&st0;"` is how Illustrator once wrote all styles.
+    if text[place.clone()].contains('&') {
+        return unreadable;
+    }
     let mut start = place.start;
     while start < place.end {
         let end = start + declaration_length(&text[start..place.end]);
@@ -144,6 +147,8 @@ fn declaration_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use resvg::usvg::roxmltree::ParsingOptions;
+
     use super::*;
 
     fn left(style: &str) -> String {
@@ -189,6 +194,21 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(left(style), expected, "{style}");
+        }
+    }
+
+    #[test]
+    fn entities_stay() {
+        for style in ["&st0;", "stroke:&#35;f00;fill:red"] {
+            let text = format!(
+                r#"<!DOCTYPE svg [<!ENTITY st0 "fill:red;stroke:blue;">]><svg><path style="{style}"/><style>.a{{{style}}}</style></svg>"#
+            );
+            let options = ParsingOptions {
+                allow_dtd: true,
+                ..ParsingOptions::default()
+            };
+            let document = Document::parse_with_options(&text, options).unwrap();
+            assert_eq!(removed(&document), None, "{style}");
         }
     }
 
