@@ -125,7 +125,7 @@ pub(super) fn transform(text: &str) -> (f64, f64) {
 }
 
 /// The values that an element gives a property: as an attribute, in its style, and for all elements in a style sheet.
-pub(super) fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterator<Item = &'a str> {
+fn declared<'a>(element: Node<'a, '_>, name: &'a str) -> impl Iterator<Item = &'a str> {
     let sheet = (element.tag_name().name() == "style")
         .then(|| element.text())
         .flatten();

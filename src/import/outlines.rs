@@ -1,7 +1,8 @@
 //! How long the parser takes to outline strokes, which it does to find the boxes around them.
 //!
 //! An outline is made of more curves the larger the coordinates are. From about four million on, 32-bit numbers are too coarse
-//! for what the parser tries to reach, and a single curve can take a quarter of a second.
+//! for what the parser tries to reach, and a single curve can take a quarter of a second. The costs were measured with random
+//! curves and the stroker of tiny-skia-path 0.12, on an AMD EPYC.
 
 use resvg::usvg::roxmltree::Node;
 use svgtypes::{SimplePathSegment, SimplifyingPathParser, ViewBox};
@@ -42,7 +43,7 @@ impl Outlines {
     /// Those of one element.
     ///
     /// # Errors
-    /// If an arc becomes so large that it would have thousands of curves.
+    /// If a path reaches further than its numbers may.
     pub(super) fn of(node: Node<'_, '_>, bounds: &Bounds) -> Result<Self, SvgError> {
         let mut outlines = Self::default();
         let attribute = |name| node.attribute(name).unwrap_or_default();

@@ -1,4 +1,6 @@
 //! How long it takes to paint an SVG.
+//!
+//! The costs were measured with tiny-skia 0.12 on an AMD EPYC, each with a picture that has little else.
 
 use resvg::tiny_skia::{PathSegment, Point, Rect, Transform};
 use resvg::usvg::{Group, Node, Paint, Path, Stroke, Tree};

@@ -46,7 +46,7 @@ pub(crate) fn resolved(document: &Document<'_>) -> Option<String> {
     Some(readable.unwrap_or(text))
 }
 
-/// The same with such declarations.
+/// The text as in [`resolved`], before such declarations are removed from it.
 fn with_values(document: &Document<'_>) -> Option<String> {
     let text = document.input_text();
     if text.matches(REFERENCE).count() > MAX_REFERENCES {
